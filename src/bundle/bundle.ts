@@ -1,0 +1,32 @@
+import type { TrustDomain } from '../spiffe-id/spiffe-id.ts'
+
+export interface X509Authority {
+  /** The CA certificate, DER. */
+  readonly certificate: Buffer
+  readonly tainted: boolean
+}
+
+export interface JwtAuthority {
+  readonly keyId: string
+  /** PKIX SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Buffer
+  /** When nothing signed by it can be valid any more; undefined where the publisher did not say. */
+  readonly expiresAt: Date | undefined
+  readonly tainted: boolean
+}
+
+/** The authorities of one trust domain (SPIFFE Trust Domain and Bundle §4). Replaced whole, never edited. */
+export interface Bundle {
+  readonly trustDomain: TrustDomain
+  readonly x509Authorities: readonly X509Authority[]
+  readonly jwtAuthorities: readonly JwtAuthority[]
+  /** Grows with every change of content; all 64 bits count. */
+  readonly sequence: bigint
+  /** 0 where the publisher gave none. */
+  readonly refreshHintSeconds: number
+}
+
+/** Finds the bundle of an ID's own trust domain; an SVID is never checked against another's. */
+export interface BundleSource {
+  bundleOf(trustDomain: TrustDomain): Bundle | undefined
+}

@@ -1,0 +1,6 @@
+
+export interface JWTBundlesRequest$Input {
+}
+
+export interface JWTBundlesRequest {
+}

@@ -1,0 +1,10 @@
+
+export interface ValidateJWTSVIDRequest$Input {
+  'audience'?: (string);
+  'svid'?: (string);
+}
+
+export interface ValidateJWTSVIDRequest {
+  'audience': (string);
+  'svid': (string);
+}

@@ -1,0 +1,6 @@
+
+export interface WITBundlesRequest$Input {
+}
+
+export interface WITBundlesRequest {
+}

@@ -1,0 +1,8 @@
+
+export interface WITBundlesResponse$Input {
+  'bundles'?: ({[key: string]: string});
+}
+
+export interface WITBundlesResponse {
+  'bundles': ({[key: string]: string});
+}

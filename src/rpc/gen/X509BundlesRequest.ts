@@ -1,0 +1,6 @@
+
+export interface X509BundlesRequest$Input {
+}
+
+export interface X509BundlesRequest {
+}

@@ -1,0 +1,6 @@
+
+export interface X509SVIDRequest$Input {
+}
+
+export interface X509SVIDRequest {
+}

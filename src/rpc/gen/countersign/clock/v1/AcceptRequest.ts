@@ -1,0 +1,6 @@
+
+export interface AcceptRequest$Input {
+}
+
+export interface AcceptRequest {
+}

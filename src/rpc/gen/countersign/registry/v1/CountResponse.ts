@@ -1,0 +1,8 @@
+
+export interface CountResponse$Input {
+  'count'?: (number);
+}
+
+export interface CountResponse {
+  'count': (number);
+}

@@ -1,0 +1,13 @@
+import type { _spire_api_server_entry_v1_ListEntriesRequest_Filter$Input, _spire_api_server_entry_v1_ListEntriesRequest_Filter } from '../../../spire/api/server/entry/v1/ListEntriesRequest.ts';
+
+export interface Filter$Input {
+  'entry'?: (_spire_api_server_entry_v1_ListEntriesRequest_Filter$Input | null);
+  'owner'?: (string);
+  'labels'?: ({[key: string]: string});
+}
+
+export interface Filter {
+  'entry': (_spire_api_server_entry_v1_ListEntriesRequest_Filter | null);
+  'owner': (string);
+  'labels': ({[key: string]: string});
+}

@@ -1,0 +1,8 @@
+
+export interface GetRequest$Input {
+  'id'?: (string);
+}
+
+export interface GetRequest {
+  'id': (string);
+}

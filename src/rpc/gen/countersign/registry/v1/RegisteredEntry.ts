@@ -1,0 +1,15 @@
+import type { Entry$Input as _spire_api_types_Entry$Input, Entry as _spire_api_types_Entry } from '../../../spire/api/types/Entry.ts';
+
+export interface RegisteredEntry$Input {
+  'entry'?: (_spire_api_types_Entry$Input | null);
+  'owner'?: (string);
+  'purpose'?: (string);
+  'labels'?: ({[key: string]: string});
+}
+
+export interface RegisteredEntry {
+  'entry': (_spire_api_types_Entry | null);
+  'owner': (string);
+  'purpose': (string);
+  'labels': ({[key: string]: string});
+}

@@ -1,0 +1,25 @@
+import type { Entry$Input as _spire_api_types_Entry$Input, Entry as _spire_api_types_Entry } from '../../../spire/api/types/Entry.ts';
+import type { Bundle$Input as _spire_api_types_Bundle$Input, Bundle as _spire_api_types_Bundle } from '../../../spire/api/types/Bundle.ts';
+import type { Long } from '@grpc/proto-loader';
+
+export interface Update$Input {
+  'log_id'?: (string);
+  'position'?: (number | string | Long);
+  'snapshot'?: (boolean);
+  'more'?: (boolean);
+  'entries'?: (_spire_api_types_Entry$Input)[];
+  'removed_entry_ids'?: (string)[];
+  'bundles'?: (_spire_api_types_Bundle$Input)[];
+  'removed_trust_domains'?: (string)[];
+}
+
+export interface Update {
+  'log_id': (string);
+  'position': (string);
+  'snapshot': (boolean);
+  'more': (boolean);
+  'entries': (_spire_api_types_Entry)[];
+  'removed_entry_ids': (string)[];
+  'bundles': (_spire_api_types_Bundle)[];
+  'removed_trust_domains': (string)[];
+}

@@ -1,0 +1,8 @@
+
+export interface BoolValue$Input {
+  'value'?: (boolean);
+}
+
+export interface BoolValue {
+  'value': (boolean);
+}

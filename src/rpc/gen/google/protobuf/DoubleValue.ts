@@ -1,0 +1,8 @@
+
+export interface DoubleValue$Input {
+  'value'?: (number | string);
+}
+
+export interface DoubleValue {
+  'value': (number);
+}

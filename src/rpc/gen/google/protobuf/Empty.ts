@@ -1,0 +1,6 @@
+
+export interface Empty$Input {
+}
+
+export interface Empty {
+}

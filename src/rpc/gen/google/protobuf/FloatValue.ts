@@ -1,0 +1,8 @@
+
+export interface FloatValue$Input {
+  'value'?: (number | string);
+}
+
+export interface FloatValue {
+  'value': (number);
+}

@@ -1,0 +1,8 @@
+
+export interface Int32Value$Input {
+  'value'?: (number);
+}
+
+export interface Int32Value {
+  'value': (number);
+}

@@ -1,0 +1,8 @@
+
+export interface StringValue$Input {
+  'value'?: (string);
+}
+
+export interface StringValue {
+  'value': (string);
+}

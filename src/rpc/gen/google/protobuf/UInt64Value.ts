@@ -1,0 +1,9 @@
+import type { Long } from '@grpc/proto-loader';
+
+export interface UInt64Value$Input {
+  'value'?: (number | string | Long);
+}
+
+export interface UInt64Value {
+  'value': (string);
+}

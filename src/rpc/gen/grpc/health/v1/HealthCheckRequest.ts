@@ -1,0 +1,8 @@
+
+export interface HealthCheckRequest$Input {
+  'service'?: (string);
+}
+
+export interface HealthCheckRequest {
+  'service': (string);
+}

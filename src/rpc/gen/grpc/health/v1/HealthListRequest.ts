@@ -1,0 +1,6 @@
+
+export interface HealthListRequest$Input {
+}
+
+export interface HealthListRequest {
+}

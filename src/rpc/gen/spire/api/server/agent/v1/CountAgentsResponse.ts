@@ -1,0 +1,8 @@
+
+export interface CountAgentsResponse$Input {
+  'count'?: (number);
+}
+
+export interface CountAgentsResponse {
+  'count': (number);
+}

@@ -1,0 +1,6 @@
+
+export interface PostStatusResponse$Input {
+}
+
+export interface PostStatusResponse {
+}

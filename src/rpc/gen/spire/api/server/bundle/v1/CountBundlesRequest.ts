@@ -1,0 +1,6 @@
+
+export interface CountBundlesRequest$Input {
+}
+
+export interface CountBundlesRequest {
+}

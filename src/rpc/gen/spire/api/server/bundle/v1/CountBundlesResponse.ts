@@ -1,0 +1,8 @@
+
+export interface CountBundlesResponse$Input {
+  'count'?: (number);
+}
+
+export interface CountBundlesResponse {
+  'count': (number);
+}

@@ -1,0 +1,11 @@
+import type { BundleMask$Input as _spire_api_types_BundleMask$Input, BundleMask as _spire_api_types_BundleMask } from '../../../../../spire/api/types/BundleMask.ts';
+
+export interface GetFederatedBundleRequest$Input {
+  'trust_domain'?: (string);
+  'output_mask'?: (_spire_api_types_BundleMask$Input | null);
+}
+
+export interface GetFederatedBundleRequest {
+  'trust_domain': (string);
+  'output_mask': (_spire_api_types_BundleMask | null);
+}

@@ -1,0 +1,8 @@
+
+export interface BatchDeleteEntryRequest$Input {
+  'ids'?: (string)[];
+}
+
+export interface BatchDeleteEntryRequest {
+  'ids': (string)[];
+}

@@ -1,0 +1,8 @@
+
+export interface CountEntriesResponse$Input {
+  'count'?: (number);
+}
+
+export interface CountEntriesResponse {
+  'count': (number);
+}

@@ -1,0 +1,9 @@
+import type { EntryMask$Input as _spire_api_types_EntryMask$Input, EntryMask as _spire_api_types_EntryMask } from '../../../../../spire/api/types/EntryMask.ts';
+
+export interface GetAuthorizedEntriesRequest$Input {
+  'output_mask'?: (_spire_api_types_EntryMask$Input | null);
+}
+
+export interface GetAuthorizedEntriesRequest {
+  'output_mask': (_spire_api_types_EntryMask | null);
+}

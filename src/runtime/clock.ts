@@ -1,0 +1,24 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Time as an argument. `Date.now`, `performance.now` and timers are used in this folder only. */
+export interface Clock {
+  /** The wall clock: what goes into certificates, tokens and records. */
+  now(): Date
+  /** Milliseconds of a clock that never jumps: what due times and time-outs are measured with. */
+  monotonicMs(): number
+  /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  monotonicMs: () => performance.now(),
+  async sleep(ms, signal) {
+    signal?.throwIfAborted()
+    try {
+      await delay(Math.min(Math.max(ms, 0), 0x7fffffff), undefined, { signal })
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error
+    }
+  },
+}
