@@ -1,0 +1,34 @@
+import { CountersignError } from '../errors.ts'
+import { DerReader, TAG } from '../x509/der.ts'
+
+/**
+ * ECDSA-Sig-Value, DER, to r || s of exactly `coordinateBytes` each (RFC 7518 §3.4). Signers answer
+ * with DER, and on Node 24 a bare KeyObject and this are twice as fast as `dsaEncoding`.
+ * Throws `internal`, reason `signature-malformed`: the signer is ours.
+ */
+export function derToP1363(der: Buffer, coordinateBytes: number): Buffer {
+  try {
+    const outer = new DerReader(der)
+    const pair = outer.read(TAG.sequence)
+    const signature = Buffer.alloc(coordinateBytes * 2)
+    place(pair.readInteger(), signature.subarray(0, coordinateBytes))
+    place(pair.readInteger(), signature.subarray(coordinateBytes))
+    pair.finish()
+    outer.finish()
+    return signature
+  } catch (cause) {
+    throw new CountersignError('internal', 'the signer answered with a malformed signature', {
+      reason: 'signature-malformed',
+      cause,
+    })
+  }
+}
+
+/** Right-aligned, without the zero byte that keeps a DER integer positive. */
+function place(content: Buffer, into: Buffer): void {
+  const digits = content[0] === 0 ? content.subarray(1) : content
+  if ((content[0] ?? 0x80) >= 0x80 || digits.length === 0 || digits.length > into.length) {
+    throw new RangeError('a coordinate out of range')
+  }
+  digits.copy(into, into.length - digits.length)
+}

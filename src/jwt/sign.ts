@@ -1,0 +1,44 @@
+import { CountersignError } from '../errors.ts'
+import type { Signer } from '../x509/key.ts'
+import { algorithmFor, coordinateBytesOf, signatureBytesOf } from './algorithm.ts'
+import { MAX_TOKEN_BYTES } from './compact.ts'
+import { derToP1363 } from './ecdsa.ts'
+
+/**
+ * Signs claims as a compact JWS with the header `{alg, kid, typ: 'JWT'}` (JWT-SVID §2). The key may
+ * be one that never leaves a KMS. Throws `invalid`, reasons `key-kind-not-for-jwt`,
+ * `token-key-id-missing` and `token-too-large`; `internal`, reason `signature-malformed`.
+ */
+export async function signCompact(
+  signer: Signer,
+  keyId: string,
+  claims: Record<string, unknown>,
+): Promise<string> {
+  const alg = algorithmFor(signer.kind)
+  if (keyId === '') {
+    throw new CountersignError('invalid', 'a token is signed under a key id', {
+      reason: 'token-key-id-missing',
+    })
+  }
+  const signed = `${encode({ alg, kid: keyId, typ: 'JWT' })}.${encode(claims)}`
+  const signatureBytes = signatureBytesOf(alg, signer.publicKey)
+  // Nobody gets a token that no verifier of ours would read.
+  if (signed.length + 1 + Math.ceil((signatureBytes * 4) / 3) > MAX_TOKEN_BYTES) {
+    throw new CountersignError('invalid', `a token has at most ${MAX_TOKEN_BYTES} bytes`, {
+      reason: 'token-too-large',
+    })
+  }
+  const raw = await signer.sign(Buffer.from(signed, 'latin1'))
+  const coordinateBytes = coordinateBytesOf(alg)
+  const signature = coordinateBytes === undefined ? raw : derToP1363(raw, coordinateBytes)
+  if (signature.length !== signatureBytes) {
+    throw new CountersignError('internal', 'the signer answered with a malformed signature', {
+      reason: 'signature-malformed',
+    })
+  }
+  return `${signed}.${signature.toString('base64url')}`
+}
+
+function encode(value: Record<string, unknown>): string {
+  return Buffer.from(JSON.stringify(value), 'utf8').toString('base64url')
+}

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
+import type { ZodType, z } from 'zod'
+import { CountersignError } from '../errors.ts'
+import { nearest } from './suggest.ts'
+
+const maxConfigBytes = 1 << 20
+
+/**
+ * Reads a YAML file (JSON is YAML) and checks it against the schema. Throws `invalid`:
+ * `config-unreadable`, `config-syntax`, `config-key` (an unknown key, with its line and the nearest
+ * valid one) or `config-value`.
+ */
+export function readConfigFile<T>(path: string, schema: ZodType<T>): T {
+  return parseConfig(readText(path), path, schema)
+}
+
+function readText(path: string): string {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new CountersignError('invalid', `cannot read the config file ${path}`, {
+      reason: 'config-unreadable',
+      fix: 'name an existing file with --config',
+      cause: error,
+    })
+  }
+  if (text.length > maxConfigBytes) {
+    throw new CountersignError('invalid', `the config file ${path} is larger than 1 MiB`, {
+      reason: 'config-unreadable',
+    })
+  }
+  return text
+}
+
+/** As `readConfigFile`, of a text; `name` is what messages call it. */
+export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): T {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, maxAliasCount: 0 } as never)
+  const syntax = document.errors[0]
+  if (syntax !== undefined) {
+    throw new CountersignError('invalid', `${name}: ${syntax.message.split('\n')[0]}`, {
+      reason: 'config-syntax',
+    })
+  }
+  const result = schema.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
+  if (result.success) return result.data
+  const lineOf = (path: readonly PropertyKey[]): string => {
+    const offset = offsetOf(document.contents, path)
+    return offset === undefined ? '' : `:${lines.linePos(offset).line}`
+  }
+  throw describeIssue(result.error.issues, name, lineOf, schema)
+}
+
+function offsetOf(root: unknown, path: readonly PropertyKey[]): number | undefined {
+  let node: unknown = root
+  let offset: number | undefined
+  for (const part of path) {
+    if (!isMap(node)) break
+    const pair = node.items.find((item) => isScalar(item.key) && item.key.value === part)
+    if (pair === undefined) break
+    offset = (pair.key as Node).range?.[0] ?? offset
+    node = pair.value
+  }
+  return offset
+}
+
+function describeIssue(
+  issues: readonly z.core.$ZodIssue[],
+  name: string,
+  lineOf: (path: readonly PropertyKey[]) => string,
+  schema: ZodType,
+): CountersignError {
+  const unknown = issues.find((issue) => issue.code === 'unrecognized_keys')
+  if (unknown !== undefined) {
+    const key = unknown.keys[0] ?? ''
+    const path = [...unknown.path, key]
+    const suggestion = nearest(key, keysAt(schema, unknown.path))
+    return new CountersignError(
+      'invalid',
+      `${name}${lineOf(path)}: unknown key "${path.join('.')}"`,
+      {
+        reason: 'config-key',
+        fix: suggestion === undefined ? undefined : `did you mean "${suggestion}"?`,
+      },
+    )
+  }
+  const issue = issues[0]
+  const path = issue?.path ?? []
+  const where = path.length === 0 ? '' : `"${path.join('.')}": `
+  return new CountersignError('invalid', `${name}${lineOf(path)}: ${where}${issue?.message}`, {
+    reason: 'config-value',
+  })
+}
+
+/** The keys that the schema's object at this path has. */
+function keysAt(schema: ZodType, path: readonly PropertyKey[]): readonly string[] {
+  let at: unknown = schema
+  for (const part of path) at = shapeOf(at)?.[String(part)]
+  return Object.keys(shapeOf(at) ?? {})
+}
+
+function shapeOf(schema: unknown): Readonly<Record<string, unknown>> | undefined {
+  let at = schema as { shape?: Record<string, unknown>; unwrap?: () => unknown } | undefined
+  for (let depth = 0; depth < 8 && at !== undefined; depth += 1) {
+    if (at.shape !== undefined) return at.shape
+    at = at.unwrap?.() as typeof at
+  }
+  return undefined
+}

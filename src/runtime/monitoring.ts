@@ -1,0 +1,97 @@
+import { createServer, type Server } from 'node:http'
+import type { Registry } from 'prom-client'
+import { CountersignError } from '../errors.ts'
+import { formatHostPort, type HostPort } from './config-value.ts'
+import type { Log } from './log.ts'
+
+export interface Monitored {
+  /** Why the process cannot do its work now; undefined: it can. */
+  notReady(): Promise<string | undefined>
+  readonly metrics: Registry
+}
+
+const maxConnections = 64
+
+/**
+ * Serves `/live`, `/ready` and `/metrics` until the signal aborts: GET only, no state changes here,
+ * no identity is asked for, so it is bound to loopback unless the operator says otherwise.
+ */
+export async function serveMonitoring(
+  address: HostPort,
+  monitored: Monitored,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const server = createServer(
+    { maxHeaderSize: 8192, requestTimeout: 5000, headersTimeout: 5000, keepAliveTimeout: 5000 },
+    (request, response) => {
+      answer(request.method, request.url, monitored).then(
+        ({ status, type, body }) => {
+          response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+          response.end(request.method === 'HEAD' ? undefined : body)
+        },
+        (error) => {
+          log.error('monitoring request failed', { error })
+          response.writeHead(500).end()
+        },
+      )
+    },
+  )
+  server.maxConnections = maxConnections
+  await listen(server, address)
+  log.info('monitoring listens', { address: formatHostPort(address) })
+  await new Promise<void>((resolve) => {
+    const stop = (): void => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    }
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+}
+
+interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+async function answer(
+  method: string | undefined,
+  url: string | undefined,
+  monitored: Monitored,
+): Promise<Answer> {
+  const text = (status: number, body: string): Answer => ({ status, type: 'text/plain', body })
+  if (method !== 'GET' && method !== 'HEAD') return text(405, 'GET only\n')
+  switch (url) {
+    case '/live':
+      return text(200, 'ok\n')
+    case '/ready': {
+      const reason = await monitored.notReady()
+      return reason === undefined ? text(200, 'ok\n') : text(503, `${reason}\n`)
+    }
+    case '/metrics':
+      return {
+        status: 200,
+        type: monitored.metrics.contentType,
+        body: await monitored.metrics.metrics(),
+      }
+    default:
+      return text(404, 'there are /live, /ready and /metrics\n')
+  }
+}
+
+function listen(server: Server, address: HostPort): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(
+        new CountersignError('unavailable', `cannot listen on ${formatHostPort(address)}`, {
+          reason: 'address-in-use',
+          fix: 'set http_address to a free address, or to false',
+          cause: error,
+        }),
+      )
+    })
+    server.listen(address.port, address.host, () => resolve())
+  })
+}

@@ -1,0 +1,190 @@
+import type { Bundle, BundleSource } from '../bundle/bundle.ts'
+import { CountersignError } from '../errors.ts'
+import { fits } from '../jwt/algorithm.ts'
+import { type CompactToken, readCompact, type TokenClaims } from '../jwt/compact.ts'
+import { publicKeyOf } from '../jwt/key-cache.ts'
+import { verifySignature } from '../jwt/verify.ts'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+
+/** A verified JWT-SVID. */
+export interface JwtSvid {
+  /** Compact JWS; whoever holds it is the workload until it expires. */
+  readonly token: string
+  readonly spiffeId: SpiffeId
+  readonly audience: readonly string[]
+  /** undefined where the issuer did not say, or said no number. */
+  readonly issuedAt: Date | undefined
+  readonly expiresAt: Date
+  /** All claims as signed. Without a prototype. */
+  readonly claims: Readonly<Record<string, unknown>>
+}
+
+/** JWT-SVID §3.3 allows a little leeway for clocks; the same as most verifiers of SVIDs take. */
+export const LEEWAY_SECONDS = 60
+
+const MAX_AUDIENCES = 64
+// A token without a key id costs as many verifications as keys fit it.
+const MAX_KEYS_TRIED = 16
+// What a Date can hold.
+const MAX_SECONDS = 8.64e12
+
+function refuse(reason: string, message: string): never {
+  throw new CountersignError('unauthenticated', message, { reason })
+}
+
+/**
+ * Verifies a JWT-SVID (JWT-SVID §4) with the keys of its subject's own trust domain. One of the
+ * given audiences must be among the token's, exactly. `exp` and `nbf` have 60 s of leeway; `iat` is
+ * not judged. Tainted keys still verify: they stop when they are revoked.
+ *
+ * Throws `unauthenticated`: `token-too-large`, `token-malformed`, `token-algorithm`, `token-header`,
+ * `token-type`, `token-subject`, `token-audience`, `token-expiry` (missing or no whole number),
+ * `token-expired`, `token-not-yet-valid`, `token-trust-domain` (no bundle for it), `token-key`
+ * (no key of the bundle has its id and fits its algorithm), `token-signature`; and `invalid`,
+ * reason `audience-missing`, when the caller names no audience.
+ */
+export async function verifyJwtSvid(
+  token: string,
+  options: { audience: string | readonly string[]; bundles: BundleSource; now: Date },
+): Promise<JwtSvid> {
+  const { bundles, now } = options
+  const ours = typeof options.audience === 'string' ? [options.audience] : options.audience
+  checkAudienceGiven(ours)
+  const parsed = readCompact(token)
+  const { claims } = parsed
+  const spiffeId = subjectOf(claims)
+  const audience = audienceOf(claims)
+  if (!ours.some((name) => audience.includes(name))) {
+    refuse('token-audience', 'the token is for another audience')
+  }
+  const expiresAt = checkTimes(claims, now)
+  const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(spiffeId))
+  if (bundle === undefined) {
+    return refuse('token-trust-domain', 'the trust domain of the token is not known here')
+  }
+  await checkSignature(token, parsed, bundle, now)
+  return { token, spiffeId, audience, issuedAt: instantOf(claims.iat), expiresAt, claims }
+}
+
+function checkAudienceGiven(audience: readonly string[]): void {
+  if (audience.length === 0 || audience.includes('')) {
+    throw new CountersignError('invalid', 'an audience is missing', { reason: 'audience-missing' })
+  }
+}
+
+/** JWT-SVID §3.1: the SPIFFE ID of a workload, so not that of a trust domain. */
+function subjectOf(claims: TokenClaims): SpiffeId {
+  const subject = claims.sub
+  const spiffeId = typeof subject === 'string' ? SpiffeId.tryParse(subject) : undefined
+  if (spiffeId === undefined || SpiffeId.pathOf(spiffeId) === '') {
+    return refuse('token-subject', 'the subject of the token is not the SPIFFE ID of a workload')
+  }
+  return spiffeId
+}
+
+/** JWT-SVID §3.2; RFC 7519 §4.1.3 allows a string in place of an array of one. */
+function audienceOf(claims: TokenClaims): readonly string[] {
+  const claim = claims.aud
+  const values: readonly unknown[] = Array.isArray(claim) ? claim : [claim]
+  if (values.length > MAX_AUDIENCES) refuse('token-audience', 'the token has too many audiences')
+  return values.map((value) =>
+    typeof value === 'string'
+      ? value
+      : refuse('token-audience', 'the audience of the token is missing or not a string'),
+  )
+}
+
+function checkTimes(claims: TokenClaims, now: Date): Date {
+  const expiresAt = Number.isInteger(claims.exp) ? instantOf(claims.exp) : undefined
+  if (expiresAt === undefined) {
+    return refuse('token-expiry', 'the expiry of the token is missing or not a whole number')
+  }
+  const leewayMs = LEEWAY_SECONDS * 1000
+  if (now.getTime() - leewayMs >= expiresAt.getTime()) {
+    refuse('token-expired', 'the token is expired')
+  }
+  const notBefore = instantOf(claims.nbf)
+  if (claims.nbf !== undefined && notBefore === undefined) {
+    refuse('token-not-yet-valid', 'the start of validity of the token is not a number')
+  }
+  if (notBefore !== undefined && now.getTime() + leewayMs < notBefore.getTime()) {
+    refuse('token-not-yet-valid', 'the token is not yet valid')
+  }
+  return expiresAt
+}
+
+/** RFC 7519 §2, NumericDate: seconds, perhaps with a fraction. */
+function instantOf(seconds: unknown): Date | undefined {
+  return typeof seconds === 'number' && Math.abs(seconds) <= MAX_SECONDS
+    ? new Date(seconds * 1000)
+    : undefined
+}
+
+async function checkSignature(
+  token: string,
+  parsed: CompactToken,
+  bundle: Bundle,
+  now: Date,
+): Promise<void> {
+  let tried = 0
+  for (const authority of bundle.jwtAuthorities) {
+    if (parsed.keyId !== undefined && parsed.keyId !== authority.keyId) continue
+    // Nothing that it signed can be valid any more, so that a stolen old key is worth nothing.
+    if (authority.expiresAt !== undefined && isPast(authority.expiresAt, now)) continue
+    const key = publicKeyOf(authority.publicKey)
+    if (key === undefined || !fits(parsed.algorithm, key)) continue
+    if (++tried > MAX_KEYS_TRIED) break
+    if (await verifySignature(token, parsed, key)) return
+  }
+  if (tried === 0) {
+    refuse('token-key', 'no key of the trust domain has the id of the token and fits its algorithm')
+  }
+  refuse('token-signature', 'the signature of the token is wrong')
+}
+
+function isPast(instant: Date, now: Date): boolean {
+  return instant.getTime() + LEEWAY_SECONDS * 1000 <= now.getTime()
+}
+
+/**
+ * The claims of a new JWT-SVID (JWT-SVID §3): `aud` is always an array, instants are whole seconds
+ * with the expiry rounded down. Throws `invalid`: `audience-missing`, `audience-too-many`,
+ * `token-subject`, `token-expiry`.
+ */
+export function jwtSvidClaims(input: {
+  spiffeId: SpiffeId
+  audience: readonly string[]
+  issuedAt: Date
+  expiresAt: Date
+  issuer?: string | undefined
+  jti?: string | undefined
+}): Record<string, unknown> {
+  const aud = [...new Set(input.audience)]
+  checkAudienceGiven(aud)
+  const iat = wholeSeconds(input.issuedAt)
+  const exp = wholeSeconds(input.expiresAt)
+  if (aud.length > MAX_AUDIENCES) {
+    invalid('audience-too-many', `a token has at most ${MAX_AUDIENCES} audiences`)
+  }
+  if (SpiffeId.pathOf(input.spiffeId) === '') {
+    invalid('token-subject', 'a token is for a workload, not for a trust domain')
+  }
+  // Also refuses invalid dates.
+  if (!(exp > iat)) invalid('token-expiry', 'a token expires after it is issued')
+  return {
+    sub: input.spiffeId,
+    aud,
+    exp,
+    iat,
+    ...(input.issuer === undefined ? {} : { iss: input.issuer }),
+    ...(input.jti === undefined ? {} : { jti: input.jti }),
+  }
+}
+
+function wholeSeconds(instant: Date): number {
+  return Math.floor(instant.getTime() / 1000)
+}
+
+function invalid(reason: string, message: string): never {
+  throw new CountersignError('invalid', message, { reason })
+}

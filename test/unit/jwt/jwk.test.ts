@@ -1,0 +1,56 @@
+import { exportJWK, importJWK } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { algorithmFor } from '../../../src/jwt/algorithm.ts'
+import { publicJwk, spkiFromJwk } from '../../../src/jwt/jwk.ts'
+import { generateKeyPair, type KeyKind, spkiOf } from '../../../src/x509/key.ts'
+
+const kinds: KeyKind[] = ['ec-p256', 'ec-p384', 'ec-p521', 'rsa-2048', 'rsa-3072']
+
+function refusal(reason: string): unknown {
+  return expect.objectContaining({ code: 'invalid', reason })
+}
+
+describe('JWK', () => {
+  test.each(kinds)('a key of kind %s goes there and back, as jose writes it', async (kind) => {
+    const { publicKey } = await generateKeyPair(kind)
+    const spki = spkiOf(publicKey)
+    const jwk = publicJwk(spki)
+    expect(jwk).toEqual(await exportJWK(publicKey))
+    expect(spkiFromJwk(jwk)).toEqual(spki)
+    await expect(importJWK(jwk, algorithmFor(kind))).resolves.toBeDefined()
+  })
+
+  test('a coordinate that starts with zeros keeps its full width', async () => {
+    for (let tries = 0; tries < 5000; tries++) {
+      const { publicKey } = await generateKeyPair('ec-p256')
+      const jwk = publicJwk(spkiOf(publicKey))
+      if (jwk.kty !== 'EC') throw new TypeError('an EC key is expected')
+      expect(Buffer.from(jwk.x, 'base64url')).toHaveLength(32)
+      if (!jwk.x.startsWith('AA') && !jwk.y.startsWith('AA')) continue
+      expect(spkiFromJwk(jwk)).toEqual(spkiOf(publicKey))
+      return
+    }
+    throw new Error('no such key in 5000')
+  })
+
+  test('a private key gives nothing but its public half, and other members are not looked at', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ec-p256')
+    const jwk = privateKey.export({ format: 'jwk' })
+    expect(spkiFromJwk({ ...jwk })).toEqual(spkiOf(publicKey))
+    expect(Object.keys(publicJwk(spkiOf(privateKey))).sort()).toEqual(['crv', 'kty', 'x', 'y'])
+  })
+
+  test('Ed25519 keys and rubbish are refused', async () => {
+    const { publicKey } = await generateKeyPair('ed25519')
+    expect(() => publicJwk(spkiOf(publicKey))).toThrow(refusal('jwk-key-kind'))
+    expect(() => publicJwk(Buffer.from('rubbish'))).toThrow(refusal('der-malformed'))
+    expect(() => spkiFromJwk({ ...publicKey.export({ format: 'jwk' }) })).toThrow(
+      refusal('jwk-key-kind'),
+    )
+    expect(() => spkiFromJwk({})).toThrow(refusal('jwk-key-kind'))
+    expect(() => spkiFromJwk({ kty: 'EC', crv: '__proto__' })).toThrow(refusal('jwk-key-kind'))
+    expect(() => spkiFromJwk({ kty: 'RSA', n: 'a'.repeat(5000), e: 'AQAB' })).toThrow(
+      refusal('jwk-malformed'),
+    )
+  })
+})
