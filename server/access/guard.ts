@@ -1,0 +1,44 @@
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { AgentRecord } from '../store/records.ts'
+import { type Caller, classify, type EntryRights, nobody, type Peer } from './caller.ts'
+import type { RateLimiter } from './limits.ts'
+import { authorise, isOpenToAll } from './table.ts'
+
+export interface GuardDeps {
+  readonly clock: Clock
+  readonly agent: (id: SpiffeId) => AgentRecord | undefined
+  readonly rights: (id: SpiffeId) => EntryRights
+  /** Makes the pending SVID of an agent the one that counts; called at its first use. */
+  readonly promote: (id: SpiffeId, serial: string) => Promise<void>
+  readonly calls: RateLimiter
+}
+
+/** Who may make which call: asked before the request is read, each time anew. */
+export function createGuard(
+  deps: GuardDeps,
+): (peer: Peer, method: string) => Caller | Promise<Caller> {
+  return (peer, method) => {
+    if (isOpenToAll(method)) {
+      const caller = nobody(peer)
+      if (peer.transport === 'tls') deps.calls.take(peer.address.replace(/:\d+$/, ''))
+      return caller
+    }
+    const caller = classify(peer, {
+      now: deps.clock.now(),
+      agent: deps.agent,
+      rights: deps.rights,
+    })
+    authorise(method, caller)
+    if (caller.id !== undefined) deps.calls.take(caller.id)
+    return usesPendingSvid(deps, caller) ?? caller
+  }
+}
+
+function usesPendingSvid(deps: GuardDeps, caller: Caller): Promise<Caller> | undefined {
+  const { id, peer } = caller
+  if (caller.kind !== 'agent' || id === undefined || peer.transport !== 'tls') return undefined
+  const serial = peer.svid?.serial
+  if (serial === undefined || deps.agent(id)?.pendingSerial !== serial) return undefined
+  return deps.promote(id, serial).then(() => caller)
+}

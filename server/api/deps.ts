@@ -1,0 +1,43 @@
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Caller } from '../access/caller.ts'
+import type { RateLimiter } from '../access/limits.ts'
+import type { Bundles } from '../bundle/bundles.ts'
+import type { Ca } from '../ca/ca.ts'
+import type { Changes } from '../changes/changes.ts'
+import type { Followers } from '../entry/followers.ts'
+import type { EntryIndex } from '../entry/index.ts'
+import type { Registry } from '../entry/registry.ts'
+import type { NodeDeps } from '../node/lifecycle.ts'
+import type { Store } from '../store/store.ts'
+
+/** What the services stand on. Each takes what it needs of it. */
+export interface ApiDeps {
+  readonly trustDomain: TrustDomain
+  readonly clock: Clock
+  readonly log: Log
+  readonly store: Store
+  readonly changes: Changes
+  readonly index: EntryIndex
+  readonly registry: Registry
+  readonly followers: Followers
+  readonly bundles: Bundles
+  readonly ca: Ca
+  readonly nodes: NodeDeps
+  /** Seals page tokens; drawn anew at each start. */
+  readonly cursorKey: Buffer
+  readonly limits: { readonly attest: RateLimiter; readonly sign: RateLimiter }
+  /** Why the server cannot do its work now; undefined: it can. */
+  readonly notReady: () => Promise<string | undefined>
+}
+
+export interface Act {
+  readonly actor: Caller['actor']
+  readonly requestId: string
+}
+
+/** Who did it, for the trail. */
+export function actOf(caller: Caller): Act {
+  return { actor: caller.actor, requestId: caller.requestId }
+}

@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto'
+import type { Entry } from '../../src/entry/entry.ts'
+import { asCountersignError, CountersignError } from '../../src/errors.ts'
+import { jwtSvidToWire, spiffeIdFromWire, x509SvidToWire } from '../../src/rpc/convert.ts'
+import type { BatchNewX509SVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/BatchNewX509SVIDRequest.ts'
+import type { BatchNewX509SVIDResponse$Input } from '../../src/rpc/gen/spire/api/server/svid/v1/BatchNewX509SVIDResponse.ts'
+import type { MintJWTSVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/MintJWTSVIDRequest.ts'
+import type { MintX509SVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/MintX509SVIDRequest.ts'
+import type { NewJWTSVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/NewJWTSVIDRequest.ts'
+import type { X509SVID$Input } from '../../src/rpc/gen/spire/api/types/X509SVID.ts'
+import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { itemStatus } from '../../src/rpc/status.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { type CertificateRequest, parseCsr } from '../../src/x509/csr.ts'
+import type { Caller } from '../access/caller.ts'
+import type { IssueAudit, X509Request } from '../ca/issue-x509.ts'
+import { type ApiDeps, actOf } from './deps.ts'
+
+const maxBatch = 1000
+
+type Deps = Pick<ApiDeps, 'index' | 'ca' | 'limits'>
+
+/** spire.api.server.svid.v1.SVID */
+export function svidHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
+  return {
+    BatchNewX509SVID: unary(async ({ params }: BatchNewX509SVIDRequest, { caller }) =>
+      batchNewX509(deps, caller, params),
+    ),
+    NewJWTSVID: unary(async (request: NewJWTSVIDRequest, { caller }) => {
+      deps.limits.sign.take(caller.id ?? '')
+      const entry = requireAuthorised(deps, caller, request.entry_id)
+      const issued = await deps.ca.issueJwt({
+        spiffeId: entry.spiffeId,
+        audience: request.audience,
+        ttlSeconds: entry.jwtSvidTtlSeconds,
+        jti: entry.jwtSvidIncludeJti ? newJti() : undefined,
+        audit: auditOf(caller, entry),
+      })
+      return { svid: jwtSvidToWire({ ...issued, hint: entry.hint }) }
+    }),
+    MintX509SVID: unary(async (request: MintX509SVIDRequest, { caller }) => ({
+      svid: await mintX509(deps, caller, request),
+    })),
+    MintJWTSVID: unary(async (request: MintJWTSVIDRequest, { caller }) => {
+      const issued = await deps.ca.issueJwt({
+        spiffeId: spiffeIdFromWire(request.id),
+        audience: request.audience,
+        ttlSeconds: request.ttl,
+        audit: actOf(caller),
+      })
+      return { svid: jwtSvidToWire(issued) }
+    }),
+  }
+}
+
+/** Each item is answered for itself; all that can be signed are signed side by side. */
+async function batchNewX509(
+  deps: Deps,
+  caller: Caller,
+  params: BatchNewX509SVIDRequest['params'],
+): Promise<BatchNewX509SVIDResponse$Input> {
+  if (params.length > maxBatch) {
+    throw new CountersignError('invalid', `a batch has at most ${maxBatch} requests`, {
+      reason: 'batch-size',
+      fix: 'send it in several batches',
+    })
+  }
+  deps.limits.sign.take(caller.id ?? '', params.length)
+  const prepared = await Promise.all(
+    params.map(({ entry_id, csr }) =>
+      prepare(deps, caller, entry_id, csr).catch(asCountersignError),
+    ),
+  )
+  const requests = prepared.flatMap((item) => (item instanceof CountersignError ? [] : [item]))
+  const issued = [...(await deps.ca.issueX509(requests.map(({ request }) => request)))]
+  return {
+    results: prepared.map((item) => {
+      if (item instanceof CountersignError) return { status: itemStatus(item) }
+      const result = issued.shift()
+      return result === undefined || result instanceof CountersignError
+        ? { status: itemStatus(result) }
+        : {
+            status: itemStatus(undefined),
+            svid: x509SvidToWire({ ...result, hint: item.entry.hint }),
+          }
+    }),
+  }
+}
+
+async function prepare(
+  deps: Deps,
+  caller: Caller,
+  entryId: string,
+  csrDer: Buffer,
+): Promise<{ readonly entry: Entry; readonly request: X509Request }> {
+  const entry = requireAuthorised(deps, caller, entryId)
+  const csr = await verifiedCsr(csrDer)
+  return {
+    entry,
+    request: {
+      spiffeId: entry.spiffeId,
+      spki: csr.spki,
+      dnsNames: entry.dnsNames,
+      ttlSeconds: entry.x509SvidTtlSeconds,
+      kind: 'workload',
+      audit: auditOf(caller, entry),
+    },
+  }
+}
+
+/** What the operator asks for stands in the CSR itself: no entry says it. */
+async function mintX509(
+  deps: Deps,
+  caller: Caller,
+  request: MintX509SVIDRequest,
+): Promise<X509SVID$Input> {
+  const csr = await verifiedCsr(request.csr)
+  const uri = csr.uris[0]
+  if (uri === undefined || csr.uris.length !== 1) {
+    throw new CountersignError('invalid', 'the CSR names exactly one URI, the SPIFFE ID', {
+      reason: 'csr-uri',
+    })
+  }
+  const [issued] = await deps.ca.issueX509([
+    {
+      spiffeId: SpiffeId.parse(uri),
+      spki: csr.spki,
+      dnsNames: csr.dnsNames,
+      ttlSeconds: request.ttl,
+      kind: 'workload',
+      audit: actOf(caller),
+    },
+  ])
+  if (issued === undefined || issued instanceof CountersignError) throw issued
+  return x509SvidToWire(issued)
+}
+
+async function verifiedCsr(der: Buffer): Promise<CertificateRequest> {
+  const csr = parseCsr(der)
+  await csr.verify()
+  return csr
+}
+
+/** Whatever the request says, an agent gets SVIDs for its own entries only; the others it is told nothing of. */
+function requireAuthorised(deps: Deps, caller: Caller, entryId: string): Entry {
+  const entry = caller.id === undefined ? undefined : deps.index.isAuthorised(caller.id, entryId)
+  if (entry === undefined) {
+    throw new CountersignError('not-found', 'entry not found or not authorized', {
+      reason: 'entry-not-authorised',
+    })
+  }
+  return entry
+}
+
+function auditOf(caller: Caller, entry: Entry): IssueAudit {
+  return { ...actOf(caller), entryId: entry.id, owner: entry.owner, purpose: entry.purpose }
+}
+
+function newJti(): string {
+  return randomBytes(16).toString('base64url')
+}

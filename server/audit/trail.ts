@@ -1,0 +1,316 @@
+import { fstatSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { type ChainHead, chainStart, nextLine } from '../../src/audit/chain.ts'
+import type { AuditEvent } from '../../src/audit/event.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { maxGroupBytes, openTrailFile, rotateTrailFile } from './trail-file.ts'
+
+/** This server's own record: what is not in it has not been issued. */
+export interface Trail extends AsyncDisposable {
+  /**
+   * Resolves when the events are on disk, in this order and side by side. Throws `unavailable`
+   * `audit-unwritable` (none of the events counts as recorded), `exhausted` `audit-queue-full`, or
+   * `invalid` `audit-event-large`.
+   */
+  append(events: readonly AuditEvent[]): Promise<void>
+  /** Why nothing can be recorded at the moment, as far as known. */
+  ready(): CountersignError | undefined
+  /** Finds out whether the file can be written again; costs nothing while it can. Throws as `append`. */
+  probe(): Promise<void>
+  /** Where the chain stands: every line up to here is on disk. */
+  head(): ChainHead
+}
+
+export interface TrailOptions {
+  readonly path: string
+  readonly clock: Clock
+  readonly log: Log
+  /** A file of this size gets a number, and a new one is begun. Default 256 MiB. */
+  readonly maxFileBytes?: number
+  /** Called after each write to disk. */
+  readonly observe?: (write: {
+    readonly events: number
+    readonly bytes: number
+    readonly elapsedMs: number
+    readonly ok: boolean
+  }) => void
+}
+
+const maxLineBytes = 512 << 10
+const maxWaitingEvents = 65_536
+const probeBytes: Buffer = Buffer.alloc(8192, ' ')
+
+interface Waiting {
+  readonly events: readonly AuditEvent[]
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Group {
+  readonly waiting: readonly Waiting[]
+  /** ASCII, one line an event, each with its newline. */
+  readonly lines: string
+  readonly head: ChainHead
+  readonly events: number
+}
+
+/** Opens the trail and goes on with its chain. Throws as `openTrailFile`, else `unavailable` `audit-unwritable`. */
+export async function openTrail(options: TrailOptions): Promise<Trail> {
+  const writer = new TrailWriter(options)
+  try {
+    await writer.makeReady()
+    return writer
+  } catch (error) {
+    await writer[Symbol.asyncDispose]()
+    throw asUnwritable(error)
+  }
+}
+
+class TrailWriter implements Trail {
+  readonly #options: TrailOptions
+  #file: FileHandle | undefined
+  #head: ChainHead = chainStart
+  /** Where the last line that counts ends. */
+  #size = 0
+  /** A write failed half way: the file may be longer than `#size`. */
+  #dirty = false
+  #failure: CountersignError | undefined
+  #closed = false
+  #waiting: Waiting[] = []
+  #waitingEvents = 0
+  #writing: Promise<void> | undefined
+
+  constructor(options: TrailOptions) {
+    this.#options = options
+  }
+
+  append(events: readonly AuditEvent[]): Promise<void> {
+    if (events.length === 0) return Promise.resolve()
+    if (this.#waitingEvents + events.length > maxWaitingEvents) {
+      return Promise.reject(
+        new CountersignError('exhausted', 'too many events wait for the audit trail', {
+          reason: 'audit-queue-full',
+          retryAfterMs: 1000,
+        }),
+      )
+    }
+    return this.#enqueue(events)
+  }
+
+  ready(): CountersignError | undefined {
+    return this.#failure
+  }
+
+  async probe(): Promise<void> {
+    if (this.#failure !== undefined) await this.#enqueue([])
+  }
+
+  head(): ChainHead {
+    return this.#head
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    await this.#writing
+    await this.#forgetFile()
+  }
+
+  /** Opens the file or makes sure that it ends where the last line does. */
+  async makeReady(): Promise<void> {
+    if (this.#file !== undefined && this.#dirty) await this.#cutBack(this.#file)
+    if (this.#file !== undefined && !this.#isOurs(this.#file)) {
+      this.#options.log.error('the audit trail was changed by somebody else', {
+        path: this.#options.path,
+      })
+      await this.#forgetFile()
+    }
+    if (this.#file === undefined) await this.#open()
+  }
+
+  /** Neither longer nor shorter than we left it, and not deleted. */
+  #isOurs(file: FileHandle): boolean {
+    const stat = fstatSync(file.fd)
+    return stat.size === this.#size && stat.nlink > 0
+  }
+
+  async #open(): Promise<void> {
+    const opened = await openTrailFile(this.#options.path)
+    this.#file = opened.handle
+    // Where lines that we wrote are gone, the chain goes on from what we know: the gap stays visible.
+    if (opened.head.number >= this.#head.number) this.#head = opened.head
+    this.#size = opened.size
+    this.#dirty = false
+    if (opened.cut === undefined) return
+    this.#options.log.warn('the audit trail ended in part of a line', { ...opened.cut })
+    const note = nextLine(this.#head, {
+      kind: 'trail.repaired',
+      time: this.#options.clock.now(),
+      actor: { kind: 'server' },
+      decision: 'allow',
+      reason: 'torn-line',
+      details: opened.cut,
+    })
+    await this.#write(opened.handle, Buffer.from(`${note.line}\n`), note.head)
+  }
+
+  async #cutBack(file: FileHandle): Promise<void> {
+    await file.truncate(this.#size)
+    await file.datasync()
+    this.#dirty = false
+  }
+
+  async #forgetFile(): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    await file?.close()
+  }
+
+  #enqueue(events: readonly AuditEvent[]): Promise<void> {
+    if (this.#closed) return Promise.reject(unwritable(undefined))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ events, resolve, reject })
+      this.#waitingEvents += events.length
+      this.#writing ??= this.#writeAll()
+    })
+  }
+
+  /** One write and one sync at a time, for all that waits by then. */
+  async #writeAll(): Promise<void> {
+    // Appends of the same turn of the loop share the first sync.
+    await undefined
+    while (this.#waiting.length > 0) {
+      const startedMs = this.#options.clock.monotonicMs()
+      const group = await this.#writeGroup()
+      this.#options.observe?.({
+        ...group,
+        elapsedMs: this.#options.clock.monotonicMs() - startedMs,
+        ok: this.#failure === undefined,
+      })
+    }
+    this.#writing = undefined
+  }
+
+  async #writeGroup(): Promise<{ events: number; bytes: number }> {
+    let group: Group = { waiting: this.#waiting, lines: '', head: this.#head, events: 0 }
+    try {
+      await this.makeReady()
+      group = this.#takeGroup()
+      if (this.#file === undefined) throw new Error('the audit trail is closed')
+      if (group.events > 0) await this.#write(this.#file, Buffer.from(group.lines), group.head)
+      else if (group.waiting.length > 0) await this.#tryWriting(this.#file)
+      this.#failure = undefined
+      for (const waiting of group.waiting) waiting.resolve()
+    } catch (error) {
+      if (group.waiting === this.#waiting) this.#takeAll()
+      this.#fail(error)
+      for (const waiting of group.waiting) waiting.reject(this.#failure)
+    }
+    return { events: group.events, bytes: group.lines.length }
+  }
+
+  #takeAll(): void {
+    this.#waiting = []
+    this.#waitingEvents = 0
+  }
+
+  #takeGroup(): Group {
+    const waiting: Waiting[] = []
+    let lines = ''
+    let head = this.#head
+    let taken = 0
+    for (const item of this.#waiting) {
+      if (lines.length >= maxGroupBytes / 2) break
+      taken += 1
+      this.#waitingEvents -= item.events.length
+      const own = linesFor(item.events, head)
+      if (own instanceof CountersignError) {
+        item.reject(own)
+        continue
+      }
+      waiting.push(item)
+      lines += own.text
+      head = own.head
+    }
+    this.#waiting = this.#waiting.slice(taken)
+    return { waiting, lines, head, events: head.number - this.#head.number }
+  }
+
+  async #write(file: FileHandle, bytes: Buffer, head: ChainHead): Promise<void> {
+    this.#dirty = true
+    await writeFully(file, bytes)
+    await file.datasync()
+    this.#dirty = false
+    this.#size += bytes.length
+    this.#head = head
+    if (this.#size >= (this.#options.maxFileBytes ?? 256 << 20)) await this.#rotate(file)
+  }
+
+  /** What was just written is on disk: a failure here concerns the next group only. */
+  async #rotate(file: FileHandle): Promise<void> {
+    try {
+      this.#file = await rotateTrailFile(this.#options.path, file)
+      this.#size = 0
+    } catch (error) {
+      this.#options.log.error('the audit trail could not begin a new file', { error })
+      await this.#forgetFile()
+    }
+  }
+
+  async #tryWriting(file: FileHandle): Promise<void> {
+    this.#dirty = true
+    await writeFully(file, probeBytes)
+    await file.datasync()
+    await this.#cutBack(file)
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure === undefined) {
+      this.#options.log.error('the audit trail cannot be written: nothing is issued', { error })
+    }
+    this.#failure = asUnwritable(error)
+  }
+}
+
+function linesFor(
+  events: readonly AuditEvent[],
+  from: ChainHead,
+): { text: string; head: ChainHead } | CountersignError {
+  let text = ''
+  let head = from
+  for (const event of events) {
+    const next = nextLine(head, event)
+    if (next.line.length > maxLineBytes) {
+      return new CountersignError('invalid', 'too much to put on record in one event', {
+        reason: 'audit-event-large',
+      })
+    }
+    text += `${next.line}\n`
+    head = next.head
+  }
+  return { text, head }
+}
+
+async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {
+  let written = 0
+  while (written < bytes.length) {
+    const part = await file.write(bytes, written, bytes.length - written)
+    written += part.bytesWritten
+  }
+}
+
+function asUnwritable(error: unknown): CountersignError {
+  return error instanceof CountersignError && error.reason !== 'internal'
+    ? error
+    : unwritable(error)
+}
+
+function unwritable(cause: unknown): CountersignError {
+  return new CountersignError('unavailable', 'the audit trail cannot be written', {
+    reason: 'audit-unwritable',
+    fix: 'make room on the disk that holds the audit trail, and see the server log',
+    retryAfterMs: 1000,
+    cause,
+  })
+}

@@ -1,0 +1,372 @@
+import type { AuditActor } from '../../src/audit/event.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { serverId } from '../../src/spiffe-id/reserved.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { X509Svid } from '../../src/svid/x509-svid.ts'
+import type { CertificateAuthority } from '../../src/x509/issue.ts'
+import { generateKeyPair, spkiOf } from '../../src/x509/key.ts'
+import type { Trail } from '../audit/trail.ts'
+import type { ChangeBatch } from '../changes/changes.ts'
+import { loadAuthorities } from '../store/authorities.ts'
+import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
+import type { Store } from '../store/store.ts'
+import { type Authorities, type JwtKey, noAuthorities, openAuthorities } from './authorities.ts'
+import { type ClockGuard, createClockGuard } from './clock-guard.ts'
+import { type IssuedJwt, type JwtRequest, jwtEvent, signJwt } from './issue-jwt.ts'
+import {
+  type IssueAudit,
+  type IssuedX509,
+  signX509,
+  signX509Batch,
+  type X509Request,
+  x509Event,
+} from './issue-x509.ts'
+import type { KeyManager } from './key-manager.ts'
+import { loadLatestTime, saveLatestTime } from './latest-time.ts'
+import { askToActivate, askToPrepare, type Decision, rotate } from './rotate.ts'
+import { tickMs } from './rotation.ts'
+import { type CaSettings, checkCaSettings, warningsOf } from './settings.ts'
+
+export interface CaObserver {
+  issued?(kind: AuthorityKind, count: number, elapsedMs: number): void
+  rotated?(kind: AuthorityKind, step: 'prepare' | 'activate' | 'drop'): void
+}
+
+export interface CaDeps {
+  readonly store: Store
+  readonly trail: Trail
+  readonly keys: KeyManager
+  readonly clock: Clock
+  readonly log: Log
+  readonly settings: CaSettings
+  readonly observe?: CaObserver
+}
+
+export interface CaState {
+  readonly active: AuthorityRecord | undefined
+  readonly prepared: AuthorityRecord | undefined
+  readonly old: readonly AuthorityRecord[]
+}
+
+/**
+ * The trust domain's signer. What it hands out is on record before: all issuing throws `unavailable`
+ * with `audit-unwritable`, `clock-went-back`, `authority-missing` or `authority-ended`.
+ */
+export interface Ca {
+  readonly x509: { active(): CertificateAuthority }
+  /** Signs a batch side by side, one audit write for all. In the order of the requests; a wrong one is an error of its own. */
+  issueX509(requests: readonly X509Request[]): Promise<readonly (IssuedX509 | CountersignError)[]>
+  /** One agent SVID with the agent's default lifetime. */
+  issueAgentX509(
+    id: SpiffeId,
+    spki: Buffer,
+    act: Pick<IssueAudit, 'actor' | 'requestId'>,
+  ): Promise<IssuedX509>
+  issueJwt(request: JwtRequest): Promise<IssuedJwt>
+  /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */
+  issueServerIdentity(): Promise<X509Svid>
+  state(kind: AuthorityKind): CaState
+  /** Makes a successor now. Throws `exists` `authority-prepared`. */
+  prepare(kind: AuthorityKind, actor: AuditActor): Promise<AuthorityRecord>
+  /** Lets the prepared one take over now. Throws `not-found` `authority-not-prepared`. */
+  activate(kind: AuthorityKind, id: string, actor: AuditActor): Promise<AuthorityRecord>
+  /** Takes the wall clock as right after it went back (`server clock accept`). Answers the time from now on. */
+  acceptClock(actor: AuditActor, requestId?: string): Promise<Date>
+  /** Why nothing can be issued at the moment. */
+  ready(): CountersignError | undefined
+  /** Another server may have rotated: reads the authorities again where the batch says so. */
+  apply(batch: Pick<ChangeBatch, 'authoritiesChanged'>): void
+  /** Resolves when what `apply` asked for has been read. */
+  settled(): Promise<void>
+  /** One look at the schedule; `run` does it at each tick. */
+  tick(): Promise<void>
+  /** Keeps the authorities rotating until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/**
+ * Restores the authorities from the store; at the very first start makes and activates one of each
+ * kind. Throws `invalid` (`ca-ttl`, `ca-key-kind`), `conflict` (`sealed-key-refused`,
+ * `authority-slots`, `authority-certificate`) and what the store throws.
+ */
+export async function createCa(deps: CaDeps): Promise<Ca> {
+  checkCaSettings(deps.settings)
+  for (const warning of warningsOf(deps.settings)) deps.log.warn(warning)
+  const guard = createClockGuard(deps.clock, await loadLatestTime(deps.store.db))
+  const ca = new StoredCa(deps, guard)
+  await ca.reload()
+  const fault = guard.ready()
+  if (fault === undefined) await ca.start()
+  else deps.log.error(fault.message, { reason: fault.reason, fix: fault.fix })
+  return ca
+}
+
+const saveEveryMs = 5000
+
+class StoredCa implements Ca {
+  readonly x509: Ca['x509']
+  readonly #deps: CaDeps
+  readonly #guard: ClockGuard
+  #authorities: Authorities = noAuthorities
+  #reloading: Promise<void> = Promise.resolve()
+  #stale = false
+  #savedMs = 0
+  #failing = false
+
+  constructor(deps: CaDeps, guard: ClockGuard) {
+    this.#deps = deps
+    this.#guard = guard
+    this.x509 = { active: () => this.#activeX509(guard.now()).authority }
+  }
+
+  async issueX509(
+    requests: readonly X509Request[],
+  ): Promise<readonly (IssuedX509 | CountersignError)[]> {
+    if (requests.length === 0) return []
+    const { settings, trail, clock, observe } = this.#deps
+    const startedMs = clock.monotonicMs()
+    const now = this.#guard.now()
+    const { id, authority } = this.#activeX509(now)
+    const results = await signX509Batch(requests, authority, settings, now)
+    const events = requests.flatMap((request, i) => {
+      const issued = results[i]
+      return issued === undefined || issued instanceof CountersignError
+        ? []
+        : [x509Event(request, issued, id, now)]
+    })
+    await trail.append(events)
+    observe?.issued?.('x509', events.length, clock.monotonicMs() - startedMs)
+    return results
+  }
+
+  async issueAgentX509(
+    spiffeId: SpiffeId,
+    spki: Buffer,
+    act: Pick<IssueAudit, 'actor' | 'requestId'>,
+  ): Promise<IssuedX509> {
+    return this.#issueOne({ spiffeId, spki, ttlSeconds: 0, kind: 'agent', audit: act })
+  }
+
+  async issueJwt(request: JwtRequest): Promise<IssuedJwt> {
+    const { settings, trail, clock, observe } = this.#deps
+    const startedMs = clock.monotonicMs()
+    const now = this.#guard.now()
+    const key = this.#activeJwt(now)
+    const issued = await signJwt(request, key, settings, now)
+    await trail.append([jwtEvent(request, issued, key.keyId, now)])
+    observe?.issued?.('jwt', 1, clock.monotonicMs() - startedMs)
+    return issued
+  }
+
+  async issueServerIdentity(): Promise<X509Svid> {
+    const { privateKey } = await generateKeyPair('ec-p256')
+    const spiffeId = serverId(this.#deps.settings.trustDomain)
+    const issued = await this.#issueOne({
+      spiffeId,
+      spki: spkiOf(privateKey),
+      ttlSeconds: 0,
+      kind: 'server',
+      audit: { actor: { kind: 'server', id: spiffeId } },
+    })
+    return {
+      spiffeId,
+      chain: [...issued.chain, issued.authority],
+      privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }),
+      notBefore: issued.notBefore,
+      expiresAt: issued.expiresAt,
+    }
+  }
+
+  state(kind: AuthorityKind): CaState {
+    const own = this.#authorities.records.filter((record) => record.kind === kind)
+    return {
+      active: own.find(({ slot }) => slot === 'active'),
+      prepared: own.find(({ slot }) => slot === 'prepared'),
+      old: own.filter(({ slot }) => slot === 'old'),
+    }
+  }
+
+  async prepare(kind: AuthorityKind, actor: AuditActor): Promise<AuthorityRecord> {
+    await this.rotate(actor, askToPrepare(kind))
+    return present(this.state(kind).prepared)
+  }
+
+  async activate(kind: AuthorityKind, id: string, actor: AuditActor): Promise<AuthorityRecord> {
+    await this.rotate(actor, askToActivate(kind, id, this.#guard.now()))
+    return present(this.state(kind).active)
+  }
+
+  async acceptClock(actor: AuditActor, requestId?: string): Promise<Date> {
+    const { trail, store, clock, log } = this.#deps
+    await trail.append([
+      {
+        kind: 'clock.accepted',
+        time: clock.now(),
+        actor,
+        decision: 'allow',
+        requestId,
+        details: { before: this.#guard.latest().toISOString() },
+      },
+    ])
+    const { before, after } = this.#guard.accept()
+    log.warn('the clock was accepted', { before, after })
+    await saveLatestTime(store, after)
+    this.#savedMs = after.getTime()
+    return after
+  }
+
+  ready(): CountersignError | undefined {
+    const fault = this.#guard.ready() ?? this.#deps.trail.ready()
+    if (fault !== undefined) return fault
+    try {
+      const now = this.#guard.now()
+      this.#activeX509(now)
+      this.#activeJwt(now)
+      return undefined
+    } catch (error) {
+      if (error instanceof CountersignError) return error
+      throw error
+    }
+  }
+
+  apply(batch: Pick<ChangeBatch, 'authoritiesChanged'>): void {
+    if (!batch.authoritiesChanged) return
+    this.#reloading = this.#reloading
+      .then(() => this.#read())
+      .catch((error: unknown) => {
+        // What is in memory goes on signing; the next tick reads again.
+        this.#stale = true
+        this.#deps.log.error('the authorities could not be read', { error })
+      })
+  }
+
+  settled(): Promise<void> {
+    return this.#reloading
+  }
+
+  async tick(): Promise<void> {
+    const { trail, log } = this.#deps
+    try {
+      await trail.probe()
+      if (this.#stale) await this.reload()
+      const fault = this.#guard.ready()
+      if (fault !== undefined) throw fault
+      await this.rotate()
+      await this.#saveTime(saveEveryMs)
+      this.#failing = false
+    } catch (error) {
+      if (!this.#failing) log.error('the authorities cannot be looked after', { error })
+      this.#failing = true
+    }
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, settings, log } = this.#deps
+    try {
+      while (!signal.aborted) {
+        await clock.sleep(tickMs(settings.caTtlSeconds), signal)
+        await this.tick()
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      await this.#saveTime(0).catch((error: unknown) => {
+        log.warn('the latest time seen could not be kept', { error })
+      })
+    }
+  }
+
+  /** The first look at the schedule. Only without anything to sign with does a failure stop the start. */
+  async start(): Promise<void> {
+    const { x509, jwt } = this.#authorities
+    if (x509 === undefined || jwt === undefined) await this.rotate()
+    else await this.tick()
+  }
+
+  /** Takes the steps that `decision` (default: the schedule) asks for, and reads back what came of it. */
+  async rotate(actor?: AuditActor, decision?: Decision): Promise<void> {
+    const { log, observe } = this.#deps
+    const { records } = this.#authorities
+    const steps = await rotate(this.#deps, records, this.#guard.now(), actor, decision)
+    if (steps.length === 0) return
+    await this.reload()
+    for (const step of steps) {
+      observe?.rotated?.(step.kind, step.step)
+      log.info(`authority: ${step.step}`, { ...step })
+    }
+  }
+
+  async reload(): Promise<void> {
+    const reading = this.#reloading.then(() => this.#read())
+    this.#reloading = reading.catch(() => undefined)
+    await reading
+  }
+
+  async #read(): Promise<void> {
+    const { store, keys, settings } = this.#deps
+    const records = await loadAuthorities(store.db)
+    this.#authorities = await openAuthorities(
+      settings.trustDomain,
+      records,
+      keys,
+      this.#authorities,
+    )
+    this.#stale = false
+  }
+
+  async #issueOne(request: X509Request): Promise<IssuedX509 & { readonly authority: Buffer }> {
+    const { settings, trail, clock, observe } = this.#deps
+    const startedMs = clock.monotonicMs()
+    const now = this.#guard.now()
+    const { id, authority } = this.#activeX509(now)
+    const issued = await signX509(request, authority, settings, now)
+    await trail.append([x509Event(request, issued, id, now)])
+    observe?.issued?.('x509', 1, clock.monotonicMs() - startedMs)
+    return { ...issued, authority: authority.certificate.der }
+  }
+
+  async #saveTime(everyMs: number): Promise<void> {
+    const latest = this.#guard.latest()
+    if (latest.getTime() - this.#savedMs < everyMs) return
+    await saveLatestTime(this.#deps.store, latest)
+    this.#savedMs = latest.getTime()
+  }
+
+  #activeX509(now: Date): NonNullable<Authorities['x509']> {
+    const active = this.#authorities.x509
+    if (active === undefined) throw missing('x509')
+    if (now >= active.authority.certificate.notAfter) throw ended('x509')
+    return active
+  }
+
+  #activeJwt(now: Date): JwtKey {
+    const active = this.#authorities.jwt
+    if (active === undefined) throw missing('jwt')
+    if (now >= active.notAfter) throw ended('jwt')
+    return active
+  }
+}
+
+function present(record: AuthorityRecord | undefined): AuthorityRecord {
+  if (record !== undefined) return record
+  throw new CountersignError('conflict', 'the authorities were changed at the same time', {
+    reason: 'authority-raced',
+    fix: 'look at them and try again',
+  })
+}
+
+function missing(kind: AuthorityKind): CountersignError {
+  return new CountersignError('unavailable', `there is no ${kind} authority to sign with`, {
+    reason: 'authority-missing',
+    retryAfterMs: 1000,
+  })
+}
+
+function ended(kind: AuthorityKind): CountersignError {
+  return new CountersignError('unavailable', `the ${kind} authority has ended`, {
+    reason: 'authority-ended',
+    retryAfterMs: 1000,
+  })
+}

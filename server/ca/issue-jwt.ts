@@ -1,0 +1,107 @@
+import { hash } from 'node:crypto'
+import type { AuditEvent } from '../../src/audit/event.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { signCompact } from '../../src/jwt/sign.ts'
+import { isReserved } from '../../src/spiffe-id/reserved.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { jwtSvidClaims } from '../../src/svid/jwt-svid.ts'
+import type { JwtKey } from './authorities.ts'
+import { checkOwn, checkTtl, type IssueAudit } from './issue-x509.ts'
+import type { CaSettings } from './settings.ts'
+
+export interface JwtRequest {
+  readonly spiffeId: SpiffeId
+  /** At least one (JWT-12). */
+  readonly audience: readonly string[]
+  /** 0: the server's default. */
+  readonly ttlSeconds: number
+  readonly jti?: string | undefined
+  readonly audit: IssueAudit
+}
+
+export interface IssuedJwt {
+  /** A credential: never to be logged. */
+  readonly token: string
+  readonly spiffeId: SpiffeId
+  readonly issuedAt: Date
+  readonly expiresAt: Date
+}
+
+const maxAudiences = 64
+const maxAudienceLength = 2048
+
+/**
+ * Signs one JWT-SVID that ends no later than its key. Throws `invalid` (`svid-audience`, `svid-ttl`),
+ * `forbidden` (`svid-foreign`, `svid-reserved`) or `unavailable` `jwt-key-ending`.
+ */
+export async function signJwt(
+  request: JwtRequest,
+  key: JwtKey,
+  settings: CaSettings,
+  now: Date,
+): Promise<IssuedJwt> {
+  const { spiffeId, audience } = request
+  checkOwn(spiffeId, settings.trustDomain)
+  if (SpiffeId.pathOf(spiffeId) === '' || isReserved(spiffeId)) {
+    throw new CountersignError('forbidden', 'this name is not one for a workload', {
+      reason: 'svid-reserved',
+    })
+  }
+  checkAudience(audience)
+  const ttlSeconds = request.ttlSeconds === 0 ? settings.jwtSvidTtlSeconds : request.ttlSeconds
+  checkTtl(ttlSeconds)
+  const issuedSeconds = Math.floor(now.getTime() / 1000)
+  const endSeconds = Math.floor(key.notAfter.getTime() / 1000)
+  const expiresSeconds = Math.min(issuedSeconds + ttlSeconds, endSeconds)
+  if (expiresSeconds <= issuedSeconds) {
+    throw new CountersignError('unavailable', 'the JWT key is about to end', {
+      reason: 'jwt-key-ending',
+      retryAfterMs: 1000,
+    })
+  }
+  const issuedAt = new Date(issuedSeconds * 1000)
+  const expiresAt = new Date(expiresSeconds * 1000)
+  const claims = jwtSvidClaims({
+    spiffeId,
+    audience,
+    issuedAt,
+    expiresAt,
+    ...(settings.jwtIssuer === undefined ? {} : { issuer: settings.jwtIssuer }),
+    ...(request.jti === undefined ? {} : { jti: request.jti }),
+  })
+  const token = await signCompact(key.signer, key.keyId, claims)
+  return { token, spiffeId, issuedAt, expiresAt }
+}
+
+function checkAudience(audience: readonly string[]): void {
+  const sound =
+    audience.length >= 1 &&
+    audience.length <= maxAudiences &&
+    audience.every((one) => one.length >= 1 && one.length <= maxAudienceLength)
+  if (!sound) {
+    throw new CountersignError('invalid', 'a token is for one or more named audiences', {
+      reason: 'svid-audience',
+    })
+  }
+}
+
+export function jwtEvent(
+  request: JwtRequest,
+  issued: IssuedJwt,
+  authorityId: string,
+  now: Date,
+): AuditEvent {
+  return {
+    kind: 'svid.jwt.issued',
+    time: now,
+    ...request.audit,
+    spiffeId: issued.spiffeId,
+    jti: request.jti,
+    audience: request.audience,
+    authorityId,
+    expiresAt: issued.expiresAt,
+    decision: 'allow',
+    // A token without a jti is still found again by whoever holds it.
+    details: { tokenSha256: hash('sha256', issued.token, 'hex') },
+  }
+}

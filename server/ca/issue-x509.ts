@@ -1,0 +1,132 @@
+import type { AuditActor, AuditEvent } from '../../src/audit/event.ts'
+import { asCountersignError, CountersignError } from '../../src/errors.ts'
+import { isReserved, serverId } from '../../src/spiffe-id/reserved.ts'
+import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { readCertificate } from '../../src/x509/certificate.ts'
+import { type CertificateAuthority, issueLeaf } from '../../src/x509/issue.ts'
+import { backdateSeconds } from './rotation.ts'
+import type { CaSettings } from './settings.ts'
+
+/** What goes on record beside the SVID itself. */
+export interface IssueAudit {
+  /** Who asked. */
+  readonly actor: AuditActor
+  readonly entryId?: string | undefined
+  readonly owner?: string | undefined
+  readonly purpose?: string | undefined
+  readonly requestId?: string | undefined
+}
+
+export interface X509Request {
+  readonly spiffeId: SpiffeId
+  /** SubjectPublicKeyInfo, DER, of a request whose proof of possession was verified. */
+  readonly spki: Buffer
+  readonly dnsNames?: readonly string[]
+  /** 0: the server's default for the kind. */
+  readonly ttlSeconds: number
+  /** What the name may be: `agent` below `/spire/agent`, `server` the server's own, `workload` neither. */
+  readonly kind: 'workload' | 'agent' | 'server'
+  readonly audit: IssueAudit
+}
+
+export interface IssuedX509 {
+  readonly spiffeId: SpiffeId
+  /** DER, leaf first, without the root. */
+  readonly chain: readonly Buffer[]
+  /** Lower-case hex, no leading zeros. */
+  readonly serial: string
+  readonly notBefore: Date
+  readonly expiresAt: Date
+}
+
+/** Signs and lints one leaf. Throws `invalid` (`svid-…`, `lint-…`) or `forbidden` (`svid-foreign`, `svid-reserved`). */
+export async function signX509(
+  request: X509Request,
+  ca: CertificateAuthority,
+  settings: CaSettings,
+  now: Date,
+): Promise<IssuedX509> {
+  checkName(request, settings.trustDomain)
+  const ttlSeconds = request.ttlSeconds === 0 ? defaultTtl(request, settings) : request.ttlSeconds
+  checkTtl(ttlSeconds)
+  const der = await issueLeaf(
+    {
+      spiffeId: request.spiffeId,
+      spki: request.spki,
+      dnsNames: request.dnsNames ?? [],
+      notBefore: new Date(now.getTime() - backdateSeconds * 1000),
+      notAfter: new Date(now.getTime() + ttlSeconds * 1000),
+    },
+    ca,
+  )
+  const { serial, notBefore, notAfter } = readCertificate(der)
+  return { spiffeId: request.spiffeId, chain: [der], serial, notBefore, expiresAt: notAfter }
+}
+
+function checkName({ spiffeId, kind }: X509Request, trustDomain: TrustDomain): void {
+  checkOwn(spiffeId, trustDomain)
+  const path = SpiffeId.pathOf(spiffeId)
+  const fits = {
+    workload: path !== '' && !isReserved(spiffeId),
+    agent: path.startsWith('/spire/agent/'),
+    server: spiffeId === serverId(trustDomain),
+  }
+  if (!fits[kind]) {
+    throw new CountersignError('forbidden', `this name is not one for a ${kind}`, {
+      reason: 'svid-reserved',
+    })
+  }
+}
+
+/** Throws `forbidden` `svid-foreign` for an ID of another trust domain. */
+export function checkOwn(spiffeId: SpiffeId, trustDomain: TrustDomain): void {
+  if (SpiffeId.trustDomainOf(spiffeId) !== trustDomain) {
+    throw new CountersignError('forbidden', 'the name belongs to another trust domain', {
+      reason: 'svid-foreign',
+    })
+  }
+}
+
+/** Throws `invalid` `svid-ttl`. */
+export function checkTtl(ttlSeconds: number): void {
+  if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1) {
+    throw new CountersignError('invalid', 'a time to live is a whole number of seconds', {
+      reason: 'svid-ttl',
+    })
+  }
+}
+
+function defaultTtl({ kind }: X509Request, settings: CaSettings): number {
+  return kind === 'agent' ? settings.agentTtlSeconds : settings.x509SvidTtlSeconds
+}
+
+/** Signs all side by side; what is wrong with one request is its own answer. */
+export function signX509Batch(
+  requests: readonly X509Request[],
+  ca: CertificateAuthority,
+  settings: CaSettings,
+  now: Date,
+): Promise<readonly (IssuedX509 | CountersignError)[]> {
+  return Promise.all(
+    requests.map((request) => signX509(request, ca, settings, now).catch(asCountersignError)),
+  )
+}
+
+export function x509Event(
+  request: X509Request,
+  issued: IssuedX509,
+  authorityId: string,
+  now: Date,
+): AuditEvent {
+  return {
+    kind: 'svid.x509.issued',
+    time: now,
+    ...request.audit,
+    spiffeId: issued.spiffeId,
+    serial: issued.serial,
+    authorityId,
+    expiresAt: issued.expiresAt,
+    decision: 'allow',
+    details: { for: request.kind },
+  }
+}

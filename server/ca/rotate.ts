@@ -1,0 +1,196 @@
+import type { AuditActor, AuditEvent } from '../../src/audit/event.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { ownBundle } from '../bundle/own-bundle.ts'
+import { deleteAuthority, loadAuthorities, putAuthority } from '../store/authorities.ts'
+import { loadBundles, putBundle } from '../store/bundles.ts'
+import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
+import type { Store, WriteTx } from '../store/store.ts'
+import { createAuthority } from './authorities.ts'
+import type { KeyManager } from './key-manager.ts'
+import { decide, type RotationStep } from './rotation.ts'
+import { type CaSettings, refreshHintSeconds } from './settings.ts'
+
+export interface RotateDeps {
+  readonly store: Store
+  readonly settings: CaSettings
+  readonly keys: KeyManager
+}
+
+/** Decides from what there is; called twice, first with what is in memory, then inside the transaction. */
+export type Decision = (records: readonly AuthorityRecord[]) => readonly RotationStep[]
+
+type Candidates = ReadonlyMap<AuthorityKind, AuthorityRecord>
+
+/**
+ * Takes the steps that are due, or asked for: authorities, own bundle and audit record in one
+ * transaction. It decides again inside it, so that of two servers one finds the work done. Answers the
+ * steps taken.
+ */
+export async function rotate(
+  deps: RotateDeps,
+  known: readonly AuthorityRecord[],
+  now: Date,
+  actor: AuditActor = { kind: 'server' },
+  decision: Decision = (records) => decide(records, now),
+): Promise<readonly RotationStep[]> {
+  const expected = decision(known)
+  if (expected.length === 0) return []
+  // Making a key may take a second: not while others wait for the store.
+  const candidates = await makeCandidates(deps, expected, now)
+  return deps.store.write(async (tx) => {
+    const records = await loadAuthorities(tx.db)
+    const steps = decision(records).filter((step) => isPossible(step, candidates))
+    if (steps.length === 0) return []
+    const next = afterSteps(records, steps, candidates)
+    await writeAuthorities(tx, records, next)
+    await writeBundle(tx, deps.settings, next)
+    for (const step of steps) tx.audit(eventOf(step, records, candidates, deps, actor, now))
+    return steps
+  })
+}
+
+async function makeCandidates(
+  deps: RotateDeps,
+  steps: readonly RotationStep[],
+  now: Date,
+): Promise<Candidates> {
+  const { settings, keys } = deps
+  const kinds = steps.filter(({ step }) => step === 'prepare').map(({ kind }) => kind)
+  const made = await Promise.all(
+    kinds.map((kind) =>
+      createAuthority({
+        trustDomain: settings.trustDomain,
+        kind,
+        keyKind: kind === 'x509' ? settings.x509KeyKind : settings.jwtKeyKind,
+        keys,
+        now,
+        ttlSeconds: settings.caTtlSeconds,
+      }),
+    ),
+  )
+  return new Map(made.map((record) => [record.kind, record]))
+}
+
+/** What became due only since the first look has no key yet; it is taken at the next one. */
+function isPossible(step: RotationStep, candidates: Candidates): boolean {
+  if (step.step === 'drop') return true
+  return step.step === 'activate' && step.id !== undefined ? true : candidates.has(step.kind)
+}
+
+function idOf(step: RotationStep, candidates: Candidates): string {
+  const id = step.step === 'prepare' ? undefined : step.id
+  const found = id ?? candidates.get(step.kind)?.id
+  if (found === undefined) throw new Error(`${step.step} without an authority`)
+  return found
+}
+
+function afterSteps(
+  records: readonly AuthorityRecord[],
+  steps: readonly RotationStep[],
+  candidates: Candidates,
+): readonly AuthorityRecord[] {
+  return steps.reduce<readonly AuthorityRecord[]>((now, step) => {
+    const id = idOf(step, candidates)
+    const candidate = candidates.get(step.kind)
+    if (step.step === 'drop') return now.filter((record) => record.id !== id)
+    if (step.step === 'activate') return now.map((record) => afterActivation(record, step.kind, id))
+    return candidate === undefined ? now : now.concat(candidate)
+  }, records)
+}
+
+/** What is old never signs again: its key is forgotten. */
+function afterActivation(
+  record: AuthorityRecord,
+  kind: AuthorityKind,
+  id: string,
+): AuthorityRecord {
+  if (record.id === id) return { ...record, slot: 'active' }
+  return record.kind === kind && record.slot === 'active'
+    ? { ...record, slot: 'old', sealedKey: Buffer.alloc(0) }
+    : record
+}
+
+async function writeAuthorities(
+  tx: WriteTx,
+  before: readonly AuthorityRecord[],
+  after: readonly AuthorityRecord[],
+): Promise<void> {
+  const kept = new Set(after.map(({ id }) => id))
+  for (const { id } of before) if (!kept.has(id)) await deleteAuthority(tx, id)
+  // The old one leaves its slot before the next takes it.
+  const changed = after.filter((record) => !before.includes(record))
+  for (const record of changed.sort((a) => (a.slot === 'old' ? -1 : 1))) {
+    await putAuthority(tx, record)
+  }
+}
+
+async function writeBundle(
+  tx: WriteTx,
+  settings: CaSettings,
+  authorities: readonly AuthorityRecord[],
+): Promise<void> {
+  const { trustDomain, caTtlSeconds } = settings
+  const previous = (await loadBundles(tx.db, [trustDomain]))[0]
+  const next = ownBundle(trustDomain, authorities, refreshHintSeconds(caTtlSeconds), previous)
+  if (next !== previous) await putBundle(tx, next)
+}
+
+const kinds = {
+  prepare: 'authority.prepared',
+  activate: 'authority.activated',
+  drop: 'authority.retired',
+} as const satisfies Record<RotationStep['step'], AuditEvent['kind']>
+
+function eventOf(
+  step: RotationStep,
+  records: readonly AuthorityRecord[],
+  candidates: Candidates,
+  deps: RotateDeps,
+  actor: AuditActor,
+  now: Date,
+): AuditEvent {
+  const id = idOf(step, candidates)
+  const record = records.find((one) => one.id === id) ?? candidates.get(step.kind)
+  const replaced = records.find((one) => one.kind === step.kind && one.slot === 'active')
+  return {
+    kind: kinds[step.step],
+    time: now,
+    actor,
+    spiffeId: TrustDomain.toId(deps.settings.trustDomain),
+    authorityId: id,
+    expiresAt: record?.notAfter,
+    decision: 'allow',
+    reason: step.step === 'drop' ? 'ended' : step.reason,
+    details: {
+      authority: step.kind,
+      ...(step.step === 'activate' && replaced !== undefined ? { replaces: replaced.id } : {}),
+    },
+  }
+}
+
+/** A successor now, whatever the schedule says. Throws `exists` `authority-prepared` where there is one. */
+export function askToPrepare(kind: AuthorityKind): Decision {
+  return (records) => {
+    if (records.some((record) => record.kind === kind && record.slot === 'prepared')) {
+      throw new CountersignError('exists', `a ${kind} authority is prepared already`, {
+        reason: 'authority-prepared',
+        fix: 'activate it first',
+      })
+    }
+    return [{ step: 'prepare', kind, reason: 'asked' }]
+  }
+}
+
+/** Lets the prepared one of this id take over now. Throws `not-found` `authority-not-prepared`. */
+export function askToActivate(kind: AuthorityKind, id: string, now: Date): Decision {
+  return (records) => {
+    const record = records.find((one) => one.id === id)
+    if (record?.kind !== kind || record.slot !== 'prepared' || now >= record.notAfter) {
+      throw new CountersignError('not-found', `no prepared ${kind} authority has this id`, {
+        reason: 'authority-not-prepared',
+      })
+    }
+    return [{ step: 'activate', kind, id, reason: 'asked' }]
+  }
+}

@@ -1,0 +1,86 @@
+import { CountersignError } from '../../src/errors.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { KeyKind } from '../../src/x509/key.ts'
+
+export interface CaSettings {
+  readonly trustDomain: TrustDomain
+  /** Lifetime of an X.509 authority and of a JWT key. */
+  readonly caTtlSeconds: number
+  readonly x509KeyKind: KeyKind
+  readonly jwtKeyKind: KeyKind
+  readonly x509SvidTtlSeconds: number
+  readonly jwtSvidTtlSeconds: number
+  readonly agentTtlSeconds: number
+  /** The `iss` of JWT-SVIDs; none where undefined. */
+  readonly jwtIssuer: string | undefined
+}
+
+export const defaultCaSettings: Omit<CaSettings, 'trustDomain'> = {
+  caTtlSeconds: 86_400,
+  x509KeyKind: 'ec-p256',
+  jwtKeyKind: 'ec-p256',
+  x509SvidTtlSeconds: 3600,
+  jwtSvidTtlSeconds: 300,
+  agentTtlSeconds: 86_400,
+  jwtIssuer: undefined,
+}
+
+const authorityKinds: ReadonlySet<KeyKind> = new Set([
+  'ec-p256',
+  'ec-p384',
+  'rsa-2048',
+  'rsa-4096',
+  'ed25519',
+])
+
+/** Throws `invalid`, reasons `ca-ttl` and `ca-key-kind`. */
+export function checkCaSettings(settings: CaSettings): void {
+  const ttls = [
+    settings.caTtlSeconds,
+    settings.x509SvidTtlSeconds,
+    settings.jwtSvidTtlSeconds,
+    settings.agentTtlSeconds,
+  ]
+  if (ttls.some((seconds) => !Number.isSafeInteger(seconds) || seconds < 1)) {
+    throw new CountersignError('invalid', 'a time to live is at least one second', {
+      reason: 'ca-ttl',
+    })
+  }
+  // JWT-03: no algorithm of a JWT-SVID takes an Ed25519 key.
+  if (!authorityKinds.has(settings.x509KeyKind) || !isJwtKind(settings.jwtKeyKind)) {
+    throw new CountersignError('invalid', 'no authority can have a key of this kind', {
+      reason: 'ca-key-kind',
+      fix: 'use ec-p256, ec-p384, rsa-2048 or rsa-4096; ed25519 is for X.509 only',
+    })
+  }
+}
+
+function isJwtKind(kind: KeyKind): boolean {
+  return authorityKinds.has(kind) && kind !== 'ed25519'
+}
+
+/** SVIDs that live longer may be cut to their authority's end. Seconds. */
+export function safeTtlSeconds(caTtlSeconds: number): number {
+  return Math.min(caTtlSeconds / 6, 7 * 86_400)
+}
+
+/** What an operator should know of the settings; nothing here stops a start. */
+export function warningsOf(settings: CaSettings): readonly string[] {
+  const safe = safeTtlSeconds(settings.caTtlSeconds)
+  const ttls = {
+    x509_svid_ttl: settings.x509SvidTtlSeconds,
+    jwt_svid_ttl: settings.jwtSvidTtlSeconds,
+  }
+  return Object.entries(ttls)
+    .filter(([, seconds]) => seconds > safe)
+    .map(
+      ([name, seconds]) =>
+        `${name} of ${seconds} s is more than a sixth of ca ttl (${settings.caTtlSeconds} s): ` +
+        `SVIDs may be cut short when the authority ends; at most ${safe} s is safe`,
+    )
+}
+
+/** How often a peer should ask for the bundle again, seconds. */
+export function refreshHintSeconds(caTtlSeconds: number): number {
+  return Math.max(1, Math.min(300, Math.floor(caTtlSeconds / 10)))
+}

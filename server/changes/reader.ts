@@ -1,0 +1,114 @@
+import type { Kysely } from 'kysely'
+import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { loadAgents } from '../store/agents.ts'
+import { loadBundles } from '../store/bundles.ts'
+import { type Change, lastChange, readChanges } from '../store/changes.ts'
+import { loadEntries } from '../store/entries.ts'
+import type { ChangeKind, Schema } from '../store/schema.ts'
+import type { ChangeBatch } from './changes.ts'
+
+/** Lines of the log in one batch. */
+const batchSize = 5000
+
+/** Turns the log into batches. Knows which rows it has told of, so that it can say which are gone. */
+export class ChangeReader {
+  readonly #db: Kysely<Schema>
+  readonly #entries = new Set<string>()
+  readonly #agents = new Set<SpiffeId>()
+  readonly #bundles = new Set<TrustDomain>()
+
+  constructor(db: Kysely<Schema>) {
+    this.#db = db
+  }
+
+  /** All rows, as a batch from 0. */
+  readAll(): Promise<ChangeBatch> {
+    return this.#readWhole(0)
+  }
+
+  /**
+   * What came after `position`; undefined where nothing did. Where a part of the log is gone already,
+   * the batch holds every row there is, and undefined for each that was told of and is no more.
+   */
+  async readAfter(position: number): Promise<ChangeBatch | undefined> {
+    const changes = await readChanges(this.#db, position, batchSize)
+    const last = changes.at(-1)
+    if (last === undefined) return undefined
+    // Numbers have no gaps, in no reader's eyes: what is missing was pruned.
+    if (changes[0]?.number !== position + 1) return this.#readWhole(position)
+    const refs = refsByKind(changes)
+    const entryIds = refs.get('entry') ?? []
+    const agentIds = (refs.get('agent') ?? []) as SpiffeId[]
+    const trustDomains = (refs.get('bundle') ?? []) as TrustDomain[]
+    const entries = await loadEntries(this.#db, entryIds)
+    const agents = await loadAgents(this.#db, agentIds)
+    const bundles = await loadBundles(this.#db, trustDomains)
+    return {
+      from: position,
+      to: last.number,
+      entries: note(
+        this.#entries,
+        entryIds,
+        byKey(entries, (entry) => entry.id),
+      ),
+      agents: note(
+        this.#agents,
+        agentIds,
+        byKey(agents, (agent) => agent.id),
+      ),
+      bundles: note(
+        this.#bundles,
+        trustDomains,
+        byKey(bundles, (bundle) => bundle.trustDomain),
+      ),
+      authoritiesChanged: refs.has('authority'),
+    }
+  }
+
+  async #readWhole(from: number): Promise<ChangeBatch> {
+    // The number first: a change between the two comes again with the next batch, and does no harm.
+    const to = await lastChange(this.#db)
+    const entries = byKey(await loadEntries(this.#db), (entry) => entry.id)
+    const agents = byKey(await loadAgents(this.#db), (agent) => agent.id)
+    const bundles = byKey(await loadBundles(this.#db), (bundle) => bundle.trustDomain)
+    return {
+      from,
+      to,
+      entries: note(this.#entries, [...this.#entries], entries),
+      agents: note(this.#agents, [...this.#agents], agents),
+      bundles: note(this.#bundles, [...this.#bundles], bundles),
+      authoritiesChanged: true,
+    }
+  }
+}
+
+function refsByKind(changes: readonly Change[]): ReadonlyMap<ChangeKind, string[]> {
+  const distinct = new Map<ChangeKind, Set<string>>()
+  for (const { kind, ref } of changes) {
+    const refs = distinct.get(kind)
+    if (refs === undefined) distinct.set(kind, new Set([ref]))
+    else refs.add(ref)
+  }
+  return new Map([...distinct].map(([kind, refs]) => [kind, [...refs]]))
+}
+
+function byKey<K, V>(rows: readonly V[], keyOf: (row: V) => K): Map<K, V> {
+  return new Map(rows.map((row) => [keyOf(row), row]))
+}
+
+/** Adds to the rows found an undefined for each that was asked for in vain; keeps `known` up to date. */
+function note<K, V>(
+  known: Set<K>,
+  asked: readonly K[],
+  found: ReadonlyMap<K, V>,
+): ReadonlyMap<K, V | undefined> {
+  for (const key of found.keys()) known.add(key)
+  const gone = asked.filter((key) => !found.has(key))
+  if (gone.length === 0) return found
+  const batch = new Map<K, V | undefined>(found)
+  for (const key of gone) {
+    batch.set(key, undefined)
+    known.delete(key)
+  }
+  return batch
+}

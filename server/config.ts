@@ -1,0 +1,143 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import { readConfigFile } from '../src/runtime/config-file.ts'
+import { type Overrides, readOverrides, requireSetting } from '../src/runtime/config-override.ts'
+import { duration, type HostPort, hostPort, parsedBy, path } from '../src/runtime/config-value.ts'
+import type { LogLevel } from '../src/runtime/log.ts'
+import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
+import type { RateLimit } from './access/limits.ts'
+
+export interface ServerConfig {
+  readonly trustDomain: TrustDomain
+  readonly dataDir: string
+  readonly bindAddress: HostPort
+  readonly adminSocket: string
+  /** Where `/live`, `/ready` and `/metrics` are served; undefined: nowhere. */
+  readonly httpAddress: HostPort | undefined
+  readonly logLevel: LogLevel
+  readonly auditFile: string
+  readonly keyManager:
+    | { readonly type: 'file'; readonly path: string }
+    | { readonly type: 'memory' }
+  readonly ca: {
+    readonly ttlSeconds: number
+    readonly keyKind: 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-4096'
+    readonly jwtKeyKind: 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-4096'
+  }
+  readonly x509SvidTtlSeconds: number
+  readonly jwtSvidTtlSeconds: number
+  readonly agentTtlSeconds: number
+  readonly jwtIssuer: string | undefined
+  readonly rateLimits: {
+    /** Attestations of one address. */
+    readonly attest: RateLimit
+    /** Certificates and tokens of one agent. */
+    readonly sign: RateLimit
+    /** Calls of one identity, whatever they are. */
+    readonly call: RateLimit
+  }
+  readonly maxConnections: number
+  readonly maxConnectionsPerAddress: number
+}
+
+const authorityKey = z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'])
+const count = z.number().int().min(1).max(10_000_000)
+const trustDomain = parsedBy(TrustDomain.parse)
+const rateLimit = z.strictObject({ per_second: count, burst: count })
+
+/** The file as an operator writes it. Every key, with its default; an unknown one is refused. */
+const fileSchema = z.strictObject({
+  trust_domain: trustDomain.optional(),
+  data_dir: path.optional(),
+  bind_address: hostPort.optional(),
+  admin_socket: path.optional(),
+  http_address: z.union([hostPort, z.literal(false)]).optional(),
+  log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
+  audit_file: path.optional(),
+  key_manager: z
+    .union([
+      z.strictObject({ type: z.literal('file'), path: path.optional() }),
+      z.strictObject({ type: z.literal('memory') }),
+    ])
+    .optional(),
+  ca: z
+    .strictObject({
+      ttl: duration.optional(),
+      key_type: authorityKey.optional(),
+      jwt_key_type: authorityKey.optional(),
+    })
+    .optional(),
+  x509_svid_ttl: duration.optional(),
+  jwt_svid_ttl: duration.optional(),
+  agent_ttl: duration.optional(),
+  jwt_issuer: z.url().max(2048).optional(),
+  rate_limits: z
+    .strictObject({
+      attest: rateLimit.optional(),
+      sign: rateLimit.optional(),
+      call: rateLimit.optional(),
+    })
+    .optional(),
+  max_connections: count.optional(),
+  max_connections_per_address: count.optional(),
+})
+
+/** What may also be said on the command line, and by the environment variable beside it. */
+export const serverSettings = {
+  trust_domain: 'COUNTERSIGN_TRUST_DOMAIN',
+  data_dir: 'COUNTERSIGN_DATA_DIR',
+  bind_address: 'COUNTERSIGN_BIND_ADDRESS',
+  admin_socket: 'COUNTERSIGN_ADMIN_SOCKET',
+  http_address: 'COUNTERSIGN_HTTP_ADDRESS',
+  log_level: 'COUNTERSIGN_LOG_LEVEL',
+} as const
+
+/** The server's settings from flags, environment, file and defaults. Throws `invalid`, `config-…`. */
+export function loadServerConfig(said: Overrides): ServerConfig {
+  const file = said.file === undefined ? {} : readConfigFile(said.file, fileSchema)
+  const merged = { ...file, ...readOverrides(fileSchema, serverSettings, said) }
+  const dataDir = merged.data_dir ?? path.parse('./.countersign/server')
+  const keyManager = merged.key_manager ?? { type: 'file' as const }
+  return {
+    trustDomain: requireSetting(merged.trust_domain, 'trust_domain', serverSettings.trust_domain),
+    dataDir,
+    bindAddress: merged.bind_address ?? { host: '0.0.0.0', port: 8081 },
+    adminSocket: merged.admin_socket ?? join(dataDir, 'admin', 'api.sock'),
+    httpAddress:
+      merged.http_address === false
+        ? undefined
+        : (merged.http_address ?? { host: '127.0.0.1', port: 8082 }),
+    logLevel: merged.log_level ?? 'info',
+    auditFile: merged.audit_file ?? join(dataDir, 'audit.log'),
+    keyManager:
+      keyManager.type === 'memory'
+        ? keyManager
+        : { type: 'file', path: keyManager.path ?? join(dataDir, 'wrapping.key') },
+    ca: {
+      ttlSeconds: merged.ca?.ttl ?? 86_400,
+      keyKind: merged.ca?.key_type ?? 'ec-p256',
+      jwtKeyKind: merged.ca?.jwt_key_type ?? 'ec-p256',
+    },
+    x509SvidTtlSeconds: merged.x509_svid_ttl ?? 3600,
+    jwtSvidTtlSeconds: merged.jwt_svid_ttl ?? 300,
+    agentTtlSeconds: merged.agent_ttl ?? 86_400,
+    jwtIssuer: merged.jwt_issuer,
+    rateLimits: {
+      attest: rate(merged.rate_limits?.attest, 10, 100),
+      sign: rate(merged.rate_limits?.sign, 20_000, 40_000),
+      call: rate(merged.rate_limits?.call, 20_000, 40_000),
+    },
+    maxConnections: merged.max_connections ?? 20_000,
+    maxConnectionsPerAddress: merged.max_connections_per_address ?? 5_000,
+  }
+}
+
+function rate(
+  said: { readonly per_second: number; readonly burst: number } | undefined,
+  perSecond: number,
+  burst: number,
+): RateLimit {
+  return said === undefined
+    ? { perSecond, burst }
+    : { perSecond: said.per_second, burst: said.burst }
+}

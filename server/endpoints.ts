@@ -1,0 +1,152 @@
+import { CountersignError } from '../src/errors.ts'
+import { listenTls, type TlsListener } from '../src/mtls/handshake.ts'
+import { createRpcServer, type RpcServer } from '../src/rpc/server.ts'
+import { serviceDefinition } from '../src/rpc/services.ts'
+import { listenUnix } from '../src/rpc/unix-listener.ts'
+import type { Clock } from '../src/runtime/clock.ts'
+import { formatHostPort } from '../src/runtime/config-value.ts'
+import type { Log } from '../src/runtime/log.ts'
+import { aborted } from '../src/runtime/tasks.ts'
+import type { SpiffeId } from '../src/spiffe-id/spiffe-id.ts'
+import { verifyX509Svid, type X509Svid } from '../src/svid/x509-svid.ts'
+import type { Caller, Peer, TlsPeer } from './access/caller.ts'
+import { agentHandlers } from './api/agent.ts'
+import { bundleHandlers } from './api/bundle.ts'
+import { clockHandlers } from './api/clock.ts'
+import { debugHandlers } from './api/debug.ts'
+import type { ApiDeps } from './api/deps.ts'
+import { entryHandlers } from './api/entry.ts'
+import { fleetHandlers } from './api/fleet.ts'
+import { healthHandlers } from './api/health.ts'
+import { registryHandlers } from './api/registry.ts'
+import { svidHandlers } from './api/svid.ts'
+import { syncHandlers } from './api/sync.ts'
+import type { ServerConfig } from './config.ts'
+
+const maxReceiveBytes = 4 << 20
+const maxStreamsPerConnection = 256
+const handshakeTimeoutMs = 5000
+const graceMs = 2000
+
+export interface EndpointDeps extends ApiDeps {
+  readonly guard: (peer: Peer, method: string) => Caller | Promise<Caller>
+  readonly identity: () => X509Svid
+  readonly observe: (method: string, code: string, elapsedMs: number) => void
+}
+
+/** The server's two doors: TLS for agents and admins, a socket of its own for local operators. */
+export interface Endpoints {
+  readonly rpc: RpcServer<Peer, Caller>
+  /** Takes a new SVID of the server's own into use for new connections. */
+  refreshIdentity(): void
+  /** Ends whatever an agent has under way, for one that may do nothing more. */
+  cut(agentId: SpiffeId, error: CountersignError): void
+}
+
+/** Every service, behind one guard: what a caller may do is not a matter of the door that it came by. */
+export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
+  const rpc = createRpcServer<Peer, Caller>({
+    guard: deps.guard,
+    maxReceiveBytes,
+    maxStreamsPerConnection,
+    clock: deps.clock,
+    log: deps.log,
+    observe: deps.observe,
+  })
+  rpc.addService(serviceDefinition('spire.api.server.agent.v1.Agent'), agentHandlers(deps))
+  rpc.addService(serviceDefinition('spire.api.server.bundle.v1.Bundle'), bundleHandlers(deps))
+  rpc.addService(serviceDefinition('spire.api.server.entry.v1.Entry'), entryHandlers(deps))
+  rpc.addService(serviceDefinition('spire.api.server.svid.v1.SVID'), svidHandlers(deps))
+  rpc.addService(
+    serviceDefinition('spire.api.server.debug.v1.Debug'),
+    debugHandlers({ ...deps, serverSvidExpiresAt: () => deps.identity().expiresAt }),
+  )
+  rpc.addService(serviceDefinition('countersign.sync.v1.Sync'), syncHandlers(deps))
+  rpc.addService(serviceDefinition('countersign.registry.v1.Registry'), registryHandlers(deps))
+  rpc.addService(serviceDefinition('countersign.fleet.v1.Fleet'), fleetHandlers(deps))
+  rpc.addService(serviceDefinition('countersign.clock.v1.Clock'), clockHandlers(deps))
+  rpc.addService(serviceDefinition('grpc.health.v1.Health'), healthHandlers(deps))
+  return rpc
+}
+
+/** Opens both doors, and shuts them when the signal aborts. */
+export async function openEndpoints(
+  config: ServerConfig,
+  deps: EndpointDeps,
+): Promise<Endpoints & { readonly port: number; serve(signal: AbortSignal): Promise<void> }> {
+  const rpc = createApi(deps)
+  const admin = await listenUnix({
+    path: config.adminSocket,
+    mode: 0o600,
+    folderMode: 0o700,
+    onConnection: (socket, { pid, uid }) => rpc.accept(socket, { transport: 'unix', pid, uid }),
+  })
+  let tls: TlsListener
+  try {
+    tls = await listenForAgents(config, deps, rpc)
+  } catch (error) {
+    await admin.close()
+    throw error
+  }
+  return {
+    rpc,
+    port: tls.address.port,
+    refreshIdentity: () => tls.refreshIdentity(),
+    cut(agentId, error) {
+      deps.followers.cut(agentId, error)
+      rpc.endCalls((peer) => peer.transport === 'tls' && peer.svid?.spiffeId === agentId, error)
+    },
+    async serve(signal) {
+      await aborted(signal)
+      admin.stop()
+      await rpc.close(graceMs)
+      await Promise.all([tls.close(), admin.close()])
+    },
+  }
+}
+
+function listenForAgents(
+  config: ServerConfig,
+  deps: EndpointDeps,
+  rpc: RpcServer<Peer, Caller>,
+): Promise<TlsListener> {
+  const { host, port } = config.bindAddress
+  return listenTls<TlsPeer>({
+    host,
+    port,
+    identity: deps.identity,
+    verifyClient: (chain, address) => identify(chain, address, deps),
+    onConnection: (socket, peer) => rpc.accept(socket, peer),
+    handshakeTimeoutMs,
+    maxConnections: config.maxConnections,
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+    clock: deps.clock,
+    log: deps.log,
+  }).catch((error: unknown) => {
+    if (error instanceof CountersignError) throw error
+    throw new CountersignError(
+      'unavailable',
+      `cannot listen on ${formatHostPort(config.bindAddress)}`,
+      {
+        reason: 'address-in-use',
+        fix: 'set bind_address to a free address of this machine',
+        cause: error,
+      },
+    )
+  })
+}
+
+/** A client may show nothing and is then nobody; what it shows has to be good. */
+function identify(
+  chain: readonly Buffer[],
+  address: string,
+  deps: { readonly bundles: EndpointDeps['bundles']; readonly clock: Clock; readonly log: Log },
+): TlsPeer {
+  if (chain.length === 0) return { transport: 'tls', address }
+  const { spiffeId, leaf } = verifyX509Svid(chain, deps.bundles, deps.clock.now())
+  return {
+    transport: 'tls',
+    address,
+    svid: { spiffeId, serial: leaf.serial, expiresAt: leaf.notAfter },
+  }
+}

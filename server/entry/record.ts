@@ -1,0 +1,35 @@
+import type { AuditEvent, AuditKind } from '../../src/audit/event.ts'
+import type { Entry } from '../../src/entry/entry.ts'
+import type { BatchOptions } from './batch.ts'
+
+type EntryAuditKind = Extract<AuditKind, `entry.${string}`>
+
+/** What is put on record of a written entry. Its selectors are not: they may hold what a workload keeps in its environment. */
+export function entryEvent(
+  kind: EntryAuditKind,
+  entry: Entry,
+  options: BatchOptions,
+  time: Date,
+  reason?: string,
+): AuditEvent {
+  return {
+    kind,
+    time,
+    actor: options.actor,
+    spiffeId: entry.spiffeId,
+    entryId: entry.id,
+    expiresAt: entry.expiresAt,
+    owner: entry.owner === '' ? undefined : entry.owner,
+    purpose: entry.purpose === '' ? undefined : entry.purpose,
+    decision: 'allow',
+    reason,
+    requestId: options.requestId,
+    details: {
+      parentId: entry.parentId,
+      revision: entry.revision,
+      selectors: entry.selectors.length,
+      admin: entry.admin,
+      downstream: entry.downstream,
+    },
+  }
+}

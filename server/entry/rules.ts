@@ -1,0 +1,233 @@
+import type { Entry, Selector } from '../../src/entry/entry.ts'
+import {
+  checkSelector,
+  maxSelectors,
+  problemOfText,
+  sortSelectors,
+} from '../../src/entry/selector.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { isAgentId, isReserved, serverId } from '../../src/spiffe-id/reserved.ts'
+import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { checkDnsNames } from './dns-name.ts'
+
+const maxIdLength = 255
+export const maxFederatesWith = 100
+const maxHintBytes = 1024
+const maxOwnerBytes = 256
+const maxPurposeBytes = 256
+export const maxLabels = 32
+const maxLabelBytes = 256
+/** Of the whole entry, as JSON. */
+const maxEntryBytes = 65_536
+
+const maxInt32 = 0x7fffffff
+const idPattern = /^[A-Za-z0-9._-]+$/
+const labelKeyPattern = /^[a-z0-9][a-z0-9._/-]{0,62}$/
+
+/** An entry as somebody asks for it; nothing of it is checked yet. What is absent gets its default. */
+export interface EntryInput {
+  readonly id?: string | undefined
+  readonly spiffeId: string
+  readonly parentId: string
+  readonly selectors: readonly Selector[]
+  readonly x509SvidTtlSeconds?: number | undefined
+  readonly jwtSvidTtlSeconds?: number | undefined
+  readonly federatesWith?: readonly string[] | undefined
+  readonly admin?: boolean | undefined
+  readonly downstream?: boolean | undefined
+  readonly expiresAt?: Date | undefined
+  readonly dnsNames?: readonly string[] | undefined
+  readonly storeSvid?: boolean | undefined
+  readonly hint?: string | undefined
+  readonly disableX509SvidPrefetch?: boolean | undefined
+  readonly jwtSvidIncludeJti?: boolean | undefined
+  readonly owner?: string | undefined
+  readonly purpose?: string | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+}
+
+export interface RuleContext {
+  readonly trustDomain: TrustDomain
+  readonly now: Date
+  newId(): string
+  /** Whether the bundle of this foreign trust domain is here. */
+  knowsTrustDomain(trustDomain: TrustDomain): boolean
+  /** The entry that the input replaces: its id, age and revision are kept, and what it already had may stay. */
+  readonly current?: Entry | undefined
+}
+
+/**
+ * The entry that the input describes: whole, canonical, frozen. Throws `invalid` with the reason
+ * `entry-…` or `selector-…` of the first rule that it breaks.
+ */
+export function checkEntry(input: EntryInput, context: RuleContext): Entry {
+  const { current } = context
+  const spiffeId = checkSpiffeId(input.spiffeId, context.trustDomain)
+  const selectors = checkSelectors(input.selectors)
+  const storeSvid = input.storeSvid === true
+  if (storeSvid && selectors.some(({ type }) => type !== selectors[0]?.type)) {
+    throw refused(
+      'entry-store-svid',
+      'an entry whose SVID is stored has selectors of one type only',
+    )
+  }
+  const entry: Entry = {
+    id: current?.id ?? checkId(input.id, context),
+    spiffeId,
+    parentId: checkParentId(input.parentId, spiffeId, context.trustDomain),
+    selectors,
+    x509SvidTtlSeconds: checkTtl(input.x509SvidTtlSeconds, 'X.509-SVID'),
+    jwtSvidTtlSeconds: checkTtl(input.jwtSvidTtlSeconds, 'JWT-SVID'),
+    federatesWith: checkFederatesWith(input.federatesWith ?? [], context),
+    admin: input.admin === true,
+    downstream: input.downstream === true,
+    expiresAt: checkExpiresAt(input.expiresAt, context),
+    dnsNames: checkDnsNames(input.dnsNames ?? []),
+    revision: current === undefined ? 0 : current.revision + 1,
+    storeSvid,
+    hint: checkText(input.hint, maxHintBytes, 'entry-hint', 'the hint'),
+    createdAt: current?.createdAt ?? wholeSeconds(context.now),
+    disableX509SvidPrefetch: input.disableX509SvidPrefetch === true,
+    jwtSvidIncludeJti: input.jwtSvidIncludeJti === true,
+    owner: checkText(input.owner, maxOwnerBytes, 'entry-owner', 'the owner'),
+    purpose: checkText(input.purpose, maxPurposeBytes, 'entry-purpose', 'the purpose'),
+    labels: checkLabels(input.labels ?? {}),
+  }
+  if (Buffer.byteLength(JSON.stringify(entry)) > maxEntryBytes) {
+    throw refused('entry-size', `an entry is at most ${maxEntryBytes} bytes as JSON`)
+  }
+  return Object.freeze(entry)
+}
+
+function checkId(id: string | undefined, context: RuleContext): string {
+  if (id === undefined || id === '') return context.newId()
+  if (id.length > maxIdLength || !idPattern.test(id)) {
+    throw refused('entry-id', `an entry's id is at most ${maxIdLength} of A-Z a-z 0-9 . _ -`)
+  }
+  return id
+}
+
+function parseId(text: string, trustDomain: TrustDomain, reason: string, what: string): SpiffeId {
+  let id: SpiffeId
+  try {
+    id = SpiffeId.parse(text)
+  } catch (error) {
+    const why = error instanceof CountersignError ? `: ${error.message}` : ''
+    throw refused(reason, `${what} is not valid${why}`, error)
+  }
+  if (SpiffeId.trustDomainOf(id) !== trustDomain) {
+    throw refused(reason, `${what} is not in the trust domain ${trustDomain}`)
+  }
+  if (SpiffeId.pathOf(id) === '') throw refused(reason, `${what} has no path`)
+  return id
+}
+
+function checkSpiffeId(text: string, trustDomain: TrustDomain): SpiffeId {
+  const id = parseId(text, trustDomain, 'entry-spiffe-id', 'the SPIFFE ID')
+  if (isReserved(id)) {
+    throw refused('entry-spiffe-id', 'paths below /spire belong to servers and agents')
+  }
+  return id
+}
+
+function checkParentId(text: string, spiffeId: SpiffeId, trustDomain: TrustDomain): SpiffeId {
+  const id = parseId(text, trustDomain, 'entry-parent-id', 'the parent ID')
+  if (id === spiffeId) throw refused('entry-parent-id', 'an entry cannot be its own parent')
+  if (isReserved(id) && id !== serverId(trustDomain) && !isAgentId(id)) {
+    throw refused('entry-parent-id', 'below /spire only the server and agents can be a parent')
+  }
+  return id
+}
+
+function checkSelectors(selectors: readonly Selector[]): readonly Selector[] {
+  if (selectors.length === 0 || selectors.length > maxSelectors) {
+    throw refused('entry-selectors', `an entry has 1 to ${maxSelectors} selectors`)
+  }
+  return Object.freeze(sortSelectors(selectors.map(checkSelector)))
+}
+
+function checkTtl(seconds: number | undefined, what: string): number {
+  if (seconds === undefined) return 0
+  if (!Number.isInteger(seconds) || seconds < 0 || seconds > maxInt32) {
+    throw refused('entry-ttl', `the ${what}'s time to live is 0 to ${maxInt32} whole seconds`)
+  }
+  return seconds
+}
+
+function checkFederatesWith(
+  names: readonly string[],
+  context: RuleContext,
+): readonly TrustDomain[] {
+  const reason = 'entry-federates-with'
+  if (names.length > maxFederatesWith) {
+    throw refused(reason, `an entry federates with at most ${maxFederatesWith} trust domains`)
+  }
+  const checked = names.map((name) => {
+    const trustDomain = parseTrustDomain(name)
+    if (trustDomain === context.trustDomain) {
+      throw refused(reason, 'an entry cannot federate with its own trust domain')
+    }
+    const had = context.current?.federatesWith.includes(trustDomain) === true
+    if (!had && !context.knowsTrustDomain(trustDomain)) {
+      throw refused(reason, `there is no bundle of the trust domain ${trustDomain}`)
+    }
+    return trustDomain
+  })
+  return Object.freeze([...new Set(checked)].sort())
+}
+
+function parseTrustDomain(name: string): TrustDomain {
+  try {
+    return TrustDomain.parseIdOrName(name)
+  } catch (error) {
+    throw refused('entry-federates-with', 'a trust domain to federate with is not valid', error)
+  }
+}
+
+function checkExpiresAt(at: Date | undefined, context: RuleContext): Date | undefined {
+  if (at === undefined) return undefined
+  if (Number.isNaN(at.getTime())) throw refused('entry-expires-at', 'the expiry is not a time')
+  const whole = wholeSeconds(at)
+  const kept = whole.getTime() === context.current?.expiresAt?.getTime()
+  if (!kept && whole.getTime() <= context.now.getTime()) {
+    throw refused('entry-expires-at', 'the expiry is in the past')
+  }
+  return whole
+}
+
+/** The wire counts in seconds: what does so here too reads the same everywhere. */
+function wholeSeconds(at: Date): Date {
+  return new Date(Math.floor(at.getTime() / 1000) * 1000)
+}
+
+function checkText(
+  text: string | undefined,
+  maxBytes: number,
+  reason: string,
+  what: string,
+): string {
+  const problem = problemOfText(text ?? '', maxBytes)
+  if (problem !== undefined) throw refused(reason, `${what} ${problem}`)
+  return text ?? ''
+}
+
+function checkLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const reason = 'entry-labels'
+  const pairs = Object.entries(labels)
+  if (pairs.length > maxLabels) throw refused(reason, `an entry has at most ${maxLabels} labels`)
+  for (const [key, value] of pairs) {
+    if (!labelKeyPattern.test(key)) {
+      throw refused(
+        reason,
+        "a label's key is 1 to 63 of a-z 0-9 . _ / - and begins with a letter or a digit",
+      )
+    }
+    const problem = problemOfText(value, maxLabelBytes)
+    if (problem !== undefined) throw refused(reason, `the value of the label ${key} ${problem}`)
+  }
+  return Object.freeze(Object.fromEntries(pairs.sort(([a], [b]) => (a < b ? -1 : 1))))
+}
+
+function refused(reason: string, message: string, cause?: unknown): CountersignError {
+  return new CountersignError('invalid', message, { reason, cause })
+}

@@ -1,0 +1,264 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { CountersignError } from '../src/errors.ts'
+import { systemClock } from '../src/runtime/clock.ts'
+import type { HostPort } from '../src/runtime/config-value.ts'
+import { createLog, type Log } from '../src/runtime/log.ts'
+import { serveMonitoring } from '../src/runtime/monitoring.ts'
+import { aborted, runTogether } from '../src/runtime/tasks.ts'
+import type { X509Svid } from '../src/svid/x509-svid.ts'
+import { createGuard } from './access/guard.ts'
+import { RateLimiter } from './access/limits.ts'
+import { openTrail, type Trail } from './audit/trail.ts'
+import { createBundles } from './bundle/bundles.ts'
+import { type Ca, createCa } from './ca/ca.ts'
+import { fileKeyManager, type KeyManager, memoryKeyManager } from './ca/key-manager.ts'
+import { type ChangeBatch, openChanges } from './changes/changes.ts'
+import type { ServerConfig } from './config.ts'
+import { type EndpointDeps, openEndpoints } from './endpoints.ts'
+import { runExpiry } from './entry/expiry.ts'
+import { Followers } from './entry/followers.ts'
+import { createEntryIndex } from './entry/index.ts'
+import { createRegistry } from './entry/registry.ts'
+import { createServerMetrics, type ServerMetrics } from './metrics.ts'
+import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
+import { promotePendingSvid } from './node/lifecycle.ts'
+import { createReadiness } from './readiness.ts'
+import { openStore, type Store } from './store/store.ts'
+
+export interface ServerHooks {
+  /** Called once agents and operators can call. */
+  readonly onReady?: (at: { readonly address: HostPort }) => void
+  readonly log?: Log
+}
+
+/** Runs a server until the signal aborts; resolves when all is closed. */
+export async function runServer(
+  config: ServerConfig,
+  signal: AbortSignal,
+  hooks: ServerHooks = {},
+): Promise<void> {
+  const log = hooks.log ?? createLog({ level: config.logLevel, component: 'server' })
+  const clock = systemClock
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  const keys = await openKeys(config)
+  const trail = await openTrail({ path: config.auditFile, clock, log })
+  try {
+    const store = await openStore({
+      path: join(config.dataDir, 'store.sqlite'),
+      trustDomain: config.trustDomain,
+      log,
+      clock,
+      beforeCommit: (events) => trail.append(events),
+    })
+    try {
+      await serve({ config, log, trail, store, keys, hooks }, signal)
+    } finally {
+      await store[Symbol.asyncDispose]()
+    }
+  } finally {
+    await trail[Symbol.asyncDispose]()
+  }
+}
+
+function openKeys(config: ServerConfig): Promise<KeyManager> {
+  return config.keyManager.type === 'file'
+    ? fileKeyManager(config.keyManager.path)
+    : Promise.resolve(memoryKeyManager())
+}
+
+interface Opened {
+  readonly config: ServerConfig
+  readonly log: Log
+  readonly trail: Trail
+  readonly store: Store
+  readonly keys: KeyManager
+  readonly hooks: ServerHooks
+}
+
+async function serve(
+  { config, log, trail, store, keys, hooks }: Opened,
+  signal: AbortSignal,
+): Promise<void> {
+  const clock = systemClock
+  const { trustDomain } = config
+  const index = createEntryIndex({ trustDomain, clock })
+  const bundles = createBundles(trustDomain)
+  const metrics: ServerMetrics = createServerMetrics({
+    entries: () => index.size,
+    agents: () => index.agents().length,
+    connectedAgents: () => followers.size,
+    position: () => changes.position,
+    caExpirySeconds: () => caExpirySeconds(ca),
+  })
+  const ca = await createCa({
+    store,
+    trail,
+    keys,
+    clock,
+    log,
+    settings: {
+      trustDomain,
+      caTtlSeconds: config.ca.ttlSeconds,
+      x509KeyKind: config.ca.keyKind,
+      jwtKeyKind: config.ca.jwtKeyKind,
+      x509SvidTtlSeconds: config.x509SvidTtlSeconds,
+      jwtSvidTtlSeconds: config.jwtSvidTtlSeconds,
+      agentTtlSeconds: config.agentTtlSeconds,
+      jwtIssuer: config.jwtIssuer,
+    },
+    observe: metrics,
+  })
+  const changes = await openChanges(store, {
+    clock,
+    log,
+    onBatch(batch) {
+      index.apply(batch)
+      bundles.apply(batch)
+      ca.apply(batch)
+    },
+  })
+  const followers = new Followers({
+    index,
+    bundles: () => [bundles.own(), ...bundles.federated()],
+    position: () => changes.position,
+    clock,
+  })
+  const registry = createRegistry({
+    store,
+    changes,
+    index,
+    trustDomain,
+    clock,
+    newId: randomUUID,
+    knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
+  })
+  const identity = await followIdentity(ca)
+  const deps: EndpointDeps = {
+    trustDomain,
+    clock,
+    log,
+    store,
+    changes,
+    index,
+    registry,
+    followers,
+    bundles,
+    ca,
+    nodes: {
+      trustDomain,
+      store,
+      changes,
+      index,
+      ca,
+      clock,
+      attestors: new Map([[joinTokenType, joinTokenAttestor(clock)]]),
+    },
+    cursorKey: randomBytes(32),
+    limits: {
+      attest: new RateLimiter(config.rateLimits.attest, clock),
+      sign: new RateLimiter(config.rateLimits.sign, clock),
+    },
+    notReady: createReadiness(clock, [() => ca.ready(), () => trail.probe(), () => store.probe()]),
+    guard: createGuard({
+      clock,
+      agent: (id) => index.agent(id),
+      rights: (id) => index.rightsOf(id),
+      promote: (id, serial) => promotePendingSvid({ store, changes }, id, serial),
+      calls: new RateLimiter(config.rateLimits.call, clock),
+    }),
+    identity: identity.current,
+    observe: metrics.call,
+  }
+  const running = new AbortController()
+  const following = changes.run(running.signal)
+  try {
+    const endpoints = await openEndpoints(config, deps)
+    changes.subscribe((batch) => {
+      followers.apply(batch)
+      cutAgents(batch, endpoints.cut)
+    })
+    const address = { host: config.bindAddress.host, port: endpoints.port }
+    log.info('server is ready', { trustDomain, ...address, adminSocket: config.adminSocket })
+    hooks.onReady?.({ address })
+    await runTogether(
+      signal,
+      (until) => endpoints.serve(until),
+      (until) => ca.run(until),
+      (until) => identity.run(() => endpoints.refreshIdentity(), until),
+      (until) => runExpiry(registry, { clock, log }, until),
+      (until) => monitor(config, deps, metrics, until),
+      (until) => Promise.race([following, aborted(until)]),
+    )
+  } finally {
+    running.abort(new DOMException('stopped', 'AbortError'))
+    await following.catch(() => {})
+  }
+  log.info('server has stopped')
+}
+
+async function monitor(
+  config: ServerConfig,
+  deps: EndpointDeps,
+  metrics: ServerMetrics,
+  signal: AbortSignal,
+): Promise<void> {
+  if (config.httpAddress === undefined) return
+  await serveMonitoring(
+    config.httpAddress,
+    { notReady: deps.notReady, metrics: metrics.registry },
+    deps.log,
+    signal,
+  )
+}
+
+/** Agents that were banned, evicted or given another SVID may go on with nothing that they began before. */
+function cutAgents(
+  batch: ChangeBatch,
+  cut: (id: Parameters<EndpointDeps['followers']['cut']>[0], error: CountersignError) => void,
+): void {
+  for (const [id, agent] of batch.agents) {
+    if (agent === undefined) {
+      cut(
+        id,
+        new CountersignError('forbidden', 'agent is not attested', {
+          reason: 'agent-not-attested',
+        }),
+      )
+    } else if (agent.banned) {
+      cut(id, new CountersignError('forbidden', 'agent is banned', { reason: 'agent-banned' }))
+    }
+  }
+}
+
+function caExpirySeconds(ca: Ca): number {
+  const end = ca.state('x509').active?.notAfter
+  return end === undefined ? 0 : (end.getTime() - systemClock.now().getTime()) / 1000
+}
+
+const retryMs = 1000
+
+/** The server's own SVID: replaced at half its life, and tried again each second while that fails. */
+async function followIdentity(ca: Ca): Promise<{
+  current(): X509Svid
+  run(changed: () => void, signal: AbortSignal): Promise<void>
+}> {
+  let svid = await ca.issueServerIdentity()
+  return {
+    current: () => svid,
+    async run(changed, signal) {
+      for (;;) {
+        const halfLifeMs = (svid.expiresAt.getTime() - svid.notBefore.getTime()) / 2
+        const dueMs = svid.notBefore.getTime() + halfLifeMs - systemClock.now().getTime()
+        await systemClock.sleep(Math.max(dueMs, retryMs), signal)
+        try {
+          svid = await ca.issueServerIdentity()
+          changed()
+        } catch (error) {
+          if (!(error instanceof CountersignError)) throw error
+        }
+      }
+    },
+  }
+}

@@ -1,0 +1,76 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+
+/** What the server counts. Labels are bounded words of ours: never an ID, a selector or an address. */
+export interface ServerMetrics {
+  readonly registry: Registry
+  call(method: string, code: string, elapsedMs: number): void
+  issued(kind: 'x509' | 'jwt', count: number, elapsedMs: number): void
+  rotated(kind: 'x509' | 'jwt', step: string): void
+}
+
+/** Gauges are read when somebody asks: nothing is kept twice. */
+export interface ServerGauges {
+  entries(): number
+  agents(): number
+  connectedAgents(): number
+  position(): number
+  caExpirySeconds(): number
+}
+
+export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry, prefix: 'countersign_server_' })
+  const calls = new Histogram({
+    name: 'countersign_server_rpc_seconds',
+    help: 'Time from the arrival of a call to its end, by RPC and gRPC status.',
+    labelNames: ['method', 'code'],
+    buckets: latencyBuckets,
+    registers,
+  })
+  const signed = new Counter({
+    name: 'countersign_server_svids_issued_total',
+    help: 'SVIDs that left the server, by kind.',
+    labelNames: ['kind'],
+    registers,
+  })
+  const signing = new Histogram({
+    name: 'countersign_server_issue_seconds',
+    help: 'Time that a batch took to be signed, linted and put on record, by kind.',
+    labelNames: ['kind'],
+    buckets: latencyBuckets,
+    registers,
+  })
+  const rotations = new Counter({
+    name: 'countersign_server_authority_steps_total',
+    help: 'Steps in the life of authorities, by kind and step.',
+    labelNames: ['kind', 'step'],
+    registers,
+  })
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name: `countersign_server_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+  gauge('entries', 'Registration entries in the index.', gauges.entries)
+  gauge('agents', 'Attested agents.', gauges.agents)
+  gauge('connected_agents', 'Agents that follow the change log now.', gauges.connectedAgents)
+  gauge('change_log_position', 'Number of the last change that was applied.', gauges.position)
+  gauge('x509_ca_expires_in_seconds', 'Life left of the active X.509 CA.', gauges.caExpirySeconds)
+  return {
+    registry,
+    call: (method, code, elapsedMs) => calls.observe({ method, code }, elapsedMs / 1000),
+    issued: (kind, count, elapsedMs) => {
+      signed.inc({ kind }, count)
+      signing.observe({ kind }, elapsedMs / 1000)
+    },
+    rotated: (kind, step) => rotations.inc({ kind, step }),
+  }
+}

@@ -1,0 +1,214 @@
+import type { AuditActor, AuditKind } from '../../src/audit/event.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { isAgentId } from '../../src/spiffe-id/reserved.ts'
+import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { parseCsr } from '../../src/x509/csr.ts'
+import type { Ca } from '../ca/ca.ts'
+import type { IssuedX509 } from '../ca/issue-x509.ts'
+import type { Changes } from '../changes/changes.ts'
+import type { EntryIndex } from '../entry/index.ts'
+import { deleteAgent, loadAgents, putAgent } from '../store/agents.ts'
+import type { AgentRecord } from '../store/records.ts'
+import type { Store, WriteTx } from '../store/store.ts'
+import type { AttestedNode, NodeAttestor, NodeEvidence } from './attestor.ts'
+
+export interface NodeDeps {
+  readonly trustDomain: TrustDomain
+  readonly store: Store
+  readonly changes: Changes
+  readonly index: EntryIndex
+  readonly ca: Ca
+  readonly clock: Clock
+  readonly attestors: ReadonlyMap<string, NodeAttestor>
+}
+
+export interface Act {
+  readonly actor: AuditActor
+  readonly requestId: string
+}
+
+export interface Attested {
+  readonly svid: IssuedX509
+  readonly agentId: SpiffeId
+  readonly canReattest: boolean
+}
+
+/**
+ * Attests a node and gives it its first SVID. The proof is used up, the SVID signed and the agent
+ * recorded in one transaction: whatever fails leaves the proof unused.
+ */
+export async function attestAgent(
+  deps: NodeDeps,
+  type: string,
+  evidence: NodeEvidence,
+  csrDer: Buffer,
+  act: Act,
+): Promise<Attested> {
+  const attestor = deps.attestors.get(type)
+  if (attestor === undefined) {
+    throw new CountersignError('invalid', 'no node attestor of this type is configured', {
+      reason: 'node-attestor-unknown',
+      fix: `this server knows: ${[...deps.attestors.keys()].join(', ')}`,
+    })
+  }
+  const csr = parseCsr(csrDer)
+  await csr.verify()
+  const settle = await attestor.verify(evidence)
+  const done = await deps.store.write(async (tx) => {
+    const node = await settle(tx)
+    checkAgentId(deps.trustDomain, node)
+    const [before] = await loadAgents(tx.db, [node.agentId])
+    if (before?.banned === true) {
+      throw new CountersignError('forbidden', 'failed to attest: agent is banned', {
+        reason: 'agent-banned',
+        fix: 'evict it to let it attest again: countersign agent evict',
+      })
+    }
+    const svid = await deps.ca.issueAgentX509(node.agentId, csr.spki, act)
+    const position = await putAgent(tx, newRecord(node, svid, type, deps.clock.now()))
+    record(tx, deps, 'agent.attested', node.agentId, act, { attestationType: type })
+    return { svid, agentId: node.agentId, canReattest: node.canReattest, position }
+  })
+  await deps.changes.reached(done.position)
+  return done
+}
+
+/** Renews the calling agent's SVID. The new one is pending until it is first used, so that an answer that got lost locks nobody out. */
+export async function renewAgent(
+  deps: NodeDeps,
+  id: SpiffeId,
+  csrDer: Buffer,
+  act: Act,
+): Promise<IssuedX509> {
+  const csr = parseCsr(csrDer)
+  await csr.verify()
+  const { svid, position } = await deps.store.write(async (tx) => {
+    const agent = await loadForUpdate(tx, id)
+    if (agent.canReattest) {
+      throw new CountersignError('forbidden', 'agent must re-attest instead of renewing', {
+        reason: 'agent-must-reattest',
+      })
+    }
+    const svid = await deps.ca.issueAgentX509(id, csr.spki, act)
+    const position = await putAgent(tx, {
+      ...agent,
+      pendingSerial: svid.serial,
+      pendingExpiresAt: svid.expiresAt,
+    })
+    record(tx, deps, 'agent.renewed', id, act, {})
+    return { svid, position }
+  })
+  await deps.changes.reached(position)
+  return svid
+}
+
+/** The agent has shown its renewed SVID: from now on that one counts and the old one does not. */
+export async function promotePendingSvid(
+  deps: Pick<NodeDeps, 'store' | 'changes'>,
+  id: SpiffeId,
+  serial: string,
+): Promise<void> {
+  const position = await deps.store.write(async (tx) => {
+    const agent = await loadForUpdate(tx, id)
+    if (agent.pendingSerial !== serial) return 0
+    return putAgent(tx, {
+      ...agent,
+      serial,
+      expiresAt: agent.pendingExpiresAt ?? agent.expiresAt,
+      pendingSerial: '',
+      pendingExpiresAt: undefined,
+    })
+  })
+  await deps.changes.reached(position)
+}
+
+/** Bars the agent until it is evicted; resolves once this server treats it so. */
+export async function banAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promise<void> {
+  const position = await deps.store.write(async (tx) => {
+    const agent = await loadForUpdate(tx, id)
+    record(tx, deps, 'agent.banned', id, act, {})
+    return putAgent(tx, {
+      ...agent,
+      banned: true,
+      serial: '',
+      pendingSerial: '',
+      pendingExpiresAt: undefined,
+    })
+  })
+  await deps.changes.reached(position)
+}
+
+/** Forgets the agent: its SVIDs count no more, and it may attest again. */
+export async function evictAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promise<void> {
+  const position = await deps.store.write(async (tx) => {
+    await loadForUpdate(tx, id)
+    record(tx, deps, 'agent.evicted', id, act, {})
+    return deleteAgent(tx, id)
+  })
+  await deps.changes.reached(position)
+}
+
+/** Keeps the version that the agent reports. */
+export async function setAgentVersion(
+  deps: NodeDeps,
+  id: SpiffeId,
+  version: string,
+): Promise<void> {
+  if (deps.index.agent(id)?.version === version) return
+  await deps.store.write(async (tx) => {
+    await putAgent(tx, { ...(await loadForUpdate(tx, id)), version })
+  })
+}
+
+async function loadForUpdate(tx: WriteTx, id: SpiffeId): Promise<AgentRecord> {
+  const [agent] = await loadAgents(tx.db, [id])
+  if (agent === undefined) {
+    throw new CountersignError('not-found', 'agent not found', {
+      reason: 'agent-not-found',
+      fix: 'see which there are with: countersign agent list',
+    })
+  }
+  return agent
+}
+
+/** An attestor may name agents of this trust domain only: nothing else is ever signed for a node. */
+function checkAgentId(trustDomain: TrustDomain, node: AttestedNode): void {
+  if (SpiffeId.trustDomainOf(node.agentId) !== trustDomain || !isAgentId(node.agentId)) {
+    throw new CountersignError('internal', 'the attestor gave an ID that no agent may have', {
+      reason: 'agent-id',
+    })
+  }
+}
+
+function newRecord(
+  node: AttestedNode,
+  svid: IssuedX509,
+  attestationType: string,
+  now: Date,
+): AgentRecord {
+  return {
+    id: node.agentId,
+    attestationType,
+    selectors: node.selectors,
+    serial: svid.serial,
+    expiresAt: svid.expiresAt,
+    pendingSerial: '',
+    pendingExpiresAt: undefined,
+    banned: false,
+    canReattest: node.canReattest,
+    version: '',
+    attestedAt: now,
+  }
+}
+
+function record(
+  tx: WriteTx,
+  deps: Pick<NodeDeps, 'clock'>,
+  kind: AuditKind,
+  spiffeId: SpiffeId,
+  act: Act,
+  details: Readonly<Record<string, string>>,
+): void {
+  tx.audit({ kind, time: deps.clock.now(), decision: 'allow', spiffeId, details, ...act })
+}

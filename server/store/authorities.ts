@@ -1,0 +1,70 @@
+import type { Kysely } from 'kysely'
+import { readBody } from './read-body.ts'
+import type { AuthorityRecord } from './records.ts'
+import type { Schema } from './schema.ts'
+import type { WriteTx } from './store.ts'
+
+/** Adds or replaces the authority with this id; resolves with the number of the change. */
+export async function putAuthority(tx: WriteTx, authority: AuthorityRecord): Promise<number> {
+  const columns = { kind: authority.kind, slot: authority.slot, body: encode(authority) }
+  await tx.db
+    .insertInto('authorities')
+    .values({ id: authority.id, ...columns })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(columns))
+    .execute()
+  return tx.change('authority', [authority.id])
+}
+
+/** Resolves with the number of the change, 0 where there is no such authority. */
+export async function deleteAuthority(tx: WriteTx, id: string): Promise<number> {
+  const deleted = await tx.db
+    .deleteFrom('authorities')
+    .where('id', '=', id)
+    .returning('id')
+    .execute()
+  return deleted.length === 0 ? 0 : tx.change('authority', [id])
+}
+
+/** All of both kinds, oldest first. Throws `internal` / `store-corrupt`. */
+export async function loadAuthorities(db: Kysely<Schema>): Promise<AuthorityRecord[]> {
+  const rows = await db.selectFrom('authorities').select(['id', 'body']).orderBy('id').execute()
+  return rows
+    .map((row) => readBody('authorities', row, decode))
+    .sort((a, b) => a.notBefore.getTime() - b.notBefore.getTime())
+}
+
+type Bytes = 'publicKey' | 'certificate' | 'sealedKey'
+type Instant = 'notBefore' | 'notAfter'
+
+/** Bytes in base64, instants in milliseconds. */
+type Body = Omit<AuthorityRecord, Bytes | Instant> &
+  Readonly<Record<Bytes, string>> &
+  Readonly<Record<Instant, number>>
+
+function encode(authority: AuthorityRecord): string {
+  const body: Body = {
+    id: authority.id,
+    kind: authority.kind,
+    slot: authority.slot,
+    keyKind: authority.keyKind,
+    publicKey: authority.publicKey.toString('base64'),
+    certificate: authority.certificate.toString('base64'),
+    sealedKey: authority.sealedKey.toString('base64'),
+    notBefore: authority.notBefore.getTime(),
+    notAfter: authority.notAfter.getTime(),
+    tainted: authority.tainted,
+  }
+  return JSON.stringify(body)
+}
+
+function decode(text: string): AuthorityRecord {
+  const body: Body = JSON.parse(text)
+  return {
+    ...body,
+    publicKey: Buffer.from(body.publicKey, 'base64'),
+    certificate: Buffer.from(body.certificate, 'base64'),
+    sealedKey: Buffer.from(body.sealedKey, 'base64'),
+    notBefore: new Date(body.notBefore),
+    notAfter: new Date(body.notAfter),
+  }
+}

@@ -1,0 +1,50 @@
+import { CountersignError } from '../../src/errors.ts'
+
+function driverCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** A row with this key is there already; SQLite's and PostgreSQL's word for it. */
+export function isUniqueViolation(error: unknown): boolean {
+  const code = driverCode(error)
+  return (
+    code === 'SQLITE_CONSTRAINT_UNIQUE' ||
+    code === 'SQLITE_CONSTRAINT_PRIMARYKEY' ||
+    code === '23505'
+  )
+}
+
+/** Another process holds the write lock of the file. */
+export function isBusy(error: unknown): boolean {
+  return driverCode(error)?.startsWith('SQLITE_BUSY') === true
+}
+
+const unwritableCode =
+  /^(?:SQLITE_(?:FULL|IOERR|READONLY|CANTOPEN|BUSY|LOCKED|NOMEM|PERM|PROTOCOL)|(?:08|53|57P|58)[0-9A-Z]|40001$|40P01$)/
+const corruptCode = /^(?:SQLITE_(?:CORRUPT|NOTADB)|XX00[12]$)/
+
+/**
+ * Our error for what a driver throws: `unavailable` / `store-unwritable` where another try may work,
+ * `internal` / `store-corrupt` for a damaged file. Everything else is handed back as it is.
+ */
+export function fromDriver(error: unknown): unknown {
+  const code = driverCode(error)
+  if (code === undefined || error instanceof CountersignError) return error
+  if (unwritableCode.test(code)) return unwritable(error)
+  if (!corruptCode.test(code)) return error
+  return new CountersignError('internal', 'the data file is damaged', {
+    reason: 'store-corrupt',
+    fix: 'stop the server and restore the last backup',
+    cause: error,
+  })
+}
+
+export function unwritable(cause: unknown): CountersignError {
+  return new CountersignError('unavailable', 'the store cannot be written at the moment', {
+    reason: 'store-unwritable',
+    fix: 'look for a full or failing disk under the data folder',
+    retryAfterMs: 1000,
+    cause,
+  })
+}

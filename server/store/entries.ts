@@ -1,0 +1,195 @@
+import type { Kysely } from 'kysely'
+import type { Entry } from '../../src/entry/entry.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { isUniqueViolation } from './driver-error.ts'
+import { decodeEntry, encodeEntry, naturalKey } from './entry-body.ts'
+import { chunksOf, places, prepared } from './prepared.ts'
+import { readBody } from './read-body.ts'
+import type { Schema } from './schema.ts'
+import type { WriteTx } from './store.ts'
+
+export interface InsertedEntries {
+  readonly inserted: readonly Entry[]
+  /** From the id of a refused entry to the id of the one in its way: by natural key, or with the same id. */
+  readonly conflicts: ReadonlyMap<string, string>
+}
+
+interface Row {
+  readonly entry: Entry
+  readonly key: string
+}
+
+const insertRows = prepared<{ id: string }>((db, size) =>
+  db
+    .insertInto('entries')
+    .values(places(size, { id: '', natural_key: '', expires_at: 0, revision: 0, body: '' }))
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id'),
+)
+
+const findTaken = prepared<{ id: string; natural_key: string }>((db, size) =>
+  db
+    .selectFrom('entries')
+    .select(['id', 'natural_key'])
+    .where((row) =>
+      row.or([row('id', 'in', places(size, '')), row('natural_key', 'in', places(size, ''))]),
+    ),
+)
+
+const updateRow = prepared<{ id: string }>((db) =>
+  db
+    .updateTable('entries')
+    .set({ natural_key: '', expires_at: 0, revision: 0, body: '' })
+    .where('id', '=', '')
+    .returning('id'),
+)
+
+const deleteRows = prepared<{ id: string }>((db, size) =>
+  db.deleteFrom('entries').where('id', 'in', places(size, '')).returning('id'),
+)
+
+const selectRows = prepared<{ id: string; body: string }>((db, size) =>
+  db.selectFrom('entries').select(['id', 'body']).where('id', 'in', places(size, '')),
+)
+
+const loadPageSize = 2000
+
+const selectPage = prepared<{ row: number; id: string; body: string }>((db) =>
+  db
+    .selectFrom('entries')
+    .select(['row', 'id', 'body'])
+    .where('row', '>', 0)
+    .orderBy('row')
+    .limit(loadPageSize),
+)
+
+/** Inserts what is not there yet, and numbers it in the change log. A refused entry refuses no other. */
+export async function insertEntries(
+  tx: WriteTx,
+  entries: readonly Entry[],
+): Promise<InsertedEntries> {
+  const inserted: Entry[] = []
+  const refused: Row[] = []
+  const seen = new Set<string>()
+  const rows: Row[] = []
+  for (const entry of entries) {
+    const row = { entry, key: naturalKey(entry) }
+    if (seen.has(entry.id)) refused.push(row)
+    else rows.push(row)
+    seen.add(entry.id)
+  }
+  for (const chunk of chunksOf(rows)) {
+    const parameters = chunk.flatMap((row) => [row.entry.id, ...columnsOf(row)])
+    const kept = new Set((await insertRows(tx.db, chunk.length, parameters)).map((row) => row.id))
+    for (const row of chunk) {
+      if (kept.has(row.entry.id)) inserted.push(row.entry)
+      else refused.push(row)
+    }
+  }
+  const conflicts = await findConflicts(tx, refused)
+  if (inserted.length > 0) {
+    await tx.change(
+      'entry',
+      inserted.map((entry) => entry.id),
+    )
+  }
+  return { inserted, conflicts }
+}
+
+async function findConflicts(
+  tx: WriteTx,
+  refused: readonly Row[],
+): Promise<ReadonlyMap<string, string>> {
+  const conflicts = new Map<string, string>()
+  for (const chunk of chunksOf(refused)) {
+    const ids = chunk.map((row) => row.entry.id)
+    const keys = chunk.map((row) => row.key)
+    const taken = await findTaken(tx.db, chunk.length, [...ids, ...keys])
+    const byKey = new Map(taken.map((row) => [row.natural_key, row.id]))
+    const byId = new Set(taken.map((row) => row.id))
+    for (const { entry, key } of chunk) {
+      const other = byKey.get(key) ?? (byId.has(entry.id) ? entry.id : undefined)
+      if (other === undefined) throw raced()
+      conflicts.set(entry.id, other)
+    }
+  }
+  return conflicts
+}
+
+/** Another server has deleted, in between, what was in the way. */
+function raced(): CountersignError {
+  return new CountersignError('conflict', 'the entries were changed at the same time', {
+    reason: 'entry-raced',
+    retryAfterMs: 50,
+  })
+}
+
+/**
+ * Replaces the entries with these ids; resolves with the ids that there were, and numbers those in
+ * the change log. Throws `exists` / `entry-exists` where one would become like another.
+ */
+export async function updateEntries(
+  tx: WriteTx,
+  entries: readonly Entry[],
+): Promise<ReadonlySet<string>> {
+  const updated = new Set<string>()
+  for (const entry of entries) {
+    const row = { entry, key: naturalKey(entry) }
+    const found = await updateRow(tx.db, 1, [...columnsOf(row), entry.id]).catch((error) => {
+      throw isUniqueViolation(error) ? alike(entry.id, error) : error
+    })
+    if (found.length > 0) updated.add(entry.id)
+  }
+  if (updated.size > 0) await tx.change('entry', [...updated])
+  return updated
+}
+
+function alike(id: string, cause: unknown): CountersignError {
+  return new CountersignError(
+    'exists',
+    `another entry has the SPIFFE ID, parent and selectors that entry ${id} would get`,
+    { reason: 'entry-exists', cause },
+  )
+}
+
+function columnsOf({ entry, key }: Row): readonly [string, number | null, number, string] {
+  return [key, entry.expiresAt?.getTime() ?? null, entry.revision, encodeEntry(entry)]
+}
+
+/** Resolves with the ids that there were, and numbers those in the change log. */
+export async function deleteEntries(
+  tx: WriteTx,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const deleted = new Set<string>()
+  for (const chunk of chunksOf(ids)) {
+    for (const row of await deleteRows(tx.db, chunk.length, chunk)) deleted.add(row.id)
+  }
+  if (deleted.size > 0) await tx.change('entry', [...deleted])
+  return deleted
+}
+
+/** All entries, or those of `ids` that there are, in no order. Throws `internal` / `store-corrupt`. */
+export async function loadEntries(db: Kysely<Schema>, ids?: readonly string[]): Promise<Entry[]> {
+  if (ids === undefined) return loadAllEntries(db)
+  const entries: Entry[] = []
+  for (const chunk of chunksOf([...new Set(ids)])) {
+    for (const row of await selectRows(db, chunk.length, chunk)) {
+      entries.push(readBody('entries', row, decodeEntry))
+    }
+  }
+  return entries
+}
+
+/** In pages, so that neither the texts of all rows are held at once nor the thread is. */
+async function loadAllEntries(db: Kysely<Schema>): Promise<Entry[]> {
+  const entries: Entry[] = []
+  let after = 0
+  for (;;) {
+    const page = await selectPage(db, 1, [after, loadPageSize])
+    for (const row of page) entries.push(readBody('entries', row, decodeEntry))
+    const last = page.at(-1)
+    if (last === undefined || page.length < loadPageSize) return entries
+    after = last.row
+  }
+}

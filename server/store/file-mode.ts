@@ -1,0 +1,34 @@
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { CountersignError } from '../../src/errors.ts'
+
+/**
+ * Makes the folder (0700) and the file (0600) where they are not there yet. SQLite gives the files
+ * beside it the same mode. Throws `forbidden` / `store-mode` where others may look into an existing
+ * one, `unavailable` / `store-unwritable` where it cannot be made.
+ */
+export function preparePrivateFile(path: string): void {
+  const folder = dirname(path)
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    refuseLooser(folder, '700')
+    closeSync(openSync(path, 'a', 0o600))
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) refuseLooser(file, '600')
+  } catch (error) {
+    if (error instanceof CountersignError) throw error
+    throw new CountersignError('unavailable', `cannot create the data file ${path}`, {
+      reason: 'store-unwritable',
+      fix: 'look at the owner and mode of the data folder',
+      cause: error,
+    })
+  }
+}
+
+function refuseLooser(path: string, mode: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat === undefined || (stat.mode & 0o077) === 0) return
+  throw new CountersignError('forbidden', `others can access ${path}`, {
+    reason: 'store-mode',
+    fix: `chmod ${mode} ${path}`,
+  })
+}

@@ -1,0 +1,53 @@
+import { CountersignError } from '../../src/errors.ts'
+import type { JoinTokenRecord } from './records.ts'
+import type { WriteTx } from './store.ts'
+
+/** Throws `exists` / `join-token-exists` where a token has this hash. */
+export async function createJoinToken(tx: WriteTx, token: JoinTokenRecord): Promise<void> {
+  const created = await tx.db
+    .insertInto('join_tokens')
+    .values({
+      hash: token.hash,
+      agent_id: token.agentId,
+      expires_at: token.expiresAt.getTime(),
+    })
+    .onConflict((conflict) => conflict.column('hash').doNothing())
+    .returning('hash')
+    .execute()
+  if (created.length > 0) return
+  throw new CountersignError('exists', 'this join token is in use already', {
+    reason: 'join-token-exists',
+    fix: 'leave the token out and let the server draw one',
+  })
+}
+
+/**
+ * Takes the token away and resolves with it: one statement, so that of any number of callers exactly
+ * one gets it. Undefined where there is none, or it has expired.
+ */
+export async function consumeJoinToken(
+  tx: WriteTx,
+  hash: string,
+  now: Date,
+): Promise<JoinTokenRecord | undefined> {
+  const [row] = await tx.db
+    .deleteFrom('join_tokens')
+    .where('hash', '=', hash)
+    .returning(['agent_id', 'expires_at'])
+    .execute()
+  if (row === undefined || row.expires_at <= now.getTime()) return undefined
+  return {
+    hash,
+    agentId: row.agent_id as JoinTokenRecord['agentId'],
+    expiresAt: new Date(row.expires_at),
+  }
+}
+
+/** Forgets the expired ones; resolves with how many went. */
+export async function pruneJoinTokens(tx: WriteTx, now: Date): Promise<number> {
+  const result = await tx.db
+    .deleteFrom('join_tokens')
+    .where('expires_at', '<=', now.getTime())
+    .executeTakeFirst()
+  return Number(result.numDeletedRows)
+}

@@ -1,0 +1,85 @@
+import { type Kysely, SqliteAdapter } from 'kysely'
+import { type Migration, Migrator } from 'kysely/migration'
+import { CountersignError } from '../../src/errors.ts'
+import type { Schema } from './schema.ts'
+
+/** Sorted by name; one that has been released is never edited, the next one changes what it made. */
+const migrations: Readonly<Record<string, Migration>> = {
+  '0001-core': { up: createCoreTables },
+}
+
+/**
+ * Brings the tables to this program's version. `db` is a transaction, so that a crash leaves either
+ * all of it or nothing. Throws `conflict` / `store-version` where a newer program has been here.
+ */
+export async function migrate(db: Kysely<Schema>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+  const { error, results } = await migrator.migrateToLatest()
+  if (error === undefined) return
+  // Without a result nothing was tried: the list of what has run does not fit this program's.
+  if (results === undefined || results.length === 0) {
+    throw new CountersignError('conflict', 'the data file was written by another version', {
+      reason: 'store-version',
+      fix: 'start the newest version that has used it, or restore a backup from before',
+      cause: error,
+    })
+  }
+  throw error
+}
+
+async function createCoreTables(db: Kysely<Schema>): Promise<void> {
+  const { schema } = db
+  // In SQLite a primary key of just this type is the place of the row in the file, not another index.
+  const sqlite = db.getExecutor().adapter instanceof SqliteAdapter
+  await schema
+    .createTable('settings')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('value', 'text', (column) => column.notNull())
+    .execute()
+  await schema
+    .createTable('change_counter')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('number', 'bigint', (column) => column.notNull())
+    .execute()
+  await db.insertInto('change_counter').values({ id: 1, number: 0 }).execute()
+  await schema
+    .createTable('changes')
+    .addColumn('number', sqlite ? 'integer' : 'bigint', (column) => column.primaryKey())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('ref', 'text', (column) => column.notNull())
+    .execute()
+  await schema
+    .createTable('entries')
+    .addColumn('row', sqlite ? 'integer' : 'bigserial', (column) => column.primaryKey())
+    .addColumn('id', 'text', (column) => column.notNull().unique())
+    .addColumn('natural_key', 'text', (column) => column.notNull().unique())
+    .addColumn('expires_at', 'bigint')
+    .addColumn('revision', 'bigint', (column) => column.notNull())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .execute()
+  await schema
+    .createTable('agents')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .execute()
+  await schema
+    .createTable('bundles')
+    .addColumn('trust_domain', 'text', (column) => column.primaryKey())
+    .addColumn('sequence', 'text', (column) => column.notNull())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .execute()
+  await schema
+    .createTable('authorities')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('slot', 'text', (column) => column.notNull())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .execute()
+  await schema
+    .createTable('join_tokens')
+    .addColumn('hash', 'text', (column) => column.primaryKey())
+    .addColumn('agent_id', 'text', (column) => column.notNull())
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .execute()
+}

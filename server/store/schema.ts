@@ -1,0 +1,30 @@
+import type { Generated } from 'kysely'
+import type { AuthorityKind, AuthoritySlot } from './records.ts'
+
+/** What a row of the change log is about. */
+export type ChangeKind = 'entry' | 'agent' | 'bundle' | 'authority'
+
+/**
+ * The tables. Instants are milliseconds since 1970; `body` is the whole record as JSON, and the
+ * columns beside it are what a query has to find or compare.
+ */
+export interface Schema {
+  settings: { name: string; value: string }
+  /** One row: how many changes there have been. Its lock puts the writers of all servers in order. */
+  change_counter: { id: number; number: number }
+  changes: { number: number; kind: ChangeKind; ref: string }
+  /** `row` is the order in which rows lie in the file: reading all of them by it is three times faster than by id. */
+  entries: {
+    row: Generated<number>
+    id: string
+    natural_key: string
+    expires_at: number | null
+    revision: number
+    body: string
+  }
+  agents: { id: string; expires_at: number; body: string }
+  /** `sequence` is decimal in 20 digits, so that its order as text is its order as a number. */
+  bundles: { trust_domain: string; sequence: string; body: string }
+  authorities: { id: string; kind: AuthorityKind; slot: AuthoritySlot; body: string }
+  join_tokens: { hash: string; agent_id: string; expires_at: number }
+}

@@ -1,0 +1,114 @@
+import SqliteDatabase from 'better-sqlite3'
+import { type DialectAdapter, Kysely, SqliteAdapter, SqliteDialect } from 'kysely'
+import { preparePrivateFile } from './file-mode.ts'
+import type { Schema } from './schema.ts'
+
+/** The two connections that a store works with. */
+export interface Connections {
+  /** For transactions only, one at a time. */
+  readonly writer: Kysely<Schema>
+  /** Sees what is committed, and waits for no transaction. */
+  readonly reader: Kysely<Schema>
+  close(): Promise<void>
+}
+
+/** How long the thread stands still for another process's lock; longer waits are the caller's, asleep. */
+const busyTimeoutMs = 10
+const maxStatements = 256
+
+/** Opens or creates a file. Throws as `preparePrivateFile`, or what the driver throws. */
+export function openSqlite(path: string): Connections {
+  preparePrivateFile(path)
+  const writing = new SqliteDatabase(path, { timeout: busyTimeoutMs })
+  try {
+    // Readers go on while a transaction is open, and what is acknowledged survives a power cut.
+    const mode = writing.pragma('journal_mode = WAL', { simple: true })
+    if (mode !== 'wal') throw new Error(`the file system does not support WAL: ${String(mode)}`)
+    writing.pragma('synchronous = FULL')
+    writing.pragma('foreign_keys = ON')
+    writing.pragma('journal_size_limit = 67108864')
+    const reading = new SqliteDatabase(path, { readonly: true, timeout: busyTimeoutMs })
+    for (const database of [writing, reading]) {
+      // The schema of a file that somebody else could have written runs no function for them.
+      database.pragma('trusted_schema = OFF')
+      database.pragma('cell_size_check = ON')
+      database.pragma('cache_size = -32768')
+    }
+    return connect(writing, reading)
+  } catch (error) {
+    writing.close()
+    throw error
+  }
+}
+
+function connect(writing: SqliteDatabase.Database, reading: SqliteDatabase.Database): Connections {
+  return {
+    writer: new Kysely<Schema>({ dialect: dialectOf(writing, prepareInTransaction(writing)) }),
+    reader: new Kysely<Schema>({ dialect: dialectOf(reading, prepareCached(reading)) }),
+    // The last to close moves the WAL into the file, which a read-only connection cannot.
+    async close() {
+      reading.close()
+      writing.close()
+    },
+  }
+}
+
+type Prepare = (sql: string) => SqliteDatabase.Statement<unknown[]>
+
+function dialectOf(database: SqliteDatabase.Database, prepare: Prepare): SqliteDialect {
+  return new TransactionalDdlDialect({ database: { prepare, close: () => database.close() } })
+}
+
+/** SQLite can roll back DDL; Kysely's dialect says that it cannot, and would migrate without a transaction. */
+class TransactionalDdlDialect extends SqliteDialect {
+  override createAdapter(): DialectAdapter {
+    return new TransactionalDdlAdapter()
+  }
+}
+
+class TransactionalDdlAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true
+  }
+}
+
+/** Keeps the statements used last, as parsing a wide one costs more than running it. */
+function prepareCached(database: SqliteDatabase.Database): Prepare {
+  const statements = new Map<string, SqliteDatabase.Statement<unknown[]>>()
+  return (sql) => {
+    const statement = statements.get(sql) ?? database.prepare<unknown[]>(sql)
+    statements.delete(sql)
+    statements.set(sql, statement)
+    if (statements.size > maxStatements) {
+      for (const oldest of statements.keys()) {
+        statements.delete(oldest)
+        break
+      }
+    }
+    return statement
+  }
+}
+
+/**
+ * On some failures (disk full, I/O) SQLite ends the transaction by itself, after which a statement
+ * would commit alone, unaudited and unnumbered. Nothing but the begin of a transaction runs outside
+ * of one, and it takes the write lock at once: a later upgrade can fail where another process wrote.
+ */
+function prepareInTransaction(database: SqliteDatabase.Database): Prepare {
+  const prepare = prepareCached(database)
+  return (sql) => {
+    if (sql === 'begin') return prepare('begin immediate')
+    if (!database.inTransaction) throw new TransactionLostError()
+    return prepare(sql)
+  }
+}
+
+/** Nothing of the transaction is kept, and this statement was not run. */
+class TransactionLostError extends Error {
+  readonly code = 'SQLITE_IOERR'
+
+  constructor() {
+    super('the transaction is gone')
+    this.name = 'TransactionLostError'
+  }
+}

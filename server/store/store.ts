@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto'
+import type { ControlledTransaction, Kysely } from 'kysely'
+import type { AuditEvent } from '../../src/audit/event.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { fromDriver, isBusy, unwritable } from './driver-error.ts'
+import { GroupCommit } from './group-commit.ts'
+import { migrate } from './migrations.ts'
+import type { ChangeKind, Schema } from './schema.ts'
+import { putSetting, settleSetting } from './settings.ts'
+import { type Connections, openSqlite } from './sqlite.ts'
+
+/** What a job of `Store.write` works with; good only until the job has ended. */
+export interface WriteTx {
+  /** Reads and writes inside the transaction. */
+  readonly db: Kysely<Schema>
+  /** Numbers the refs (ids of rows) in the change log; resolves with the last number. The functions of the aggregates do this themselves. */
+  change(kind: ChangeKind, refs: readonly string[]): Promise<number>
+  /** The last number that this job was given; 0 before the first. */
+  readonly lastChange: number
+  /** Puts the event on record before the transaction is committed: without the record, no commit. */
+  audit(event: AuditEvent): void
+}
+
+export interface Store extends AsyncDisposable {
+  /** 128 random bits in hex: the change log that numbers belong to. */
+  readonly logId: string
+  /** What is committed; writing is refused. */
+  readonly db: Kysely<Schema>
+  /**
+   * Runs the job in a transaction that it shares with other jobs, and resolves with its result once
+   * that is committed. A job that throws is undone alone, and its error is passed on. A job does
+   * database work only: whatever it waits for, every other writer waits for.
+   * Throws `unavailable` / `store-unwritable`, `store-busy` or `store-closed`, `exhausted` /
+   * `store-queue-full`, or what `beforeCommit` throws; nothing of the job is kept then.
+   */
+  write<T>(job: (tx: WriteTx) => Promise<T>): Promise<T>
+  /** Calls the listener after each commit that numbered changes, with the last number. */
+  onCommit(listener: (position: number) => void): () => void
+  /** Proves that a write can succeed; throws as `write` does. */
+  probe(): Promise<void>
+}
+
+export interface StoreOptions {
+  readonly path: string
+  readonly trustDomain: TrustDomain
+  readonly log: Log
+  readonly clock: Clock
+  /** Gets the audit events of a transaction before it is committed; where it throws, nothing is. */
+  readonly beforeCommit?: (events: readonly AuditEvent[]) => Promise<void>
+}
+
+/**
+ * Opens the data file, or creates it (0600, in a folder of 0700), and brings it to this version.
+ * Throws `conflict` / `store-trust-domain` for another trust domain's file, `conflict` /
+ * `store-version`, `forbidden` / `store-mode`, `internal` / `store-corrupt`, `unavailable` /
+ * `store-unwritable`.
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  let connections: Connections | undefined
+  try {
+    connections = openSqlite(options.path)
+    const logId = await prepareSchema(connections, options)
+    return createStore(connections, logId, options)
+  } catch (error) {
+    await connections?.close()
+    throw fromDriver(error)
+  }
+}
+
+/** All in one transaction, so that another trust domain's file stays as it is. Resolves with the log's id. */
+async function prepareSchema(connections: Connections, options: StoreOptions): Promise<string> {
+  const transaction = await begin(connections.writer, options.clock)
+  try {
+    await migrate(transaction)
+    const trustDomain = await settleSetting(transaction, 'trust-domain', options.trustDomain)
+    if (trustDomain !== options.trustDomain) {
+      throw new CountersignError(
+        'conflict',
+        `the data file belongs to trust domain ${trustDomain}, not to ${options.trustDomain}`,
+        {
+          reason: 'store-trust-domain',
+          fix: 'correct the trust domain, or name another data folder',
+        },
+      )
+    }
+    const logId = await settleSetting(transaction, 'log-id', randomBytes(16).toString('hex'))
+    await transaction.commit().execute()
+    return logId
+  } catch (error) {
+    await transaction
+      .rollback()
+      .execute()
+      .catch(() => {})
+    throw error
+  }
+}
+
+const busyWaitMs = 25
+const busyTries = 200
+
+/** Waits asleep for another process that holds the lock, up to 5 seconds. */
+async function begin(writer: Kysely<Schema>, clock: Clock): Promise<ControlledTransaction<Schema>> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await writer.startTransaction().execute()
+    } catch (error) {
+      if (!isBusy(error)) throw fromDriver(error)
+      if (tries === busyTries) {
+        throw new CountersignError('unavailable', 'another process holds the data file', {
+          reason: 'store-busy',
+          retryAfterMs: 1000,
+          cause: error,
+        })
+      }
+      await clock.sleep(busyWaitMs)
+    }
+  }
+}
+
+function createStore(connections: Connections, logId: string, options: StoreOptions): Store {
+  const { clock, log, beforeCommit } = options
+  const listeners = new Set<(position: number) => void>()
+  const committer = new GroupCommit({
+    clock,
+    begin: () => begin(connections.writer, clock),
+    beforeCommit: beforeCommit ?? (async () => {}),
+    committed(position) {
+      for (const listener of listeners) {
+        try {
+          listener(position)
+        } catch (error) {
+          log.error('a listener for commits failed', { error })
+        }
+      }
+    },
+    failed: (error) => log.error('writes to the store fail', { error }),
+    recovered: () => log.info('writes to the store work again'),
+    asGroupError: (error) => {
+      const known = fromDriver(error)
+      return known instanceof CountersignError ? known : unwritable(error)
+    },
+  })
+  return {
+    logId,
+    db: connections.reader,
+    write: (job) => committer.write(job),
+    onCommit(listener) {
+      const own = (position: number): void => listener(position)
+      listeners.add(own)
+      return () => listeners.delete(own)
+    },
+    async probe() {
+      const now = clock.now().getTime()
+      await committer.write((tx) => putSetting(tx, 'last-probe', String(now)))
+    },
+    async [Symbol.asyncDispose]() {
+      await committer.close()
+      await connections.close()
+    },
+  }
+}

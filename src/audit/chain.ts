@@ -1,0 +1,132 @@
+import { hash } from 'node:crypto'
+import type { AuditEvent } from './event.ts'
+
+/**
+ * A trail is JSON lines. Each ends with `"prev"`, the hash of the line before it, and `"hash"`, the
+ * SHA-256 (lower-case hex) of its own bytes up to the comma before `"hash"`. So each hash covers all
+ * lines up to it, and whoever knows the last one knows that nothing before it was touched.
+ */
+export interface ChainHead {
+  /** Number of the last line; 0 before the first. */
+  readonly number: number
+  /** Hash of the last line; 64 zeros before the first. */
+  readonly hash: string
+}
+
+export const chainStart: ChainHead = { number: 0, hash: '0'.repeat(64) }
+
+const suffixPattern = /,"hash":"([0-9a-f]{64})"\}$/
+const suffixLength = `,"hash":"${chainStart.hash}"}`.length
+
+/** The event as the line after `head`, without its newline, and the new head. */
+export function nextLine(head: ChainHead, event: AuditEvent): { line: string; head: ChainHead } {
+  const number = head.number + 1
+  const body = `${inAscii(JSON.stringify({ v: 1, n: number, ...plain(event), prev: head.hash })).slice(0, -1)}`
+  const digest = hash('sha256', body, 'hex')
+  return { line: `${body},"hash":"${digest}"}`, head: { number, hash: digest } }
+}
+
+/** Known members in a fixed order, so that a caller cannot put anything else on record. */
+function plain(event: AuditEvent): Readonly<Record<string, unknown>> {
+  const { actor } = event
+  return {
+    time: event.time.toISOString(),
+    kind: event.kind,
+    actor: {
+      kind: actor.kind,
+      id: actor.id,
+      uid: actor.uid,
+      pid: actor.pid,
+      address: actor.address,
+      serial: actor.serial,
+    },
+    spiffeId: event.spiffeId,
+    entryId: event.entryId,
+    serial: event.serial,
+    jti: event.jti,
+    audience: event.audience,
+    authorityId: event.authorityId,
+    expiresAt: event.expiresAt?.toISOString(),
+    owner: event.owner,
+    purpose: event.purpose,
+    decision: event.decision,
+    reason: event.reason,
+    requestId: event.requestId,
+    details: event.details,
+  }
+}
+
+/** JSON leaves DEL, C1 controls, line separators and direction marks as they are; a terminal would act on them. */
+function inAscii(json: string): string {
+  return json.replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** What a line says of its place in the chain; undefined where its own hash does not fit its bytes. */
+export function readLink(line: string): { head: ChainHead; previous: string } | undefined {
+  const digest = suffixPattern.exec(line.slice(-suffixLength))?.[1]
+  const body = line.slice(0, -suffixLength)
+  if (digest === undefined || hash('sha256', body, 'hex') !== digest) return undefined
+  let value: { readonly v?: unknown; readonly n?: unknown; readonly prev?: unknown } | null
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (value?.v !== 1 || !Number.isSafeInteger(value.n) || typeof value.prev !== 'string') {
+    return undefined
+  }
+  return { head: { number: value.n as number, hash: digest }, previous: value.prev }
+}
+
+export type ChainFault =
+  /** The line's bytes do not fit its hash: it was changed. */
+  | 'line-changed'
+  /** It is whole but does not follow the line before it: something was removed, put in or moved. */
+  | 'line-out-of-place'
+  /** The last line is not the one that `expected` names: the end was cut off or written anew. */
+  | 'end-differs'
+
+export interface ChainVerdict {
+  /** Lines that are whole and in place, from the first on. */
+  readonly verified: number
+  readonly head: ChainHead
+  readonly fault: { readonly kind: ChainFault; readonly line: number } | undefined
+}
+
+/**
+ * Checks lines (without newlines) from `from` on, and stops at the first fault. `line` counts from 1.
+ * A cut-off end leaves a chain that is whole in itself: it is found only where `expected` gives the
+ * head that was known from elsewhere, such as the next file or a copy.
+ */
+export function verify(
+  lines: Iterable<string>,
+  options: { readonly from?: ChainHead; readonly expected?: ChainHead } = {},
+): ChainVerdict {
+  let head = options.from ?? chainStart
+  let verified = 0
+  for (const line of lines) {
+    const link = readLink(line)
+    const kind =
+      link === undefined
+        ? 'line-changed'
+        : link.previous !== head.hash || link.head.number !== head.number + 1
+          ? 'line-out-of-place'
+          : undefined
+    if (link === undefined || kind !== undefined) {
+      return { verified, head, fault: { kind: kind ?? 'line-changed', line: verified + 1 } }
+    }
+    head = link.head
+    verified += 1
+  }
+  const { expected } = options
+  const differs =
+    expected !== undefined && (expected.hash !== head.hash || expected.number !== head.number)
+  return {
+    verified,
+    head,
+    fault: differs ? { kind: 'end-differs', line: verified + 1 } : undefined,
+  }
+}

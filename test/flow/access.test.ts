@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { accessTable } from '../../server/access/table.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { createClient } from '../../src/rpc/client.ts'
+import type { RpcChannel } from '../../src/rpc/dial.ts'
+import { type ServiceName, serviceDefinition } from '../../src/rpc/services.ts'
+import {
+  mint,
+  type RunningServer,
+  startServer,
+  type TestIdentity,
+  wireEntry,
+} from '../support/running-server.ts'
+
+const services: readonly ServiceName[] = [
+  'spire.api.server.agent.v1.Agent',
+  'spire.api.server.bundle.v1.Bundle',
+  'spire.api.server.debug.v1.Debug',
+  'spire.api.server.entry.v1.Entry',
+  'spire.api.server.svid.v1.SVID',
+  'countersign.clock.v1.Clock',
+  'countersign.fleet.v1.Fleet',
+  'countersign.registry.v1.Registry',
+  'countersign.sync.v1.Sync',
+  'grpc.health.v1.Health',
+]
+
+interface Rpc {
+  readonly service: ServiceName
+  readonly name: string
+  readonly path: string
+  readonly streams: boolean
+}
+
+const rpcs: readonly Rpc[] = services.flatMap((service) =>
+  Object.entries(serviceDefinition(service)).map(([name, method]) => ({
+    service,
+    name,
+    path: method.path,
+    streams: method.requestStream || method.responseStream,
+  })),
+)
+
+/** Callers as they come; the right that the table may give them. */
+const callers = {
+  nobody: [],
+  workload: ['workload'],
+  agent: ['agent'],
+  'other agent': ['agent'],
+  'banned agent': [],
+  'evicted agent': [],
+  admin: ['admin'],
+  downstream: ['downstream'],
+  local: ['local'],
+} as const satisfies Record<string, readonly string[]>
+
+type CallerName = keyof typeof callers
+
+let server: RunningServer
+const channels = new Map<CallerName, RpcChannel | undefined>()
+
+beforeAll(async () => {
+  server = await startServer()
+  const agents = server.admin('spire.api.server.agent.v1.Agent')
+  const idOf = ({ id }: TestIdentity) => ({
+    id: { trust_domain: 'example.org', path: id.slice('spiffe://example.org'.length) },
+  })
+  const [agent, other, banned, evicted] = await Promise.all([
+    server.joinAgent(),
+    server.joinAgent(),
+    server.joinAgent(),
+    server.joinAgent(),
+  ])
+  await agents.unary('BanAgent', idOf(banned))
+  await agents.unary('DeleteAgent', idOf(evicted))
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: [
+        wireEntry({ path: '/admin', parent: agent.id, admin: true }),
+        wireEntry({ path: '/down', parent: agent.id, downstream: true }),
+      ],
+    })
+  expect(results.map(({ status }) => status?.code)).toEqual([0, 0])
+  channels.set('nobody', server.dial())
+  channels.set('workload', server.dial(await mint(server, '/web')))
+  channels.set('agent', server.dial(agent))
+  channels.set('other agent', server.dial(other))
+  channels.set('banned agent', server.dial(banned))
+  channels.set('evicted agent', server.dial(evicted))
+  channels.set('admin', server.dial(await mint(server, '/admin')))
+  channels.set('downstream', server.dial(await mint(server, '/down')))
+  channels.set('local', undefined)
+})
+
+afterAll(() => server.remove())
+
+test('T25 each RPC that the server knows has a row in the access table, and each row an RPC', () => {
+  expect(Object.keys(accessTable).sort()).toEqual(rpcs.map(({ path }) => path).sort())
+})
+
+describe.each(Object.keys(callers) as CallerName[])('T25 as %s', (name) => {
+  test.each(rpcs)('$path', async (rpc) => {
+    const rights: readonly string[] = accessTable[rpc.path] ?? []
+    const kinds: readonly string[] = callers[name]
+    const allowed = rights.includes('any') || kinds.some((kind) => rights.includes(kind))
+    expect({ path: rpc.path, refused: await isRefused(name, rpc) }).toEqual({
+      path: rpc.path,
+      refused: !allowed,
+    })
+  })
+})
+
+const refusals = new Set(['access-denied', 'agent-banned', 'agent-not-attested'])
+
+/** Whether the door was shut; what the RPC then makes of an empty request does not matter here. */
+async function isRefused(name: CallerName, rpc: Rpc): Promise<boolean> {
+  const client =
+    name === 'local'
+      ? server.admin(rpc.service)
+      : createClient(rpc.service, channels.get(name) as RpcChannel)
+  try {
+    if (rpc.streams) await openAndLeave(client, rpc)
+    else await client.unary(rpc.name as never, {} as never, { timeoutMs: 5000 })
+    return false
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    if (error.reason === 'access-denied') expect(error.code).toBe('forbidden')
+    return refusals.has(error.reason)
+  }
+}
+
+async function openAndLeave(client: ReturnType<typeof createClient>, rpc: Rpc): Promise<void> {
+  if (rpc.name === 'Watch') {
+    for await (const _ of client.serverStream(rpc.name as never, {} as never)) return
+    return
+  }
+  const call = client.bidi(rpc.name as never)
+  call.send({} as never)
+  call.end()
+  for await (const _ of call.responses) return
+}

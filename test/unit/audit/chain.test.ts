@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest'
+import { type ChainHead, chainStart, nextLine, verify } from '../../../src/audit/chain.ts'
+import type { AuditEvent } from '../../../src/audit/event.ts'
+import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
+
+function event(serial: string): AuditEvent {
+  return {
+    kind: 'svid.x509.issued',
+    time: new Date('2026-06-01T12:00:00Z'),
+    actor: { kind: 'agent', id: SpiffeId.parse('spiffe://example.org/spire/agent/x') },
+    spiffeId: SpiffeId.parse('spiffe://example.org/web'),
+    serial,
+    decision: 'allow',
+  }
+}
+
+function chainOf(count: number): { lines: string[]; head: ChainHead } {
+  const lines: string[] = []
+  let head = chainStart
+  for (let i = 0; i < count; i += 1) {
+    const next = nextLine(head, event(String(i)))
+    lines.push(next.line)
+    head = next.head
+  }
+  return { lines, head }
+}
+
+describe('a chain of audit lines', () => {
+  test('verifies as it was written, whole or from a known head on', () => {
+    const { lines, head } = chainOf(5)
+    expect(verify(lines, { expected: head })).toEqual({ verified: 5, head, fault: undefined })
+    const middle = verify(lines.slice(0, 3)).head
+    expect(verify(lines.slice(3), { from: middle }).fault).toBeUndefined()
+  })
+
+  test('T10 any flipped bit of any line is found', () => {
+    const { lines } = chainOf(3)
+    for (const [i, line] of lines.entries()) {
+      for (let at = 0; at < line.length; at += 1) {
+        const changed = `${line.slice(0, at)}${String.fromCharCode(line.charCodeAt(at) ^ 1)}${line.slice(at + 1)}`
+        expect(verify(lines.with(i, changed)).fault?.line).toBe(i + 1)
+      }
+    }
+  })
+
+  test('T10 a line that is removed, repeated, moved or put in is found', () => {
+    const { lines, head } = chainOf(4)
+    const [a = '', b = '', c = '', d = ''] = lines
+    const forged = nextLine(chainStart, event('forged')).line
+    expect(verify([a, c, d]).fault).toEqual({ kind: 'line-out-of-place', line: 2 })
+    expect(verify([b, c, d]).fault).toEqual({ kind: 'line-out-of-place', line: 1 })
+    expect(verify([a, a, b, c, d]).fault).toEqual({ kind: 'line-out-of-place', line: 2 })
+    expect(verify([a, c, b, d]).fault).toEqual({ kind: 'line-out-of-place', line: 2 })
+    expect(verify([forged, b, c, d]).fault).toEqual({ kind: 'line-out-of-place', line: 2 })
+    expect(verify([a, b, c], { expected: head }).fault).toEqual({ kind: 'end-differs', line: 4 })
+    expect(verify([a, '', b]).fault).toEqual({ kind: 'line-changed', line: 2 })
+  })
+
+  test('a line is one line of printable ASCII, whatever is in its values', () => {
+    const nasty = 'a\n\u0000\u001b[31m\u007f\u0085\u2028\u202e","hash":"é😀'
+    const { line } = nextLine(chainStart, {
+      ...event('1'),
+      owner: nasty,
+      details: { [nasty]: nasty },
+    })
+    expect(line).toMatch(/^[ -~]+$/)
+    const read = JSON.parse(line) as { owner: string; details: Record<string, string> }
+    expect(read.owner).toBe(nasty)
+    expect(read.details[nasty]).toBe(nasty)
+    expect(verify([line]).fault).toBeUndefined()
+  })
+
+  test('only the members of an event come on record', () => {
+    const { line } = nextLine(chainStart, { ...event('1'), token: 'eyJ' } as AuditEvent)
+    expect(line).not.toContain('eyJ')
+  })
+})

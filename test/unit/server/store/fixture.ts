@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import type { AgentRecord } from '../../../../server/store/records.ts'
+import { openStore, type Store, type StoreOptions } from '../../../../server/store/store.ts'
+import type { Entry } from '../../../../src/entry/entry.ts'
+import { systemClock } from '../../../../src/runtime/clock.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+
+export const trustDomain: TrustDomain = TrustDomain.parse('example.org')
+
+/** A folder that is gone after the test. */
+export function tempFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-store-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A store in a file of its own, closed after the test. */
+export async function tempStore(options: Partial<StoreOptions> = {}): Promise<Store> {
+  const store = await openStore({
+    path: join(tempFolder(), 'data.sqlite'),
+    trustDomain,
+    log: silentLog,
+    clock: systemClock,
+    ...options,
+  })
+  onTestFinished(() => store[Symbol.asyncDispose]())
+  return store
+}
+
+export function anEntry(name: string, changed: Partial<Entry> = {}): Entry {
+  return {
+    id: `entry-${name}`,
+    spiffeId: SpiffeId.of(trustDomain, `/${name}`),
+    parentId: SpiffeId.of(trustDomain, '/node'),
+    selectors: [{ type: 'unix', value: 'uid:1000' }],
+    x509SvidTtlSeconds: 0,
+    jwtSvidTtlSeconds: 0,
+    federatesWith: [],
+    admin: false,
+    downstream: false,
+    expiresAt: undefined,
+    dnsNames: [],
+    revision: 0,
+    storeSvid: false,
+    hint: '',
+    createdAt: new Date('2026-06-01T12:00:00.123Z'),
+    disableX509SvidPrefetch: false,
+    jwtSvidIncludeJti: false,
+    owner: '',
+    purpose: '',
+    labels: {},
+    ...changed,
+  }
+}
+
+export function anAgent(name: string, changed: Partial<AgentRecord> = {}): AgentRecord {
+  return {
+    id: SpiffeId.of(trustDomain, `/spire/agent/join_token/${name}`),
+    attestationType: 'join_token',
+    selectors: [{ type: 'join_token', value: name }],
+    serial: '0a1b',
+    expiresAt: new Date('2026-06-01T13:00:00.001Z'),
+    pendingSerial: '',
+    pendingExpiresAt: undefined,
+    banned: false,
+    canReattest: false,
+    version: '0.1.0',
+    attestedAt: new Date('2026-06-01T12:00:00Z'),
+    ...changed,
+  }
+}
+
+/** What the promise is rejected with; the test fails where it is not. */
+export async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise
+  } catch (error) {
+    return error
+  }
+  throw new Error('the promise was not rejected')
+}

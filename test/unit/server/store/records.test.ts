@@ -1,0 +1,198 @@
+import { describe, expect, test } from 'vitest'
+import {
+  compareAndPutAgent,
+  deleteAgent,
+  loadAgents,
+  putAgent,
+} from '../../../../server/store/agents.ts'
+import {
+  deleteAuthority,
+  loadAuthorities,
+  putAuthority,
+} from '../../../../server/store/authorities.ts'
+import { deleteBundle, loadBundles, putBundle } from '../../../../server/store/bundles.ts'
+import { readChanges } from '../../../../server/store/changes.ts'
+import {
+  consumeJoinToken,
+  createJoinToken,
+  pruneJoinTokens,
+} from '../../../../server/store/join-tokens.ts'
+import type { AuthorityRecord, JoinTokenRecord } from '../../../../server/store/records.ts'
+import { getSetting, putSetting } from '../../../../server/store/settings.ts'
+import type { Bundle } from '../../../../src/bundle/bundle.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { anAgent, rejection, tempStore, trustDomain } from './fixture.ts'
+
+describe('agents', () => {
+  test('are put, replaced, loaded and deleted, each with a change', async () => {
+    const store = await tempStore()
+    const changed = anAgent('a', {
+      serial: '',
+      banned: true,
+      pendingSerial: 'ff',
+      pendingExpiresAt: new Date('2026-06-02T00:00:00Z'),
+    })
+    expect(await store.write((tx) => putAgent(tx, anAgent('a')))).toBe(1)
+    expect(await store.write((tx) => putAgent(tx, anAgent('b')))).toBe(2)
+    expect(await store.write((tx) => putAgent(tx, changed))).toBe(3)
+    expect(await loadAgents(store.db)).toStrictEqual([changed, anAgent('b')])
+    expect(await loadAgents(store.db, [changed.id, 'nobody'])).toStrictEqual([changed])
+    expect(await store.write((tx) => deleteAgent(tx, changed.id))).toBe(4)
+    expect(await store.write((tx) => deleteAgent(tx, changed.id))).toBe(0)
+    expect(await loadAgents(store.db)).toStrictEqual([anAgent('b')])
+    expect((await readChanges(store.db, 0, 10)).map((change) => change.kind)).toEqual(
+      Array(4).fill('agent'),
+    )
+  })
+
+  test('an agent that has changed meanwhile is not replaced', async () => {
+    const store = await tempStore()
+    const before = anAgent('a')
+    const banned = anAgent('a', { banned: true })
+    await store.write((tx) => putAgent(tx, before))
+    const put = (after: typeof before) => store.write((tx) => compareAndPutAgent(tx, before, after))
+    expect(await put(banned)).toBe(2)
+    expect(await put(anAgent('a', { version: '2' }))).toBe(0)
+    expect(await loadAgents(store.db)).toEqual([banned])
+  })
+})
+
+describe('join tokens', () => {
+  const now = new Date('2026-06-01T12:00:00Z')
+  const token: JoinTokenRecord = {
+    hash: 'ab'.repeat(32),
+    agentId: anAgent('a').id,
+    expiresAt: new Date('2026-06-01T12:10:00Z'),
+  }
+
+  test('of fifty who race for a token exactly one gets it', async () => {
+    const store = await tempStore()
+    await store.write((tx) => createJoinToken(tx, token))
+    const got = await Promise.all(
+      Array.from({ length: 50 }, () => store.write((tx) => consumeJoinToken(tx, token.hash, now))),
+    )
+    expect(got.filter((record) => record !== undefined)).toStrictEqual([token])
+  })
+
+  test('a token stays unused where the job that used it fails', async () => {
+    const store = await tempStore()
+    await store.write((tx) => createJoinToken(tx, token))
+    await rejection(
+      store.write(async (tx) => {
+        await consumeJoinToken(tx, token.hash, now)
+        throw new Error('no')
+      }),
+    )
+    expect(await store.write((tx) => consumeJoinToken(tx, token.hash, now))).toStrictEqual(token)
+  })
+
+  test('an expired token is none, to the millisecond', async () => {
+    const store = await tempStore()
+    await store.write((tx) => createJoinToken(tx, token))
+    expect(
+      await store.write((tx) => consumeJoinToken(tx, token.hash, token.expiresAt)),
+    ).toBeUndefined()
+  })
+
+  test('a second token with the same hash is refused', async () => {
+    const store = await tempStore()
+    await store.write((tx) => createJoinToken(tx, token))
+    expect(
+      await rejection(store.write((tx) => createJoinToken(tx, { ...token, expiresAt: now }))),
+    ).toMatchObject({ code: 'exists', reason: 'join-token-exists' })
+    expect(await store.write((tx) => consumeJoinToken(tx, token.hash, now))).toStrictEqual(token)
+  })
+
+  test('pruning takes the expired ones only', async () => {
+    const store = await tempStore()
+    await store.write((tx) => createJoinToken(tx, token))
+    await store.write((tx) => createJoinToken(tx, { ...token, hash: 'old', expiresAt: now }))
+    expect(await store.write((tx) => pruneJoinTokens(tx, now))).toBe(1)
+    expect(await store.write((tx) => consumeJoinToken(tx, token.hash, now))).toStrictEqual(token)
+  })
+})
+
+test('authorities come back byte by byte, oldest first', async () => {
+  const store = await tempStore()
+  const jwt: AuthorityRecord = {
+    id: 'a-key',
+    kind: 'jwt',
+    slot: 'prepared',
+    keyKind: 'ec-p256',
+    publicKey: Buffer.from([1, 2, 255]),
+    certificate: Buffer.alloc(0),
+    sealedKey: Buffer.from([0, 254]),
+    notBefore: new Date('2026-06-02T00:00:00Z'),
+    notAfter: new Date('2026-06-03T00:00:00Z'),
+    tainted: false,
+  }
+  const x509: AuthorityRecord = {
+    ...jwt,
+    id: 'b-key',
+    kind: 'x509',
+    certificate: Buffer.from([48, 0]),
+    notBefore: new Date('2026-06-01T00:00:00Z'),
+  }
+  await store.write((tx) => putAuthority(tx, jwt))
+  await store.write((tx) => putAuthority(tx, x509))
+  expect(await loadAuthorities(store.db)).toStrictEqual([x509, jwt])
+  const active: AuthorityRecord = { ...jwt, slot: 'active', tainted: true }
+  expect(await store.write((tx) => putAuthority(tx, active))).toBe(3)
+  expect(await store.write((tx) => deleteAuthority(tx, x509.id))).toBe(4)
+  expect(await store.write((tx) => deleteAuthority(tx, x509.id))).toBe(0)
+  expect(await loadAuthorities(store.db)).toStrictEqual([active])
+})
+
+describe('bundles', () => {
+  const bundle: Bundle = {
+    trustDomain,
+    x509Authorities: [{ certificate: Buffer.from([48, 1, 2]), tainted: true }],
+    jwtAuthorities: [
+      { keyId: 'k', publicKey: Buffer.from([1]), expiresAt: undefined, tainted: false },
+      {
+        keyId: 'l',
+        publicKey: Buffer.from([2]),
+        expiresAt: new Date('2026-06-01T12:00:00Z'),
+        tainted: true,
+      },
+    ],
+    sequence: 9n,
+    refreshHintSeconds: 300,
+  }
+  const other: Bundle = { ...bundle, trustDomain: TrustDomain.parse('other.test') }
+
+  test('are put, replaced, loaded and deleted', async () => {
+    const store = await tempStore()
+    const later = { ...bundle, sequence: 10n, x509Authorities: [] }
+    await store.write((tx) => putBundle(tx, bundle))
+    await store.write((tx) => putBundle(tx, other))
+    expect(await store.write((tx) => putBundle(tx, later))).toBe(3)
+    expect(await loadBundles(store.db)).toStrictEqual([later, other])
+    expect(await loadBundles(store.db, [other.trustDomain, 'none.test'])).toStrictEqual([other])
+    expect(await store.write((tx) => deleteBundle(tx, other.trustDomain))).toBe(4)
+    expect(await store.write((tx) => deleteBundle(tx, other.trustDomain))).toBe(0)
+    expect(await loadBundles(store.db)).toStrictEqual([later])
+  })
+
+  test.each([
+    [9n, 9n],
+    [10n, 9n],
+    [2n ** 63n, 2n ** 63n - 1n],
+    [2n ** 64n - 1n, 0n],
+  ])('a sequence number that does not grow is refused: %s, then %s', async (now, next) => {
+    const store = await tempStore()
+    await store.write((tx) => putBundle(tx, { ...bundle, sequence: now }))
+    expect(
+      await rejection(store.write((tx) => putBundle(tx, { ...bundle, sequence: next }))),
+    ).toMatchObject({ code: 'conflict', reason: 'bundle-sequence' })
+    expect((await loadBundles(store.db)).map((kept) => kept.sequence)).toEqual([now])
+  })
+})
+
+test('settings are kept and replaced', async () => {
+  const store = await tempStore()
+  expect(await getSetting(store.db, 'color')).toBeUndefined()
+  await store.write((tx) => putSetting(tx, 'color', 'blue'))
+  await store.write((tx) => putSetting(tx, 'color', 'green'))
+  expect(await getSetting(store.db, 'color')).toBe('green')
+})
