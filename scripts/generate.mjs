@@ -63,7 +63,10 @@ try {
     const kept = filesBelow(target, '.ts')
     const stale =
       made.join() !== kept.join() ||
-      made.some((file) => readFileSync(join(scratch, file), 'utf8') !== readFileSync(join(target, file), 'utf8'))
+      made.some(
+        (file) =>
+          readFileSync(join(scratch, file), 'utf8') !== readFileSync(join(target, file), 'utf8'),
+      )
     if (stale) {
       console.error('src/rpc/gen is not what proto/ says; run: npm run generate')
       process.exitCode = 1

@@ -4,14 +4,16 @@ import { bundleToWire, entryToWire } from '../../src/rpc/convert.ts'
 import type { FollowRequest } from '../../src/rpc/gen/countersign/sync/v1/FollowRequest.ts'
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import { bidiStream, type RpcHandler } from '../../src/rpc/server.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
-import type { FollowerGroup } from '../entry/follower.ts'
+import type { Follower, FollowerGroup } from '../entry/follower.ts'
 import type { Resume } from '../entry/followers.ts'
 import { readChanges } from '../store/changes.ts'
 import type { ApiDeps } from './deps.ts'
 
+const beatMs = 15_000
 /** More than this many missed changes are told by a snapshot. */
 const maxMissed = 5000
 /** Of one message, roughly; the wire takes four times as much. */
@@ -54,6 +56,7 @@ async function* follow(
       ),
     () => {},
   )
+  const beating = beat(deps.clock, follower, done.signal)
   const acknowledged = (async () => {
     for (;;) {
       const next = await incoming.next()
@@ -73,6 +76,19 @@ async function* follow(
     done.abort()
     signal.removeEventListener('abort', end)
     deps.followers.close(follower)
+    await beating
+  }
+}
+
+/** An agent takes a server that says nothing for a minute for dead. */
+async function beat(clock: Clock, follower: Follower, signal: AbortSignal): Promise<void> {
+  try {
+    for (;;) {
+      await clock.sleep(beatMs, signal)
+      follower.beat()
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
   }
 }
 

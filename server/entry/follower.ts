@@ -100,6 +100,17 @@ export class Follower {
     } else this.#told = Math.max(this.#told, position)
   }
 
+  /** A sign of life for an agent that has nothing else to hear. */
+  beat(): void {
+    this.#pending ??= {
+      snapshot: false,
+      position: this.#told,
+      entries: new Map(),
+      bundles: new Map(),
+    }
+    this.#wake?.()
+  }
+
   /** The agent says how far it is; it cannot be further than it was told. */
   acknowledge(position: number): void {
     const heard = this.#due.length === 0 || position >= (this.#due.at(-1)?.position ?? 0)

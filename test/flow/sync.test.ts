@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createClient } from '../../src/rpc/client.ts'
+import type { Update } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
+import {
+  type RunningServer,
+  startServer,
+  type TestIdentity,
+  wireEntry,
+} from '../support/running-server.ts'
+
+let server: RunningServer
+
+beforeAll(async () => {
+  server = await startServer()
+})
+
+afterAll(() => server.remove())
+
+const entryService = 'spire.api.server.entry.v1.Entry'
+
+/** A stream as an agent follows it; `next` gives one group, acknowledged. */
+function follow(agent: TestIdentity, from: { log_id: string; applied: string | number }) {
+  const call = createClient('countersign.sync.v1.Sync', server.dial(agent)).bidi('Follow')
+  call.send(from)
+  const messages = call.responses[Symbol.asyncIterator]()
+  return {
+    async next(): Promise<Update[]> {
+      const group: Update[] = []
+      for (;;) {
+        const message = await messages.next()
+        if (message.done === true) throw new Error('the stream ended')
+        group.push(message.value)
+        if (!message.value.more) break
+      }
+      call.send({ log_id: group[0]?.log_id ?? '', applied: group.at(-1)?.position ?? 0 })
+      return group
+    },
+    end: () => call.end(),
+  }
+}
+
+async function create(agent: TestIdentity, paths: readonly string[]): Promise<string[]> {
+  const { results } = await server.admin(entryService).unary('BatchCreateEntry', {
+    entries: paths.map((path) => wireEntry({ path, parent: agent.id })),
+  })
+  return results.map(({ entry }) => entry?.id ?? '')
+}
+
+const pathsOf = (group: readonly Update[]): string[] =>
+  group.flatMap(({ entries }) => entries.map(({ spiffe_id }) => spiffe_id?.path ?? '')).sort()
+
+test('an agent gets a snapshot first, then each change of its own and nothing of others', async () => {
+  const [agent, other] = [await server.joinAgent(), await server.joinAgent()]
+  const [first] = await create(agent, ['/first'])
+  const stream = follow(agent, { log_id: '', applied: 0 })
+  const snapshot = await stream.next()
+  expect(snapshot[0]?.snapshot).toBe(true)
+  expect(pathsOf(snapshot)).toEqual(['/first'])
+  expect(snapshot.flatMap(({ bundles }) => bundles.map((one) => one.trust_domain))).toEqual([
+    'example.org',
+  ])
+  await create(other, ['/of-another'])
+  await create(agent, ['/second'])
+  const change = await stream.next()
+  expect(change[0]?.snapshot).toBe(false)
+  expect(pathsOf(change)).toEqual(['/second'])
+  await server.admin(entryService).unary('BatchDeleteEntry', { ids: [first ?? ''] })
+  expect((await stream.next())[0]?.removed_entry_ids).toEqual([first])
+  stream.end()
+})
+
+test('an agent that was away gets what it missed, or a snapshot where more than creations happened', async () => {
+  const agent = await server.joinAgent()
+  await create(agent, ['/a'])
+  const stream = follow(agent, { log_id: '', applied: 0 })
+  const { log_id, position } = (await stream.next()).at(-1) as Update
+  stream.end()
+  const [missed] = await create(agent, ['/b'])
+  const resumed = follow(agent, { log_id, applied: position })
+  const delta = await resumed.next()
+  expect(delta[0]?.snapshot).toBe(false)
+  expect(pathsOf(delta)).toEqual(['/b'])
+  resumed.end()
+  await server.admin(entryService).unary('BatchDeleteEntry', { ids: [missed ?? ''] })
+  const again = follow(agent, { log_id, applied: position })
+  const snapshot = await again.next()
+  expect(snapshot[0]?.snapshot).toBe(true)
+  expect(pathsOf(snapshot)).toEqual(['/a'])
+  again.end()
+})
+
+test('another log id, or a position that the server has not reached, gets a snapshot', async () => {
+  const agent = await server.joinAgent()
+  const foreign = follow(agent, { log_id: 'another', applied: 1 })
+  expect((await foreign.next())[0]?.snapshot).toBe(true)
+  const { log_id } = (await follow(agent, { log_id: '', applied: 0 }).next())[0] as Update
+  const ahead = follow(agent, { log_id, applied: 1_000_000 })
+  expect((await ahead.next())[0]?.snapshot).toBe(true)
+})
+
+test('a snapshot of many entries comes in messages of at most 1 MiB, and is applied as one', async () => {
+  const agent = await server.joinAgent()
+  for (let batch = 0; batch < 3; batch += 1) {
+    await create(
+      agent,
+      Array.from({ length: 2000 }, (_, at) => `/many/${batch}-${at}-${'x'.repeat(400)}`),
+    )
+  }
+  const group = await follow(agent, { log_id: '', applied: 0 }).next()
+  expect(group.length).toBeGreaterThan(1)
+  expect(pathsOf(group)).toHaveLength(6000)
+})
+
+test('who waits for a change is told when the agent has acknowledged it', async () => {
+  const agent = await server.joinAgent()
+  const stream = follow(agent, { log_id: '', applied: 0 })
+  await stream.next()
+  const registry = server.admin('countersign.registry.v1.Registry')
+  const created = await registry.unary('BatchCreate', {
+    entries: [{ entry: wireEntry({ path: '/waited-for', parent: agent.id }), owner: 'web' }],
+  })
+  const id = created.results[0]?.entry?.entry?.id ?? ''
+  const request = { position: created.position, entry_ids: [id] }
+  const early = await registry.unary('WaitApplied', { ...request, timeout_ms: 1 })
+  expect(early.agents).toEqual([{ agent_id: agent.id, connected: true, applied: false }])
+  const waiting = registry.unary('WaitApplied', { ...request, timeout_ms: 10_000 })
+  await stream.next()
+  expect((await waiting).agents).toEqual([{ agent_id: agent.id, connected: true, applied: true }])
+  const { agents } = await server.admin('countersign.fleet.v1.Fleet').unary('ListStatus', {})
+  expect(agents.find(({ agent_id }) => agent_id === agent.id)?.lag_ms).toBe('0')
+  stream.end()
+})
