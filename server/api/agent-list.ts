@@ -6,7 +6,7 @@ import type { ListAgentsResponse$Input } from '../../src/rpc/gen/spire/api/serve
 import type { Agent$Input } from '../../src/rpc/gen/spire/api/types/Agent.ts'
 import type { AgentMask } from '../../src/rpc/gen/spire/api/types/AgentMask.ts'
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
-import { selectorsMatcherOf } from '../entry/filter.ts'
+import { matchesSelectors } from '../entry/filter.ts'
 import type { AgentRecord } from '../store/records.ts'
 import { setMatchFromWire } from './entry-filter.ts'
 
@@ -43,10 +43,10 @@ export function matchesFilter(filter: Filter): (agent: AgentRecord) => boolean {
   const passes =
     selectors === null
       ? () => true
-      : selectorsMatcherOf({
-          match: setMatchFromWire(selectors.match),
-          selectors: selectors.selectors.map(selectorFromWire),
-        })
+      : matchesSelectors(
+          selectors.selectors.map(selectorFromWire),
+          setMatchFromWire(selectors.match),
+        )
   return (agent) =>
     (by_attestation_type === '' || agent.attestationType === by_attestation_type) &&
     (by_banned === null || agent.banned === by_banned.value) &&

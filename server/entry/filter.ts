@@ -90,14 +90,6 @@ export function matchesSelectors(
   return (selectors) => compare(selectors.map(selectorKey))
 }
 
-/** Whether a list of distinct selectors compares so with the wanted one. */
-export function selectorsMatcherOf(
-  wanted: NonNullable<EntryFilter['selectors']>,
-): (selectors: readonly Selector[]) => boolean {
-  const compare = comparison(wanted.match, wanted.selectors.map(selectorKey))
-  return (selectors) => compare(selectors.map(selectorKey))
-}
-
 /** Compares a set (each item once) with the wanted one. */
 function comparison(
   match: SetMatch,

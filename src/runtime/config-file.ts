@@ -37,20 +37,32 @@ function readText(path: string): string {
 /** As `readConfigFile`, of a text; `name` is what messages call it. */
 export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): T {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, maxAliasCount: 0 } as never)
+  const document = parseDocument(text, { lineCounter: lines })
   const syntax = document.errors[0]
   if (syntax !== undefined) {
     throw new CountersignError('invalid', `${name}: ${syntax.message.split('\n')[0]}`, {
       reason: 'config-syntax',
     })
   }
-  const result = schema.safeParse(document.toJS({ maxAliasCount: 0 }) ?? {})
+  const result = schema.safeParse(plainValue(document, name))
   if (result.success) return result.data
   const lineOf = (path: readonly PropertyKey[]): string => {
     const offset = offsetOf(document.contents, path)
     return offset === undefined ? '' : `:${lines.linePos(offset).line}`
   }
   throw describeIssue(result.error.issues, name, lineOf, schema)
+}
+
+function plainValue(document: ReturnType<typeof parseDocument>, name: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 }) ?? {}
+  } catch (error) {
+    throw new CountersignError('invalid', `${name}: aliases are not allowed here`, {
+      reason: 'config-syntax',
+      fix: 'write the value out where it is used',
+      cause: error,
+    })
+  }
 }
 
 function offsetOf(root: unknown, path: readonly PropertyKey[]): number | undefined {

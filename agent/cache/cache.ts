@@ -1,0 +1,300 @@
+import type { Bundle, BundleSource } from '../../src/bundle/bundle.ts'
+import type { Entry, Selector } from '../../src/entry/entry.ts'
+import { SelectorMatcher } from '../../src/entry/match.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { applyChange } from './apply-change.ts'
+import type { HeldSvid } from './held-svid.ts'
+import { chooseWanted, isServed } from './prefetch.ts'
+import {
+  deliver,
+  type Group,
+  groupKey,
+  matches,
+  newGroup,
+  newReader,
+  type Reader,
+} from './readers.ts'
+import type { SharedMap } from './shared-map.ts'
+import { type Change, emptySnapshot, type Snapshot } from './snapshot.ts'
+import type { Need, Updates, WorkloadUpdate } from './updates.ts'
+import { inOrder, updateFor } from './workload-update.ts'
+
+export type { Identity, Need, Updates, WorkloadUpdate } from './updates.ts'
+
+/** `wanted`: workloads ask for other SVIDs than before. `snapshot`: what can be served is another. */
+export type CacheEvent = 'snapshot' | 'wanted'
+
+export interface CacheOptions {
+  readonly trustDomain: TrustDomain
+  readonly clock: Clock
+  /** How many X.509-SVIDs are kept; more only where workloads use more. */
+  readonly maxX509Svids?: number
+  /** How long a stream's first message waits for SVIDs that do not come. */
+  readonly firstWaitMs?: number
+}
+
+const defaultMaxX509Svids = 1000
+const defaultFirstWaitMs = 5000
+/** From how many changed entries on it is cheaper to match every group anew. */
+const fewChanges = 8
+const maxRemembered = 1024
+
+/** What this node serves its workloads from: one snapshot, and who listens to which part of it. */
+export class Cache implements Updates, BundleSource {
+  readonly #trustDomain: TrustDomain
+  readonly #clock: Clock
+  readonly #max: number
+  readonly #firstWaitMs: number
+  readonly #matcher = new SelectorMatcher<Entry>()
+  readonly #groups = new Map<string, Group>()
+  readonly #listeners = new Set<(event: CacheEvent) => void>()
+  readonly #lastUsedMs = new Map<string, number>()
+  /** Updates for selector sets without a stream; good for the snapshot of this moment. */
+  readonly #remembered = new Map<string, WorkloadUpdate | undefined>()
+  #snapshot = emptySnapshot
+  #wanted: readonly Entry[] | undefined
+
+  constructor(options: CacheOptions) {
+    this.#trustDomain = options.trustDomain
+    this.#clock = options.clock
+    this.#max = options.maxX509Svids ?? defaultMaxX509Svids
+    this.#firstWaitMs = options.firstWaitMs ?? defaultFirstWaitMs
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot
+  }
+
+  bundleOf(trustDomain: TrustDomain): Bundle | undefined {
+    return this.#snapshot.bundles.get(trustDomain)
+  }
+
+  /** How many streams are open, and for how many different sets of selectors. */
+  get load(): { readonly readers: number; readonly groups: number } {
+    let readers = 0
+    for (const group of this.#groups.values()) readers += group.readers.size
+    return { readers, groups: this.#groups.size }
+  }
+
+  /** Calls the listener after each change; returns what ends that. */
+  listen(listener: (event: CacheEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Takes over what the server sent. */
+  apply(change: Change): void {
+    const applied = applyChange(this.#snapshot, change, this.#trustDomain)
+    this.#snapshot = applied.next
+    for (const [id, entry] of applied.entries) this.#index(id, entry)
+    const concerned =
+      applied.bundlesChanged || applied.entries.size > fewChanges
+        ? [...this.#groups.values()]
+        : this.#groupsOf(applied.entries)
+    this.#changed(concerned, true)
+  }
+
+  /** Takes over SVIDs that were signed, by entry id. One whose entry is gone or has another ID is left out. */
+  put(svids: ReadonlyMap<string, HeldSvid>): void {
+    const { entries } = this.#snapshot
+    const fitting = [...svids].filter(
+      ([id, held]) => entries.get(id)?.spiffeId === held.svid.spiffeId,
+    )
+    this.#replaceSvids(fitting)
+  }
+
+  /** Starts from what was kept over a restart. */
+  restore(snapshot: Snapshot): void {
+    for (const id of this.#snapshot.entries.keys()) this.#matcher.delete(id)
+    this.#snapshot = snapshot
+    for (const [id, entry] of snapshot.entries.entries()) this.#index(id, entry)
+    this.#changed([...this.#groups.values()], true)
+  }
+
+  /** Withdraws every identity. Bundles stay: they are public, and the server is checked with its own. */
+  clear(): void {
+    this.restore({ ...emptySnapshot, bundles: this.#snapshot.bundles })
+  }
+
+  /** The entries whose X.509-SVID is to be there, most urgent first. */
+  wanted(): readonly Entry[] {
+    this.#wanted ??= this.#chooseWanted()
+    return this.#wanted
+  }
+
+  /** Lets go of SVIDs that have expired or that nobody wants, and of entries that have expired. */
+  settle(): void {
+    const nowMs = this.#clock.monotonicMs()
+    const wanted = new Set(this.wanted().map((entry) => entry.id))
+    const dropped: [string, undefined][] = []
+    for (const [id, held] of this.#snapshot.svids.entries()) {
+      if (held.expiresAtMs <= nowMs || !wanted.has(id)) dropped.push([id, undefined])
+    }
+    if (dropped.length > 0) this.#replaceSvids(dropped)
+    const now = this.#clock.now()
+    const ended = [...this.#groups.values()].filter((group) =>
+      group.entries.some((entry) => hasExpired(entry, now)),
+    )
+    this.#remembered.clear()
+    if (ended.length > 0) this.#changed(ended, true)
+  }
+
+  current(selectors: readonly Selector[]): WorkloadUpdate | undefined {
+    const key = groupKey(selectors)
+    const group = this.#groups.get(key)
+    if (group !== undefined) return group.update
+    if (this.#remembered.has(key)) return this.#remembered.get(key)
+    const update = updateFor(this.#snapshot, this.#trustDomain, this.#match(selectors))
+    if (this.#remembered.size >= maxRemembered) this.#remembered.clear()
+    this.#remembered.set(key, update)
+    return update
+  }
+
+  async *subscribe(
+    selectors: readonly Selector[],
+    signal: AbortSignal,
+    need: Need = 'svids',
+  ): AsyncGenerator<WorkloadUpdate, void, void> {
+    if (signal.aborted) return
+    const reader = newReader(need)
+    const group = this.#join(selectors, reader)
+    const end = (): void => reader.mailbox.end()
+    signal.addEventListener('abort', end, { once: true })
+    try {
+      yield* reader.mailbox
+    } finally {
+      signal.removeEventListener('abort', end)
+      this.#leave(group, reader)
+    }
+  }
+
+  #join(selectors: readonly Selector[], reader: Reader): Group {
+    const key = groupKey(selectors)
+    let group = this.#groups.get(key)
+    if (group === undefined) {
+      group = newGroup(key, selectors)
+      this.#groups.set(key, group)
+      group.readers.add(reader)
+      this.#refresh(group, true)
+    } else {
+      group.readers.add(reader)
+      deliver(group)
+    }
+    if (reader.need === 'svids') {
+      group.svidReaders += 1
+      if (group.svidReaders === 1) this.#wantedChanged()
+    }
+    this.#watchMissing(group)
+    return group
+  }
+
+  #leave(group: Group, reader: Reader): void {
+    group.readers.delete(reader)
+    if (reader.need === 'svids') {
+      group.svidReaders -= 1
+      if (group.svidReaders === 0) {
+        const nowMs = this.#clock.monotonicMs()
+        for (const entry of group.entries) this.#lastUsedMs.set(entry.id, nowMs)
+        this.#wantedChanged()
+      }
+    }
+    this.#watchMissing(group)
+    if (group.readers.size === 0 && this.#groups.get(group.key) === group) {
+      this.#groups.delete(group.key)
+    }
+  }
+
+  #index(id: string, entry: Entry | undefined): void {
+    if (entry !== undefined && isServed(entry)) this.#matcher.put(entry)
+    else this.#matcher.delete(id)
+    if (entry === undefined) this.#lastUsedMs.delete(id)
+  }
+
+  #match(selectors: readonly Selector[]): readonly Entry[] {
+    const now = this.#clock.now()
+    return inOrder(this.#matcher.match(selectors).filter((entry) => !hasExpired(entry, now)))
+  }
+
+  /** The groups that matched one of these entries before, or match it now. */
+  #groupsOf(entries: ReadonlyMap<string, Entry | undefined>): Group[] {
+    return [...this.#groups.values()].filter(
+      (group) =>
+        group.entries.some((entry) => entries.has(entry.id)) ||
+        [...entries.values()].some((entry) => entry !== undefined && matches(group, entry)),
+    )
+  }
+
+  #replaceSvids(changes: readonly (readonly [string, HeldSvid | undefined])[]): void {
+    const ids = new Set(changes.map(([id]) => id))
+    const svids: SharedMap<HeldSvid> = this.#snapshot.svids.with(changes)
+    this.#snapshot = { ...this.#snapshot, svids }
+    const concerned = [...this.#groups.values()].filter((group) =>
+      group.entries.some((entry) => ids.has(entry.id)),
+    )
+    this.#changed(concerned, false)
+  }
+
+  #changed(groups: readonly Group[], matchAnew: boolean): void {
+    this.#remembered.clear()
+    this.#wanted = undefined
+    for (const group of groups) this.#refresh(group, matchAnew)
+    for (const listener of this.#listeners) listener('snapshot')
+  }
+
+  #wantedChanged(): void {
+    this.#wanted = undefined
+    for (const listener of this.#listeners) listener('wanted')
+  }
+
+  #refresh(group: Group, matchAnew: boolean): void {
+    if (matchAnew) group.entries = this.#match(group.selectors)
+    group.update = updateFor(this.#snapshot, this.#trustDomain, group.entries)
+    const { svids } = this.#snapshot
+    group.complete = group.entries.every((entry) => svids.has(entry.id))
+    if (group.complete) group.overdue = false
+    this.#watchMissing(group)
+    deliver(group)
+  }
+
+  /** Bounds how long a group's messages are held back for SVIDs that do not come. */
+  #watchMissing(group: Group): void {
+    const missing = group.svidReaders > 0 && !group.complete && !group.overdue
+    if (!missing) {
+      group.waiting?.abort()
+      group.waiting = undefined
+      return
+    }
+    if (group.waiting !== undefined) return
+    const waiting = new AbortController()
+    group.waiting = waiting
+    this.#clock.sleep(this.#firstWaitMs, waiting.signal).then(
+      () => {
+        group.waiting = undefined
+        group.overdue = true
+        deliver(group)
+      },
+      () => undefined,
+    )
+  }
+
+  #chooseWanted(): readonly Entry[] {
+    const waiting: string[] = []
+    const subscribed: string[] = []
+    for (const group of this.#groups.values()) {
+      if (group.svidReaders === 0) continue
+      for (const { id } of group.entries) (group.complete ? subscribed : waiting).push(id)
+    }
+    return chooseWanted({
+      snapshot: this.#snapshot,
+      waiting,
+      subscribed,
+      lastUsedMs: this.#lastUsedMs,
+      max: this.#max,
+    })
+  }
+}
+
+function hasExpired(entry: Entry, now: Date): boolean {
+  return entry.expiresAt !== undefined && entry.expiresAt <= now
+}

@@ -1,0 +1,244 @@
+import type { BundleSource } from '../../src/bundle/bundle.ts'
+import type { Entry } from '../../src/entry/entry.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
+import type { Moment } from './held-svid.ts'
+import { type JwtRecord, jwtKey, jwtRecord } from './jwt-record.ts'
+import { Wake } from './wake.ts'
+
+/** What the Workload API gets JWT-SVIDs from. */
+export interface JwtSource {
+  /** Throws what the server answers, and `unavailable` where there is none and no token is left. */
+  fetch(
+    entry: Entry,
+    audience: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ token: string; expiresAt: Date }>
+}
+
+/** `NewJWTSVID` over the wire: a compact JWS. */
+export type IssueJwt = (
+  entryId: string,
+  audience: readonly string[],
+  signal: AbortSignal,
+) => Promise<string>
+
+export interface JwtCacheOptions {
+  readonly issue: IssueJwt
+  readonly bundles: BundleSource
+  readonly clock: Clock
+  readonly log: Log
+  readonly random?: () => number
+  readonly capacity?: number
+}
+
+const defaultCapacity = 1000
+const issueTimeoutMs = 10_000
+const renewedAtOnce = 8
+const lookAtLeastEveryMs = 30_000
+const retryAfterFailureMs = 2000
+
+/**
+ * JWT-SVIDs by entry and audience. One that is used is renewed before it is asked for again; while
+ * no server answers, one is served until it expires.
+ */
+export class JwtCache implements JwtSource {
+  readonly #options: JwtCacheOptions
+  /** Least recently used first. */
+  readonly #records = new Map<string, JwtRecord>()
+  readonly #flights = new Map<string, Promise<JwtRecord>>()
+  readonly #wake: Wake
+  readonly #over = new AbortController()
+
+  constructor(options: JwtCacheOptions) {
+    this.#options = options
+    this.#wake = new Wake(options.clock)
+  }
+
+  get size(): number {
+    return this.#records.size
+  }
+
+  /** The records as they are, for the sealed cache. */
+  records(): readonly JwtRecord[] {
+    return [...this.#records.values()]
+  }
+
+  /** Takes back what was kept over a restart. */
+  restore(records: readonly JwtRecord[]): void {
+    for (const record of records) this.#keep(jwtKey(record.entry, record.audience), record)
+  }
+
+  async fetch(
+    entry: Entry,
+    audience: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ token: string; expiresAt: Date }> {
+    signal.throwIfAborted()
+    // Each such token is to be another one.
+    if (entry.jwtSvidIncludeJti) return this.#issue(entry, audience, signal)
+    const key = jwtKey(entry, audience)
+    const record = this.#records.get(key)
+    if (record !== undefined && this.#isValid(record)) {
+      this.#records.delete(key)
+      this.#records.set(key, record)
+      record.used = true
+      if (record.renewAtMs <= this.#options.clock.monotonicMs()) this.#wake.set()
+      return record
+    }
+    const issued = await unlessAborted(this.#fly(key, entry, audience), signal)
+    issued.used = true
+    return issued
+  }
+
+  /** Forgets tokens signed by keys that are tainted or gone, and those of entries that changed. */
+  retain(current: (id: string) => Entry | undefined): void {
+    for (const [key, record] of this.#records) {
+      const { entry } = record
+      if (current(entry.id)?.revision !== entry.revision || !this.#isTrusted(record)) {
+        this.#records.delete(key)
+      }
+    }
+  }
+
+  clear(): void {
+    this.#records.clear()
+  }
+
+  /** Renews what is used, for as long as the signal lets it. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    try {
+      while (!signal.aborted) {
+        const nowMs = clock.monotonicMs()
+        this.#forgetExpired()
+        const due = [...this.#records].filter(([, r]) => r.used && r.renewAtMs <= nowMs)
+        if (due.length > 0 && !(await this.#renewSome(due.slice(0, renewedAtOnce)))) {
+          await clock.sleep(retryAfterFailureMs, signal)
+        } else if (due.length <= renewedAtOnce) {
+          await this.#wake.wait(this.#nextInMs(), signal)
+        }
+        signal.throwIfAborted()
+      }
+    } finally {
+      this.#over.abort()
+    }
+  }
+
+  /** False where not one could be had. */
+  async #renewSome(due: readonly (readonly [string, JwtRecord])[]): Promise<boolean> {
+    const done = await Promise.all(
+      due.map(([key, { entry, audience }]) =>
+        this.#fly(key, entry, audience).then(
+          () => true,
+          (error: unknown) => {
+            this.#options.log.warn('a JWT-SVID could not be renewed', {
+              entryId: entry.id,
+              spiffeId: entry.spiffeId,
+              error,
+            })
+            return false
+          },
+        ),
+      ),
+    )
+    return done.includes(true)
+  }
+
+  #nextInMs(): number {
+    const nowMs = this.#options.clock.monotonicMs()
+    let nextMs = nowMs + lookAtLeastEveryMs
+    for (const record of this.#records.values()) {
+      if (record.renewAtMs > nowMs) nextMs = Math.min(nextMs, record.renewAtMs)
+      else if (record.used) nextMs = nowMs
+    }
+    return nextMs - nowMs
+  }
+
+  #forgetExpired(): void {
+    for (const [key, record] of this.#records) {
+      if (!this.#isValid(record)) this.#records.delete(key)
+    }
+  }
+
+  #isValid(record: JwtRecord): boolean {
+    const { clock } = this.#options
+    return record.expiresAtMs > clock.monotonicMs() && record.expiresAt > clock.now()
+  }
+
+  #isTrusted({ entry, keyId }: JwtRecord): boolean {
+    const bundle = this.#options.bundles.bundleOf(SpiffeId.trustDomainOf(entry.spiffeId))
+    const key = bundle?.jwtAuthorities.find((authority) => authority.keyId === keyId)
+    return key !== undefined && !key.tainted
+  }
+
+  /** One request at a time for one key, however many wait for it. */
+  #fly(key: string, entry: Entry, audience: readonly string[]): Promise<JwtRecord> {
+    const before = this.#flights.get(key)
+    if (before !== undefined) return before
+    const flight = this.#issue(entry, audience, this.#over.signal)
+      .then((record) => {
+        // A token of a key that was tainted meanwhile is answered, and not kept.
+        if (this.#isTrusted(record)) this.#keep(key, record)
+        return record
+      })
+      .finally(() => this.#flights.delete(key))
+    this.#flights.set(key, flight)
+    return flight
+  }
+
+  async #issue(entry: Entry, audience: readonly string[], signal: AbortSignal): Promise<JwtRecord> {
+    const { issue, bundles, clock, random = Math.random } = this.#options
+    const token = await this.#within(issueTimeoutMs, signal, (limited) =>
+      issue(entry.id, audience, limited),
+    )
+    const at: Moment = { now: clock.now(), monotonicMs: clock.monotonicMs() }
+    const svid = await verifyJwtSvid(token, { audience, bundles, now: at.now })
+    return jwtRecord(svid, { entry, audience }, at, random())
+  }
+
+  async #within<T>(
+    ms: number,
+    signal: AbortSignal,
+    act: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const done = new AbortController()
+    const late = new AbortController()
+    const limit = this.#options.clock.sleep(ms, done.signal).then(
+      () => late.abort(new CountersignError('deadline', 'no answer', { reason: 'jwt-late' })),
+      () => undefined,
+    )
+    try {
+      return await act(AbortSignal.any([signal, late.signal]))
+    } finally {
+      done.abort()
+      await limit
+    }
+  }
+
+  #keep(key: string, record: JwtRecord): void {
+    const capacity = this.#options.capacity ?? defaultCapacity
+    this.#records.delete(key)
+    this.#records.set(key, record)
+    for (const oldest of this.#records.keys()) {
+      if (this.#records.size <= capacity) break
+      this.#records.delete(oldest)
+    }
+    this.#wake.set()
+  }
+}
+
+/** The flight goes on for the others who wait for it. */
+function unlessAborted<T>(flight: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    flight
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', abort))
+      .catch(() => undefined)
+  })
+}

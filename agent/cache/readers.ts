@@ -1,0 +1,83 @@
+import type { Entry, Selector } from '../../src/entry/entry.ts'
+import { selectorKey, sortSelectors } from '../../src/entry/selector.ts'
+import { Latest } from '../../src/runtime/latest.ts'
+import type { Need, WorkloadUpdate } from './updates.ts'
+import { type Difference, differenceOf } from './workload-update.ts'
+
+/** One stream, and what it was told last. */
+export interface Reader {
+  readonly mailbox: Latest<WorkloadUpdate>
+  readonly need: Need
+  told: WorkloadUpdate | undefined
+}
+
+/** All streams of workloads with one and the same set of selectors: matched and computed once. */
+export interface Group {
+  readonly key: string
+  readonly selectors: readonly Selector[]
+  readonly selectorKeys: ReadonlySet<string>
+  readonly readers: Set<Reader>
+  /** How many of the readers need SVIDs. */
+  svidReaders: number
+  /** What matches, in order. */
+  entries: readonly Entry[]
+  update: WorkloadUpdate | undefined
+  /** Whether every entry has its SVID. */
+  complete: boolean
+  /** Whether waiting for the missing SVIDs has taken long enough. */
+  overdue: boolean
+  waiting: AbortController | undefined
+}
+
+/** One string for one set of selectors, and never the same for two, whatever their values hold. */
+export function groupKey(selectors: readonly Selector[]): string {
+  return sortSelectors(selectors)
+    .map(({ type, value }) => `${type.length}:${type}${value.length}:${value}`)
+    .join('')
+}
+
+export function newGroup(key: string, selectors: readonly Selector[]): Group {
+  return {
+    key,
+    selectors,
+    selectorKeys: new Set(selectors.map(selectorKey)),
+    readers: new Set(),
+    svidReaders: 0,
+    entries: [],
+    update: undefined,
+    complete: false,
+    overdue: false,
+    waiting: undefined,
+  }
+}
+
+export function newReader(need: Need): Reader {
+  return { mailbox: new Latest<WorkloadUpdate>(), need, told: undefined }
+}
+
+/** Whether a workload of this group matches the entry. */
+export function matches(group: Group, entry: Entry): boolean {
+  return (
+    entry.selectors.length > 0 &&
+    entry.selectors.every((selector) => group.selectorKeys.has(selectorKey(selector)))
+  )
+}
+
+/** Gives the group's update to those of its readers whom it concerns. */
+export function deliver(group: Group): void {
+  const { update } = group
+  if (update === undefined) return
+  // Readers were mostly told the same thing, so that one comparison does for all.
+  let compared: { told: WorkloadUpdate; need: Need; difference: Difference } | undefined
+  for (const reader of group.readers) {
+    const { told, need } = reader
+    if (told !== undefined && (compared?.told !== told || compared.need !== need)) {
+      compared = { told, need, difference: differenceOf(told, update, need) }
+    }
+    const difference = told === undefined ? 'addition' : (compared?.difference ?? 'none')
+    const ready = need === 'bundles' || group.complete || group.overdue
+    if (difference === 'none' || (difference === 'addition' && !ready)) continue
+    reader.told = update
+    reader.mailbox.put(update)
+  }
+}

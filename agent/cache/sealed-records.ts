@@ -1,0 +1,196 @@
+import type { Bundle } from '../../src/bundle/bundle.ts'
+import type { Entry } from '../../src/entry/entry.ts'
+import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { x509SvidFrom } from '../../src/svid/x509-svid.ts'
+import { type HeldSvid, halfLife, holdSvid, type Moment } from './held-svid.ts'
+import type { JwtRecord } from './jwt-record.ts'
+import { SharedMap } from './shared-map.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/*
+ * What the sealed cache holds, one JSON object a line, so that it can be written in slices. Only what
+ * its own key has authenticated is read again.
+ */
+
+export interface Kept {
+  readonly snapshot: Snapshot
+  readonly tokens: readonly JwtRecord[]
+}
+
+interface EntryLine extends Omit<Entry, 'expiresAt' | 'createdAt'> {
+  readonly is: 'entry'
+  readonly expiresAt: number | null
+  readonly createdAt: number
+}
+
+interface BundleLine {
+  readonly is: 'bundle'
+  readonly trustDomain: string
+  readonly x509: readonly (readonly [certificate: string, tainted: boolean])[]
+  readonly jwt: readonly (readonly [id: string, key: string, expires: number, tainted: boolean])[]
+  readonly sequence: string
+  readonly refreshHintSeconds: number
+}
+
+interface SvidLine {
+  readonly is: 'svid'
+  readonly entryId: string
+  readonly shows: string
+  readonly chain: readonly string[]
+  readonly key: string
+}
+
+interface TokenLine {
+  readonly is: 'token'
+  readonly entryId: string
+  readonly audience: readonly string[]
+  readonly token: string
+  readonly keyId: string | null
+  readonly issuedAt: number
+  readonly expiresAt: number
+}
+
+type Line = EntryLine | BundleLine | SvidLine | TokenLine
+
+export function* keptLines(kept: Kept): Generator<string, void, void> {
+  for (const line of linesOf(kept)) yield `${JSON.stringify(line)}\n`
+}
+
+function* linesOf({ snapshot, tokens }: Kept): Generator<Line, void, void> {
+  for (const bundle of snapshot.bundles.values()) yield bundleLine(bundle)
+  for (const entry of snapshot.entries.values()) yield entryLine(entry)
+  for (const [id, held] of snapshot.svids.entries()) yield svidLine(id, held)
+  for (const record of tokens) yield tokenLine(record)
+}
+
+function entryLine(entry: Entry): EntryLine {
+  return {
+    ...entry,
+    is: 'entry',
+    expiresAt: entry.expiresAt?.getTime() ?? null,
+    createdAt: entry.createdAt.getTime(),
+  }
+}
+
+function bundleLine(bundle: Bundle): BundleLine {
+  return {
+    is: 'bundle',
+    trustDomain: bundle.trustDomain,
+    x509: bundle.x509Authorities.map((a) => [a.certificate.toString('base64'), a.tainted]),
+    jwt: bundle.jwtAuthorities.map((a) => [
+      a.keyId,
+      a.publicKey.toString('base64'),
+      a.expiresAt?.getTime() ?? 0,
+      a.tainted,
+    ]),
+    sequence: String(bundle.sequence),
+    refreshHintSeconds: bundle.refreshHintSeconds,
+  }
+}
+
+function svidLine(entryId: string, { svid, shows }: HeldSvid): SvidLine {
+  return {
+    is: 'svid',
+    entryId,
+    shows,
+    chain: svid.chain.map((der) => der.toString('base64')),
+    key: svid.privateKey.toString('base64'),
+  }
+}
+
+function tokenLine(record: JwtRecord): TokenLine {
+  return {
+    is: 'token',
+    entryId: record.entry.id,
+    audience: record.audience,
+    token: record.token,
+    keyId: record.keyId ?? null,
+    issuedAt: record.issuedAt.getTime(),
+    expiresAt: record.expiresAt.getTime(),
+  }
+}
+
+/**
+ * The other way round, without what has expired. `chance` draws when each SVID is due again. Throws
+ * where a line is none of ours.
+ */
+export function readKept(
+  text: string,
+  where: { readonly logId: string; readonly position: number },
+  at: Moment,
+  chance: () => number,
+): Kept {
+  const lines = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Line)
+  const entries = new Map<string, Entry>()
+  const bundles = new Map<TrustDomain, Bundle>()
+  const svids = new Map<string, HeldSvid>()
+  const tokens: JwtRecord[] = []
+  for (const line of lines) {
+    if (line.is === 'entry') entries.set(line.id, readEntry(line))
+    else if (line.is === 'bundle')
+      bundles.set(TrustDomain.parse(line.trustDomain), readBundle(line))
+    else if (line.is === 'svid') {
+      const held = readSvid(line, at, chance())
+      const fits = entries.get(line.entryId)?.spiffeId === held.svid.spiffeId
+      if (fits && held.expiresAtMs > at.monotonicMs) svids.set(line.entryId, held)
+    } else if (line.is === 'token') {
+      const entry = entries.get(line.entryId)
+      if (entry !== undefined && line.expiresAt > at.now.getTime()) {
+        tokens.push(readToken(line, entry, at, chance()))
+      }
+    }
+  }
+  const snapshot = { ...where, entries: SharedMap.of(entries), bundles, svids: SharedMap.of(svids) }
+  return { snapshot, tokens }
+}
+
+function readEntry({ is: _, ...line }: EntryLine): Entry {
+  return {
+    ...line,
+    spiffeId: SpiffeId.parse(line.spiffeId),
+    parentId: SpiffeId.parse(line.parentId),
+    expiresAt: line.expiresAt === null ? undefined : new Date(line.expiresAt),
+    createdAt: new Date(line.createdAt),
+  }
+}
+
+function readBundle(line: BundleLine): Bundle {
+  return {
+    trustDomain: TrustDomain.parse(line.trustDomain),
+    x509Authorities: line.x509.map(([certificate, tainted]) => ({
+      certificate: Buffer.from(certificate, 'base64'),
+      tainted,
+    })),
+    jwtAuthorities: line.jwt.map(([keyId, publicKey, expiresAt, tainted]) => ({
+      keyId,
+      publicKey: Buffer.from(publicKey, 'base64'),
+      expiresAt: expiresAt === 0 ? undefined : new Date(expiresAt),
+      tainted,
+    })),
+    sequence: BigInt(line.sequence),
+    refreshHintSeconds: line.refreshHintSeconds,
+  }
+}
+
+function readSvid(line: SvidLine, at: Moment, chance: number): HeldSvid {
+  const chain = line.chain.map((der) => Buffer.from(der, 'base64'))
+  return holdSvid(x509SvidFrom(chain, Buffer.from(line.key, 'base64')), line.shows, at, chance)
+}
+
+function readToken(line: TokenLine, entry: Entry, at: Moment, chance: number): JwtRecord {
+  const leftMs = line.expiresAt - at.now.getTime()
+  return {
+    entry,
+    audience: line.audience,
+    token: line.token,
+    keyId: line.keyId ?? undefined,
+    issuedAt: new Date(line.issuedAt),
+    expiresAt: new Date(line.expiresAt),
+    renewAtMs: at.monotonicMs + leftMs * halfLife(chance),
+    expiresAtMs: at.monotonicMs + leftMs,
+    used: true,
+  }
+}

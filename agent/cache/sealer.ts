@@ -1,0 +1,87 @@
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { Cache } from './cache.ts'
+import type { JwtCache } from './jwt.ts'
+import type { SealedAbout, SealedCache } from './sealed.ts'
+import { Wake } from './wake.ts'
+
+export interface SealerDeps {
+  readonly sealed: SealedCache
+  readonly cache: Cache
+  readonly jwt: JwtCache
+  /** Undefined while nothing may be kept: no identity, no contact yet, banned. */
+  readonly about: () => SealedAbout | undefined
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Changes that come together are written together. */
+const settleMs = 500
+/** No write begins sooner than this after the one before ended. */
+const betweenMs = 2000
+/** How old the time of the last contact in the file may get while nothing else changes. */
+const contactMs = 60_000
+
+/** Writes the sealed cache behind what changes, at a bounded rate. */
+export class Sealer {
+  readonly #deps: SealerDeps
+  readonly #wake: Wake
+  #writing: Promise<void> = Promise.resolve()
+  #dirty = false
+  #savedContact: Date | undefined
+
+  constructor(deps: SealerDeps) {
+    this.#deps = deps
+    this.#wake = new Wake(deps.clock)
+  }
+
+  /** Nothing of what was kept is left, nor comes back by a write that was under way. */
+  async erase(): Promise<void> {
+    this.#dirty = false
+    await this.#writing
+    await this.#deps.sealed.erase()
+    this.#savedContact = undefined
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { cache, clock } = this.#deps
+    const ignore = cache.listen((event) => {
+      if (event !== 'snapshot') return
+      this.#dirty = true
+      this.#wake.set()
+    })
+    try {
+      while (!signal.aborted) {
+        await this.#wake.wait(contactMs, signal)
+        await clock.sleep(settleMs, signal)
+        await this.#write()
+        await clock.sleep(betweenMs, signal)
+      }
+    } finally {
+      ignore()
+      // What changed last is what the next start wants most.
+      await this.#write()
+    }
+  }
+
+  #write(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#writeOnce())
+    return this.#writing
+  }
+
+  async #writeOnce(): Promise<void> {
+    const { sealed, cache, jwt, about, log } = this.#deps
+    const now = about()
+    if (now === undefined || (!this.#dirty && now.lastContact === this.#savedContact)) return
+    this.#dirty = false
+    try {
+      await sealed.save(now, { snapshot: cache.snapshot, tokens: jwt.records() })
+      this.#savedContact = now.lastContact
+    } catch (error) {
+      this.#dirty = true
+      log.warn('the sealed cache could not be written', { error })
+    }
+    // Erased meanwhile: what was written is of before.
+    if (about() === undefined) await sealed.erase()
+  }
+}

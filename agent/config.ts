@@ -1,0 +1,137 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import { CountersignError } from '../src/errors.ts'
+import { readConfigFile } from '../src/runtime/config-file.ts'
+import { type Overrides, readOverrides, requireSetting } from '../src/runtime/config-override.ts'
+import { duration, type HostPort, hostPort, parsedBy, path } from '../src/runtime/config-value.ts'
+import type { LogLevel } from '../src/runtime/log.ts'
+import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
+
+/** Why the agent believes that it talks to its own server the first time. */
+export type ServerTrust =
+  | { readonly by: 'bundle-file'; readonly path: string }
+  | { readonly by: 'ca-key'; readonly sha256: readonly string[] }
+  | { readonly by: 'nothing' }
+
+export interface AgentConfig {
+  readonly trustDomain: TrustDomain
+  readonly dataDir: string
+  readonly serverAddresses: readonly HostPort[]
+  readonly socket: string
+  /** Where `/live`, `/ready` and `/metrics` are served; undefined: nowhere. */
+  readonly httpAddress: HostPort | undefined
+  readonly logLevel: LogLevel
+  /** Undefined where the data folder is to hold the trust already. */
+  readonly trust: ServerTrust | undefined
+  /** `-` is standard input. */
+  readonly joinTokenFile: string | undefined
+  readonly unixAttestor: {
+    readonly discoverPath: boolean
+    /** Larger executables get no `sha256` selector; 0: no limit. */
+    readonly hashSizeLimitBytes: number
+  }
+  readonly offlineCache: boolean
+  readonly maxOfflineSeconds: number
+  readonly x509SvidCacheSize: number
+  readonly jwtSvidCacheSize: number
+  readonly maxStreamsPerUid: number
+}
+
+/** The SHA-256 of a SubjectPublicKeyInfo. */
+const keyHash = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'the SHA-256 of a public key, 64 lower-case hex digits')
+const count = z.number().int().min(1).max(1_000_000)
+
+/** The file as an operator writes it. Every key, with its default; an unknown one is refused. */
+const fileSchema = z.strictObject({
+  trust_domain: parsedBy(TrustDomain.parse).optional(),
+  data_dir: path.optional(),
+  server_address: z
+    .union([hostPort.transform((one) => [one]), z.array(hostPort).min(1).max(32)])
+    .optional(),
+  socket: path.optional(),
+  http_address: z.union([hostPort, z.literal(false)]).optional(),
+  log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
+  trust_bundle: path.optional(),
+  trust_ca_sha256: z
+    .union([z.string().transform((text) => text.split(',')), z.array(z.string())])
+    .pipe(z.array(keyHash).min(1).max(8))
+    .optional(),
+  insecure_bootstrap: z.union([z.boolean(), z.literal('true').transform(() => true)]).optional(),
+  join_token_file: z.union([z.literal('-'), path]).optional(),
+  unix_attestor: z
+    .strictObject({
+      discover_path: z.boolean().optional(),
+      hash_size_limit: z.number().int().min(0).optional(),
+    })
+    .optional(),
+  offline_cache: z.boolean().optional(),
+  max_offline: duration.optional(),
+  x509_svid_cache_size: count.optional(),
+  jwt_svid_cache_size: count.optional(),
+  max_streams_per_uid: count.optional(),
+})
+
+/** What may also be said on the command line, and by the environment variable beside it. */
+export const agentSettings = {
+  trust_domain: 'COUNTERSIGN_TRUST_DOMAIN',
+  data_dir: 'COUNTERSIGN_DATA_DIR',
+  server_address: 'COUNTERSIGN_SERVER_ADDRESS',
+  socket: 'COUNTERSIGN_SOCKET',
+  http_address: 'COUNTERSIGN_HTTP_ADDRESS',
+  log_level: 'COUNTERSIGN_LOG_LEVEL',
+  trust_bundle: 'COUNTERSIGN_TRUST_BUNDLE',
+  trust_ca_sha256: 'COUNTERSIGN_TRUST_CA_SHA256',
+  insecure_bootstrap: 'COUNTERSIGN_INSECURE_BOOTSTRAP',
+  join_token_file: 'COUNTERSIGN_JOIN_TOKEN_FILE',
+} as const
+
+/** The agent's settings from flags, environment, file and defaults. Throws `invalid`, `config-…`. */
+export function loadAgentConfig(said: Overrides): AgentConfig {
+  const file = said.file === undefined ? {} : readConfigFile(said.file, fileSchema)
+  const merged = { ...file, ...readOverrides(fileSchema, agentSettings, said) }
+  const dataDir = merged.data_dir ?? path.parse('./.countersign/agent')
+  return {
+    trustDomain: requireSetting(merged.trust_domain, 'trust_domain', agentSettings.trust_domain),
+    dataDir,
+    serverAddresses: requireSetting(
+      merged.server_address,
+      'server_address',
+      agentSettings.server_address,
+    ),
+    socket: merged.socket ?? join(dataDir, 'public', 'api.sock'),
+    httpAddress: merged.http_address === false ? undefined : merged.http_address,
+    logLevel: merged.log_level ?? 'info',
+    trust: chooseTrust(merged),
+    joinTokenFile: merged.join_token_file,
+    unixAttestor: {
+      discoverPath: merged.unix_attestor?.discover_path ?? false,
+      hashSizeLimitBytes: merged.unix_attestor?.hash_size_limit ?? 0,
+    },
+    offlineCache: merged.offline_cache ?? true,
+    maxOfflineSeconds: merged.max_offline ?? 3600,
+    x509SvidCacheSize: merged.x509_svid_cache_size ?? 1000,
+    jwtSvidCacheSize: merged.jwt_svid_cache_size ?? 1000,
+    maxStreamsPerUid: merged.max_streams_per_uid ?? 2048,
+  }
+}
+
+function chooseTrust(said: {
+  readonly trust_bundle?: string | undefined
+  readonly trust_ca_sha256?: readonly string[] | undefined
+  readonly insecure_bootstrap?: boolean | undefined
+}): ServerTrust | undefined {
+  const ways: ServerTrust[] = []
+  if (said.trust_bundle !== undefined) ways.push({ by: 'bundle-file', path: said.trust_bundle })
+  if (said.trust_ca_sha256 !== undefined) ways.push({ by: 'ca-key', sha256: said.trust_ca_sha256 })
+  if (said.insecure_bootstrap === true) ways.push({ by: 'nothing' })
+  if (ways.length > 1) {
+    throw new CountersignError(
+      'invalid',
+      'only one of trust_bundle, trust_ca_sha256 and insecure_bootstrap may be set',
+      { reason: 'config-trust', fix: 'keep the strongest one that you have' },
+    )
+  }
+  return ways[0]
+}

@@ -1,0 +1,369 @@
+import { dialTls } from '../src/rpc/dial.ts'
+import { systemClock } from '../src/runtime/clock.ts'
+import { formatHostPort } from '../src/runtime/config-value.ts'
+import { createLog, type Log } from '../src/runtime/log.ts'
+import { serveMonitoring } from '../src/runtime/monitoring.ts'
+import type { Secret } from '../src/runtime/secret.ts'
+import { aborted, runTogether } from '../src/runtime/tasks.ts'
+import { version } from '../src/runtime/version.ts'
+import { Cache } from './cache/cache.ts'
+import { JwtCache } from './cache/jwt.ts'
+import { openSealedCache, type SealedCache } from './cache/sealed.ts'
+import { Sealer } from './cache/sealer.ts'
+import { volatileFolder } from './cache/volatile-folder.ts'
+import type { AgentConfig } from './config.ts'
+import { type KeyStore, openKeyStore } from './key-store/key-store.ts'
+import { readPrivateFile, removePrivateFile, writePrivateFile } from './key-store/private-file.ts'
+import { createAgentMetrics } from './metrics.ts'
+import { ServerConnection } from './node-attestation/connection.ts'
+import { AgentIdentity } from './node-attestation/identity.ts'
+import { openServerTrust, type ServerTrust } from './node-attestation/server-trust.ts'
+import { tokenSource } from './node-attestation/token-file.ts'
+import { follow } from './sync/follow.ts'
+import { Membership } from './sync/membership.ts'
+import { renew } from './sync/renew.ts'
+import { issueJwt, openSync, postStatus, signBatch } from './sync/server-calls.ts'
+import { AgentState } from './sync/state.ts'
+import { unixAttestor } from './workload-attestation/unix.ts'
+import { unixExecutableAttestor } from './workload-attestation/unix-executable.ts'
+import { serveWorkloadApi, type WorkloadEndpoint } from './workload-endpoint/endpoint.ts'
+
+export interface AgentHooks {
+  /** Called once the agent follows a server, or serves from what it has kept. */
+  readonly onReady?: () => void
+  /** In place of the configured token file: a token whenever this node has to be proved. */
+  readonly joinToken?: () => Promise<Secret | undefined>
+  readonly log?: Log
+}
+
+/** Runs an agent until the signal aborts; resolves when all is closed. */
+export async function runAgent(
+  config: AgentConfig,
+  signal: AbortSignal,
+  hooks: AgentHooks = {},
+): Promise<void> {
+  const log = hooks.log ?? createLog({ level: config.logLevel, component: 'agent' })
+  const clock = systemClock
+  const { trustDomain } = config
+  const store = await openKeyStore(config.dataDir, trustDomain)
+  const state = new AgentState(clock)
+  const cache = new Cache({ trustDomain, clock, maxX509Svids: config.x509SvidCacheSize })
+  const joinToken = hooks.joinToken ?? tokenSource(config.joinTokenFile)
+
+  let trust: ServerTrust | undefined
+  const connection = new ServerConnection({
+    addresses: config.serverAddresses,
+    dial: (address) =>
+      dialTls({
+        address: formatHostPort(address),
+        identity: () => identity.shown(),
+        verifyPeer: (chain) => {
+          if (trust === undefined) throw new TypeError('the connection came before the trust')
+          return trust.verify(chain)
+        },
+        clock,
+        log,
+      }),
+  })
+  const identity: AgentIdentity = new AgentIdentity({
+    trustDomain,
+    store,
+    trust: {
+      verify: (chain) => requireTrust(trust).verify(chain),
+      adopt: (bundle) => requireTrust(trust).adopt(bundle),
+    },
+    connection,
+    joinToken,
+    bundle: () => cache.bundleOf(trustDomain),
+    clock,
+    log,
+  })
+  await identity.load()
+  // A living SVID and the bundle that came with it go together; to join anew is to begin anew.
+  const held =
+    identity.isAlive() || config.trust === undefined ? await store.loadBundle() : undefined
+  trust = await openServerTrust({ trustDomain, clock, log }, held, config.trust)
+
+  const channel = () => connection.channel
+  const jwt = new JwtCache({
+    issue: issueJwt(channel),
+    bundles: cache,
+    clock,
+    log,
+    capacity: config.jwtSvidCacheSize,
+  })
+  const sealed = await openSealed(config)
+  const sealer =
+    sealed === undefined
+      ? undefined
+      : new Sealer({
+          sealed,
+          cache,
+          jwt,
+          about: () => aboutOf(state, identity),
+          clock,
+          log,
+        })
+  const membership = new Membership({
+    identity,
+    connection,
+    state,
+    joinToken,
+    async withdraw() {
+      cache.clear()
+      jwt.clear()
+      await sealer?.erase()
+    },
+    clock,
+    log,
+  })
+  await restore({ config, sealed, identity, cache, jwt, state, log })
+
+  let endpoint: WorkloadEndpoint | undefined
+  const metrics = createAgentMetrics({
+    entries: () => cache.snapshot.entries.size,
+    x509Svids: () => cache.snapshot.svids.size,
+    jwtSvids: () => jwt.size,
+    streams: () => endpoint?.stats().streams ?? 0,
+    connections: () => endpoint?.stats().connections ?? 0,
+    attestorFailures: () => sum(endpoint?.stats().attestorFailures.values() ?? []),
+    ready: () => state.unavailable() === undefined,
+    svidExpirySeconds: () =>
+      ((identity.shown()?.expiresAt.getTime() ?? 0) - clock.now().getTime()) / 1000,
+  })
+  const ready = once(() => {
+    log.info('agent is ready', { agentId: identity.agentId, socket: config.socket })
+    hooks.onReady?.()
+  })
+  const ignoreState = state.listen(() => {
+    if (state.unavailable() === undefined) ready()
+  })
+  if (state.unavailable() === undefined) ready()
+  const ignoreCache = cache.listen((event) => {
+    if (event === 'snapshot') jwt.retain((id) => cache.snapshot.entries.get(id))
+  })
+
+  try {
+    await runTogether(
+      signal,
+      (until) =>
+        serveWorkloadApi(
+          config.socket,
+          {
+            updates: cache,
+            jwt,
+            bundles: cache,
+            trustDomain,
+            unavailable: () => state.unavailable(),
+            attestors: attestorsOf(config),
+            clock,
+            log,
+            limits: { streamsPerUid: config.maxStreamsPerUid },
+            socketFolderMode: 0o755,
+            observe: metrics.call,
+            onListening: (opened) => {
+              endpoint = opened
+            },
+          },
+          until,
+        ),
+      async (until) => {
+        await membership.join(until)
+        await runTogether(
+          until,
+          (inner) =>
+            follow(
+              {
+                trustDomain,
+                open: openSync(channel),
+                connection: () => connection.signal,
+                cache,
+                heard: () => {},
+                applied: reporting({ state, identity, channel, log, signal: inner }),
+                lost: (error, within) => membership.lost(error, within),
+                clock,
+                log,
+              },
+              inner,
+            ),
+          (inner) => renew({ cache, trustDomain, sign: signBatch(channel), clock, log }, inner),
+          (inner) => identity.renew(inner),
+        )
+      },
+      (until) => jwt.run(until),
+      (until) => keepBundle({ cache, trust: requireTrust(trust), store, config, log }, until),
+      (until) => sealer?.run(until) ?? aborted(until),
+      (until) => watchOffline(state, config, until),
+      async (until) => {
+        if (config.httpAddress === undefined) return
+        await serveMonitoring(
+          config.httpAddress,
+          {
+            notReady: async () => state.unavailable()?.reason,
+            metrics: metrics.registry,
+          },
+          log,
+          until,
+        )
+      },
+    )
+  } finally {
+    ignoreState()
+    ignoreCache()
+    connection.close()
+  }
+  log.info('agent has stopped')
+}
+
+function requireTrust(trust: ServerTrust | undefined): ServerTrust {
+  if (trust === undefined) throw new TypeError('the trust in the server is not settled yet')
+  return trust
+}
+
+function attestorsOf(config: AgentConfig) {
+  const { discoverPath, hashSizeLimitBytes } = config.unixAttestor
+  return discoverPath
+    ? [unixAttestor(), unixExecutableAttestor({ workloadSizeLimitBytes: hashSizeLimitBytes })]
+    : [unixAttestor()]
+}
+
+async function openSealed(config: AgentConfig): Promise<SealedCache | undefined> {
+  if (!config.offlineCache) return undefined
+  const folder = await volatileFolder({
+    dataDir: config.dataDir,
+    runtimeDir: process.env['XDG_RUNTIME_DIR'],
+  })
+  if (folder === undefined) return undefined
+  return openSealedCache({
+    folder,
+    files: { read: readPrivateFile, write: writePrivateFile, remove: removePrivateFile },
+  })
+}
+
+function aboutOf(state: AgentState, identity: AgentIdentity) {
+  const { agentId } = identity
+  const { lastContact, status } = state.health
+  const may = status === 'ready' || status === 'offline-serving'
+  return agentId === undefined || lastContact === undefined || !may
+    ? undefined
+    : { agentId, lastContact }
+}
+
+/** What an earlier run has kept is served at once, a server or not. */
+async function restore(parts: {
+  readonly config: AgentConfig
+  readonly sealed: SealedCache | undefined
+  readonly identity: AgentIdentity
+  readonly cache: Cache
+  readonly jwt: JwtCache
+  readonly state: AgentState
+  readonly log: Log
+}): Promise<void> {
+  const { config, sealed, identity, cache, jwt, state, log } = parts
+  const { agentId } = identity
+  if (sealed === undefined || agentId === undefined) return
+  const restored = await sealed.load({
+    agentId,
+    maxOfflineMs: config.maxOfflineSeconds * 1000,
+    at: { now: systemClock.now(), monotonicMs: systemClock.monotonicMs() },
+    random: Math.random,
+  })
+  if (restored === undefined) return
+  cache.restore(restored.snapshot)
+  jwt.restore(restored.tokens)
+  state.restored(restored.lastContact)
+  log.info('serving what was kept over the restart', {
+    entries: restored.snapshot.entries.size,
+    svids: restored.snapshot.svids.size,
+    lastContact: restored.lastContact,
+  })
+}
+
+/** What each applied group means beyond the cache; the version is told once a connection. */
+function reporting(parts: {
+  readonly state: AgentState
+  readonly identity: AgentIdentity
+  readonly channel: () => ReturnType<typeof dialTls>
+  readonly log: Log
+  readonly signal: AbortSignal
+}): () => void {
+  let told: unknown
+  return () => {
+    const { state, identity, channel, log, signal } = parts
+    state.contact()
+    identity.accepted().catch((error: unknown) => {
+      log.error('the renewed SVID could not be saved', { error })
+    })
+    const current = channel()
+    if (told === current) return
+    told = current
+    postStatus(channel, version, signal).catch((error: unknown) => {
+      log.debug('the server did not take the status', { error })
+    })
+  }
+}
+
+/** The bundle that the server is checked with, here and after the next start, is the newest one. */
+async function keepBundle(
+  parts: {
+    readonly cache: Cache
+    readonly trust: ServerTrust
+    readonly store: KeyStore
+    readonly config: AgentConfig
+    readonly log: Log
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { cache, trust, store, config, log } = parts
+  let held: unknown
+  let saving: Promise<void> = Promise.resolve()
+  const take = (): void => {
+    const bundle = cache.bundleOf(config.trustDomain)
+    if (bundle === undefined || bundle === held) return
+    held = bundle
+    trust.adopt(bundle)
+    saving = saving
+      .then(() => store.saveBundle(bundle))
+      .catch((error: unknown) => log.error('the bundle could not be saved', { error }))
+  }
+  take()
+  const ignore = cache.listen(take)
+  await aborted(signal)
+  ignore()
+  await saving
+}
+
+const offlineLookMs = 5000
+
+/** What was kept over a restart may be served for so long, and no longer, without a word from a server. */
+async function watchOffline(
+  state: AgentState,
+  config: AgentConfig,
+  signal: AbortSignal,
+): Promise<void> {
+  let contactSeen = false
+  for (;;) {
+    await systemClock.sleep(offlineLookMs, signal)
+    const { status, lastContact } = state.health
+    contactSeen ||= status === 'ready'
+    const ageMs = systemClock.now().getTime() - (lastContact?.getTime() ?? 0)
+    if (!contactSeen && status === 'offline-serving' && ageMs > config.maxOfflineSeconds * 1000) {
+      state.offlineTooLong()
+    }
+  }
+}
+
+function sum(values: Iterable<number>): number {
+  let total = 0
+  for (const value of values) total += value
+  return total
+}
+
+function once(act: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    act()
+  }
+}

@@ -1,0 +1,191 @@
+import type { Bundle } from '../../src/bundle/bundle.ts'
+import { asCountersignError, CountersignError } from '../../src/errors.ts'
+import { createBackoff } from '../../src/runtime/backoff.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { Secret } from '../../src/runtime/secret.ts'
+import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { X509Svid } from '../../src/svid/x509-svid.ts'
+import type { KeyStore, StoredIdentity } from '../key-store/key-store.ts'
+import { fetchBundle, joinWithToken, renewAgentSvid } from './attest.ts'
+import type { ServerConnection } from './connection.ts'
+import type { ServerTrust } from './server-trust.ts'
+
+export interface IdentityDeps {
+  readonly trustDomain: TrustDomain
+  readonly store: KeyStore
+  readonly trust: ServerTrust
+  readonly connection: ServerConnection
+  /** The join token, asked for only when this node has to be proved; undefined: there is none. */
+  readonly joinToken: () => Promise<Secret | undefined>
+  /** What the agent verifies its own SVID with once it follows a server. */
+  readonly bundle: () => Bundle | undefined
+  readonly clock: Clock
+  readonly log: Log
+  readonly random?: () => number
+}
+
+const retryCapMs = 3000
+const minRenewMs = 500
+
+/** The SVID that this agent shows: obtained, renewed, and kept so that no crash locks it out. */
+export class AgentIdentity {
+  readonly #deps: IdentityDeps
+  #stored: StoredIdentity | undefined
+  /** The server has refused the pending SVID; the current one is shown again. */
+  #pendingRefused = false
+
+  constructor(deps: IdentityDeps) {
+    this.#deps = deps
+  }
+
+  /** Reads what an earlier run has kept. */
+  async load(): Promise<void> {
+    this.#stored = await this.#deps.store.loadIdentity()
+  }
+
+  get agentId(): SpiffeId | undefined {
+    return this.#stored?.current.spiffeId
+  }
+
+  /** What the next connection shows: a renewed SVID first, since showing it is what makes it count. */
+  shown(): X509Svid | undefined {
+    const { current, pending } = this.#stored ?? {}
+    return pending !== undefined && !this.#pendingRefused ? pending : current
+  }
+
+  /** Whether there is an SVID that has not expired. */
+  isAlive(): boolean {
+    const shown = this.shown()
+    return shown !== undefined && shown.expiresAt > this.#deps.clock.now()
+  }
+
+  /**
+   * Joins where there is no living SVID; tries until a server answers. Throws what a server that
+   * refuses says, and `unauthenticated` / `join-token-missing` where there is nothing to prove with.
+   */
+  async ensure(signal: AbortSignal): Promise<void> {
+    if (this.isAlive()) return
+    const backoff = createBackoff({ baseMs: 200, capMs: retryCapMs })
+    const token = await this.#deps.joinToken()
+    if (token === undefined) throw this.#nothingToProveWith()
+    for (;;) {
+      try {
+        await this.#join(token, signal)
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        const known = asCountersignError(error)
+        if (!isPassing(known)) throw known
+        this.#deps.log.warn('cannot join yet; trying again', { error: known })
+        this.#deps.connection.failOver()
+        await this.#deps.clock.sleep(Math.max(backoff.next(), known.retryAfterMs ?? 0), signal)
+      }
+    }
+  }
+
+  async #join(token: Secret, signal: AbortSignal): Promise<void> {
+    const { trustDomain, store, trust, connection, clock, log } = this.#deps
+    const bundle = await fetchBundle({ trustDomain, channel: connection.channel }, signal)
+    trust.adopt(bundle)
+    await store.saveBundle(bundle)
+    const deps = { trustDomain, channel: connection.channel, now: () => clock.now() }
+    this.#stored = await joinWithToken(deps, token, bundle, signal)
+    await store.saveIdentity(this.#stored)
+    connection.replace()
+    log.info('this node has joined', {
+      agentId: this.agentId,
+      expiresAt: this.#stored.current.expiresAt,
+    })
+  }
+
+  /** A server has accepted what was shown: a pending SVID is now the one that counts. */
+  async accepted(): Promise<void> {
+    const stored = this.#stored
+    if (stored?.pending === undefined || this.#pendingRefused) return
+    this.#stored = { ...stored, current: stored.pending, pending: undefined }
+    await this.#deps.store.saveIdentity(this.#stored)
+  }
+
+  /**
+   * A server refuses what was shown as not the active one. True where there is another SVID to
+   * show: the server may have lost sight of the renewed one.
+   */
+  showOther(): boolean {
+    if (this.#stored?.pending === undefined || this.#pendingRefused) return false
+    this.#pendingRefused = true
+    this.#deps.connection.replace()
+    return true
+  }
+
+  /** Forgets the SVID: the server does not know this agent any more. */
+  async forget(): Promise<void> {
+    this.#stored = undefined
+    this.#pendingRefused = false
+    await this.#deps.store.removeIdentity()
+    this.#deps.connection.replace()
+  }
+
+  /** Renews at half-life ± 10 %, until the signal aborts. */
+  async renew(signal: AbortSignal): Promise<void> {
+    const { clock, random = Math.random } = this.#deps
+    const backoff = createBackoff({ baseMs: 500, capMs: retryCapMs })
+    while (!signal.aborted) {
+      const shown = this.shown()
+      const left = (shown?.expiresAt.getTime() ?? 0) - clock.now().getTime()
+      const life = shown === undefined ? 0 : shown.expiresAt.getTime() - shown.notBefore.getTime()
+      const dueInMs = Math.min(left, life) - life * (0.45 + 0.1 * random())
+      if (shown === undefined || left <= 0) {
+        await clock.sleep(retryCapMs, signal)
+        continue
+      }
+      await clock.sleep(Math.max(dueInMs, minRenewMs), signal)
+      try {
+        await this.#renewOnce(shown, signal)
+        backoff.reset()
+      } catch (error) {
+        signal.throwIfAborted()
+        this.#deps.log.warn('the agent could not renew its SVID; trying again', { error })
+        await clock.sleep(backoff.next(), signal)
+      }
+    }
+  }
+
+  async #renewOnce(shown: X509Svid, signal: AbortSignal): Promise<void> {
+    const { trustDomain, store, connection, clock } = this.#deps
+    const bundle = this.#deps.bundle()
+    if (bundle === undefined || this.shown() !== shown) return
+    const pending = await renewAgentSvid(
+      { trustDomain, channel: connection.channel, now: () => clock.now() },
+      shown.spiffeId,
+      bundle,
+      signal,
+    )
+    const stored = this.#stored
+    if (stored === undefined) return
+    // Saved before it is shown: whatever happens now, one of the two on disk is good.
+    this.#stored = { ...stored, current: shown, pending }
+    this.#pendingRefused = false
+    await store.saveIdentity(this.#stored)
+    connection.replace()
+  }
+
+  #nothingToProveWith(): CountersignError {
+    const expired = this.#stored !== undefined
+    return new CountersignError(
+      'unauthenticated',
+      expired
+        ? 'the SVID of this agent has expired, and a join token proves a node only once'
+        : 'this node has not joined yet, and there is no join token',
+      { reason: 'join-token-missing', fix: rejoinCommand },
+    )
+  }
+}
+
+export const rejoinCommand =
+  'on the server: countersign token create; here: countersign agent run --join-token-file FILE --trust-ca-sha256 HASH, with the rest as before'
+
+/** Whether trying again may help. */
+function isPassing(error: CountersignError): boolean {
+  return error.code === 'unavailable' || error.code === 'deadline' || error.code === 'exhausted'
+}

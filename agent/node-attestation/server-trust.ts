@@ -1,0 +1,160 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Bundle, BundleSource } from '../../src/bundle/bundle.ts'
+import { parseBundleDocument } from '../../src/bundle/document.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { serverId } from '../../src/spiffe-id/reserved.ts'
+import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { verifyX509Svid } from '../../src/svid/x509-svid.ts'
+import { readCertificate } from '../../src/x509/certificate.ts'
+import { fromPem } from '../../src/x509/pem.ts'
+
+/** Why the agent believes its server before it holds a bundle. */
+export type Bootstrap =
+  | { readonly by: 'bundle-file'; readonly path: string }
+  /** SHA-256 of a CA's SubjectPublicKeyInfo, lower-case hex; any one of them. */
+  | { readonly by: 'ca-key'; readonly sha256: readonly string[] }
+  | { readonly by: 'nothing' }
+
+export interface ServerTrust {
+  /**
+   * The server's ID, where the presented chain (DER, leaf first) is an SVID of this trust domain's
+   * server under an authority that is believed. Throws `unauthenticated`, reasons `server-…` and
+   * `svid-…`.
+   */
+  verify(chain: readonly Buffer[]): SpiffeId
+  /** From now on this bundle, and nothing else, says who the server is. */
+  adopt(bundle: Bundle): void
+}
+
+export interface TrustDeps {
+  readonly trustDomain: TrustDomain
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * What is known of the server: the bundle that the agent holds from before, or else the bootstrap.
+ * Throws `invalid` / `trust-missing` without either, `trust-bundle` for a file that is none.
+ */
+export async function openServerTrust(
+  deps: TrustDeps,
+  held: Bundle | undefined,
+  bootstrap: Bootstrap | undefined,
+): Promise<ServerTrust> {
+  let bundle = held ?? (await bundleOfFile(deps.trustDomain, bootstrap))
+  if (bundle === undefined && bootstrap === undefined) {
+    throw new CountersignError('invalid', 'nothing says whom to believe as the server', {
+      reason: 'trust-missing',
+      fix: 'set trust_ca_sha256 to the hash that "countersign token create" prints, or trust_bundle',
+    })
+  }
+  if (bundle === undefined && bootstrap?.by === 'nothing') {
+    deps.log.warn(
+      'INSECURE: insecure_bootstrap is set, so whoever answers first is taken for the server',
+    )
+  }
+  return {
+    verify(chain) {
+      const roots = bundle ?? rootsOf(deps, chain, bootstrap)
+      return verifyServer(deps, chain, roots)
+    },
+    adopt(next) {
+      bundle = next
+    },
+  }
+}
+
+function verifyServer(deps: TrustDeps, chain: readonly Buffer[], bundle: Bundle): SpiffeId {
+  const expected = serverId(deps.trustDomain)
+  const source: BundleSource = {
+    bundleOf: (name) => (name === bundle.trustDomain ? bundle : undefined),
+  }
+  const { spiffeId } = verifyX509Svid(chain, source, deps.clock.now())
+  if (spiffeId !== expected) {
+    throw new CountersignError('unauthenticated', `the peer is ${spiffeId}, not ${expected}`, {
+      reason: 'server-id',
+      fix: 'check server_address and trust_domain',
+    })
+  }
+  return spiffeId
+}
+
+/** The CA out of the presented chain that the bootstrap lets the agent believe. */
+function rootsOf(
+  deps: TrustDeps,
+  chain: readonly Buffer[],
+  bootstrap: Bootstrap | undefined,
+): Bundle {
+  const authorities = chain.slice(1).filter((der) => readCertificate(der).basicConstraints?.ca)
+  const believed =
+    bootstrap?.by === 'ca-key'
+      ? authorities.filter((der) => isPinned(der, bootstrap.sha256))
+      : bootstrap?.by === 'nothing'
+        ? authorities
+        : []
+  if (believed.length === 0) {
+    throw new CountersignError(
+      'unauthenticated',
+      'the server shows no CA whose key has the hash that was given',
+      {
+        reason: 'server-ca-key',
+        fix: 'compare trust_ca_sha256 with what "countersign token create" prints on the server',
+      },
+    )
+  }
+  return bundleOf(deps.trustDomain, believed)
+}
+
+function isPinned(der: Buffer, hashes: readonly string[]): boolean {
+  const hash = createHash('sha256').update(readCertificate(der).spki).digest()
+  return hashes.some((hex) => {
+    const pinned = Buffer.from(hex, 'hex')
+    return pinned.length === hash.length && timingSafeEqual(pinned, hash)
+  })
+}
+
+function bundleOf(trustDomain: TrustDomain, certificates: readonly Buffer[]): Bundle {
+  return {
+    trustDomain,
+    x509Authorities: certificates.map((certificate) => ({ certificate, tainted: false })),
+    jwtAuthorities: [],
+    sequence: 0n,
+    refreshHintSeconds: 0,
+  }
+}
+
+/** PEM certificates, or a SPIFFE bundle document. */
+async function bundleOfFile(
+  trustDomain: TrustDomain,
+  bootstrap: Bootstrap | undefined,
+): Promise<Bundle | undefined> {
+  if (bootstrap?.by !== 'bundle-file') return undefined
+  const { path } = bootstrap
+  try {
+    const text = await readFile(path, 'utf8')
+    const bundle = text.trimStart().startsWith('{')
+      ? parseBundleDocument(trustDomain, text)
+      : bundleOf(trustDomain, certificatesOf(text))
+    if (bundle.x509Authorities.length > 0) return bundle
+  } catch (error) {
+    throw unusable(path, error)
+  }
+  throw unusable(path, undefined)
+}
+
+function certificatesOf(text: string): readonly Buffer[] {
+  return fromPem(text)
+    .filter(({ label }) => label === 'CERTIFICATE')
+    .map(({ der }) => der)
+}
+
+function unusable(path: string, cause: unknown): CountersignError {
+  return new CountersignError('invalid', `${path} holds no bundle`, {
+    reason: 'trust-bundle',
+    fix: 'give what "countersign bundle show" prints on the server',
+    cause,
+  })
+}

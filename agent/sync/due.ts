@@ -1,0 +1,131 @@
+import type { Bundle } from '../../src/bundle/bundle.ts'
+import type { Entry } from '../../src/entry/entry.ts'
+import { readCertificate } from '../../src/x509/certificate.ts'
+import type { HeldSvid, Moment } from '../cache/held-svid.ts'
+import { shownBy } from '../cache/held-svid.ts'
+import type { Snapshot } from '../cache/snapshot.ts'
+
+/** What became of the last request for an entry's SVID, where it gave none. */
+export interface Refusal {
+  /** What the entry wanted shown then; an entry that wants something else is asked for at once. */
+  readonly shows: string
+  readonly failures: number
+  /** Ms of the monotonic clock. */
+  readonly retryAtMs: number
+}
+
+export type DueReason = 'missing' | 'changed' | 'tainted' | 'expired' | 'half-life'
+
+export interface DueEntry {
+  readonly entry: Entry
+  readonly reason: DueReason
+}
+
+export interface Due {
+  /** Most urgent first. */
+  readonly now: readonly DueEntry[]
+  /** When something becomes due or expires next, in ms from now; undefined: not by time. */
+  readonly nextInMs: number | undefined
+}
+
+const urgency: Readonly<Record<DueReason, number>> = {
+  missing: 0,
+  changed: 0,
+  tainted: 1,
+  expired: 1,
+  'half-life': 2,
+}
+
+/**
+ * Which of the wanted entries need an X.509-SVID now. Times count on the monotonic clock from the
+ * moment an SVID came, so that a jump of the wall clock makes nothing due by itself; only an SVID
+ * that the wall clock calls expired is asked for anew, once: where the answer has expired as well,
+ * the refusal bounds the next try.
+ */
+export function due(
+  snapshot: Snapshot,
+  at: Moment,
+  wanted: readonly Entry[],
+  refusals: ReadonlyMap<string, Refusal>,
+  own: Bundle | undefined,
+): Due {
+  const authorities = own === undefined ? undefined : authoritiesOf(own)
+  const now: DueEntry[] = []
+  let nextMs = Infinity
+  for (const entry of wanted) {
+    const held = snapshot.svids.get(entry.id)
+    const refusal = refusals.get(entry.id)
+    if (held !== undefined) nextMs = Math.min(nextMs, nextTimeOf(held, at.monotonicMs))
+    const reason = dueReason(entry, held, at, authorities)
+    if (reason === undefined) continue
+    if (refusal !== undefined && refusal.retryAtMs > at.monotonicMs) {
+      if (refusal.shows === shownBy(entry)) {
+        nextMs = Math.min(nextMs, refusal.retryAtMs)
+        continue
+      }
+    }
+    now.push({ entry, reason })
+  }
+  now.sort((a, b) => urgency[a.reason] - urgency[b.reason])
+  return { now, nextInMs: nextMs === Infinity ? undefined : Math.max(0, nextMs - at.monotonicMs) }
+}
+
+function nextTimeOf(held: HeldSvid, nowMs: number): number {
+  return held.renewAtMs > nowMs ? held.renewAtMs : held.expiresAtMs
+}
+
+function dueReason(
+  entry: Entry,
+  held: HeldSvid | undefined,
+  at: Moment,
+  authorities: Authorities | undefined,
+): DueReason | undefined {
+  if (held === undefined) return 'missing'
+  if (held.shows !== shownBy(entry)) return 'changed'
+  if (authorities !== undefined && !isTrusted(held, authorities)) return 'tainted'
+  if (held.expiresAtMs <= at.monotonicMs || held.svid.expiresAt <= at.now) return 'expired'
+  return held.renewAtMs <= at.monotonicMs ? 'half-life' : undefined
+}
+
+interface Authorities {
+  /** Subject key identifiers, lower-case hex. */
+  readonly good: ReadonlySet<string>
+  readonly tainted: ReadonlySet<string>
+  /** Whether every authority names its key, so that an unknown name is an authority that is gone. */
+  readonly allNamed: boolean
+}
+
+// A bundle is replaced whole and never edited.
+const known = new WeakMap<Bundle, Authorities>()
+
+function authoritiesOf(bundle: Bundle): Authorities {
+  const before = known.get(bundle)
+  if (before !== undefined) return before
+  const good = new Set<string>()
+  const tainted = new Set<string>()
+  let allNamed = true
+  for (const authority of bundle.x509Authorities) {
+    const keyId = keyIdOf(authority.certificate)
+    if (keyId === undefined) allNamed = false
+    else (authority.tainted ? tainted : good).add(keyId)
+  }
+  // A key that is in both is tainted.
+  for (const keyId of tainted) good.delete(keyId)
+  const authorities = { good, tainted, allNamed }
+  known.set(bundle, authorities)
+  return authorities
+}
+
+function keyIdOf(certificate: Buffer): string | undefined {
+  try {
+    return readCertificate(certificate).subjectKeyId?.toString('hex')
+  } catch {
+    return undefined
+  }
+}
+
+/** Signed by an authority that is in the bundle and not tainted. */
+function isTrusted(held: HeldSvid, { good, tainted, allNamed }: Authorities): boolean {
+  if (held.signedBy.some((keyId) => tainted.has(keyId))) return false
+  return !allNamed || held.signedBy.length === 0 || held.signedBy.some((keyId) => good.has(keyId))
+}

@@ -1,0 +1,97 @@
+import type { Bundle } from '../../src/bundle/bundle.ts'
+import type { Entry } from '../../src/entry/entry.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { bundleFromWire, entryFromWire } from '../../src/rpc/convert.ts'
+import type { Update } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Change } from '../cache/snapshot.ts'
+
+/** Far above what one node is for; a server that sends more is broken or no server of ours. */
+const maxItems = 500_000
+
+/** Gathers the messages of one group: it is applied whole, or not at all. */
+export class Group {
+  readonly #trustDomain: TrustDomain
+  readonly #log: Log
+  #first: Update | undefined
+  #entries: Entry[] = []
+  #removedEntryIds: string[] = []
+  #bundles: Bundle[] = []
+  #removedTrustDomains: TrustDomain[] = []
+
+  constructor(trustDomain: TrustDomain, log: Log) {
+    this.#trustDomain = trustDomain
+    this.#log = log
+  }
+
+  /** The change, once the message is the last of its group. Throws `invalid` / `sync-…`. */
+  add(update: Update): Change | undefined {
+    this.#first ??= update
+    if (update.log_id !== this.#first.log_id || update.snapshot !== this.#first.snapshot) {
+      throw broken('sync-group', 'the messages of one group do not belong together')
+    }
+    for (const entry of update.entries) {
+      // What the entry said before does not hold any more, so that it is none until it can be read.
+      const read = this.#take(() => this.#entries.push(this.#read(entry)))
+      if (!read) this.#removedEntryIds.push(entry.id)
+    }
+    for (const id of update.removed_entry_ids) this.#removedEntryIds.push(id)
+    for (const bundle of update.bundles)
+      this.#take(() => this.#bundles.push(bundleFromWire(bundle)))
+    for (const name of update.removed_trust_domains) {
+      this.#take(() => this.#removedTrustDomains.push(TrustDomain.parse(name)))
+    }
+    if (this.#size > maxItems) throw broken('sync-too-much', 'the server sends too much at once')
+    return update.more ? undefined : this.#finish(update)
+  }
+
+  /** Throws `invalid`, where no workload of this node may ever have the entry's ID. */
+  #read(wire: Update['entries'][number]): Entry {
+    const entry = entryFromWire(wire)
+    if (entry.id === '' || SpiffeId.trustDomainOf(entry.spiffeId) !== this.#trustDomain) {
+      throw broken('sync-entry', 'the entry has no id, or names another trust domain')
+    }
+    return entry
+  }
+
+  get #size(): number {
+    return (
+      this.#entries.length +
+      this.#removedEntryIds.length +
+      this.#bundles.length +
+      this.#removedTrustDomains.length
+    )
+  }
+
+  /** One item that cannot be read takes nothing from the others. */
+  #take(read: () => unknown): boolean {
+    try {
+      read()
+      return true
+    } catch (error) {
+      this.#log.warn('the server sent something that cannot be used; it is left out', { error })
+      return false
+    }
+  }
+
+  #finish(last: Update): Change {
+    const position = Number(last.position)
+    if (!Number.isSafeInteger(position) || position < 0 || last.log_id === '') {
+      throw broken('sync-position', 'the server does not say where its log stands')
+    }
+    return {
+      logId: last.log_id,
+      position,
+      snapshot: last.snapshot,
+      entries: this.#entries,
+      removedEntryIds: this.#removedEntryIds,
+      bundles: this.#bundles,
+      removedTrustDomains: this.#removedTrustDomains,
+    }
+  }
+}
+
+function broken(reason: string, message: string): CountersignError {
+  return new CountersignError('invalid', message, { reason })
+}

@@ -1,0 +1,197 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { asCountersignError, CountersignError } from '../../src/errors.ts'
+import { createBackoff } from '../../src/runtime/backoff.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { readCertificate } from '../../src/x509/certificate.ts'
+import type { Cache } from '../cache/cache.ts'
+import { type HeldSvid, holdSvid, shownBy } from '../cache/held-svid.ts'
+import { Wake } from '../cache/wake.ts'
+import { type MakeKey, makeNewKey, type NewKey } from '../node-attestation/new-key.ts'
+import { type DueEntry, due, type Refusal } from './due.ts'
+import { checkIssued } from './issued.ts'
+
+export interface SvidRequest {
+  readonly entryId: string
+  /** PKCS#10, DER. */
+  readonly csr: Buffer
+}
+
+/** One batch over the wire: an answer for each request, in order: the chain (DER, leaf first), or why not. */
+export type SignBatch = (
+  requests: readonly SvidRequest[],
+  signal: AbortSignal,
+) => Promise<readonly (readonly Buffer[] | CountersignError)[]>
+
+export interface RenewDeps {
+  readonly cache: Cache
+  readonly trustDomain: TrustDomain
+  readonly sign: SignBatch
+  readonly clock: Clock
+  readonly log: Log
+  readonly random?: () => number
+  readonly makeKey?: MakeKey
+  readonly maxBatch?: number
+}
+
+const defaultMaxBatch = 500
+/** How many answers are checked and handed on before others get a turn. */
+const checkedAtOnce = 50
+/** Notices SVIDs and entries that expire, and clocks that were set, without being told. */
+const lookAtLeastEveryMs = 5000
+const retryBaseMs = 1000
+const retryCapMs = 60_000
+const outageCapMs = 3000
+const maxRetryAfterMs = 60_000
+
+/** Keeps the SVIDs that are wanted there and fresh. One batch is under way at a time; what becomes due meanwhile goes into the next. */
+export async function renew(deps: RenewDeps, signal: AbortSignal): Promise<void> {
+  const renewal = new Renewal(deps)
+  const wake = new Wake(deps.clock)
+  const ignore = deps.cache.listen(() => wake.set())
+  const backoff = createBackoff({ baseMs: 200, capMs: outageCapMs, ...randomOf(deps) })
+  try {
+    while (!signal.aborted) {
+      deps.cache.settle()
+      const plan = renewal.plan()
+      if (plan.now.length === 0) {
+        await wake.wait(Math.min(plan.nextInMs ?? Infinity, lookAtLeastEveryMs), signal)
+        continue
+      }
+      try {
+        await renewal.sign(plan.now.slice(0, deps.maxBatch ?? defaultMaxBatch), signal)
+        backoff.reset()
+      } catch (error) {
+        signal.throwIfAborted()
+        const { retryAfterMs = 0 } = asCountersignError(error)
+        deps.log.warn('no SVIDs from the server; trying again', { error })
+        const waitMs = Math.max(backoff.next(), Math.min(retryAfterMs, maxRetryAfterMs))
+        await deps.clock.sleep(waitMs, signal)
+      }
+    }
+  } finally {
+    ignore()
+  }
+}
+
+function randomOf(deps: RenewDeps): { random?: () => number } {
+  return deps.random === undefined ? {} : { random: deps.random }
+}
+
+class Renewal {
+  readonly #deps: RenewDeps
+  readonly #refusals = new Map<string, Refusal>()
+  /** Keys whose request has not been answered yet, by entry id: a retry uses them again. */
+  readonly #prepared = new Map<string, NewKey>()
+
+  constructor(deps: RenewDeps) {
+    this.#deps = deps
+  }
+
+  plan(): ReturnType<typeof due> {
+    const { cache, clock, trustDomain } = this.#deps
+    const wanted = cache.wanted()
+    this.#forgetUnwanted(new Set(wanted.map((entry) => entry.id)))
+    const at = { now: clock.now(), monotonicMs: clock.monotonicMs() }
+    return due(cache.snapshot, at, wanted, this.#refusals, cache.bundleOf(trustDomain))
+  }
+
+  /** Throws where the batch as a whole failed; what is wrong with one item is kept with that item. */
+  async sign(batch: readonly DueEntry[], signal: AbortSignal): Promise<void> {
+    const keys = await Promise.all(batch.map(({ entry }) => this.#keyFor(entry.id)))
+    const requests = batch.map(({ entry }, at) => ({
+      entryId: entry.id,
+      csr: (keys[at] as NewKey).csr,
+    }))
+    const answers = await this.#deps.sign(requests, signal)
+    if (answers.length !== batch.length) {
+      throw new CountersignError('internal', 'the server left requests without an answer', {
+        reason: 'svid-answers',
+      })
+    }
+    for (let from = 0; from < batch.length; from += checkedAtOnce) {
+      if (from > 0) await turn()
+      const svids = new Map<string, HeldSvid>()
+      for (let at = from; at < Math.min(from + checkedAtOnce, batch.length); at += 1) {
+        const item = batch[at] as DueEntry
+        const held = this.#accept(item, keys[at] as NewKey, answers[at] ?? [])
+        if (held !== undefined) svids.set(item.entry.id, held)
+      }
+      if (svids.size > 0) this.#deps.cache.put(svids)
+    }
+  }
+
+  /** The SVID as it is held; undefined where it is refused. */
+  #accept(
+    { entry, reason }: DueEntry,
+    key: NewKey,
+    answer: readonly Buffer[] | CountersignError,
+  ): HeldSvid | undefined {
+    const { cache, clock, log, random = Math.random } = this.#deps
+    this.#prepared.delete(entry.id)
+    try {
+      if (answer instanceof CountersignError) throw answer
+      const at = { now: clock.now(), monotonicMs: clock.monotonicMs() }
+      const svid = checkIssued({ entry, ...key }, answer, cache, at.now)
+      const held = holdSvid(svid, shownBy(entry), at, random())
+      this.#refusals.delete(entry.id)
+      return held
+    } catch (error) {
+      const refused = asCountersignError(error)
+      const waitMs = this.#refuse(entry.id, shownBy(entry), refused, answer)
+      log.warn('an SVID could not be had', {
+        entryId: entry.id,
+        spiffeId: entry.spiffeId,
+        because: reason,
+        retryInMs: Math.round(waitMs),
+        error: refused,
+      })
+      return undefined
+    }
+  }
+
+  #refuse(
+    id: string,
+    shows: string,
+    error: CountersignError,
+    answer: readonly Buffer[] | CountersignError,
+  ): number {
+    const { clock, random = Math.random } = this.#deps
+    const before = this.#refusals.get(id)
+    const failures = before?.shows === shows ? before.failures + 1 : 1
+    const drawn = Math.min(retryBaseMs * 2 ** (failures - 1), retryCapMs) * (0.75 + random() / 2)
+    const waitMs = Math.max(drawn, error.retryAfterMs ?? 0, misdatedWaitMs(error, answer))
+    this.#refusals.set(id, { shows, failures, retryAtMs: clock.monotonicMs() + waitMs })
+    return waitMs
+  }
+
+  async #keyFor(id: string): Promise<NewKey> {
+    const before = this.#prepared.get(id)
+    if (before !== undefined) return before
+    const key = await (this.#deps.makeKey ?? makeNewKey)()
+    this.#prepared.set(id, key)
+    return key
+  }
+
+  #forgetUnwanted(wanted: ReadonlySet<string>): void {
+    for (const id of this.#refusals.keys()) if (!wanted.has(id)) this.#refusals.delete(id)
+    for (const id of this.#prepared.keys()) if (!wanted.has(id)) this.#prepared.delete(id)
+  }
+}
+
+/**
+ * An SVID that is out of date when it comes says that the clock here or there is wrong. Another one
+ * would be the same, so that there is one try in half a lifetime.
+ */
+function misdatedWaitMs(
+  error: CountersignError,
+  answer: readonly Buffer[] | CountersignError,
+): number {
+  const misdated =
+    error.reason === 'svid-chain-expired' || error.reason === 'svid-chain-not-yet-valid'
+  const leaf = answer instanceof CountersignError ? undefined : answer[0]
+  if (!misdated || leaf === undefined) return 0
+  const { notBefore, notAfter } = readCertificate(leaf)
+  return (notAfter.getTime() - notBefore.getTime()) / 2
+}

@@ -1,0 +1,62 @@
+import { CountersignError } from '../../src/errors.ts'
+import { createClient } from '../../src/rpc/client.ts'
+import type { RpcChannel } from '../../src/rpc/dial.ts'
+import { itemError } from '../../src/rpc/status.ts'
+import type { IssueJwt } from '../cache/jwt.ts'
+import type { SyncStream } from './follow.ts'
+import type { SignBatch } from './renew.ts'
+
+/** The connection of this moment; another one after each change of the agent's own SVID. */
+export type Channel = () => RpcChannel
+
+const batchTimeoutMs = 30_000
+const tokenTimeoutMs = 10_000
+
+export function openSync(channel: Channel): (signal: AbortSignal) => SyncStream {
+  return (signal) => createClient('countersign.sync.v1.Sync', channel()).bidi('Follow', { signal })
+}
+
+/** Each request has its own answer: the chain, DER, or why there is none. */
+export function signBatch(channel: Channel): SignBatch {
+  return async (requests, signal) => {
+    const { results } = await createClient('spire.api.server.svid.v1.SVID', channel()).unary(
+      'BatchNewX509SVID',
+      { params: requests.map(({ entryId, csr }) => ({ entry_id: entryId, csr })) },
+      { signal, timeoutMs: batchTimeoutMs },
+    )
+    return results.map(
+      ({ status, svid }) =>
+        itemError(status, 'svid-refused') ??
+        (svid?.cert_chain ?? []).map((der) => Buffer.from(der)),
+    )
+  }
+}
+
+export function issueJwt(channel: Channel): IssueJwt {
+  return async (entryId, audience, signal) => {
+    const { svid } = await createClient('spire.api.server.svid.v1.SVID', channel()).unary(
+      'NewJWTSVID',
+      { entry_id: entryId, audience: [...audience] },
+      { signal, timeoutMs: tokenTimeoutMs },
+    )
+    if (svid === null) {
+      throw new CountersignError('unavailable', 'the server sent no token', {
+        reason: 'jwt-missing',
+      })
+    }
+    return svid.token
+  }
+}
+
+/** Tells the server which version this agent is. */
+export async function postStatus(
+  channel: Channel,
+  version: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await createClient('spire.api.server.agent.v1.Agent', channel()).unary(
+    'PostStatus',
+    { agent_version: version, current_bundle_serial: 0 },
+    { signal },
+  )
+}

@@ -1,0 +1,139 @@
+import type { Selector } from '../../src/entry/entry.ts'
+import { sortSelectors } from '../../src/entry/selector.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { PeerProcess, WorkloadAttestor } from './attestor.ts'
+import { type Caller, changed, peerProcessOf } from './caller.ts'
+import type { FairQueue } from './fair-queue.ts'
+
+/** What is known of a caller, and the means to make sure that it still holds. */
+export interface Attested {
+  /** Sorted, distinct. */
+  readonly selectors: readonly Selector[]
+  /**
+   * Looks again and throws `unavailable` (`caller-gone`, `caller-changed`) where anything differs from
+   * what the selectors were read from. To be called right before each answer.
+   */
+  confirm(): void
+  /** The same in turn with other users' work: for messages that nobody waits for. */
+  confirmInTurn(signal: AbortSignal): Promise<void>
+}
+
+export interface Attestation {
+  attest(caller: Caller, signal: AbortSignal): Promise<Attested>
+  /** How often each attestor failed, by type. */
+  readonly failures: ReadonlyMap<string, number>
+}
+
+export interface AttestationDeps {
+  readonly attestors: readonly WorkloadAttestor[]
+  readonly queue: FairQueue
+  readonly clock: Clock
+  readonly log: Log
+  /** How long one attestor may take. */
+  readonly timeoutMs: number
+}
+
+const logEveryMs = 10_000
+type Result = readonly Selector[] | Promise<readonly Selector[]>
+
+export function createAttestation(deps: AttestationDeps): Attestation {
+  const failures = new Map<string, number>()
+  const loggedAtMs = new Map<string, number>()
+
+  const failed = (attestor: WorkloadAttestor, process: PeerProcess, error: unknown): void => {
+    failures.set(attestor.type, (failures.get(attestor.type) ?? 0) + 1)
+    // A caller can provoke this at will: one line in a while, the count says the rest.
+    const nowMs = deps.clock.monotonicMs()
+    if (nowMs - (loggedAtMs.get(attestor.type) ?? -logEveryMs) < logEveryMs) return
+    loggedAtMs.set(attestor.type, nowMs)
+    deps.log.warn('a workload attestor failed; its selectors are missing', {
+      attestor: attestor.type,
+      pid: process.pid,
+      uid: process.uid,
+      failures: failures.get(attestor.type),
+      error,
+    })
+  }
+
+  const selectorsOf = (process: PeerProcess, signal: AbortSignal): Result => {
+    const results = deps.attestors.map((attestor): Result | undefined => {
+      try {
+        const result = attestor.attest(process, signal)
+        if (!(result instanceof Promise)) return result
+        return withDeadline(result, deps, signal)
+      } catch (error) {
+        failed(attestor, process, error)
+        return undefined
+      }
+    })
+    const only = results[0]
+    if (results.length === 1 && only !== undefined && !(only instanceof Promise)) return only
+    if (!results.some((result) => result instanceof Promise)) {
+      return merged(results as (readonly Selector[] | undefined)[])
+    }
+    const settled = results.map(async (result, index) => {
+      try {
+        return await result
+      } catch (error) {
+        signal.throwIfAborted()
+        const attestor = deps.attestors[index]
+        if (attestor !== undefined) failed(attestor, process, error)
+        return undefined
+      }
+    })
+    return Promise.all(settled).then(merged)
+  }
+
+  return {
+    failures,
+    async attest(caller, signal) {
+      const uid = caller.credentials.uid
+      const first = await deps.queue.run(uid, signal, () => {
+        const before = caller.look()
+        return { before, result: selectorsOf(peerProcessOf(caller.credentials, before), signal) }
+      })
+      const selectors = await first.result
+      const confirm = (): void => {
+        if (caller.look().rights !== first.before.rights) throw changed()
+      }
+      return {
+        selectors,
+        confirm,
+        confirmInTurn: (turnSignal) => deps.queue.run(uid, turnSignal, confirm),
+      }
+    },
+  }
+}
+
+function merged(results: readonly (readonly Selector[] | undefined)[]): readonly Selector[] {
+  const known = results.filter((result) => result !== undefined)
+  if (known.length === 0) {
+    throw new CountersignError('unavailable', 'the calling process could not be attested', {
+      reason: 'attestation-failed',
+    })
+  }
+  return sortSelectors(known.flat())
+}
+
+/** The attestor's own signal ends with the call; this one keeps a call from waiting for ever. */
+async function withDeadline<T>(
+  result: Promise<T>,
+  deps: Pick<AttestationDeps, 'clock' | 'timeoutMs'>,
+  signal: AbortSignal,
+): Promise<T> {
+  const settled = new AbortController()
+  const timer = AbortSignal.any([signal, settled.signal])
+  const late = deps.clock.sleep(deps.timeoutMs, timer).then(() => {
+    throw new CountersignError('deadline', 'the attestor took too long', {
+      reason: 'attestor-timeout',
+    })
+  })
+  late.catch(() => {})
+  try {
+    return await Promise.race([result, late])
+  } finally {
+    settled.abort()
+  }
+}

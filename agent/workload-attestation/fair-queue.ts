@@ -1,0 +1,85 @@
+import type { Clock } from '../../src/runtime/clock.ts'
+
+interface Job {
+  readonly run: () => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Runs short synchronous jobs in turn: one a user, round and round, however many one of them brings.
+ * After a slice of a few milliseconds (or a few jobs, since what a job sets off runs in the same turn
+ * of the loop) everything else gets its turn.
+ */
+export class FairQueue {
+  readonly #clock: Clock
+  readonly #sliceMs: number
+  readonly #sliceJobs: number
+  readonly #waiting = new Map<number, Job[]>()
+  #sliceEndMs = 0
+  #jobsLeft = 0
+  #armed = false
+
+  constructor(
+    clock: Clock,
+    options: { readonly sliceMs?: number; readonly sliceJobs?: number } = {},
+  ) {
+    this.#clock = clock
+    this.#sliceMs = options.sliceMs ?? 4
+    this.#sliceJobs = options.sliceJobs ?? 32
+  }
+
+  /** How many jobs wait. */
+  get length(): number {
+    let length = 0
+    for (const jobs of this.#waiting.values()) length += jobs.length
+    return length
+  }
+
+  /** Runs the job at once if nobody waits and the slice is not used up. Rejects with the signal's reason. */
+  run<T>(uid: number, signal: AbortSignal, job: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const run = (): void => {
+        try {
+          signal.throwIfAborted()
+          resolve(job())
+        } catch (error) {
+          reject(error)
+        }
+      }
+      if (this.#waiting.size === 0 && this.#hasTime()) {
+        run()
+        return
+      }
+      const jobs = this.#waiting.get(uid)
+      if (jobs === undefined) this.#waiting.set(uid, [{ run, signal }])
+      else jobs.push({ run, signal })
+    })
+  }
+
+  #hasTime(): boolean {
+    if (!this.#armed) {
+      this.#armed = true
+      this.#jobsLeft = this.#sliceJobs
+      this.#sliceEndMs = this.#clock.monotonicMs() + this.#sliceMs
+      setImmediate(() => this.#nextSlice())
+    }
+    this.#jobsLeft -= 1
+    return this.#jobsLeft >= 0 && this.#clock.monotonicMs() < this.#sliceEndMs
+  }
+
+  #nextSlice(): void {
+    this.#armed = false
+    while (this.#waiting.size > 0 && this.#hasTime()) this.#runNext()
+  }
+
+  #runNext(): void {
+    for (const [uid, jobs] of this.#waiting) {
+      const job = jobs.shift()
+      this.#waiting.delete(uid)
+      // Behind the others: the map keeps the order in which its keys came.
+      if (jobs.length > 0) this.#waiting.set(uid, jobs)
+      job?.run()
+      return
+    }
+  }
+}

@@ -1,0 +1,241 @@
+import type { Socket } from 'node:net'
+import type { BundleSource } from '../../src/bundle/bundle.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { Deadlines } from '../../src/rpc/deadlines.ts'
+import type { PeerCredentials } from '../../src/rpc/peer-credentials.ts'
+import { createRpcServer } from '../../src/rpc/server.ts'
+import type { CallContext } from '../../src/rpc/server-call.ts'
+import { listenUnix } from '../../src/rpc/unix-listener.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { aborted } from '../../src/runtime/tasks.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Updates } from '../cache/cache.ts'
+import type { JwtSource } from '../cache/jwt.ts'
+import { type Attestation, createAttestation } from '../workload-attestation/attestation.ts'
+import type { WorkloadAttestor } from '../workload-attestation/attestor.ts'
+import { acceptCaller, type PidFdKind } from '../workload-attestation/caller.ts'
+import { FairQueue } from '../workload-attestation/fair-queue.ts'
+import { mendingAuthority, mendingDescriptors } from './authority.ts'
+import { Connections } from './connections.ts'
+import { checkSecurityHeader } from './guard.ts'
+import { descriptorsForConnections, type EndpointLimits, withDefaults } from './limits.ts'
+import type { Peer } from './peer.ts'
+import { readPreface } from './preface.ts'
+import { refuseConnection } from './refusal.ts'
+import { addServices } from './services.ts'
+import { StreamCaps } from './streams.ts'
+
+export interface WorkloadEndpointDeps {
+  readonly updates: Updates
+  readonly jwt: JwtSource
+  readonly bundles: BundleSource
+  readonly trustDomain: TrustDomain
+  /** Why nothing can be served yet; undefined when it can. Also what health checks are answered by. */
+  readonly unavailable: () => CountersignError | undefined
+  readonly attestors: readonly WorkloadAttestor[]
+  readonly clock: Clock
+  readonly log: Log
+  readonly limits?: Partial<EndpointLimits>
+  /** The mode of the socket's folder where it has to be made; without it a missing folder is refused. */
+  readonly socketFolderMode?: number
+  /** After each call: `/Service/Rpc`, and `ok` or an error code. */
+  readonly observe?: (method: string, code: string, elapsedMs: number) => void
+  /** Once the socket is there. */
+  readonly onListening?: (endpoint: WorkloadEndpoint) => void
+}
+
+export interface EndpointStats {
+  readonly connections: number
+  /** Users with at least one connection. */
+  readonly users: number
+  /** Turned away for want of room. */
+  readonly refusedConnections: number
+  /** Idle ones that gave way to another of the same user. */
+  readonly evictedConnections: number
+  /** Connections of clients whose `:authority` has to be mended. */
+  readonly mendedConnections: number
+  readonly streams: number
+  readonly streamsByUid: ReadonlyMap<number, number>
+  readonly refusedStreams: number
+  /** Calls and pushes that wait for their turn. */
+  readonly queued: number
+  readonly attestorFailures: ReadonlyMap<string, number>
+}
+
+export interface WorkloadEndpoint {
+  readonly socketPath: string
+  stats(): EndpointStats
+  /** Streams end as unavailable, the socket's file goes, and nothing is open when this resolves. */
+  close(): Promise<void>
+}
+
+const refusalTimeoutMs = 1000
+/** Of the descriptors for connections, how many those may hold that are being told of a refusal. */
+const refusalPart = 8
+/** A status needs a moment on its way before the connection is cut. */
+const cutDelayMs = 100
+
+/** Serves until the signal aborts and all is closed. Throws what `listenUnix` throws. */
+export async function serveWorkloadApi(
+  socketPath: string,
+  deps: WorkloadEndpointDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const endpoint = await openWorkloadEndpoint(socketPath, deps)
+  try {
+    deps.onListening?.(endpoint)
+    await aborted(signal)
+  } finally {
+    await endpoint.close()
+  }
+}
+
+/** Serves from when this resolves until `close`. */
+export async function openWorkloadEndpoint(
+  socketPath: string,
+  deps: WorkloadEndpointDeps,
+): Promise<WorkloadEndpoint> {
+  const { clock, log } = deps
+  const limits = withDefaults(deps.limits ?? {})
+  const capacity = limits.descriptors ?? descriptorsForConnections()
+  const deadlines = new Deadlines(clock)
+  const queue = new FairQueue(clock)
+  const attestation: Attestation = createAttestation({
+    attestors: deps.attestors,
+    queue,
+    clock,
+    log,
+    timeoutMs: limits.attestorTimeoutMs,
+  })
+  const connections = new Connections(clock, { capacity, idleMs: limits.idleMs })
+  const streams = new StreamCaps(limits.streamsPerUid, limits.streams)
+  const rpc = createRpcServer<Peer, Peer>({
+    guard: (peer, method, metadata) => {
+      checkSecurityHeader(method, metadata)
+      return peer
+    },
+    maxReceiveBytes: limits.messageBytes,
+    // More than one user may have open: what is too much is answered, not kept waiting by the client.
+    maxStreamsPerConnection: 2 * limits.streamsPerUid,
+    clock,
+    log,
+    observe: deps.observe,
+  })
+  const cutting = new WeakSet<Peer>()
+  const cut = (peer: Peer, error: CountersignError): void => {
+    if (cutting.has(peer)) return
+    cutting.add(peer)
+    rpc.endCalls((other) => other === peer, error)
+    deadlines.set(peer, cutDelayMs, () => peer.connection.socket.destroy())
+  }
+  addServices(rpc, {
+    ...deps,
+    limits,
+    attestation,
+    enter: (context) => enter(context, streams, connections),
+    cut,
+  })
+
+  let pidFdCost = 0
+  const onPidFdKind = (kind: PidFdKind): void => {
+    if (kind === 'by-socket' || pidFdCost > 0) return
+    pidFdCost = 1
+    log.warn('the kernel gives no pidfd for a socket (Linux 6.5 has it)', {
+      consequence: 'a caller that is replaced before it is accepted may go unnoticed',
+    })
+  }
+  let refusing = 0
+  let mended = 0
+
+  const refuse = (socket: Socket): void => {
+    if (refusing >= capacity / refusalPart) {
+      socket.destroy()
+      return
+    }
+    refusing += 1
+    socket.once('close', () => {
+      refusing -= 1
+    })
+    refuseConnection(socket, tooManyConnections(), deadlines, refusalTimeoutMs)
+  }
+
+  const serve = async (socket: Socket, credentials: PeerCredentials): Promise<void> => {
+    const connection = connections.admit(socket, credentials.uid, 1 + pidFdCost)
+    if (connection === undefined) {
+      refuse(socket)
+      return
+    }
+    const caller = acceptCaller(socket, credentials, onPidFdKind)
+    const peer: Peer = { caller, connection }
+    socket.once('close', () => {
+      caller.release()
+      deadlines.clear(peer)
+    })
+    const kind = await readPreface(socket, deadlines, limits.prefaceTimeoutMs)
+    if (kind === undefined) return
+    if (kind === 'native') {
+      rpc.accept(socket, peer)
+    } else if (connections.grow(connection, mendingDescriptors)) {
+      mended += 1
+      rpc.accept(mendingAuthority(socket), peer)
+    } else {
+      refuse(socket)
+    }
+  }
+
+  const listener = await listenUnix({
+    path: socketPath,
+    mode: 0o777,
+    ...(deps.socketFolderMode === undefined ? {} : { folderMode: deps.socketFolderMode }),
+    onConnection: (socket, credentials) => {
+      serve(socket, credentials).catch((error: unknown) => {
+        log.error('a connection could not be served', { error })
+        socket.destroy()
+      })
+    },
+  })
+  log.info('the Workload API is served', { socket: listener.path, descriptors: capacity })
+
+  return {
+    socketPath: listener.path,
+    stats: () => ({
+      connections: listener.connections,
+      users: connections.stats.users,
+      refusedConnections: connections.stats.refused,
+      evictedConnections: connections.stats.evicted,
+      mendedConnections: mended,
+      streams: streams.total,
+      streamsByUid: streams.byUid(),
+      refusedStreams: streams.refused,
+      queued: queue.length,
+      attestorFailures: attestation.failures,
+    }),
+    async close() {
+      listener.stop()
+      await rpc.close(limits.stopGraceMs)
+      await listener.close()
+    },
+  }
+}
+
+/** Counts a call as open, for its user and its connection; what comes back ends that. */
+function enter(
+  { caller: peer }: CallContext<Peer>,
+  streams: StreamCaps,
+  connections: Connections,
+): () => void {
+  streams.enter(peer.connection.uid)
+  connections.callBegun(peer.connection)
+  return () => {
+    streams.leave(peer.connection.uid)
+    connections.callEnded(peer.connection)
+  }
+}
+
+function tooManyConnections(): CountersignError {
+  return new CountersignError('exhausted', 'too many connections', {
+    reason: 'too-many-connections',
+    retryAfterMs: 1000,
+  })
+}

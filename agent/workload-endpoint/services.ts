@@ -1,0 +1,113 @@
+import { CountersignError } from '../../src/errors.ts'
+import type { HealthCheckRequest } from '../../src/rpc/gen/grpc/health/v1/HealthCheckRequest.ts'
+import type { JWTSVIDRequest } from '../../src/rpc/gen/JWTSVIDRequest.ts'
+import type { ValidateJWTSVIDRequest } from '../../src/rpc/gen/ValidateJWTSVIDRequest.ts'
+import { type RpcHandler, type RpcServer, serverStream, unary } from '../../src/rpc/server.ts'
+import type { CallContext } from '../../src/rpc/server-call.ts'
+import { serviceDefinition } from '../../src/rpc/services.ts'
+import type { WorkloadUpdate } from '../cache/cache.ts'
+import type { Attestation } from '../workload-attestation/attestation.ts'
+import { checkJwtRequest, fetchJwtSvids } from './fetch-jwt-svid.ts'
+import type { AttestedCall, HandlerDeps } from './handler-deps.ts'
+import { checkHealth, listHealth, watchHealth } from './health.ts'
+import { encodeJwtBundles, encodeX509Bundles, encodeX509Svids } from './messages.ts'
+import type { Peer } from './peer.ts'
+import { encodedOnce, pushes } from './push.ts'
+import { checkValidateRequest, validateJwtSvid } from './validate-jwt-svid.ts'
+
+export interface ServiceDeps extends HandlerDeps {
+  readonly unavailable: () => CountersignError | undefined
+  readonly attestation: Attestation
+  /** Counts the call as open; throws where there are too many. What comes back ends it. */
+  readonly enter: (context: CallContext<Peer>) => () => void
+  /** Ends every call of the peer and closes its connection. */
+  readonly cut: (peer: Peer, error: CountersignError) => void
+}
+
+type Context = CallContext<Peer>
+
+/** What a look at the process may say: nothing that comes over this connection can succeed again. */
+const lostCaller: ReadonlySet<string> = new Set([
+  'caller-gone',
+  'caller-changed',
+  'caller-invisible',
+])
+
+/** The Workload API and gRPC's health service. The calls of the WIT profile answer UNIMPLEMENTED. */
+export function addServices(rpc: RpcServer<Peer, Peer>, deps: ServiceDeps): void {
+  rpc.addService(serviceDefinition('SpiffeWorkloadAPI'), {
+    FetchX509SVID: stateStream(deps, encodedOnce(encodeX509Svids)),
+    FetchX509Bundles: stateStream(deps, encodedOnce(encodeX509Bundles)),
+    FetchJWTBundles: stateStream(deps, encodedOnce(encodeJwtBundles)),
+    FetchJWTSVID: unary((request: JWTSVIDRequest, context: Context) => {
+      const question = checkJwtRequest(request, deps.limits)
+      return attested(deps, context, (call) => fetchJwtSvids(deps, call, question))
+    }),
+    ValidateJWTSVID: unary((request: ValidateJWTSVIDRequest, context: Context) => {
+      checkValidateRequest(request, deps.limits)
+      return attested(deps, context, (call) => validateJwtSvid(deps, call, request))
+    }),
+  })
+  const health = { serving: () => deps.unavailable() === undefined, clock: deps.clock }
+  rpc.addService(serviceDefinition('grpc.health.v1.Health'), {
+    Check: unary((request: HealthCheckRequest) => checkHealth(health, request)),
+    List: unary(() => listHealth(health)),
+    Watch: serverStream(async function* (request: HealthCheckRequest, context: Context) {
+      const leave = deps.enter(context)
+      try {
+        yield* watchHealth(health, request, context.signal)
+      } finally {
+        leave()
+      }
+    }),
+  })
+}
+
+function stateStream(
+  deps: ServiceDeps,
+  encode: (update: WorkloadUpdate) => Buffer,
+): RpcHandler<Peer> {
+  return serverStream(async function* (_request: object, context: Context) {
+    const leave = deps.enter(context)
+    try {
+      yield* pushes(deps, await attest(deps, context), encode)
+    } catch (error) {
+      throw cutWhereLost(deps, context, error)
+    } finally {
+      leave()
+    }
+  })
+}
+
+async function attested<T>(
+  deps: ServiceDeps,
+  context: Context,
+  answer: (call: AttestedCall) => Promise<T>,
+): Promise<T> {
+  const leave = deps.enter(context)
+  try {
+    return await answer(await attest(deps, context))
+  } catch (error) {
+    throw cutWhereLost(deps, context, error)
+  } finally {
+    leave()
+  }
+}
+
+async function attest(deps: ServiceDeps, context: Context): Promise<AttestedCall> {
+  const unavailable = deps.unavailable()
+  if (unavailable !== undefined) throw unavailable
+  const { signal } = context
+  const { selectors, confirm, confirmInTurn } = await deps.attestation.attest(
+    context.caller.caller,
+    signal,
+  )
+  return { selectors, confirm, confirmInTurn, signal }
+}
+
+function cutWhereLost(deps: ServiceDeps, context: Context, error: unknown): unknown {
+  if (error instanceof CountersignError && lostCaller.has(error.reason)) {
+    deps.cut(context.caller, error)
+  }
+  return error
+}

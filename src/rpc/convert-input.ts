@@ -1,0 +1,176 @@
+import type { Selector } from '../entry/entry.ts'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+import {
+  givenEntry,
+  instantOf,
+  secondsOf,
+  selectorFromWire,
+  selectorToWire,
+  spiffeIdTextFromWire,
+  spiffeIdToWire,
+} from './convert.ts'
+import type {
+  RegisteredEntry as WireRegisteredEntry,
+  RegisteredEntry$Input as WireRegisteredEntryInput,
+} from './gen/countersign/registry/v1/RegisteredEntry.ts'
+import type { RegisteredEntryMask as WireRegisteredEntryMask } from './gen/countersign/registry/v1/RegisteredEntryMask.ts'
+import type { Entry$Input, Entry as WireEntry } from './gen/spire/api/types/Entry.ts'
+import type { EntryMask as WireEntryMask } from './gen/spire/api/types/EntryMask.ts'
+import type { SPIFFEID as WireSpiffeId } from './gen/spire/api/types/SPIFFEID.ts'
+
+/** An entry as a client asks for it: only the shape is known, the rules are the server's. */
+export interface WireEntryFields {
+  readonly id: string
+  readonly spiffeId: string
+  readonly parentId: string
+  readonly selectors: readonly Selector[]
+  readonly x509SvidTtlSeconds: number
+  readonly jwtSvidTtlSeconds: number
+  readonly federatesWith: readonly string[]
+  readonly admin: boolean
+  readonly downstream: boolean
+  readonly expiresAt: Date | undefined
+  readonly dnsNames: readonly string[]
+  readonly storeSvid: boolean
+  readonly hint: string
+  readonly disableX509SvidPrefetch: boolean
+  readonly jwtSvidIncludeJti: boolean
+}
+
+export interface WireRegisteredEntryFields extends WireEntryFields {
+  readonly owner: string
+  readonly purpose: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Throws `invalid`, `wire-instant`; revision and creation time of the client are ignored. */
+export function entryFieldsFromWire(wire: WireEntry): WireEntryFields {
+  return {
+    id: wire.id,
+    spiffeId: spiffeIdTextFromWire(wire.spiffe_id),
+    parentId: spiffeIdTextFromWire(wire.parent_id),
+    selectors: wire.selectors.map(selectorFromWire),
+    x509SvidTtlSeconds: wire.x509_svid_ttl,
+    jwtSvidTtlSeconds: wire.jwt_svid_ttl,
+    federatesWith: wire.federates_with,
+    admin: wire.admin,
+    downstream: wire.downstream,
+    expiresAt: instantOf(wire.expires_at),
+    dnsNames: wire.dns_names,
+    storeSvid: wire.store_svid,
+    hint: wire.hint,
+    disableX509SvidPrefetch: wire.additional_attributes?.disable_x509_svid_prefetch ?? false,
+    jwtSvidIncludeJti: wire.additional_attributes?.jwt_svid_include_jti ?? false,
+  }
+}
+
+/** As `entryFieldsFromWire`, with owner, purpose and labels. Throws `invalid`, `entry-missing`. */
+export function registeredEntryFieldsFromWire(
+  wire: WireRegisteredEntry,
+): WireRegisteredEntryFields {
+  return {
+    ...entryFieldsFromWire(givenEntry(wire)),
+    owner: wire.owner,
+    purpose: wire.purpose,
+    labels: { ...wire.labels },
+  }
+}
+
+/** What a client asks for, on the wire: absent fields are the server's defaults. */
+export function entryFieldsToWire(
+  fields: Partial<WireRegisteredEntryFields>,
+): WireRegisteredEntryInput {
+  const entry: Entry$Input = {
+    id: fields.id ?? '',
+    spiffe_id: idTextToWire(fields.spiffeId),
+    parent_id: idTextToWire(fields.parentId),
+    selectors: (fields.selectors ?? []).map(selectorToWire),
+    x509_svid_ttl: fields.x509SvidTtlSeconds ?? 0,
+    jwt_svid_ttl: fields.jwtSvidTtlSeconds ?? 0,
+    federates_with: [...(fields.federatesWith ?? [])],
+    admin: fields.admin ?? false,
+    downstream: fields.downstream ?? false,
+    expires_at: secondsOf(fields.expiresAt),
+    dns_names: [...(fields.dnsNames ?? [])],
+    store_svid: fields.storeSvid ?? false,
+    hint: fields.hint ?? '',
+    additional_attributes: {
+      disable_x509_svid_prefetch: fields.disableX509SvidPrefetch ?? false,
+      jwt_svid_include_jti: fields.jwtSvidIncludeJti ?? false,
+    },
+  }
+  return {
+    entry,
+    owner: fields.owner ?? '',
+    purpose: fields.purpose ?? '',
+    labels: { ...fields.labels },
+  }
+}
+
+function idTextToWire(text: string | undefined): WireSpiffeId | null {
+  return text === undefined || text === '' ? null : spiffeIdToWire(SpiffeId.parse(text))
+}
+
+export type EntryFieldName = Exclude<keyof WireRegisteredEntryFields, 'id'>
+
+const maskFields: Readonly<Record<keyof WireEntryMask, readonly EntryFieldName[]>> = {
+  spiffe_id: ['spiffeId'],
+  parent_id: ['parentId'],
+  selectors: ['selectors'],
+  x509_svid_ttl: ['x509SvidTtlSeconds'],
+  federates_with: ['federatesWith'],
+  admin: ['admin'],
+  downstream: ['downstream'],
+  expires_at: ['expiresAt'],
+  dns_names: ['dnsNames'],
+  // The server's own.
+  revision_number: [],
+  store_svid: ['storeSvid'],
+  jwt_svid_ttl: ['jwtSvidTtlSeconds'],
+  hint: ['hint'],
+  created_at: [],
+  additional_attributes: ['disableX509SvidPrefetch', 'jwtSvidIncludeJti'],
+}
+
+/** Every field that SPIRE's message has room for. */
+export const allEntryFields: ReadonlySet<EntryFieldName> = new Set(Object.values(maskFields).flat())
+
+/** The fields that an input mask names; undefined (all of them) where there is no mask. */
+export function entryMaskFromWire(
+  mask: WireEntryMask | null | undefined,
+): ReadonlySet<EntryFieldName> | undefined {
+  if (mask === null || mask === undefined) return undefined
+  const chosen = new Set<EntryFieldName>()
+  for (const [name, fields] of Object.entries(maskFields)) {
+    if (mask[name as keyof WireEntryMask]) for (const field of fields) chosen.add(field)
+  }
+  return chosen
+}
+
+/** As `entryMaskFromWire`; a mask that names no part of the inner entry chooses none of it. */
+export function registeredEntryMaskFromWire(
+  mask: WireRegisteredEntryMask | null | undefined,
+): ReadonlySet<EntryFieldName> | undefined {
+  if (mask === null || mask === undefined) return undefined
+  const chosen = new Set(mask.entry === null ? [] : entryMaskFromWire(mask.entry))
+  if (mask.owner) chosen.add('owner')
+  if (mask.purpose) chosen.add('purpose')
+  if (mask.labels) chosen.add('labels')
+  return chosen
+}
+
+/** The other way round; both additional attributes travel together. */
+export function registeredEntryMaskToWire(
+  fields: ReadonlySet<EntryFieldName>,
+): WireRegisteredEntryMask {
+  const entry = {} as Record<keyof WireEntryMask, boolean>
+  for (const [name, parts] of Object.entries(maskFields)) {
+    entry[name as keyof WireEntryMask] = parts.some((part) => fields.has(part))
+  }
+  return {
+    entry,
+    owner: fields.has('owner'),
+    purpose: fields.has('purpose'),
+    labels: fields.has('labels'),
+  }
+}

@@ -1,0 +1,290 @@
+import { type Metadata, ServerInterceptingCall, type StatusObject } from '@grpc/grpc-js'
+import { CountersignError } from '../errors.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { isAbortError } from '../runtime/tasks.ts'
+import { itemStatus, type RpcStatus, toStatus } from './status.ts'
+
+type Next = ConstructorParameters<typeof ServerInterceptingCall>[0]
+type Listener = Parameters<Next['start']>[0]
+
+/** What a handler knows of the call that it serves. */
+export interface CallContext<C> {
+  readonly caller: C
+  /** `/package.Service/Rpc` */
+  readonly method: string
+  readonly metadata: Metadata
+  /** Aborts when the caller leaves, its deadline passes or the server ends the call. */
+  readonly signal: AbortSignal
+}
+
+/** What a call needs of the server that it runs on. */
+export interface CallHost<C> {
+  /** Who calls; throws, or rejects, to refuse. */
+  admit(method: string, metadata: Metadata): C | Promise<C>
+  /** Runs once the caller is known. */
+  serve(call: ServerCall<C>, context: CallContext<C>): void
+  begun(call: ServerCall<C>): void
+  held(call: ServerCall<C>): void
+  released(call: ServerCall<C>): void
+  /** Once a call that has begun; `code` is a gRPC code. */
+  ended(call: ServerCall<C>, code: number): void
+  failed(call: ServerCall<C>, error: unknown): void
+}
+
+const ok = { code: 0, details: 'OK' } as const
+const nothing = (): void => {}
+
+/**
+ * One call on the server. It stands in grpc-js' chain as the last interceptor and serves the call by
+ * itself: nothing of the request is read, let alone decoded, before the guard has answered, and each
+ * further message is read only when somebody asks for it.
+ */
+export class ServerCall<C> extends ServerInterceptingCall implements CallContext<C> {
+  readonly method: string
+  readonly #next: Next
+  readonly #host: CallHost<C>
+  #caller: { readonly value: C } | undefined
+  #metadata: Metadata | undefined
+  #ended = false
+  #stopped: CountersignError | undefined
+  #abort: AbortController | undefined
+  #onMessage: (message: unknown) => void = nothing
+  #onHalfClose: () => void = nothing
+  #onWriteEnd: () => void = nothing
+  readonly #onEnd: (() => void)[] = []
+
+  constructor(next: Next, method: string, host: CallHost<C>) {
+    super(next)
+    this.method = method
+    this.#next = next
+    this.#host = host
+  }
+
+  get caller(): C {
+    if (this.#caller === undefined) throw new Error('the guard has not answered yet')
+    return this.#caller.value
+  }
+
+  get metadata(): Metadata {
+    if (this.#metadata === undefined) throw new Error('the call has not begun')
+    return this.#metadata
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#stopped !== undefined) this.#abort.abort(this.#stopped)
+    return this.#abort.signal
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  // What grpc-js would do with the call is not wanted: its listener is left alone.
+  override start(_listener: Listener): void {
+    this.#next.start({
+      onReceiveMetadata: (metadata) => this.#begin(metadata),
+      onReceiveMessage: (message) => this.#onMessage(message),
+      onReceiveHalfClose: () => this.#halfClose(),
+      onCancel: () => this.#leave(),
+    })
+  }
+
+  /**
+   * A stream that was reset ends too, a moment before grpc-js says that the call is cancelled. Asking
+   * it to read makes it notice, so that leaving is not taken for closing one's side.
+   */
+  #halfClose(): void {
+    this.#next.startRead()
+    process.nextTick(() => this.#onHalfClose())
+  }
+
+  #begin(metadata: Metadata): void {
+    this.#metadata = metadata
+    this.#host.begun(this)
+    try {
+      const caller = this.#host.admit(this.method, metadata)
+      if (caller instanceof Promise) {
+        this.#host.held(this)
+        caller.then(
+          (value) => this.#admitted(value),
+          (error: unknown) => this.#refused(error),
+        )
+      } else {
+        this.#serve(caller)
+      }
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  #admitted(caller: C): void {
+    this.#host.released(this)
+    if (!this.#ended) this.#serve(caller)
+  }
+
+  #refused(error: unknown): void {
+    this.#host.released(this)
+    this.fail(error)
+  }
+
+  #serve(caller: C): void {
+    this.#caller = { value: caller }
+    this.#host.serve(this, this)
+  }
+
+  /** For RPCs with one request: reads it and hands it on once the caller has closed its side. */
+  onRequest(take: (request: unknown) => void): void {
+    let request: { readonly message: unknown } | undefined
+    this.#onMessage = (message) => {
+      if (request !== undefined) return this.fail(wrongRequestCount())
+      request = { message }
+      this.#next.startRead()
+    }
+    this.#onHalfClose = () => {
+      if (request === undefined) this.fail(wrongRequestCount())
+      else if (!this.#ended) take(request.message)
+    }
+    this.#next.startRead()
+  }
+
+  /**
+   * For RPCs with a stream of requests: each `next` reads one message off the wire. It is done when
+   * the caller has closed its side and when the call is over; `signal` tells the two apart.
+   */
+  requests(): AsyncIterableIterator<unknown> {
+    let over = false
+    let waiting: ((result: IteratorResult<unknown>) => void) | undefined
+    const answer = (result: IteratorResult<unknown>): void => {
+      const resolve = waiting
+      waiting = undefined
+      resolve?.(result)
+    }
+    const finish = (): void => {
+      over = true
+      answer({ done: true, value: undefined })
+    }
+    this.#onMessage = (value) => answer({ done: false, value })
+    this.#onHalfClose = finish
+    this.onEnd(finish)
+    return {
+      [Symbol.asyncIterator]() {
+        return this
+      },
+      next: () => {
+        if (over) return Promise.resolve({ done: true, value: undefined })
+        if (waiting !== undefined) return Promise.reject(new Error('requests are read one by one'))
+        return new Promise((resolve) => {
+          waiting = resolve
+          this.#next.startRead()
+        })
+      },
+      return: () => {
+        finish()
+        return Promise.resolve({ done: true, value: undefined })
+      },
+    }
+  }
+
+  /** Sends the one response and ends the call. */
+  respond(message: Buffer): void {
+    if (this.#ended) return
+    this.#next.sendMessage(message, nothing)
+    this.sendStatus(ok)
+  }
+
+  /** Sends a message; true once it is on its way, so that at most one waits for a slow reader. */
+  write(message: Buffer): Promise<boolean> {
+    if (this.#ended) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      this.#onWriteEnd = () => resolve(false)
+      this.#next.sendMessage(message, () => resolve(true))
+    })
+  }
+
+  finish(): void {
+    this.#endWith(ok)
+  }
+
+  fail(error: unknown): void {
+    if (this.#ended) return
+    this.#host.failed(this, error)
+    this.#endWith(toStatus(error))
+  }
+
+  /** What a handler throws after the call was over: worth a line unless it only says so. */
+  failedLate(error: unknown): void {
+    if (error === this.#stopped || isAbortError(error)) return
+    this.#host.failed(this, error)
+  }
+
+  /** Ends the call from outside: the handler sees `signal` abort, the caller gets the error. */
+  stop(error: CountersignError): void {
+    if (this.#ended) return
+    this.#stopped = error
+    this.#endWith(toStatus(error))
+  }
+
+  /** Runs at the end of the call, whoever ended it. */
+  onEnd(listener: () => void): void {
+    if (this.#ended) listener()
+    else this.#onEnd.push(listener)
+  }
+
+  override sendStatus(
+    status: Partial<StatusObject> & Pick<StatusObject, 'code' | 'details'>,
+  ): void {
+    this.#endWith(status)
+  }
+
+  #endWith(status: RpcStatus | Parameters<Next['sendStatus']>[0]): void {
+    if (this.#ended) return
+    this.#close(status.code)
+    this.#next.sendStatus(status)
+  }
+
+  /** grpc-js says so at the end of every call; before a status was sent it is the caller's doing. */
+  #leave(): void {
+    if (this.#ended) return
+    // grpc-js counts deadlines by the system's clock.
+    const late = Number(this.#next.getDeadline()) <= systemClock.now().getTime()
+    this.#stopped = late
+      ? new CountersignError('deadline', 'the deadline has passed', { reason: 'call-deadline' })
+      : new CountersignError('cancelled', 'the caller has left', { reason: 'call-cancelled' })
+    this.#close(itemStatus(this.#stopped).code)
+  }
+
+  #close(code: number): void {
+    this.#ended = true
+    this.#onMessage = nothing
+    this.#onHalfClose = nothing
+    if (this.#stopped !== undefined) this.#abort?.abort(this.#stopped)
+    this.#onWriteEnd()
+    for (const listener of this.#onEnd) listener()
+    this.#onEnd.length = 0
+    this.#host.ended(this, code)
+  }
+}
+
+function wrongRequestCount(): CountersignError {
+  return new CountersignError('invalid', 'this call takes exactly one request', {
+    reason: 'rpc-request-count',
+  })
+}
+
+/** For a call whose connection is gone already. */
+export function refusedCall(next: Next): ServerInterceptingCall {
+  return new ServerInterceptingCall(next, {
+    start: (start) =>
+      start({
+        onReceiveMetadata: () =>
+          next.sendStatus(
+            toStatus(
+              new CountersignError('unavailable', 'the connection is gone', {
+                reason: 'connection-gone',
+              }),
+            ),
+          ),
+      }),
+  })
+}

@@ -1,0 +1,324 @@
+import type { Duplex } from 'node:stream'
+import {
+  logVerbosity,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerInterceptor,
+  type ServiceDefinition,
+  setLogVerbosity,
+} from '@grpc/grpc-js'
+import { CountersignError } from '../errors.ts'
+import { type Clock, systemClock } from '../runtime/clock.ts'
+import type { Log } from '../runtime/log.ts'
+import { Deadlines } from './deadlines.ts'
+import { type CallContext, type CallHost, refusedCall, ServerCall } from './server-call.ts'
+import { codeWord } from './status.ts'
+
+// grpc-js would write header bytes of the caller's choice to standard error.
+setLogVerbosity(logVerbosity.NONE)
+
+type Encode = (message: unknown) => Buffer
+type Shape = 'unary' | 'serverStream' | 'bidi'
+
+/** Serves one RPC. Made by `unary`, `serverStream` and `bidiStream`. */
+export interface RpcHandler<C> {
+  readonly shape: Shape
+  serve(call: ServerCall<C>, context: CallContext<C>, encode: Encode): void
+}
+
+/** One request, one response. The response may be a Buffer: then it is the encoded message. */
+export function unary<C, Req, Res>(
+  fn: (request: Req, context: CallContext<C>) => Res | Promise<Res>,
+): RpcHandler<C> {
+  return {
+    shape: 'unary',
+    serve(call, context, encode) {
+      const respond = (response: unknown): void => {
+        try {
+          call.respond(encode(response))
+        } catch (error) {
+          call.fail(error)
+        }
+      }
+      call.onRequest((request) => {
+        try {
+          const response = fn(request as Req, context)
+          if (response instanceof Promise) response.then(respond, (error) => call.fail(error))
+          else respond(response)
+        } catch (error) {
+          call.fail(error)
+        }
+      })
+    },
+  }
+}
+
+/**
+ * One request, a stream of responses. The next response is asked for once the one before is on its
+ * way. When the caller leaves, `signal` aborts and the iterator's `return` is called.
+ */
+export function serverStream<C, Req, Res>(
+  fn: (request: Req, context: CallContext<C>) => AsyncIterable<Res>,
+): RpcHandler<C> {
+  return {
+    shape: 'serverStream',
+    serve(call, context, encode) {
+      call.onRequest((request) => void send(call, encode, () => fn(request as Req, context)))
+    },
+  }
+}
+
+/**
+ * Two streams that run side by side: responses may come before any request. A request is read off
+ * the wire when the handler asks for it. The requests are done when the caller closed its side, and
+ * when the call is over; `signal` tells the two apart.
+ */
+export function bidiStream<C, Req, Res>(
+  fn: (requests: AsyncIterable<Req>, context: CallContext<C>) => AsyncIterable<Res>,
+): RpcHandler<C> {
+  return {
+    shape: 'bidi',
+    serve(call, context, encode) {
+      const requests = call.requests() as AsyncIterable<Req>
+      void send(call, encode, () => fn(requests, context))
+    },
+  }
+}
+
+async function send<C>(
+  call: ServerCall<C>,
+  encode: Encode,
+  open: () => AsyncIterable<unknown>,
+): Promise<void> {
+  try {
+    const iterator = open()[Symbol.asyncIterator]()
+    // Where the call ends from outside, a handler that stands at a `yield` is sent to its `finally`.
+    call.onEnd(() => {
+      iterator.return?.().catch((error: unknown) => call.failedLate(error))
+    })
+    for (;;) {
+      const next = await iterator.next()
+      if (call.ended || next.done) break
+      if (!(await call.write(encode(next.value)))) break
+    }
+    call.finish()
+  } catch (error) {
+    if (call.ended) call.failedLate(error)
+    else call.fail(error)
+  }
+}
+
+export interface RpcServerOptions<P extends object, C> {
+  /**
+   * Who is calling, from what the connection proved. Throws to refuse. It runs before the request is
+   * read; while a promise of it is open the call is held, for at most `guardTimeoutMs`.
+   */
+  readonly guard: (peer: P, method: string, metadata: Metadata) => C | Promise<C>
+  readonly maxReceiveBytes: number
+  readonly maxStreamsPerConnection: number
+  readonly guardTimeoutMs?: number
+  /** A connection that has made no call for this long after it was accepted is cut. */
+  readonly firstCallTimeoutMs?: number
+  /** A connection without a call for this long is closed in good order. */
+  readonly idleMs?: number
+  /** How often a silent peer is asked whether it is alive; it has `keepaliveTimeoutMs` to answer. */
+  readonly keepaliveMs?: number
+  readonly keepaliveTimeoutMs?: number
+  readonly clock?: Clock
+  readonly log: Log
+  /** After each call: `/package.Service/Rpc` of a known RPC, and `ok` or an error code. */
+  readonly observe?: ((method: string, code: string, elapsedMs: number) => void) | undefined
+}
+
+export interface RpcServer<P extends object, C> {
+  /** An RPC of the definition without a handler answers UNIMPLEMENTED. */
+  addService(definition: ServiceDefinition, handlers: Readonly<Record<string, RpcHandler<C>>>): void
+  /** Serves a connection whose other end has been identified; the server owns the socket from here. */
+  accept(socket: Duplex, peer: P): void
+  /** Streams end with UNAVAILABLE; other calls have `graceMs` to end before sockets are destroyed. */
+  close(graceMs: number): Promise<void>
+  /** Ends the running calls of these peers with the error. */
+  endCalls(which: (peer: P) => boolean, error: CountersignError): void
+}
+
+interface Connection<P, C> {
+  readonly peer: P
+  readonly socket: Duplex
+  readonly calls: Map<ServerCall<C>, number>
+  readonly host: CallHost<C>
+}
+
+const defaults = {
+  guardTimeoutMs: 10_000,
+  firstCallTimeoutMs: 10_000,
+  idleMs: 300_000,
+  keepaliveMs: 30_000,
+  keepaliveTimeoutMs: 10_000,
+}
+
+export function createRpcServer<P extends object, C>(
+  options: RpcServerOptions<P, C>,
+): RpcServer<P, C> {
+  const { guard, log, observe } = options
+  const clock = options.clock ?? systemClock
+  const deadlines = new Deadlines(clock)
+  const guardTimeoutMs = options.guardTimeoutMs ?? defaults.guardTimeoutMs
+  const firstCallTimeoutMs = options.firstCallTimeoutMs ?? defaults.firstCallTimeoutMs
+  const handlers = new Map<string, { handler: RpcHandler<C>; encode: Encode }>()
+  // The key travels as the socket's remote address, which grpc-js hands to interceptors: nothing
+  // that the peer sends can name another's.
+  const connections = new Map<string, Connection<P, C>>()
+  let lastKey = 0
+  let closing: CountersignError | undefined
+  let onEmpty: (() => void) | undefined
+
+  const hostOf = (peer: P, connection: () => Connection<P, C>): CallHost<C> => ({
+    admit(method, metadata) {
+      if (closing !== undefined) throw closing
+      return guard(peer, method, metadata)
+    },
+    serve(call, context) {
+      const { handler, encode } = handlers.get(call.method) ?? unknownMethod()
+      handler.serve(call, context, encode)
+    },
+    begun(call) {
+      const { calls, socket } = connection()
+      deadlines.clear(socket)
+      calls.set(call, observe === undefined ? 0 : clock.monotonicMs())
+    },
+    held: (call) => deadlines.set(call, guardTimeoutMs, () => call.stop(guardTooSlow())),
+    released: (call) => deadlines.clear(call),
+    ended(call, code) {
+      const { calls } = connection()
+      const begunMs = calls.get(call) ?? 0
+      calls.delete(call)
+      observe?.(call.method, codeWord(code), clock.monotonicMs() - begunMs)
+    },
+    failed(call, error) {
+      if (error instanceof CountersignError && error.code !== 'internal') return
+      log.error('a call failed unexpectedly', { method: call.method, error })
+    },
+  })
+
+  const intercept: ServerInterceptor = (definition, call) => {
+    const connection = connections.get(call.getConnectionInfo().remoteAddress ?? '')
+    return connection === undefined
+      ? refusedCall(call)
+      : new ServerCall(call, definition.path, connection.host)
+  }
+
+  const server = new Server({
+    'grpc.enable_channelz': 0,
+    'grpc.max_receive_message_length': options.maxReceiveBytes,
+    'grpc.max_concurrent_streams': options.maxStreamsPerConnection,
+    'grpc.max_connection_idle_ms': options.idleMs ?? defaults.idleMs,
+    'grpc.keepalive_time_ms': options.keepaliveMs ?? defaults.keepaliveMs,
+    'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs,
+    interceptors: [intercept],
+  })
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+
+  return {
+    addService(definition, given) {
+      const names = new Set(Object.keys(definition))
+      for (const name of Object.keys(given)) {
+        if (!names.has(name)) throw new TypeError(`the service has no RPC ${name}`)
+      }
+      for (const [name, method] of Object.entries(definition)) {
+        const shape = shapeOf(method)
+        const handler = given[name] ?? unimplemented(shape)
+        if (handler.shape !== shape) throw new TypeError(`the RPC ${name} is of shape ${shape}`)
+        const encode: Encode = (message) =>
+          Buffer.isBuffer(message) ? message : method.responseSerialize(message)
+        handlers.set(method.path, { handler, encode })
+        // ServerCall serves the call; grpc-js only decodes with this, and passes ready bytes on.
+        server.register(
+          method.path,
+          () => {},
+          (bytes) => bytes as Buffer,
+          method.requestDeserialize,
+          shape,
+        )
+      }
+    },
+    accept(socket, peer) {
+      socket.on('error', (error) => log.debug('a connection failed', { error: error.message }))
+      if (closing !== undefined || socket.destroyed) {
+        socket.destroy()
+        return
+      }
+      lastKey += 1
+      const key = `peer:${lastKey}`
+      const connection: Connection<P, C> = {
+        peer,
+        socket,
+        calls: new Map(),
+        host: hostOf(peer, () => connection),
+      }
+      Object.defineProperty(socket, 'remoteAddress', { value: key, configurable: true })
+      connections.set(key, connection)
+      deadlines.set(socket, firstCallTimeoutMs, () => socket.destroy())
+      socket.once('close', () => {
+        deadlines.clear(socket)
+        connections.delete(key)
+        if (connections.size === 0) onEmpty?.()
+      })
+      injector.injectConnection(socket as never)
+    },
+    async close(graceMs) {
+      closing ??= new CountersignError('unavailable', 'the server is stopping', {
+        reason: 'server-stopping',
+      })
+      for (const { calls } of connections.values()) {
+        for (const call of calls.keys()) {
+          if (handlers.get(call.method)?.handler.shape !== 'unary') call.stop(closing)
+        }
+      }
+      injector.destroy()
+      const empty = new Promise<void>((resolve) => {
+        onEmpty = resolve
+        if (connections.size === 0) resolve()
+      })
+      const grace = new AbortController()
+      await Promise.race([empty, clock.sleep(graceMs, grace.signal).catch(() => {})])
+      grace.abort()
+      for (const { socket } of connections.values()) socket.destroy()
+      await empty
+    },
+    endCalls(which, error) {
+      for (const { peer, calls } of connections.values()) {
+        if (!which(peer)) continue
+        for (const call of [...calls.keys()]) call.stop(error)
+      }
+    },
+  }
+}
+
+function shapeOf(method: { requestStream: boolean; responseStream: boolean }): Shape {
+  if (!method.requestStream) return method.responseStream ? 'serverStream' : 'unary'
+  if (!method.responseStream) throw new TypeError('client streaming is not in use')
+  return 'bidi'
+}
+
+function unimplemented<C>(shape: Shape): RpcHandler<C> {
+  return {
+    shape,
+    serve: (call) =>
+      call.fail(
+        new CountersignError('unimplemented', 'this server does not have that call', {
+          reason: 'rpc-unimplemented',
+        }),
+      ),
+  }
+}
+
+function unknownMethod(): never {
+  throw new Error('a call of a method that was not added')
+}
+
+function guardTooSlow(): CountersignError {
+  return new CountersignError('unavailable', 'the caller could not be identified in time', {
+    reason: 'guard-timeout',
+  })
+}

@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader'
+import type { ClockDefinition } from './gen/countersign/clock/v1/Clock.ts'
+import type { FleetDefinition } from './gen/countersign/fleet/v1/Fleet.ts'
+import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.ts'
+import type { SyncDefinition } from './gen/countersign/sync/v1/Sync.ts'
+import type { HealthDefinition } from './gen/grpc/health/v1/Health.ts'
+import type { SpiffeWorkloadAPIDefinition } from './gen/SpiffeWorkloadAPI.ts'
+import type { AgentDefinition } from './gen/spire/api/server/agent/v1/Agent.ts'
+import type { BundleDefinition } from './gen/spire/api/server/bundle/v1/Bundle.ts'
+import type { DebugDefinition } from './gen/spire/api/server/debug/v1/Debug.ts'
+import type { EntryDefinition } from './gen/spire/api/server/entry/v1/Entry.ts'
+import type { SVIDDefinition } from './gen/spire/api/server/svid/v1/SVID.ts'
+
+/** Every service that is spoken here, by its full name on the wire. */
+export interface ServiceDefinitions {
+  readonly SpiffeWorkloadAPI: SpiffeWorkloadAPIDefinition
+  readonly 'spire.api.server.agent.v1.Agent': AgentDefinition
+  readonly 'spire.api.server.bundle.v1.Bundle': BundleDefinition
+  readonly 'spire.api.server.debug.v1.Debug': DebugDefinition
+  readonly 'spire.api.server.entry.v1.Entry': EntryDefinition
+  readonly 'spire.api.server.svid.v1.SVID': SVIDDefinition
+  readonly 'countersign.clock.v1.Clock': ClockDefinition
+  readonly 'countersign.fleet.v1.Fleet': FleetDefinition
+  readonly 'countersign.registry.v1.Registry': RegistryDefinition
+  readonly 'countersign.sync.v1.Sync': SyncDefinition
+  readonly 'grpc.health.v1.Health': HealthDefinition
+}
+
+export type ServiceName = keyof ServiceDefinitions
+
+const protoFiles = {
+  SpiffeWorkloadAPI: 'spiffe/workload.proto',
+  'spire.api.server.agent.v1.Agent': 'spire/api/server/agent/v1/agent.proto',
+  'spire.api.server.bundle.v1.Bundle': 'spire/api/server/bundle/v1/bundle.proto',
+  'spire.api.server.debug.v1.Debug': 'spire/api/server/debug/v1/debug.proto',
+  'spire.api.server.entry.v1.Entry': 'spire/api/server/entry/v1/entry.proto',
+  'spire.api.server.svid.v1.SVID': 'spire/api/server/svid/v1/svid.proto',
+  'countersign.clock.v1.Clock': 'countersign/clock/v1/clock.proto',
+  'countersign.fleet.v1.Fleet': 'countersign/fleet/v1/fleet.proto',
+  'countersign.registry.v1.Registry': 'countersign/registry/v1/registry.proto',
+  'countersign.sync.v1.Sync': 'countersign/sync/v1/sync.proto',
+  'grpc.health.v1.Health': 'grpc/health/v1/health.proto',
+} as const satisfies Record<ServiceName, string>
+
+const loaded = new Map<string, PackageDefinition>()
+
+/** `proto/` beside `src/`; one folder further up where this runs from `dist/`. */
+function protoFolder(): string {
+  const beside = fileURLToPath(new URL('../../proto', import.meta.url))
+  return existsSync(beside) ? beside : fileURLToPath(new URL('../../../proto', import.meta.url))
+}
+
+function load(file: string): PackageDefinition {
+  let definitions = loaded.get(file)
+  if (definitions === undefined) {
+    // The same options as the types in `gen/` were made with.
+    definitions = loadSync(file, {
+      keepCase: true,
+      longs: String,
+      enums: String,
+      bytes: Buffer,
+      defaults: true,
+      oneofs: true,
+      includeDirs: [protoFolder()],
+    })
+    loaded.set(file, definitions)
+  }
+  return definitions
+}
+
+/** The definition of a service, read from its `.proto` file once. */
+export function serviceDefinition<N extends ServiceName>(name: N): ServiceDefinitions[N] {
+  return load(protoFiles[name])[name] as unknown as ServiceDefinitions[N]
+}
+
+/** Writer and reader of one message type, `google.rpc.Status` of `google/rpc/status.proto`. */
+export function messageDefinition<I extends object, O extends object>(
+  file: string,
+  name: string,
+): MessageTypeDefinition<I, O> {
+  return load(file)[name] as unknown as MessageTypeDefinition<I, O>
+}

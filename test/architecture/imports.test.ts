@@ -1,0 +1,160 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Any room may import these. */
+const everywhere = ['src/errors', 'src/spiffe-id', 'src/runtime']
+const values = [
+  'src/entry',
+  'src/bundle',
+  'src/svid',
+  'src/x509',
+  'src/jwt',
+  'src/rpc',
+  'src/mtls',
+  'src/audit',
+]
+
+/** Room → the rooms that it may import. A room that is not here may not exist. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  'src/errors': [],
+  'src/runtime': [],
+  'src/spiffe-id': [],
+  'src/x509': [],
+  'src/jwt': ['src/x509'],
+  'src/bundle': ['src/x509', 'src/jwt'],
+  'src/svid': ['src/bundle', 'src/x509', 'src/jwt'],
+  'src/entry': [],
+  'src/audit': [],
+  'src/rpc': ['src/svid', 'src/bundle', 'src/entry', 'src/mtls', 'src/x509'],
+  'src/mtls': ['src/svid', 'src/bundle', 'src/x509'],
+  'src/workload-api': ['src/rpc', 'src/svid', 'src/bundle', 'src/jwt', 'src/x509'],
+  'src/cli': [
+    'src/rpc',
+    'src/workload-api',
+    'src/entry',
+    'src/svid',
+    'src/audit',
+    'src/bundle',
+    'src/x509',
+    'src/jwt',
+  ],
+
+  'agent/main': ['agent/*', ...values],
+  'agent/config': [],
+  'agent/metrics': [],
+  'agent/workload-endpoint': ['agent/workload-attestation', 'agent/cache', ...values],
+  'agent/workload-attestation': values,
+  'agent/cache': values,
+  'agent/sync': ['agent/cache', 'agent/node-attestation', ...values],
+  'agent/node-attestation': ['agent/key-store', ...values],
+  'agent/key-store': values,
+
+  'server/main': ['server/*', ...values],
+  'server/endpoints': ['server/*', ...values],
+  'server/readiness': [],
+  'server/config': ['server/access'],
+  'server/metrics': [],
+  'server/api': [
+    'server/access',
+    'server/changes',
+    'server/entry',
+    'server/node',
+    'server/ca',
+    'server/bundle',
+    'server/audit',
+    'server/store',
+    ...values,
+  ],
+  'server/access': ['server/store', ...values],
+  'server/changes': ['server/store', ...values],
+  'server/entry': ['server/changes', 'server/store', 'server/audit', ...values],
+  'server/node': [
+    'server/ca',
+    'server/entry',
+    'server/changes',
+    'server/store',
+    'server/audit',
+    ...values,
+  ],
+  'server/ca': ['server/bundle', 'server/changes', 'server/store', 'server/audit', ...values],
+  'server/bundle': ['server/changes', 'server/store', ...values],
+  'server/audit': values,
+  'server/store': values,
+}
+
+/** The one file of src/ that loads the other side, when it is asked to run a server or an agent. */
+const launcher = 'src/cli/launch.ts'
+
+function sources(): string[] {
+  return ['src', 'agent', 'server'].flatMap((top) =>
+    readdirSync(join(root, top), { recursive: true, withFileTypes: true })
+      .filter((file) => file.isFile() && file.name.endsWith('.ts'))
+      .map((file) => relative(root, join(file.parentPath, file.name)))
+      .filter((file) => !file.includes('/gen/')),
+  )
+}
+
+/** `server/ca/issue.ts` → `server/ca`; `server/main.ts` → `server/main`. */
+function roomOf(file: string): string {
+  const parts = file.replace(/\.ts$/, '').split('/')
+  return parts.slice(0, 2).join('/')
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const found = [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)]
+  return found.map((match) => relative(root, join(root, dirname(file), match[1] ?? '')))
+}
+
+function isAllowed(from: string, to: string): boolean {
+  if (from === to || everywhere.includes(to)) return true
+  const allowed = mayImport[from] ?? []
+  return allowed.includes(to) || allowed.includes(`${to.split('/')[0]}/*`)
+}
+
+test('each room is known, and imports only the rooms that it may', () => {
+  const wrong: string[] = []
+  for (const file of sources()) {
+    const from = roomOf(file)
+    if (mayImport[from] === undefined) wrong.push(`${file}: the room ${from} is unknown`)
+    for (const target of importsOf(file)) {
+      const to = roomOf(target)
+      if (file === launcher && /^(server|agent)\/main$/.test(to)) continue
+      if (!isAllowed(from, to)) wrong.push(`${file} imports ${target}`)
+    }
+  }
+  expect(wrong).toEqual([])
+})
+
+test('time and timers are taken from the runtime room only', () => {
+  const clocks = /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bset(?:Timeout|Interval)\(/
+  const wrong = sources()
+    .filter((file) => !file.startsWith('src/runtime/'))
+    .filter((file) => clocks.test(readFileSync(join(root, file), 'utf8')))
+  expect(wrong).toEqual([])
+})
+
+test('no pattern is made of input, and forge is a writer of ASN.1 and nothing else', () => {
+  const wrong = sources().filter((file) => {
+    const text = readFileSync(join(root, file), 'utf8')
+    return (
+      /new RegExp\(/.test(text) || /forge\.(pki|rsa|tls|pkcs7|pkcs12|pem)\b|fromDer\(/.test(text)
+    )
+  })
+  expect(wrong).toEqual([])
+})
+
+test('T32 no dependency runs an install script that is not known', () => {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { hasInstallScript?: boolean }>
+  }
+  const scripts = Object.entries(lock.packages)
+    .filter(([, entry]) => entry.hasInstallScript === true)
+    .map(([name]) => name.replace(/^.*node_modules\//, ''))
+  // None of them is run: installation is with --ignore-scripts, and both work without.
+  expect(scripts.sort()).toEqual(['koffi', 'protobufjs'])
+})

@@ -1,0 +1,101 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { CountersignError } from '../../src/errors.ts'
+import { createClient } from '../../src/rpc/client.ts'
+import { someAgent, startServer, wireEntry } from '../support/running-server.ts'
+
+const entryService = 'spire.api.server.entry.v1.Entry'
+
+async function authorities(server: Awaited<ReturnType<typeof startServer>>): Promise<string[]> {
+  const bundle = await server.admin('spire.api.server.bundle.v1.Bundle').unary('GetBundle', {})
+  return [
+    ...bundle.x509_authorities.map(({ asn1 }) => asn1.toString('hex')),
+    ...bundle.jwt_authorities.map(({ key_id }) => key_id),
+  ]
+}
+
+test('a restart keeps authorities, entries and agents: an agent goes on with the SVID that it has', async () => {
+  const first = await startServer()
+  const agent = await first.joinAgent()
+  const { results } = await first.admin(entryService).unary('BatchCreateEntry', {
+    entries: [wireEntry({ path: '/kept', parent: agent.id })],
+  })
+  const before = await authorities(first)
+  await first.stop()
+  const second = await startServer({ folder: first.folder })
+  try {
+    expect(await authorities(second)).toEqual(before)
+    const { svid } = await createClient('spire.api.server.svid.v1.SVID', second.dial(agent)).unary(
+      'NewJWTSVID',
+      { entry_id: results[0]?.entry?.id ?? '', audience: ['a'] },
+    )
+    expect(svid?.id?.path).toBe('/kept')
+  } finally {
+    await second.remove()
+  }
+})
+
+test('two servers cannot share an admin socket: the second says so and leaves the first alone', async () => {
+  const first = await startServer()
+  try {
+    await expect(startServer({ folder: first.folder })).rejects.toMatchObject({
+      reason: 'socket-in-use',
+    })
+    await first.admin(entryService).unary('CountEntries', {})
+  } finally {
+    await first.remove()
+  }
+})
+
+const isRoot = process.getuid?.() === 0
+
+test.skipIf(!isRoot)(
+  'F14 a full disk: nothing that was acknowledged is lost, readiness is false, and space brings it back (needs root, to mount a small file system)',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cs-full-'))
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder])
+    const server = await startServer({ folder })
+    try {
+      const entries = server.admin(entryService)
+      const health = server.admin('grpc.health.v1.Health')
+      const ballast = join(folder, 'ballast')
+      const { bavail, bsize } = statfsSync(folder)
+      writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - 512 * 1024)))
+      const acknowledged: string[] = []
+      let refused: unknown
+      for (let at = 0; at < 5000 && refused === undefined; at += 1) {
+        try {
+          const { results } = await entries.unary('BatchCreateEntry', {
+            entries: [wireEntry({ path: `/e/${at}/${'x'.repeat(900)}`, parent: someAgent })],
+          })
+          acknowledged.push(results[0]?.entry?.id ?? '')
+        } catch (error) {
+          refused = error
+        }
+      }
+      expect(refused).toBeInstanceOf(CountersignError)
+      expect((refused as CountersignError).code).toBe('unavailable')
+      await expect
+        .poll(async () => (await health.unary('Check', {})).status, { timeout: 5000 })
+        .toBe('NOT_SERVING')
+      rmSync(ballast)
+      const freedMs = performance.now()
+      await expect
+        .poll(async () => (await health.unary('Check', {})).status, { timeout: 3000 })
+        .toBe('SERVING')
+      expect(performance.now() - freedMs).toBeLessThan(2500)
+      for (const id of acknowledged) await entries.unary('GetEntry', { id })
+      const { results } = await entries.unary('BatchCreateEntry', {
+        entries: [wireEntry({ path: '/after', parent: someAgent })],
+      })
+      expect(results[0]?.status?.code).toBe(0)
+    } finally {
+      await server.stop()
+      execFileSync('umount', [folder])
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
+)

@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CountersignError } from '../../src/errors.ts'
+import { createClient } from '../../src/rpc/client.ts'
+import { mint, type RunningServer, startServer } from '../support/running-server.ts'
+
+let server: RunningServer
+
+beforeAll(async () => {
+  server = await startServer({ overrides: { agentTtlSeconds: 2 } })
+})
+
+afterAll(() => server.remove())
+
+async function reasonOf(call: Promise<unknown>): Promise<string> {
+  try {
+    await call
+    return 'accepted'
+  } catch (error) {
+    if (error instanceof CountersignError) return error.reason
+    throw error
+  }
+}
+
+test('T27 a connection that outlives the SVID it was made with can do nothing more', async () => {
+  const agent = await server.joinAgent()
+  const agentChannel = server.dial(agent)
+  const workloadChannel = server.dial(await mint(server, '/web', 2))
+  const follow = createClient('countersign.sync.v1.Sync', agentChannel).bidi('Follow')
+  follow.send({ log_id: '', applied: 0 })
+  const stream = follow.responses[Symbol.asyncIterator]()
+  expect((await stream.next()).done).toBe(false)
+  const ask = () =>
+    createClient('spire.api.server.entry.v1.Entry', agentChannel).unary('GetAuthorizedEntries', {})
+  expect(await reasonOf(ask())).toBe('accepted')
+  // The stream is cut by the server when the SVID ends: that is the moment to ask again.
+  expect(
+    await reasonOf(
+      (async () => {
+        while ((await stream.next()).done !== true);
+      })(),
+    ),
+  ).toBe('svid-expired')
+  expect(await reasonOf(ask())).toBe('agent-expired')
+  const list = createClient('spire.api.server.entry.v1.Entry', workloadChannel)
+  expect(await reasonOf(list.unary('ListEntries', {}))).toMatch(/svid-expired|access-denied|tls/)
+})
+
+test('X509-24 a client that shows an expired SVID is refused in the handshake', async () => {
+  const agent = await server.joinAgent()
+  const dead = server.dial(agent)
+  await new Promise((resolve) => setTimeout(resolve, 2100))
+  expect(
+    await reasonOf(
+      createClient('spire.api.server.entry.v1.Entry', dead).unary('GetAuthorizedEntries', {}),
+    ),
+  ).not.toBe('accepted')
+})

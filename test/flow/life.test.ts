@@ -1,0 +1,132 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  agentIdOf,
+  fetchJwt,
+  type RunningAgent,
+  type SvidMessage,
+  startAgent,
+  startWorkload,
+  type Workload,
+} from '../support/running-agent.ts'
+import { type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
+
+// As root each workload has a uid of its own; otherwise there is only ours.
+const isRoot = process.getuid?.() === 0
+const webUid = isRoot ? 61_001 : undefined
+const otherUid = isRoot ? 61_002 : undefined
+const webSelector = `unix:uid:${webUid ?? process.getuid?.()}`
+
+let server: RunningServer
+let agent: RunningAgent
+const workloads: Workload[] = []
+
+beforeAll(async () => {
+  server = await startServer({ overrides: { jwtSvidTtlSeconds: 60 } })
+  agent = await startAgent(server)
+})
+
+afterAll(async () => {
+  for (const workload of workloads) workload.kill()
+  await agent?.stop()
+  await server?.remove()
+})
+
+function workload(uid: number | undefined): Workload {
+  const started = startWorkload(agent.socket, uid)
+  workloads.push(started)
+  return started
+}
+
+async function create(path: string, options: Record<string, unknown> = {}): Promise<string> {
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: [
+        wireEntry({
+          path,
+          parent: await agentIdOf(server),
+          selectors: [webSelector],
+          ...options,
+        }),
+      ],
+    })
+  expect(results[0]?.status).toMatchObject({ code: 0 })
+  return results[0]?.entry?.id ?? ''
+}
+
+const idsOf = (message: SvidMessage): string[] => (message.svids ?? []).map(({ id }) => id).sort()
+const serialOf = (message: SvidMessage): string =>
+  new X509Certificate(Buffer.from(message.svids?.[0]?.chain ?? '', 'base64')).serialNumber
+
+test('WLE-17 a workload without an entry is refused, as clients expect to hear it', async () => {
+  expect(await workload(webUid).next()).toEqual({ code: 7, details: 'no identity issued' })
+})
+
+test('a registered entry reaches its workload, is renewed without asking, and is taken away again', async () => {
+  const id = await create('/web', { x509_svid_ttl: 4 })
+  const web = workload(webUid)
+  const first = await web.next()
+  expect(idsOf(first)).toEqual(['spiffe://example.org/web'])
+  const svid = first.svids?.[0]
+  const leaf = new X509Certificate(Buffer.from(svid?.chain ?? '', 'base64'))
+  const root = new X509Certificate(Buffer.from(svid?.bundle ?? '', 'base64'))
+  expect(leaf.verify(root.publicKey)).toBe(true)
+  const key = createPrivateKey({
+    key: Buffer.from(svid?.key ?? '', 'base64'),
+    format: 'der',
+    type: 'pkcs8',
+  })
+  expect(leaf.checkPrivateKey(key)).toBe(true)
+
+  const renewed = await web.next()
+  expect(idsOf(renewed)).toEqual(['spiffe://example.org/web'])
+  expect(serialOf(renewed)).not.toBe(serialOf(first))
+
+  const deletedMs = performance.now()
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchDeleteEntry', { ids: [id] })
+  let last = await web.next()
+  while (last.code === undefined) last = await web.next()
+  expect(last).toEqual({ code: 7, details: 'no identity issued' })
+  expect(performance.now() - deletedMs).toBeLessThan(1000)
+})
+
+test('a second entry comes on the open stream, with the first one beside it', async () => {
+  const first = await create('/first')
+  const web = workload(webUid)
+  expect(idsOf(await web.next())).toEqual(['spiffe://example.org/first'])
+  const second = await create('/second')
+  expect(idsOf(await web.next())).toEqual([
+    'spiffe://example.org/first',
+    'spiffe://example.org/second',
+  ])
+  await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchDeleteEntry', { ids: [first, second] })
+  web.kill()
+})
+
+test('a JWT-SVID names the audience that was asked for', async () => {
+  const id = await create('/api')
+  const { svids } = await fetchJwt(agent.socket, 'https://api.example.org', webUid)
+  expect(svids?.map(([name]) => name)).toEqual(['spiffe://example.org/api'])
+  const claims = JSON.parse(
+    Buffer.from(svids?.[0]?.[1].split('.')[1] ?? '', 'base64url').toString(),
+  ) as { sub: string; aud: string[] }
+  expect(claims).toMatchObject({
+    sub: 'spiffe://example.org/api',
+    aud: ['https://api.example.org'],
+  })
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchDeleteEntry', { ids: [id] })
+})
+
+test.skipIf(!isRoot)(
+  'T1 another uid on the same socket gets nothing of it (needs root)',
+  async () => {
+    const id = await create('/only-web')
+    expect(idsOf(await workload(webUid).next())).toEqual(['spiffe://example.org/only-web'])
+    expect((await workload(otherUid).next()).code).toBe(7)
+    expect((await fetchJwt(agent.socket, 'a', otherUid)).code).toBe(7)
+    await server.admin('spire.api.server.entry.v1.Entry').unary('BatchDeleteEntry', { ids: [id] })
+  },
+)

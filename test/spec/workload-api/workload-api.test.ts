@@ -1,0 +1,336 @@
+import { describe, expect, test } from 'vitest'
+import type { JWTSVIDResponse } from '../../../src/rpc/gen/JWTSVIDResponse.ts'
+import type { ValidateJWTSVIDResponse } from '../../../src/rpc/gen/ValidateJWTSVIDResponse.ts'
+import {
+  answer,
+  dial,
+  header,
+  nextMessage,
+  ownUid,
+  reasonOf,
+  startEndpoint,
+  withHeader,
+} from '../../unit/agent/workload-endpoint/fixture.ts'
+import {
+  derOf,
+  entryOf,
+  friend,
+  signing,
+  trustDomain,
+} from '../../unit/agent/workload-endpoint/identities.ts'
+
+const mine = `unix:uid:${ownUid}`
+type Api = ReturnType<typeof dial>
+
+function jwt(api: Api, audience: string[], id = ''): Promise<JWTSVIDResponse> {
+  return answer((done) => api.FetchJWTSVID({ audience, spiffe_id: id }, header, done))
+}
+
+function validate(api: Api, audience: string, svid: string): Promise<ValidateJWTSVIDResponse> {
+  return answer((done) => api.ValidateJWTSVID({ audience, svid }, header, done))
+}
+
+const soon = (): number => Math.floor(Date.now() / 1000) + 300
+
+describe('WLE: the endpoint', () => {
+  const wrong = [[], ['True'], ['TRUE'], ['1'], [''], ['true', 'true'], ['true', 'false']]
+  const calls = {
+    FetchX509SVID: (api, metadata) => nextMessage(api.FetchX509SVID({}, metadata)),
+    FetchX509Bundles: (api, metadata) => nextMessage(api.FetchX509Bundles({}, metadata)),
+    FetchJWTBundles: (api, metadata) => nextMessage(api.FetchJWTBundles({}, metadata)),
+    FetchWITSVID: (api, metadata) => nextMessage(api.FetchWITSVID({}, metadata)),
+    FetchWITBundles: (api, metadata) => nextMessage(api.FetchWITBundles({}, metadata)),
+    FetchJWTSVID: (api, metadata) =>
+      answer((done) => api.FetchJWTSVID({ audience: ['a'] }, metadata, done)),
+    ValidateJWTSVID: (api, metadata) =>
+      answer((done) => api.ValidateJWTSVID({ audience: 'a', svid: 'x' }, metadata, done)),
+  } satisfies Record<string, (api: Api, metadata: typeof header) => Promise<unknown>>
+
+  for (const [name, call] of Object.entries(calls)) {
+    test(`WLE-06 ${name} without exactly one "true" in the header is refused`, async () => {
+      const { path, updates } = await startEndpoint({
+        attestors: [
+          {
+            type: 'never',
+            attest() {
+              throw new Error('must not be reached')
+            },
+          },
+        ],
+      })
+      updates.set([entryOf('/web', [mine])])
+      const api = dial(path)
+      for (const values of wrong) {
+        await expect(call(api, withHeader(...values))).rejects.toMatchObject({
+          code: 'invalid',
+          reason: 'security-header',
+          message: 'security header missing from request',
+        })
+      }
+    })
+  }
+
+  test('WLE-16 while nothing can be served, calls are unavailable and say why', async () => {
+    const { CountersignError } = await import('../../../src/errors.ts')
+    const { path } = await startEndpoint({
+      unavailable: () =>
+        new CountersignError('unavailable', 'not attested yet', { reason: 'agent-not-attested' }),
+    })
+    const api = dial(path)
+    await expect(nextMessage(api.FetchX509SVID({}, header))).rejects.toMatchObject({
+      code: 'unavailable',
+      reason: 'agent-not-attested',
+    })
+    await expect(jwt(api, ['a'])).rejects.toMatchObject({ code: 'unavailable' })
+  })
+
+  test('WLE-17 a caller without an identity is refused, and served once it has one', async () => {
+    const { path, updates } = await startEndpoint()
+    const api = dial(path)
+    await expect(nextMessage(api.FetchX509SVID({}, header))).rejects.toMatchObject({
+      code: 'forbidden',
+      reason: 'no-identity',
+      message: 'no identity issued',
+    })
+    updates.set([entryOf('/web', [mine])])
+    expect((await nextMessage(api.FetchX509SVID({}, header))).svids).toHaveLength(1)
+  })
+
+  test('WLE-18 WLA-60 the calls of the WIT profile are unimplemented', async () => {
+    const { path } = await startEndpoint()
+    const api = dial(path)
+    for (const stream of [api.FetchWITSVID({}, header), api.FetchWITBundles({}, header)]) {
+      await expect(nextMessage(stream)).rejects.toMatchObject({ code: 'unimplemented' })
+    }
+  })
+})
+
+describe('WLA: X.509', () => {
+  test('WLA-07 WLA-08 WLA-20 WLA-70 the first message comes at once and each holds everything', async () => {
+    const { path, updates, home } = await startEndpoint()
+    const web = entryOf('/web', [mine], { hint: 'internal' })
+    const db = entryOf('/db', [mine])
+    updates.set([web, db])
+    const stream = dial(path).FetchX509SVID({}, header)
+    const first = await nextMessage(stream)
+    expect(first.svids).toEqual([
+      {
+        spiffe_id: 'spiffe://example.org/web',
+        x509_svid: derOf('leaf of spiffe://example.org/web'),
+        x509_svid_key: derOf('key of spiffe://example.org/web'),
+        bundle: home.bundle.x509Authorities[0]?.certificate,
+        hint: 'internal',
+      },
+      expect.objectContaining({ spiffe_id: 'spiffe://example.org/db', hint: '' }),
+    ])
+    expect(first.crl).toEqual([])
+    updates.set([db])
+    expect((await nextMessage(stream)).svids.map((svid) => svid.spiffe_id)).toEqual([
+      'spiffe://example.org/db',
+    ])
+  })
+
+  test('WLA-33 federated bundles stand under the IDs of their trust domains', async () => {
+    const { path, updates } = await startEndpoint()
+    const other = signing(friend).bundle
+    updates.federated = new Map([[friend, other]])
+    updates.set([entryOf('/web', [mine])])
+    const stream = dial(path).FetchX509SVID({}, header)
+    expect((await nextMessage(stream)).federated_bundles).toEqual({
+      'spiffe://friend.org': other.x509Authorities[0]?.certificate,
+    })
+    updates.federated = new Map()
+    updates.push()
+    expect((await nextMessage(stream)).federated_bundles).toEqual({})
+  })
+
+  test('WLA-27 the stream ends with a refusal when the last identity goes', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([entryOf('/web', [mine])])
+    const api = dial(path)
+    const streams = [
+      api.FetchX509SVID({}, header),
+      api.FetchX509Bundles({}, header),
+      api.FetchJWTBundles({}, header),
+    ]
+    for (const stream of streams) await nextMessage<unknown>(stream as never)
+    updates.set([])
+    for (const stream of streams) {
+      expect(await reasonOf(nextMessage<unknown>(stream as never))).toBe('no-identity')
+    }
+  })
+
+  test('WLA-09 what would repeat the message before is not sent', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([entryOf('/web', [mine])])
+    const api = dial(path)
+    const bundles = api.FetchX509Bundles({}, header)
+    const svids = api.FetchX509SVID({}, header)
+    await nextMessage(bundles)
+    await nextMessage(svids)
+    let messages = 0
+    for (const stream of [bundles, svids]) {
+      stream.on('data', () => {
+        messages += 1
+      })
+      stream.resume()
+    }
+    updates.push()
+    updates.push()
+    // A call on the same connection goes through after whatever would have been sent before it.
+    await jwt(api, ['a'])
+    await jwt(api, ['a'])
+    expect(messages).toBe(0)
+  })
+
+  test('WLA-30 WLA-33 the bundles hold the own trust domain and the federated ones', async () => {
+    const { path, updates, home } = await startEndpoint()
+    const other = signing(friend).bundle
+    updates.federated = new Map([[friend, other]])
+    updates.set([entryOf('/web', [mine])])
+    const message = await nextMessage(dial(path).FetchX509Bundles({}, header))
+    expect(message.bundles).toEqual({
+      'spiffe://example.org': home.bundle.x509Authorities[0]?.certificate,
+      'spiffe://friend.org': other.x509Authorities[0]?.certificate,
+    })
+  })
+
+  test('WLA-31 WLA-48 bundles are for callers with an identity', async () => {
+    const { path } = await startEndpoint()
+    const api = dial(path)
+    expect(await reasonOf(nextMessage(api.FetchX509Bundles({}, header)))).toBe('no-identity')
+    expect(await reasonOf(nextMessage(api.FetchJWTBundles({}, header)))).toBe('no-identity')
+  })
+})
+
+describe('WLA: JWT', () => {
+  test('WLA-40 WLA-41 WLA-42 a token for each identity, or for the one that is named', async () => {
+    const { path, updates, asked } = await startEndpoint()
+    updates.set([entryOf('/web', [mine], { hint: 'w' }), entryOf('/db', [mine])])
+    const api = dial(path)
+    const all = await jwt(api, ['a', 'b'])
+    expect(all.svids.map(({ spiffe_id, hint }) => [spiffe_id, hint])).toEqual([
+      ['spiffe://example.org/web', 'w'],
+      ['spiffe://example.org/db', ''],
+    ])
+    expect(all.svids.every(({ svid }) => svid.split('.').length === 3)).toBe(true)
+    expect(asked.map(({ audience }) => audience)).toEqual([
+      ['a', 'b'],
+      ['a', 'b'],
+    ])
+    const one = await jwt(api, ['a'], 'spiffe://example.org/db')
+    expect(one.svids.map((svid) => svid.spiffe_id)).toEqual(['spiffe://example.org/db'])
+  })
+
+  test('WLA-43 of entries with one hint the first counts', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([
+      entryOf('/a', [mine], { hint: 'x' }),
+      entryOf('/b', [mine], { hint: 'x' }),
+      entryOf('/c', [mine]),
+      entryOf('/d', [mine]),
+    ])
+    const { svids } = await jwt(dial(path), ['a'])
+    expect(svids.map((svid) => svid.spiffe_id.slice(-2))).toEqual(['/a', '/c', '/d'])
+  })
+
+  test('WLA-44 without that identity the call is refused', async () => {
+    const { path, updates } = await startEndpoint()
+    const api = dial(path)
+    expect(await reasonOf(jwt(api, ['a']))).toBe('no-identity')
+    updates.set([entryOf('/web', [mine])])
+    expect(await reasonOf(jwt(api, ['a'], 'spiffe://example.org/other'))).toBe('no-identity')
+    await expect(jwt(api, ['a'], 'example.org/web')).rejects.toMatchObject({ code: 'invalid' })
+  })
+
+  test('WLA-12 mandatory fields are checked', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([entryOf('/web', [mine])])
+    const api = dial(path)
+    expect(await reasonOf(jwt(api, []))).toBe('audience-missing')
+    expect(await reasonOf(jwt(api, ['']))).toBe('audience-missing')
+    expect(await reasonOf(validate(api, '', 'x'))).toBe('audience-missing')
+    expect(await reasonOf(validate(api, 'a', ''))).toBe('token-missing')
+  })
+
+  test('T12 audiences and messages are bounded', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([entryOf('/web', [mine])])
+    const api = dial(path)
+    const many = Array.from({ length: 33 }, (_, index) => `a${index}`)
+    expect(await reasonOf(jwt(api, many))).toBe('audience-too-many')
+    expect(await reasonOf(jwt(api, ['é'.repeat(513)]))).toBe('audience-too-long')
+    await expect(jwt(api, ['x'.repeat(70_000)])).rejects.toMatchObject({ code: 'exhausted' })
+    expect((await jwt(api, ['é'.repeat(512)])).svids).toHaveLength(1)
+  })
+
+  test('WLA-45 WLA-46 the JWT bundles are JWKS by trust domain', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.federated = new Map([[friend, { ...signing(friend).bundle, jwtAuthorities: [] }]])
+    updates.set([entryOf('/web', [mine])])
+    const { bundles } = await nextMessage(dial(path).FetchJWTBundles({}, header))
+    const own = JSON.parse(String(bundles['spiffe://example.org']))
+    expect(own.keys).toEqual([
+      expect.objectContaining({ kty: 'EC', kid: 'k1', x: expect.any(String) }),
+    ])
+    expect(own.keys[0]).not.toHaveProperty('d')
+    expect(JSON.parse(String(bundles['spiffe://friend.org']))).toEqual({ keys: [] })
+  })
+})
+
+describe('WLA: ValidateJWTSVID', () => {
+  test('WLA-49 WLA-50 WLA-51 a valid token is answered with its subject and all its claims', async () => {
+    const { path, home } = await startEndpoint()
+    const token = await home.sign({
+      sub: 'spiffe://example.org/web',
+      aud: 'a',
+      exp: soon(),
+      nested: { list: [1, 'two', null, true] },
+    })
+    const { spiffe_id, claims } = await validate(dial(path), 'a', token)
+    expect(spiffe_id).toBe('spiffe://example.org/web')
+    expect(Object.keys(claims?.fields ?? {}).sort()).toEqual(['aud', 'exp', 'nested', 'sub'])
+    expect(claims?.fields['sub']?.stringValue).toBe('spiffe://example.org/web')
+    expect(claims?.fields['aud']?.listValue?.values[0]?.stringValue).toBe('a')
+    const list = claims?.fields['nested']?.structValue?.fields['list']?.listValue?.values
+    expect(list?.map((value) => value.kind)).toEqual([
+      'numberValue',
+      'stringValue',
+      'nullValue',
+      'boolValue',
+    ])
+  })
+
+  test('WLA-49 whatever is wrong with a token is an invalid argument', async () => {
+    const { path, home } = await startEndpoint()
+    const api = dial(path)
+    const sub = 'spiffe://example.org/web'
+    const tokens = [
+      'x',
+      'a.b.c',
+      await home.sign({ sub, aud: 'a', exp: 1000 }),
+      await home.sign({ sub, aud: 'b', exp: soon() }),
+      await home.sign({ aud: 'a', exp: soon() }),
+      await signing(trustDomain).sign({ sub, aud: 'a', exp: soon() }),
+    ]
+    for (const token of tokens) {
+      await expect(validate(api, 'a', token)).rejects.toMatchObject({ code: 'invalid' })
+    }
+  })
+
+  test('WLA-50 WLA-53 a foreign token is checked against its own bundle and tells less', async () => {
+    const { path, updates, home } = await startEndpoint()
+    const other = signing(friend)
+    const claims = { sub: 'spiffe://friend.org/web', aud: ['a'], exp: soon(), role: 'root' }
+    const api = dial(path)
+    const genuine = await other.sign(claims)
+    // The caller's entries do not federate with it yet.
+    await expect(validate(api, 'a', genuine)).rejects.toMatchObject({ code: 'invalid' })
+    updates.federated = new Map([[friend, other.bundle]])
+    updates.push()
+    const told = await validate(api, 'a', genuine)
+    expect(Object.keys(told.claims?.fields ?? {}).sort()).toEqual(['aud', 'exp', 'sub'])
+    const forged = await home.sign(claims)
+    await expect(validate(api, 'a', forged)).rejects.toMatchObject({ code: 'invalid' })
+  })
+})

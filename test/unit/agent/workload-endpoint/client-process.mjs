@@ -1,0 +1,72 @@
+// A client in a process of its own: plain JavaScript and two plain modules, so that any user can run
+// it. Arguments: modules folder, proto folder, socket path. Each line on standard input is a command,
+// each answer one JSON line.
+import { createRequire } from 'node:module'
+import net from 'node:net'
+import readline from 'node:readline'
+
+const [modules, protos, path] = process.argv.slice(2)
+const require = createRequire(`${modules}/x.js`)
+const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
+let api
+let metadata
+const open = []
+
+function connectApi() {
+  const grpc = require('@grpc/grpc-js')
+  const { loadSync } = require('@grpc/proto-loader')
+  const definition = loadSync('spiffe/workload.proto', {
+    keepCase: true,
+    bytes: String,
+    defaults: true,
+    includeDirs: [protos],
+  })
+  const { SpiffeWorkloadAPI } = grpc.loadPackageDefinition(definition)
+  metadata = new grpc.Metadata()
+  metadata.set('workload.spiffe.io', 'true')
+  api = new SpiffeWorkloadAPI(`unix:${path}`, grpc.credentials.createInsecure(), {
+    'grpc.use_local_subchannel_pool': 1,
+  })
+}
+
+const commands = {
+  fetch() {
+    api ?? connectApi()
+    const stream = api.FetchX509SVID({}, metadata)
+    stream.once('data', (message) => {
+      say({ ids: message.svids.map((svid) => svid.spiffe_id) })
+      stream.cancel()
+    })
+    let told = false
+    stream.on('error', (error) => {
+      if (error.code !== 1 && !told) say({ code: error.code })
+      told = true
+    })
+  },
+  watch() {
+    api ?? connectApi()
+    const stream = api.FetchX509SVID({}, metadata)
+    stream.on('data', (message) => say({ ids: message.svids.map((svid) => svid.spiffe_id) }))
+    stream.on('error', (error) => say({ code: error.code }))
+  },
+  setuid(id) {
+    process.setgid(Number(id))
+    process.setuid(Number(id))
+    say({ uid: process.getuid() })
+  },
+  idle(count) {
+    for (let made = 0; made < Number(count); made += 1) {
+      const socket = net.connect(path)
+      socket.on('error', () => {})
+      socket.on('connect', () => socket.resume())
+      open.push(socket)
+    }
+    setTimeout(() => say({ asked: open.length }), 50)
+  },
+}
+
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  const [name, argument] = line.split(' ')
+  commands[name](argument)
+})
+say({ pid: process.pid })

@@ -1,0 +1,180 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { type ClientReadableStream, credentials, makeGenericClientConstructor } from '@grpc/grpc-js'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { serveWorkloadApi } from '../../../../agent/workload-endpoint/endpoint.ts'
+import { CountersignError } from '../../../../src/errors.ts'
+import type { HealthClient } from '../../../../src/rpc/gen/grpc/health/v1/Health.ts'
+import type { X509SVIDResponse } from '../../../../src/rpc/gen/X509SVIDResponse.ts'
+import { serviceDefinition } from '../../../../src/rpc/services.ts'
+import { systemClock } from '../../../../src/runtime/clock.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import {
+  answer,
+  dial,
+  header,
+  nextMessage,
+  ownUid,
+  reasonOf,
+  startEndpoint,
+  temporaryFolder,
+  until,
+} from './fixture.ts'
+import { entryOf, HandUpdates, signing, trustDomain } from './identities.ts'
+
+const mine = `unix:uid:${ownUid}`
+type Stream = ClientReadableStream<X509SVIDResponse>
+
+function reasonAtEnd(stream: Stream): Promise<string> {
+  return reasonOf(nextMessage(stream))
+}
+
+describe('closing', () => {
+  test('ends streams as unavailable, removes the socket and leaves nothing open', async () => {
+    const { path, updates, endpoint } = await startEndpoint()
+    updates.set([entryOf('/web', [mine])])
+    const streams = Array.from({ length: 5 }, () => dial(path).FetchX509SVID({}, header))
+    await Promise.all(streams.map((stream) => nextMessage(stream)))
+    const ends = streams.map((stream) => nextMessage(stream).catch((error) => error.code))
+    const begun = performance.now()
+    await endpoint.close()
+    expect(performance.now() - begun).toBeLessThan(3000)
+    expect(await Promise.all(ends)).toEqual(streams.map(() => 'unavailable'))
+    expect(existsSync(path)).toBe(false)
+    await until(() => updates.readers === 0)
+    expect(endpoint.stats()).toMatchObject({ connections: 0, streams: 0, queued: 0 })
+  })
+
+  test('comes with the signal', async () => {
+    const path = `${temporaryFolder()}/s.sock`
+    const stop = new AbortController()
+    const home = signing(trustDomain)
+    const listening = Promise.withResolvers<void>()
+    const served = serveWorkloadApi(
+      path,
+      {
+        updates: new HandUpdates(home.bundle),
+        jwt: { fetch: () => Promise.reject(new Error('unused')) },
+        bundles: { bundleOf: () => home.bundle },
+        trustDomain,
+        unavailable: () => undefined,
+        attestors: [],
+        clock: systemClock,
+        log: silentLog,
+        onListening: () => listening.resolve(),
+      },
+      stop.signal,
+    )
+    await listening.promise
+    expect(existsSync(path)).toBe(true)
+    stop.abort()
+    await served
+    expect(existsSync(path)).toBe(false)
+  })
+})
+
+describe('health', () => {
+  const Client = makeGenericClientConstructor(serviceDefinition('grpc.health.v1.Health'), 'Health')
+
+  test('needs no header and says whether identities can be served', async () => {
+    let why: CountersignError | undefined
+    const { path } = await startEndpoint({ unavailable: () => why })
+    const client = new Client(
+      `unix:${path}`,
+      credentials.createInsecure(),
+    ) as unknown as HealthClient
+    onTestFinished(() => client.close())
+    const check = (service: string): Promise<unknown> =>
+      answer((done) => client.Check({ service }, done))
+    expect(await check('')).toEqual({ status: 'SERVING' })
+    expect(await check('SpiffeWorkloadAPI')).toEqual({ status: 'SERVING' })
+    expect(await reasonOf(check('other'))).toBe('health-service-unknown')
+    const watch = client.Watch({ service: '' })
+    expect(await nextMessage(watch)).toEqual({ status: 'SERVING' })
+    why = new CountersignError('unavailable', 'no', { reason: 'no' })
+    expect(await check('')).toEqual({ status: 'NOT_SERVING' })
+    expect(await nextMessage(watch)).toEqual({ status: 'NOT_SERVING' })
+    expect(await answer((done) => client.List({}, done))).toEqual({
+      statuses: {
+        '': { status: 'NOT_SERVING' },
+        SpiffeWorkloadAPI: { status: 'NOT_SERVING' },
+      },
+    })
+    watch.cancel()
+  })
+})
+
+describe('before the first sync', () => {
+  test('there is nothing to serve tokens from', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.ready = false
+    const api = dial(path)
+    expect(
+      await reasonOf(answer((done) => api.FetchJWTSVID({ audience: ['a'] }, header, done))),
+    ).toBe('not-synced')
+  })
+})
+
+describe('many streams of one process', () => {
+  const open = async (paths: readonly ReturnType<typeof dial>[], each: number): Promise<Stream[]> =>
+    paths.flatMap((api) => Array.from({ length: each }, () => api.FetchX509SVID({}, header)))
+
+  for (const [name, connections] of [
+    ['one connection', 1],
+    ['250 connections', 250],
+  ] as const) {
+    test(`over ${name}: each within the share is answered, each beyond it refused at once`, async () => {
+      const share = 500
+      const { path, updates, endpoint } = await startEndpoint({ limits: { streamsPerUid: share } })
+      updates.set([entryOf('/web', [mine])])
+      const before = readdirSync('/proc/self/fd').length
+      const clients = Array.from({ length: connections }, () => dial(path))
+      const half = share / 2 / connections
+      const first = await open(clients, half)
+      const second = await open(clients, half)
+      const messages = await Promise.all([...first, ...second].map((stream) => nextMessage(stream)))
+      expect(messages.every((message) => message.svids.length === 1)).toBe(true)
+      expect(endpoint.stats().streamsByUid.get(ownUid)).toBe(share)
+      const begun = performance.now()
+      const beyond = await open(clients.slice(0, 10), 5)
+      const reasons = await Promise.all(beyond.map(reasonAtEnd))
+      expect(new Set(reasons)).toEqual(new Set(['too-many-streams']))
+      expect(performance.now() - begun).toBeLessThan(2000)
+
+      updates.set([entryOf('/web2', [mine])])
+      const pushed = await Promise.all([...first, ...second].map((stream) => nextMessage(stream)))
+      expect(new Set(pushed.map((message) => message.svids[0]?.spiffe_id)).size).toBe(1)
+
+      for (const client of clients) client.close()
+      for (const stream of [...first, ...second]) stream.cancel()
+      await until(() => endpoint.stats().connections === 0)
+      expect(endpoint.stats()).toMatchObject({ streams: 0, queued: 0, users: 0 })
+      expect(updates.readers).toBe(0)
+      await until(() => readdirSync('/proc/self/fd').length <= before + 1)
+    })
+  }
+
+  test('without an identity each is told so', async () => {
+    const { path, endpoint } = await startEndpoint()
+    const streams = await open([dial(path), dial(path)], 250)
+    expect(new Set(await Promise.all(streams.map(reasonAtEnd)))).toEqual(new Set(['no-identity']))
+    await until(() => endpoint.stats().streams === 0)
+  })
+
+  test('a slow reader holds one pending message, not a queue', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([entryOf('/v0', [mine])])
+    const stream = dial(path).FetchX509SVID({}, header)
+    await nextMessage(stream)
+    // Each is as large as flow control lets through only a few of.
+    const many = Array.from({ length: 300 }, () => entryOf(`/${'x'.repeat(1000)}`, [mine]))
+    for (let version = 1; version <= 40; version += 1) {
+      updates.set([entryOf(`/v${version}`, [mine]), ...many])
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const seen: string[] = []
+    while (seen.at(-1) !== 'spiffe://example.org/v40') {
+      seen.push((await nextMessage(stream)).svids[0]?.spiffe_id ?? '')
+    }
+    expect(seen.length).toBeLessThan(40)
+  })
+})

@@ -1,0 +1,194 @@
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startChild, whyNoOtherUsers } from './child.ts'
+import {
+  answer,
+  dial,
+  header,
+  nextMessage,
+  ownUid,
+  startEndpoint,
+  temporaryFolder,
+  until,
+} from './fixture.ts'
+import { entryOf } from './identities.ts'
+import { authority, headerBlock, jwtCall, jwtMethod, prefaceBytes, settings } from './raw-http2.ts'
+
+const whyNot = whyNoOtherUsers()
+const permissionDenied = 7
+const unavailable = 14
+const resourceExhausted = 8
+const endpointProcess = fileURLToPath(new URL('endpoint-process.ts', import.meta.url))
+
+describe.skipIf(whyNot !== undefined)(`other users’ processes ${whyNot ?? ''}`, () => {
+  test('T1 WLE-13 WLA-04 each user sees exactly its own entries', async () => {
+    const { path, updates } = await startEndpoint()
+    const uids = [20_001, 20_002, 20_003, 20_004]
+    updates.set([
+      ...uids.map((uid) => entryOf(`/user/${uid}`, [`unix:uid:${uid}`])),
+      entryOf('/group/20002', ['unix:gid:20002']),
+      entryOf('/both', ['unix:uid:20001', 'unix:gid:20002']),
+    ])
+    const children = await Promise.all(uids.map((uid) => startChild(path, uid)))
+    for (let round = 0; round < 5; round += 1) {
+      const answers = await Promise.all(children.map((child) => child.ask('fetch')))
+      expect(answers.map(({ ids }) => ids)).toEqual([
+        ['spiffe://example.org/user/20001'],
+        ['spiffe://example.org/user/20002', 'spiffe://example.org/group/20002'],
+        ['spiffe://example.org/user/20003'],
+        ['spiffe://example.org/user/20004'],
+      ])
+    }
+  })
+
+  test('T1 a user without an entry is refused', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([entryOf('/root', ['unix:uid:0'])])
+    const child = await startChild(path, 20_001)
+    expect(await child.ask('fetch')).toEqual({ code: permissionDenied })
+  })
+
+  test('T3 a process that changes its user loses its stream, and is served anew as what it is', async () => {
+    const { path, updates } = await startEndpoint()
+    const web = entryOf('/web', ['unix:uid:20001'])
+    updates.set([entryOf('/root', ['unix:uid:0']), web])
+    const child = await startChild(path, 0)
+    expect(await child.ask('watch')).toEqual({ ids: ['spiffe://example.org/root'] })
+    expect(await child.ask('setuid 20001')).toEqual({ uid: 20_001 })
+    updates.set([entryOf('/root2', ['unix:uid:0']), web])
+    expect(await child.heard()).toEqual({ code: unavailable })
+    for (;;) {
+      const { ids, code } = await child.ask('fetch')
+      if (code === unavailable) continue
+      expect(ids).toEqual(['spiffe://example.org/web'])
+      break
+    }
+  })
+
+  test('a user that fills its streams or its connections leaves the others theirs', async () => {
+    const { path, updates, endpoint } = await startEndpoint({ limits: { descriptors: 100 } })
+    updates.set([entryOf('/root', ['unix:uid:0'])])
+    const child = await startChild(path, 20_001)
+    await child.ask('idle 300')
+    await until(() => endpoint.stats().refusedConnections === 250)
+    const api = dial(path)
+    expect((await nextMessage(api.FetchX509SVID({}, header))).svids).toHaveLength(1)
+  })
+})
+
+describe('a connection that is handed on', () => {
+  /** A Python program that connects, says so, runs `then` and sends the call that was prepared. */
+  async function codeOf(then: string): Promise<string> {
+    const codes: string[] = []
+    const { path, updates } = await startEndpoint({
+      observe: (_method, code) => codes.push(code),
+      attestors: [{ type: 'all', attest: () => [{ type: 'unix', value: 'all' }] }],
+    })
+    updates.set([entryOf('/me', ['unix:all'])])
+    const file = join(path, '..', 'call')
+    const call = jwtCall(1, headerBlock(jwtMethod, authority('localhost')))
+    writeFileSync(file, Buffer.concat([prefaceBytes, settings(), call]))
+    const program = [
+      'import os, socket, sys, time',
+      's = socket.socket(socket.AF_UNIX)',
+      's.connect(sys.argv[1])',
+      'os.set_inheritable(s.fileno(), True)',
+      'fd, file = s.fileno(), sys.argv[2]',
+      'send = f"cat {file} >&{fd}; sleep 60"',
+      'print("connected", flush=True)',
+      'sys.stdin.readline()',
+      then,
+    ].join('\n')
+    const child = spawn('python3', ['-c', program, path, file], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+    })
+    onTestFinished(() => {
+      process.kill(-(child.pid ?? 0), 'SIGKILL')
+    })
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+    await lines.next()
+    child.stdin.write('go\n')
+    await until(() => codes.length === 1)
+    return codes[0] ?? ''
+  }
+
+  test('is served as long as it is the same process and program', async () => {
+    const sending = 's.sendall(open(file, "rb").read())\ntime.sleep(60)'
+    expect(await codeOf(sending)).toBe('ok')
+  })
+
+  test('T3 to another program in the same process is refused', async () => {
+    expect(await codeOf('os.execv("/bin/sh", ["sh", "-c", send])')).toBe('unavailable')
+  })
+
+  test('T2 by a process that has ended is refused', async () => {
+    const handing = [
+      'if os.fork() > 0: os._exit(0)',
+      'time.sleep(0.3)',
+      's.sendall(open(file, "rb").read())',
+      'time.sleep(60)',
+    ].join('\n')
+    expect(await codeOf(handing)).toBe('unavailable')
+  })
+})
+
+describe.skipIf(whyNot !== undefined)(`at a limit of 256 descriptors ${whyNot ?? ''}`, () => {
+  test('T13 600 idle connections of one user leave 100 of 100 calls of another answered', async () => {
+    const path = join(temporaryFolder(), 's.sock')
+    const server = spawn(
+      'bash',
+      ['-c', 'ulimit -n 256; exec "$0" "$@"', process.execPath, endpointProcess, path],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    )
+    onTestFinished(() => {
+      server.kill('SIGKILL')
+    })
+    const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]()
+    await lines.next()
+    const stats = async (): Promise<{ connections: number; refusedConnections: number }> => {
+      server.stdin.write('stats\n')
+      return JSON.parse((await lines.next()).value ?? '')
+    }
+    const hostile = await startChild(path, 65_534)
+    await hostile.ask('idle 600')
+    for (;;) {
+      const { connections, refusedConnections } = await stats()
+      if (connections + refusedConnections >= 600) break
+    }
+    for (let call = 0; call < 100; call += 1) {
+      const api = dial(path)
+      expect((await nextMessage(api.FetchX509SVID({}, header))).svids).toHaveLength(1)
+      api.close()
+    }
+    const { connections } = await stats()
+    expect(connections).toBeLessThan(128)
+    // Its own share used up, the user is told so.
+    expect(await hostile.ask('fetch')).toEqual({ code: resourceExhausted })
+  })
+})
+
+test('a caller is attested anew at each call', async () => {
+  let attested = 0
+  const { path, updates } = await startEndpoint({
+    attestors: [
+      {
+        type: 'counting',
+        attest: () => {
+          attested += 1
+          return [{ type: 'unix', value: `uid:${ownUid}` }]
+        },
+      },
+    ],
+  })
+  updates.set([entryOf('/me', [`unix:uid:${ownUid}`])])
+  const api = dial(path)
+  for (let round = 1; round <= 5; round += 1) {
+    await answer((done) => api.FetchJWTSVID({ audience: ['a'] }, header, done))
+    expect(attested).toBe(round)
+  }
+})

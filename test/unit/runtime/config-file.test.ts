@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { loadAgentConfig } from '../../../agent/config.ts'
+import { loadServerConfig } from '../../../server/config.ts'
+import { CountersignError } from '../../../src/errors.ts'
+import { parseConfig } from '../../../src/runtime/config-file.ts'
+import { parseDuration } from '../../../src/runtime/duration.ts'
+
+const schema = z.strictObject({
+  bind_address: z.string().optional(),
+  ca: z.strictObject({ ttl: z.string().optional() }).optional(),
+})
+
+function refusal(text: string): CountersignError {
+  try {
+    parseConfig(text, 'server.yaml', schema)
+  } catch (error) {
+    if (error instanceof CountersignError) return error
+    throw error
+  }
+  throw new Error('accepted')
+}
+
+describe('a config file', () => {
+  test('an unknown key is refused with its line and the nearest one', () => {
+    const error = refusal('# a comment\nbind_adress: 0.0.0.0:1\n')
+    expect(error.reason).toBe('config-key')
+    expect(error.message).toContain('server.yaml:2')
+    expect(error.fix).toContain('bind_address')
+  })
+
+  test('so is one further down', () => {
+    const error = refusal('ca:\n  ttl: 1h\n  tll: 1h\n')
+    expect(error.message).toContain('server.yaml:3')
+    expect(error.message).toContain('ca.tll')
+    expect(error.fix).toContain('"ttl"')
+  })
+
+  test('JSON is read too, a wrong value is refused with its line, broken YAML as such', () => {
+    expect(parseConfig('{"ca": {"ttl": "1h"}}', 'x', schema)).toEqual({ ca: { ttl: '1h' } })
+    expect(refusal('\nca: 3\n')).toMatchObject({ reason: 'config-value' })
+    expect(refusal('a: [').reason).toBe('config-syntax')
+    expect(refusal('a: 1\na: 2').reason).toBe('config-syntax')
+  })
+
+  test('T23 an alias bomb and __proto__ do nothing', () => {
+    expect(refusal('a: &a [1]\nb: [*a, *a]').reason).toMatch(/^config-/)
+    expect(refusal('__proto__: {polluted: 1}').reason).toMatch(/^config-/)
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
+  })
+})
+
+describe('settings', () => {
+  const env = { COUNTERSIGN_TRUST_DOMAIN: 'env.example', COUNTERSIGN_BIND_ADDRESS: '1.2.3.4:5' }
+
+  test('the command line comes before the environment, and that before the default', () => {
+    const config = loadServerConfig({
+      file: undefined,
+      env,
+      flags: { trust_domain: 'flag.example' },
+    })
+    expect(config.trustDomain).toBe('flag.example')
+    expect(config.bindAddress).toEqual({ host: '1.2.3.4', port: 5 })
+    expect(config.x509SvidTtlSeconds).toBe(3600)
+  })
+
+  test('what is missing or wrong names the setting, the flag and the variable', () => {
+    expect(() => loadServerConfig({ file: undefined, env: {}, flags: {} })).toThrow(/trust_domain/)
+    expect(() =>
+      loadServerConfig({ file: undefined, env: { COUNTERSIGN_TRUST_DOMAIN: 'No' }, flags: {} }),
+    ).toThrow(/COUNTERSIGN_TRUST_DOMAIN/)
+    expect(() =>
+      loadServerConfig({ file: undefined, env, flags: { bind_address: 'nowhere' } }),
+    ).toThrow(/--bind-address/)
+  })
+
+  test('an agent believes one thing of its server the first time, and nothing unless told', () => {
+    const flags = { trust_domain: 'a.example', server_address: '127.0.0.1:8081' }
+    expect(loadAgentConfig({ file: undefined, env: {}, flags }).trust).toBeUndefined()
+    const hash = 'ab'.repeat(32)
+    expect(
+      loadAgentConfig({ file: undefined, env: {}, flags: { ...flags, trust_ca_sha256: hash } })
+        .trust,
+    ).toEqual({ by: 'ca-key', sha256: [hash] })
+    expect(() =>
+      loadAgentConfig({
+        file: undefined,
+        env: {},
+        flags: { ...flags, trust_ca_sha256: hash, insecure_bootstrap: 'true' },
+      }),
+    ).toThrow(/only one/)
+  })
+})
+
+test.each([
+  ['90', 90],
+  ['90s', 90],
+  ['15m', 900],
+  ['24h', 86_400],
+  ['7d', 604_800],
+])('the duration %s is %i seconds', (text, seconds) => {
+  expect(parseDuration(text)).toBe(seconds)
+})
+
+test.each(['', '0', '-1', '1.5h', '1w', '1 h', '99999999999', '1e3'])(
+  '%j is no duration',
+  (text) => {
+    expect(() => parseDuration(text)).toThrow(CountersignError)
+  },
+)

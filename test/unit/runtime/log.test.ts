@@ -1,0 +1,49 @@
+import { PassThrough } from 'node:stream'
+import { expect, test } from 'vitest'
+import { CountersignError } from '../../../src/errors.ts'
+import { createLog } from '../../../src/runtime/log.ts'
+import { Secret } from '../../../src/runtime/secret.ts'
+
+function logged(write: (log: ReturnType<typeof createLog>) => void): string {
+  const stream = new PassThrough()
+  write(createLog({ level: 'debug', component: 'test', stream }))
+  return String(stream.read() ?? '')
+}
+
+test('T28 whatever stands in a field, one message is one line of JSON', () => {
+  const nasty = 'a\nb\r\u001b]0;title\u0007\u2028\u2029\u0085"}{\u0000'
+  const text = logged((log) => log.info(nasty, { [nasty]: nasty, id: nasty }))
+  expect(text.endsWith('\n')).toBe(true)
+  const line = text.slice(0, -1)
+  const breaking = [...line].filter(
+    (c) => c < ' ' || (c >= '\u007f' && c <= '\u009f') || /[\u2028\u2029]/.test(c),
+  )
+  expect(breaking).toEqual([])
+  expect(JSON.parse(line)).toMatchObject({ message: nasty, id: nasty })
+})
+
+test('T21 a secret is not printed, by its type or by the name of its field', () => {
+  const secret = new Secret('hunter2')
+  const text = logged((log) => {
+    log.info('x', { value: secret, nested: { deep: secret }, list: [secret] })
+    log.info(`told ${secret}`, { joinToken: 'hunter2', privateKey: 'hunter2' })
+    log.error('failed', {
+      error: new Error('no', { cause: secret }),
+      raw: JSON.stringify({ secret }),
+    })
+  })
+  expect(text).not.toContain('hunter2')
+  expect(text).toContain('[secret]')
+})
+
+test('an error shows its reason, and bytes only their number', () => {
+  const error = new CountersignError('invalid', 'no', { reason: 'because' })
+  const line = JSON.parse(logged((log) => log.warn('x', { error, der: Buffer.alloc(3) })))
+  expect(line).toMatchObject({ error: { code: 'invalid', reason: 'because' }, der: '[3 bytes]' })
+})
+
+test('a message below the level costs nothing and prints nothing', () => {
+  const stream = new PassThrough()
+  createLog({ level: 'warn', component: 'test', stream }).info('quiet')
+  expect(stream.read()).toBeNull()
+})

@@ -1,0 +1,36 @@
+import { createServer } from 'node:net'
+import { Registry } from 'prom-client'
+import { expect, test } from 'vitest'
+import { silentLog } from '../../../src/runtime/log.ts'
+import { serveMonitoring } from '../../../src/runtime/monitoring.ts'
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as { port: number }
+  await new Promise((resolve) => probe.close(resolve))
+  return port
+}
+
+test('health and metrics are read with GET, nothing else is there, and nothing can be changed', async () => {
+  const stopping = new AbortController()
+  const port = await freePort()
+  let reason: string | undefined
+  const done = serveMonitoring(
+    { host: '127.0.0.1', port },
+    { notReady: async () => reason, metrics: new Registry() },
+    silentLog,
+    stopping.signal,
+  )
+  const at = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${port}${path}`, { method })
+  await expect.poll(async () => (await at('/live')).status).toBe(200)
+  expect((await at('/ready')).status).toBe(200)
+  reason = 'audit-unwritable'
+  const ready = await at('/ready')
+  expect([ready.status, await ready.text()]).toEqual([503, 'audit-unwritable\n'])
+  expect((await at('/metrics')).headers.get('content-type')).toContain('text/plain')
+  expect((await at('/ready', 'POST')).status).toBe(405)
+  expect((await at('/metrics/../secrets')).status).toBe(404)
+  stopping.abort()
+  await done
+})
