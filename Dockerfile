@@ -7,10 +7,10 @@ COPY proto proto
 COPY src src
 COPY agent agent
 COPY server server
-RUN npx tsc --project tsconfig.json --noEmit false --declaration false \
+RUN npx tsc --noEmit false --declaration false \
  && npm prune --omit=dev --ignore-scripts
 
-FROM gcr.io/distroless/nodejs24-debian12:nonroot
+FROM node:24-bookworm-slim
 WORKDIR /app
 ENV NODE_ENV=production
 COPY --from=build /app/package.json ./
@@ -18,5 +18,7 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/proto proto
 COPY --from=build /app/dist dist
 COPY bin bin
-USER nonroot
-ENTRYPOINT ["/nodejs/bin/node", "/app/bin/countersign.mjs"]
+# Volumes that are mounted here take over these owners and modes.
+RUN install -d -o node -g node -m 0700 /data && install -d -o node -g node -m 0755 /run/countersign
+USER node
+ENTRYPOINT ["node", "/app/bin/countersign.mjs"]

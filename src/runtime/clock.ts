@@ -22,3 +22,9 @@ export const systemClock: Clock = {
     }
   },
 }
+
+/** Calls `tick` each `ms` without keeping the process alive, until the result is called. */
+export function every(ms: number, tick: () => void): () => void {
+  const timer = setInterval(tick, ms).unref()
+  return () => clearInterval(timer)
+}

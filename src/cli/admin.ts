@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
+import { CountersignError } from '../errors.ts'
+import type { RpcChannel } from '../rpc/dial.ts'
+import { socketFolder } from '../runtime/socket-folder.ts'
+import type { Io } from './io.ts'
+import { type OutputFormat, parseFormat } from './output.ts'
+
+export const adminSocketVariable = 'COUNTERSIGN_ADMIN_SOCKET'
+
+export interface AdminOptions {
+  readonly adminSocket?: string
+  readonly output: OutputFormat
+}
+
+/** The options of every verb that an operator gives to a server. */
+export function withAdminOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--admin-socket <path>', `the server's admin socket`).env(adminSocketVariable),
+    )
+    .addOption(outputOption())
+}
+
+export function outputOption(): Option {
+  return new Option('-o, --output <format>', 'table for people, json for programs')
+    .argParser(parseFormat)
+    .default('table')
+}
+
+/** Where `countersign dev` puts its sockets for the folder that we are in. */
+export function devSockets(env: Io['env']): { readonly admin: string; readonly agent: string } {
+  const folder = socketFolder('./.countersign', env, process.getuid?.() ?? 0)
+  return { admin: join(folder, 'admin.sock'), agent: join(folder, 'agent.sock') }
+}
+
+/** Opens the admin socket for the time of `work`. */
+export async function withServer<T>(
+  io: Io,
+  options: AdminOptions,
+  work: (channel: RpcChannel) => Promise<T>,
+): Promise<T> {
+  const path = options.adminSocket ?? devSockets(io.env).admin
+  if (!existsSync(path)) {
+    throw new CountersignError('unavailable', `no server listens at ${path}`, {
+      reason: 'server-socket-missing',
+      fix: `start one with "countersign server run", or name its socket with --admin-socket or ${adminSocketVariable}`,
+    })
+  }
+  const { dialUnix } = await import('../rpc/dial.ts')
+  const channel = dialUnix(path)
+  try {
+    return await work(channel)
+  } finally {
+    channel.close()
+  }
+}

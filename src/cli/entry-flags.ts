@@ -1,0 +1,141 @@
+import { type Command, Option } from 'commander'
+import { parseSelector } from '../entry/selector.ts'
+import { CountersignError } from '../errors.ts'
+import type { RegisteredEntry$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
+import type { RegisteredEntryMask$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntryMask.ts'
+import type { SPIFFEID$Input } from '../rpc/gen/spire/api/types/SPIFFEID.ts'
+import { parseDuration } from '../runtime/duration.ts'
+import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
+
+/** What `entry create` and `entry update` may say of an entry; what is absent was not said. */
+export interface EntryFlags {
+  readonly id?: string
+  readonly spiffeId?: string
+  readonly parentId?: string
+  readonly selector?: readonly string[]
+  readonly owner?: string
+  readonly purpose?: string
+  readonly label?: readonly string[]
+  readonly x509SvidTtl?: string
+  readonly jwtSvidTtl?: string
+  readonly federatesWith?: readonly string[]
+  readonly dnsName?: readonly string[]
+  readonly hint?: string
+  readonly admin?: boolean
+  readonly downstream?: boolean
+  readonly storeSvid?: boolean
+  readonly prefetch?: boolean
+  readonly jti?: boolean
+  readonly expires?: string
+}
+
+const repeat = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+]
+
+export function withEntryFlags(command: Command): Command {
+  return command
+    .option('--spiffe-id <id>', 'the name that the workload gets')
+    .option('--parent-id <id>', 'the agent, or the entry, that the workload runs under')
+    .option('--selector <type:value>', 'what must be true of the workload; repeat for more', repeat)
+    .option('--owner <name>', 'who answers for it')
+    .option('--purpose <text>', 'what it is for')
+    .option('--label <key=value>', 'a free label; repeat for more', repeat)
+    .option('--x509-svid-ttl <duration>', 'life of its certificates, for example 30m')
+    .option('--jwt-svid-ttl <duration>', 'life of its tokens, for example 2m')
+    .option('--federates-with <trust domain>', 'whose bundle it gets too; repeat for more', repeat)
+    .option('--dns-name <name>', 'a DNS name in its certificates; repeat for more', repeat)
+    .option('--hint <text>', 'how the workload tells its identities apart')
+    .option('--expires <time>', 'when the entry ends: RFC 3339, or a duration from now')
+    .addOption(new Option('--admin', 'may call the admin API over mTLS'))
+    .addOption(new Option('--downstream', 'may ask for a CA certificate of its own'))
+    .addOption(new Option('--store-svid', 'its SVIDs go to a store instead of a workload'))
+    .addOption(
+      new Option('--no-prefetch', 'no certificate before the workload asks').default(undefined),
+    )
+    .addOption(new Option('--jti', 'each of its tokens has an ID of its own'))
+}
+
+/** Throws `invalid`, reasons `selector-…`, `spiffe-id-…`, `usage`. */
+export function entryOfFlags(flags: EntryFlags, now: Date): RegisteredEntry$Input {
+  return {
+    entry: {
+      id: flags.id ?? '',
+      spiffe_id: wireId(flags.spiffeId),
+      parent_id: wireId(flags.parentId),
+      selectors: (flags.selector ?? [])
+        .map(parseSelector)
+        .map(({ type, value }) => ({ type, value })),
+      x509_svid_ttl: seconds(flags.x509SvidTtl),
+      jwt_svid_ttl: seconds(flags.jwtSvidTtl),
+      federates_with: (flags.federatesWith ?? []).map(TrustDomain.parseIdOrName),
+      dns_names: [...(flags.dnsName ?? [])],
+      hint: flags.hint ?? '',
+      admin: flags.admin ?? false,
+      downstream: flags.downstream ?? false,
+      store_svid: flags.storeSvid ?? false,
+      expires_at: flags.expires === undefined ? 0 : expiry(flags.expires, now),
+      additional_attributes: {
+        disable_x509_svid_prefetch: flags.prefetch === false,
+        jwt_svid_include_jti: flags.jti ?? false,
+      },
+    },
+    owner: flags.owner ?? '',
+    purpose: flags.purpose ?? '',
+    labels: Object.fromEntries((flags.label ?? []).map(parseLabel)),
+  }
+}
+
+/** Which fields an update names: only those that were said. */
+export function maskOfFlags(flags: EntryFlags): RegisteredEntryMask$Input {
+  return {
+    entry: {
+      spiffe_id: flags.spiffeId !== undefined,
+      parent_id: flags.parentId !== undefined,
+      selectors: flags.selector !== undefined,
+      x509_svid_ttl: flags.x509SvidTtl !== undefined,
+      jwt_svid_ttl: flags.jwtSvidTtl !== undefined,
+      federates_with: flags.federatesWith !== undefined,
+      dns_names: flags.dnsName !== undefined,
+      hint: flags.hint !== undefined,
+      admin: flags.admin !== undefined,
+      downstream: flags.downstream !== undefined,
+      store_svid: flags.storeSvid !== undefined,
+      expires_at: flags.expires !== undefined,
+      additional_attributes: flags.prefetch !== undefined || flags.jti !== undefined,
+    },
+    owner: flags.owner !== undefined,
+    purpose: flags.purpose !== undefined,
+    labels: flags.label !== undefined,
+  }
+}
+
+/** The ID as the wire splits it; undefined where nothing was said, which the server refuses with its own words. */
+export function wireId(text: string | undefined): SPIFFEID$Input | null {
+  if (text === undefined) return null
+  const id = SpiffeId.parse(text)
+  return { trust_domain: SpiffeId.trustDomainOf(id), path: SpiffeId.pathOf(id) }
+}
+
+function seconds(text: string | undefined): number {
+  return text === undefined ? 0 : parseDuration(text)
+}
+
+function parseLabel(text: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at < 1) {
+    throw new CountersignError('invalid', `not a label: ${text}`, {
+      reason: 'usage',
+      fix: 'write it as --label key=value',
+    })
+  }
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** Unix seconds of an instant, or of a duration from now. */
+function expiry(text: string, now: Date): number {
+  const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(at)) return Math.floor(at / 1000)
+  return Math.floor(now.getTime() / 1000) + parseDuration(text)
+}

@@ -1,0 +1,163 @@
+import { Command } from 'commander'
+import { CountersignError } from '../errors.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { splitCertificates } from '../x509/certificate.ts'
+import { toPem } from '../x509/pem.ts'
+import type { Io } from './io.ts'
+import { printJson, printRecord } from './output.ts'
+import { printJwtSvid, printX509Svid, refuseKeyOnTerminal } from './svid-view.ts'
+import { type WorkloadOptions, withWorkloadApi, withWorkloadOptions } from './workload.ts'
+
+const timeoutMs = 10_000
+
+interface X509Options extends WorkloadOptions {
+  readonly showKey?: boolean
+}
+
+interface JwtOptions extends WorkloadOptions {
+  readonly audience: readonly string[]
+  readonly spiffeId?: string
+}
+
+/** `countersign fetch x509` */
+export function fetchX509(io: Io): Command {
+  return withWorkloadOptions(
+    new Command('x509')
+      .description('fetch the X.509-SVIDs of this process')
+      .option('--show-key', 'with the private key (not to a terminal)'),
+  )
+    .addHelpText('after', '\nExample:\n  countersign fetch x509')
+    .action(async (options: X509Options) => {
+      refuseKeyOnTerminal(io, options.showKey === true)
+      await withWorkloadApi(io, options, async (api) => {
+        const response = await first(
+          api.rpc.serverStream('FetchX509SVID', {}, { metadata: api.metadata, timeoutMs }),
+        )
+        const now = systemClock.now()
+        for (const svid of response.svids) {
+          printX509Svid(
+            io,
+            options.output,
+            {
+              chain: svid.x509_svid,
+              hint: svid.hint,
+              bundle: svid.bundle,
+              key: options.showKey === true ? svid.x509_svid_key : undefined,
+            },
+            now,
+          )
+        }
+      })
+    })
+}
+
+/** `countersign fetch jwt` */
+export function fetchJwt(io: Io): Command {
+  return withWorkloadOptions(
+    new Command('jwt')
+      .description('fetch JWT-SVIDs of this process')
+      .requiredOption('--audience <name...>', 'who the token is for')
+      .option('--spiffe-id <id>', 'only this identity'),
+  )
+    .addHelpText('after', '\nExample:\n  countersign fetch jwt --audience https://api.example.org')
+    .action(async (options: JwtOptions) => {
+      await withWorkloadApi(io, options, async (api) => {
+        const { svids } = await api.rpc.unary(
+          'FetchJWTSVID',
+          { audience: [...options.audience], spiffe_id: options.spiffeId ?? '' },
+          { metadata: api.metadata, timeoutMs },
+        )
+        const now = systemClock.now()
+        for (const { svid: token, spiffe_id: spiffeId, hint } of svids) {
+          printJwtSvid(io, options.output, { token, spiffeId, hint }, now)
+        }
+      })
+    })
+}
+
+/** `countersign fetch bundles` */
+export function fetchBundles(io: Io): Command {
+  return withWorkloadOptions(
+    new Command('bundles').description('fetch the bundles that this process may verify with'),
+  )
+    .addHelpText('after', '\nExample:\n  countersign fetch bundles -o json')
+    .action(async (options: WorkloadOptions) => {
+      await withWorkloadApi(io, options, async (api) => {
+        const call = { metadata: api.metadata, timeoutMs }
+        const x509 = await first(api.rpc.serverStream('FetchX509Bundles', {}, call))
+        const jwt = await first(api.rpc.serverStream('FetchJWTBundles', {}, call))
+        for (const [id, der] of Object.entries(x509.bundles)) {
+          const certificates = splitCertificates(der)
+          const keys = Buffer.from(jwt.bundles[id] ?? []).toString('utf8')
+          const json = {
+            trustDomainId: id,
+            x509Pem: certificates.map((one) => toPem('CERTIFICATE', one)).join(''),
+            jwks: keys === '' ? null : (JSON.parse(keys) as unknown),
+          }
+          printRecord(io, options.output, json, [
+            ['trust domain', id],
+            ['x509 authorities', String(certificates.length)],
+            ['jwt keys', keys],
+          ])
+        }
+      })
+    })
+}
+
+/** `countersign watch` */
+export function watch(io: Io): Command {
+  return withWorkloadOptions(
+    new Command('watch').description('show each X.509-SVID as it arrives, until Ctrl-C'),
+  )
+    .addHelpText('after', '\nExample:\n  countersign watch -o json')
+    .action(async (options: WorkloadOptions) => {
+      await withWorkloadApi(io, options, async (api) => {
+        const updates = api.rpc.serverStream(
+          'FetchX509SVID',
+          {},
+          { metadata: api.metadata, signal: io.signal },
+        )
+        for await (const { svids } of updates) {
+          const now = systemClock.now()
+          io.note(`${now.toISOString()}  ${svids.length} SVIDs`)
+          for (const svid of svids) {
+            printX509Svid(io, options.output, { chain: svid.x509_svid, hint: svid.hint }, now)
+          }
+        }
+      })
+    })
+}
+
+/** `countersign validate jwt` */
+export function validateJwt(io: Io): Command {
+  return withWorkloadOptions(
+    new Command('jwt')
+      .description('let the agent validate a JWT-SVID')
+      .requiredOption('--audience <name>', 'who the token must be for')
+      .requiredOption('--token-file <path>', 'the file that holds it, - for standard input'),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  countersign validate jwt --audience https://api.example.org --token-file -',
+    )
+    .action(async (options: WorkloadOptions & { audience: string; tokenFile: string }) => {
+      const { readFileSync } = await import('node:fs')
+      const token = readFileSync(options.tokenFile === '-' ? 0 : options.tokenFile, 'utf8').trim()
+      await withWorkloadApi(io, options, async (api) => {
+        const answer = await api.rpc.unary(
+          'ValidateJWTSVID',
+          { audience: options.audience, svid: token },
+          { metadata: api.metadata, timeoutMs },
+        )
+        if (options.output === 'json') printJson(io, { spiffeId: answer.spiffe_id })
+        else io.write(`valid: ${answer.spiffe_id}\n`)
+      })
+    })
+}
+
+async function first<T>(messages: AsyncIterable<T>): Promise<T> {
+  for await (const message of messages) return message
+  throw new CountersignError('unavailable', 'the agent ended the stream without a word', {
+    reason: 'stream-ended',
+  })
+}

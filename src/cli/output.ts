@@ -1,0 +1,96 @@
+import { CountersignError } from '../errors.ts'
+import type { Io } from './io.ts'
+
+export type OutputFormat = 'table' | 'json'
+
+/** Throws `invalid` / `usage`. */
+export function parseFormat(text: string): OutputFormat {
+  if (text === 'table' || text === 'json') return text
+  throw new CountersignError('invalid', `no such output format: ${text}`, {
+    reason: 'usage',
+    fix: 'use -o table or -o json',
+  })
+}
+
+/** A column: its heading, and what stands in it. */
+export interface Column<T> {
+  readonly title: string
+  text(row: T): string
+}
+
+/** Rows under headings, or the same rows as one stable JSON array. */
+export function printRows<T>(
+  io: Io,
+  format: OutputFormat,
+  rows: readonly T[],
+  columns: readonly Column<T>[],
+  toJson: (row: T) => unknown,
+): void {
+  if (format === 'json') {
+    printJson(io, rows.map(toJson))
+    return
+  }
+  if (rows.length === 0) {
+    io.note('none')
+    return
+  }
+  const cells = [
+    columns.map((column) => column.title),
+    ...rows.map((row) => columns.map((column) => printable(column.text(row)))),
+  ]
+  const widths = columns.map((_, at) => Math.max(...cells.map((line) => line[at]?.length ?? 0)))
+  for (const line of cells) {
+    io.write(
+      `${line
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd()}\n`,
+    )
+  }
+}
+
+/** `name  value` lines, or one JSON object. */
+export function printRecord(
+  io: Io,
+  format: OutputFormat,
+  json: unknown,
+  lines: readonly (readonly [name: string, value: string])[],
+): void {
+  if (format === 'json') {
+    printJson(io, json)
+    return
+  }
+  const width = Math.max(...lines.map(([name]) => name.length))
+  for (const [name, value] of lines) {
+    io.write(`${name.padEnd(width)}  ${printable(value)}\n`)
+  }
+}
+
+export function printJson(io: Io, value: unknown): void {
+  io.write(`${JSON.stringify(value, undefined, 2)}\n`)
+}
+
+/** What others wrote into a name or a hint cannot drive the terminal. */
+export function printable(text: string): string {
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** `in 59m`, `3d ago`, `never`: for tables; JSON has the instant itself. */
+export function relativeTime(instant: Date | undefined, now: Date): string {
+  if (instant === undefined) return 'never'
+  const seconds = Math.round((instant.getTime() - now.getTime()) / 1000)
+  const size = Math.abs(seconds)
+  const text =
+    size < 120
+      ? `${size}s`
+      : size < 7200
+        ? `${Math.floor(size / 60)}m`
+        : size < 172_800
+          ? `${Math.floor(size / 3600)}h`
+          : `${Math.floor(size / 86_400)}d`
+  return seconds < 0 ? `${text} ago` : `in ${text}`
+}

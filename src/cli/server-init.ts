@@ -1,0 +1,90 @@
+import { writeFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { CountersignError } from '../errors.ts'
+import { TrustDomain } from '../spiffe-id/spiffe-id.ts'
+import type { Io } from './io.ts'
+
+interface Options {
+  readonly trustDomain: string
+  readonly out: string
+  readonly agent?: string
+}
+
+/** `countersign server init` */
+export function serverInit(io: Io): Command {
+  return new Command('init')
+    .description('write a commented server.yaml')
+    .requiredOption('--trust-domain <name>', 'name of the trust domain')
+    .option('--out <path>', 'where to', 'server.yaml')
+    .option('--agent <path>', 'write an agent.yaml too')
+    .addHelpText(
+      'after',
+      '\nExample:\n  countersign server init --trust-domain example.org --agent agent.yaml',
+    )
+    .action((options: Options) => {
+      const name = TrustDomain.parse(options.trustDomain)
+      write(io, options.out, serverYaml(name))
+      if (options.agent !== undefined) write(io, options.agent, agentYaml(name))
+      io.note(`next: countersign server run --config ${options.out}`)
+    })
+}
+
+function write(io: Io, path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { flag: 'wx', mode: 0o644 })
+  } catch (cause) {
+    const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST'
+    throw new CountersignError(
+      exists ? 'exists' : 'unavailable',
+      exists ? `${path} exists already` : `cannot write ${path}`,
+      { reason: exists ? 'file-exists' : 'file-unwritable', fix: 'name another with --out', cause },
+    )
+  }
+  io.write(`${path}\n`)
+}
+
+function serverYaml(name: TrustDomain): string {
+  return `# Countersign server. Unknown keys are refused; check with:
+#   countersign server run --config server.yaml --check-config
+trust_domain: ${name}
+data_dir: /var/lib/countersign/server
+
+# Agents connect here, over TLS.
+bind_address: 0.0.0.0:8081
+
+# Operators connect here: whoever may open it may do everything. Mode 0600.
+admin_socket: /run/countersign/admin.sock
+
+# GET /live /ready /metrics; false: none.
+http_address: 127.0.0.1:8082
+
+log_level: info
+
+# Lifetimes: 90s, 15m, 24h, 7d.
+x509_svid_ttl: 1h
+jwt_svid_ttl: 5m
+agent_ttl: 24h
+ca:
+  ttl: 24h
+  key_type: ec-p256
+  jwt_key_type: ec-p256
+`
+}
+
+function agentYaml(name: TrustDomain): string {
+  return `# Countersign agent. Unknown keys are refused; check with:
+#   countersign agent run --config agent.yaml --check-config
+trust_domain: ${name}
+data_dir: /var/lib/countersign/agent
+server_address: server.example:8081
+
+# Workloads connect here; at most 107 bytes.
+socket: /run/countersign-agent/api.sock
+
+# What "countersign token create" prints on the server: the token goes into the file.
+join_token_file: /etc/countersign/token
+# trust_ca_sha256: <hash>
+
+log_level: info
+`
+}

@@ -1,0 +1,93 @@
+import { Command } from 'commander'
+import { systemClock } from '../runtime/clock.ts'
+import { parseDuration } from '../runtime/duration.ts'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
+import { wireId } from './entry-flags.ts'
+import { idText } from './entry-view.ts'
+import type { Io } from './io.ts'
+import { printJwtSvid, printX509Svid, refuseKeyOnTerminal } from './svid-view.ts'
+
+interface Options extends AdminOptions {
+  readonly spiffeId: string
+  readonly ttl?: string
+}
+
+/** `countersign svid mint x509` */
+export function mintX509(io: Io): Command {
+  return withAdminOptions(
+    new Command('x509')
+      .description('sign a certificate for any ID of the trust domain, without an entry')
+      .requiredOption('--spiffe-id <id>', 'whom it names')
+      .option('--ttl <duration>', 'its life'),
+  )
+    .addHelpText(
+      'after',
+      `
+Example:
+  countersign svid mint x509 --spiffe-id spiffe://example.org/legacy -o json > legacy.json
+
+The key is made here and goes with the certificate, so the output may not be a terminal.`,
+    )
+    .action(async (options: Options) => {
+      refuseKeyOnTerminal(io, true)
+      const { generateKeyPair, softwareSigner } = await import('../x509/key.ts')
+      const { createCsr } = await import('../x509/csr.ts')
+      const { privateKey } = await generateKeyPair('ec-p256')
+      const csr = await createCsr(softwareSigner(privateKey), {
+        spiffeId: SpiffeId.parse(options.spiffeId),
+      })
+      await withServer(io, options, async (channel) => {
+        const { createClient } = await import('../rpc/client.ts')
+        const { svid } = await createClient('spire.api.server.svid.v1.SVID', channel).unary(
+          'MintX509SVID',
+          { csr, ttl: ttlOf(options) },
+        )
+        printX509Svid(
+          io,
+          'json',
+          {
+            chain: Buffer.concat(svid?.cert_chain ?? []),
+            hint: '',
+            key: privateKey.export({ type: 'pkcs8', format: 'der' }),
+          },
+          systemClock.now(),
+        )
+      })
+    })
+}
+
+/** `countersign svid mint jwt` */
+export function mintJwt(io: Io): Command {
+  return withAdminOptions(
+    new Command('jwt')
+      .description('sign a token for any ID of the trust domain, without an entry')
+      .requiredOption('--spiffe-id <id>', 'whom it names')
+      .requiredOption('--audience <name...>', 'who it is for')
+      .option('--ttl <duration>', 'its life'),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  countersign svid mint jwt --spiffe-id spiffe://example.org/legacy --audience api',
+    )
+    .action(async (options: Options & { readonly audience: readonly string[] }) => {
+      await withServer(io, options, async (channel) => {
+        const { createClient } = await import('../rpc/client.ts')
+        const { svid } = await createClient('spire.api.server.svid.v1.SVID', channel).unary(
+          'MintJWTSVID',
+          { id: wireId(options.spiffeId), audience: [...options.audience], ttl: ttlOf(options) },
+        )
+        if (svid === null) return
+        printJwtSvid(
+          io,
+          options.output,
+          { token: svid.token, spiffeId: idText(svid.id), hint: '' },
+          systemClock.now(),
+        )
+      })
+    })
+}
+
+function ttlOf(options: Options): number {
+  return options.ttl === undefined ? 0 : parseDuration(options.ttl)
+}

@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs'
+import { type Command, Option } from 'commander'
+import { CountersignError } from '../errors.ts'
+import type { WorkloadApi } from '../workload-api/client.ts'
+import { endpointVariable, resolveEndpoint } from '../workload-api/endpoint.ts'
+import { devSockets, outputOption } from './admin.ts'
+import type { Io } from './io.ts'
+import type { OutputFormat } from './output.ts'
+
+export interface WorkloadOptions {
+  readonly socket?: string
+  readonly output: OutputFormat
+}
+
+/** The options of every verb that asks an agent as a workload does. */
+export function withWorkloadOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--socket <endpoint>', `the agent's socket, as unix:///path`).env(
+        endpointVariable,
+      ),
+    )
+    .addOption(outputOption())
+}
+
+/** Opens the Workload API for the time of `work`. */
+export async function withWorkloadApi<T>(
+  io: Io,
+  options: WorkloadOptions,
+  work: (api: WorkloadApi) => Promise<T>,
+): Promise<T> {
+  const endpoint = resolveHere(io, options.socket)
+  if (endpoint.kind === 'unix' && !existsSync(endpoint.path)) {
+    throw new CountersignError('unavailable', `no agent listens at ${endpoint.path}`, {
+      reason: 'agent-socket-missing',
+      fix: 'start one with "countersign agent run", or name its socket with --socket',
+    })
+  }
+  const { openWorkloadApi } = await import('../workload-api/client.ts')
+  const api = openWorkloadApi(endpoint)
+  try {
+    return await work(api)
+  } finally {
+    api.close()
+  }
+}
+
+/** Nothing is assumed silently, but where `countersign dev` runs in this folder its socket is named. */
+export function resolveHere(io: Io, given: string | undefined): ReturnType<typeof resolveEndpoint> {
+  try {
+    return resolveEndpoint(given, io.env)
+  } catch (error) {
+    const { agent } = devSockets(io.env)
+    if (!(error instanceof CountersignError && error.reason === 'endpoint-missing')) throw error
+    if (!existsSync(agent)) throw error
+    throw new CountersignError('invalid', error.message, {
+      reason: error.reason,
+      fix: `export ${endpointVariable}=unix://${agent}`,
+    })
+  }
+}
