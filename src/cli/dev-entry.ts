@@ -2,10 +2,13 @@ import type { UserInfo } from 'node:os'
 import { CountersignError } from '../errors.ts'
 import { createClient } from '../rpc/client.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
+import { systemClock } from '../runtime/clock.ts'
 import { SpiffeId, type TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { idText } from './entry-view.ts'
 
 const owner = 'countersign dev'
+const lookMs = 20
+const maxWaitMs = 20_000
 
 /**
  * The entry of the user who runs `dev`, under the agent that runs now. Agents of earlier runs that
@@ -17,14 +20,8 @@ export async function registerUser(
   user: Pick<UserInfo<string>, 'uid' | 'username'>,
 ): Promise<{ readonly id: string; readonly spiffeId: SpiffeId }> {
   const agents = createClient('spire.api.server.agent.v1.Agent', channel)
-  const fleet = createClient('countersign.fleet.v1.Fleet', channel)
   const registry = createClient('countersign.registry.v1.Registry', channel)
-  const connected = (await fleet.unary('ListStatus', {})).agents[0]?.agent_id
-  if (connected === undefined) {
-    throw new CountersignError('unavailable', 'the agent is not connected', {
-      reason: 'agent-away',
-    })
-  }
+  const connected = await connectedAgent(channel)
   for (const { id } of (await agents.unary('ListAgents', {})).agents) {
     if (id !== null && idText(id) !== connected) await agents.unary('DeleteAgent', { id })
   }
@@ -65,4 +62,19 @@ export async function registerUser(
     timeout_ms: 10_000,
   })
   return { id, spiffeId }
+}
+
+/** An agent that serves from what it kept is ready before it is connected. */
+async function connectedAgent(channel: RpcChannel): Promise<string> {
+  const fleet = createClient('countersign.fleet.v1.Fleet', channel)
+  for (let waitedMs = 0; waitedMs < maxWaitMs; waitedMs += lookMs) {
+    const { agents } = await fleet.unary('ListStatus', {})
+    const id = agents[0]?.agent_id
+    if (id !== undefined) return id
+    await systemClock.sleep(lookMs)
+  }
+  throw new CountersignError('unavailable', 'the agent has not connected to the server', {
+    reason: 'agent-away',
+    fix: 'run with --verbose to see why',
+  })
 }

@@ -68,6 +68,8 @@ async function runDev(io: Io, options: Options): Promise<void> {
       signal,
       () => running,
       async (until) => {
+        // The server has been running since before this began: it ends when this does.
+        until.addEventListener('abort', () => stopping.abort(until.reason), { once: true })
         const agent = await agentBeside(server, sockets.agent, dataDir, logLevel, io)
         const agentReady = Promise.withResolvers<void>()
         await runTogether(
