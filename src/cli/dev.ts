@@ -3,8 +3,6 @@ import { createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { Command } from 'commander'
-import type { AgentConfig } from '../../agent/config.ts'
-import type { ServerConfig } from '../../server/config.ts'
 import { CountersignError } from '../errors.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -16,6 +14,9 @@ import { registerUser } from './dev-entry.ts'
 import { showIdentity } from './dev-show.ts'
 import type { Io } from './io.ts'
 import { launchAgent, launchServer, loadAgent, loadServer } from './launch.ts'
+
+type ServerConfig = Awaited<ReturnType<typeof loadServer>>
+type AgentConfig = Awaited<ReturnType<typeof loadAgent>>
 
 interface Options {
   readonly trustDomain: string
