@@ -1,20 +1,8 @@
 import type { Selector } from '../entry/entry.ts'
-import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
-import {
-  givenEntry,
-  instantOf,
-  secondsOf,
-  selectorFromWire,
-  selectorToWire,
-  spiffeIdTextFromWire,
-  spiffeIdToWire,
-} from './convert.ts'
-import type {
-  RegisteredEntry as WireRegisteredEntry,
-  RegisteredEntry$Input as WireRegisteredEntryInput,
-} from './gen/countersign/registry/v1/RegisteredEntry.ts'
+import { givenEntry, instantOf, selectorFromWire, spiffeIdTextFromWire } from './convert.ts'
+import type { RegisteredEntry as WireRegisteredEntry } from './gen/countersign/registry/v1/RegisteredEntry.ts'
 import type { RegisteredEntryMask as WireRegisteredEntryMask } from './gen/countersign/registry/v1/RegisteredEntryMask.ts'
-import type { Entry$Input, Entry as WireEntry } from './gen/spire/api/types/Entry.ts'
+import type { Entry as WireEntry } from './gen/spire/api/types/Entry.ts'
 import type { EntryMask as WireEntryMask } from './gen/spire/api/types/EntryMask.ts'
 import type { SPIFFEID as WireSpiffeId } from './gen/spire/api/types/SPIFFEID.ts'
 
@@ -76,41 +64,6 @@ export function registeredEntryFieldsFromWire(
   }
 }
 
-/** What a client asks for, on the wire: absent fields are the server's defaults. */
-export function entryFieldsToWire(
-  fields: Partial<WireRegisteredEntryFields>,
-): WireRegisteredEntryInput {
-  const entry: Entry$Input = {
-    id: fields.id ?? '',
-    spiffe_id: idTextToWire(fields.spiffeId),
-    parent_id: idTextToWire(fields.parentId),
-    selectors: (fields.selectors ?? []).map(selectorToWire),
-    x509_svid_ttl: fields.x509SvidTtlSeconds ?? 0,
-    jwt_svid_ttl: fields.jwtSvidTtlSeconds ?? 0,
-    federates_with: [...(fields.federatesWith ?? [])],
-    admin: fields.admin ?? false,
-    downstream: fields.downstream ?? false,
-    expires_at: secondsOf(fields.expiresAt),
-    dns_names: [...(fields.dnsNames ?? [])],
-    store_svid: fields.storeSvid ?? false,
-    hint: fields.hint ?? '',
-    additional_attributes: {
-      disable_x509_svid_prefetch: fields.disableX509SvidPrefetch ?? false,
-      jwt_svid_include_jti: fields.jwtSvidIncludeJti ?? false,
-    },
-  }
-  return {
-    entry,
-    owner: fields.owner ?? '',
-    purpose: fields.purpose ?? '',
-    labels: { ...fields.labels },
-  }
-}
-
-function idTextToWire(text: string | undefined): WireSpiffeId | null {
-  return text === undefined || text === '' ? null : spiffeIdToWire(SpiffeId.parse(text))
-}
-
 export type EntryFieldName = Exclude<keyof WireRegisteredEntryFields, 'id'>
 
 const maskFields: Readonly<Record<keyof WireEntryMask, readonly EntryFieldName[]>> = {
@@ -157,20 +110,4 @@ export function registeredEntryMaskFromWire(
   if (mask.purpose) chosen.add('purpose')
   if (mask.labels) chosen.add('labels')
   return chosen
-}
-
-/** The other way round; both additional attributes travel together. */
-export function registeredEntryMaskToWire(
-  fields: ReadonlySet<EntryFieldName>,
-): WireRegisteredEntryMask {
-  const entry = {} as Record<keyof WireEntryMask, boolean>
-  for (const [name, parts] of Object.entries(maskFields)) {
-    entry[name as keyof WireEntryMask] = parts.some((part) => fields.has(part))
-  }
-  return {
-    entry,
-    owner: fields.has('owner'),
-    purpose: fields.has('purpose'),
-    labels: fields.has('labels'),
-  }
 }

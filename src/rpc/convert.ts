@@ -36,13 +36,6 @@ export function instantOf(seconds: string): Date | undefined {
   return new Date(value * 1000)
 }
 
-/** An instant that must be there. Throws `invalid`, `wire-instant`. */
-function givenInstant(seconds: string, what: string): Date {
-  const instant = instantOf(seconds)
-  if (instant !== undefined) return instant
-  throw new CountersignError('invalid', `${what} is missing`, { reason: 'wire-instant' })
-}
-
 export function spiffeIdToWire(id: SpiffeId): WireSpiffeId {
   return { trust_domain: SpiffeId.trustDomainOf(id), path: SpiffeId.pathOf(id) }
 }
@@ -132,16 +125,6 @@ export function registeredEntryToWire(entry: Entry): WireRegisteredEntry {
     owner: entry.owner,
     purpose: entry.purpose,
     labels: { ...entry.labels },
-  }
-}
-
-/** As `entryFromWire`, with owner, purpose and labels. */
-export function registeredEntryFromWire(wire: WireRegisteredEntry): Entry {
-  return {
-    ...entryFromWire(givenEntry(wire)),
-    owner: wire.owner,
-    purpose: wire.purpose,
-    labels: { ...wire.labels },
   }
 }
 
@@ -244,16 +227,6 @@ export function x509SvidToWire(svid: IssuedX509Svid): WireX509Svid {
   }
 }
 
-/** Throws `invalid`: `spiffe-id-…`, `wire-instant`. The chain is not looked into. */
-export function x509SvidFromWire(wire: WireX509Svid): Required<IssuedX509Svid> {
-  return {
-    spiffeId: spiffeIdFromWire(wire.id),
-    chain: wire.cert_chain.map((der) => Buffer.from(der)),
-    expiresAt: givenInstant(wire.expires_at, 'the expiry of the SVID'),
-    hint: wire.hint,
-  }
-}
-
 export interface IssuedJwtSvid {
   readonly token: string
   readonly spiffeId: SpiffeId
@@ -269,16 +242,5 @@ export function jwtSvidToWire(svid: IssuedJwtSvid): WireJwtSvid {
     expires_at: secondsOf(svid.expiresAt),
     issued_at: secondsOf(svid.issuedAt),
     hint: svid.hint ?? '',
-  }
-}
-
-/** Throws `invalid`: `spiffe-id-…`, `wire-instant`. The token is not looked into. */
-export function jwtSvidFromWire(wire: WireJwtSvid): Required<IssuedJwtSvid> {
-  return {
-    token: wire.token,
-    spiffeId: spiffeIdFromWire(wire.id),
-    expiresAt: givenInstant(wire.expires_at, 'the expiry of the SVID'),
-    issuedAt: givenInstant(wire.issued_at, 'the time of issue of the SVID'),
-    hint: wire.hint,
   }
 }
