@@ -56,7 +56,8 @@ export async function runAgent(
     dial: (address) =>
       dialTls({
         address: formatHostPort(address),
-        identity: () => identity.shown(),
+        // An expired SVID would be refused in the handshake, where without one the node can join.
+        identity: () => (identity.isAlive() ? identity.shown() : undefined),
         verifyPeer: (chain) => {
           if (trust === undefined) throw new TypeError('the connection came before the trust')
           return trust.verify(chain)

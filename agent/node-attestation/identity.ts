@@ -126,35 +126,51 @@ export class AgentIdentity {
     this.#deps.connection.replace()
   }
 
-  /** Renews at half-life ± 10 %, until the signal aborts. */
+  /** Renews at half of what is left when an SVID comes, ± 10 %, by the monotonic clock. */
   async renew(signal: AbortSignal): Promise<void> {
-    const { clock, random = Math.random } = this.#deps
+    const { clock, log } = this.#deps
     const backoff = createBackoff({ baseMs: 500, capMs: retryCapMs })
+    let scheduled: X509Svid | undefined
+    let dueMs = 0
     while (!signal.aborted) {
       const shown = this.shown()
-      const left = (shown?.expiresAt.getTime() ?? 0) - clock.now().getTime()
-      const life = shown === undefined ? 0 : shown.expiresAt.getTime() - shown.notBefore.getTime()
-      const dueInMs = Math.min(left, life) - life * (0.45 + 0.1 * random())
-      if (shown === undefined || left <= 0) {
+      if (shown === undefined || !this.isAlive()) {
         await clock.sleep(retryCapMs, signal)
         continue
       }
-      await clock.sleep(Math.max(dueInMs, minRenewMs), signal)
+      if (shown !== scheduled) {
+        scheduled = shown
+        dueMs = clock.monotonicMs() + this.#waitMs(shown)
+      }
+      await clock.sleep(dueMs - clock.monotonicMs(), signal)
       try {
         await this.#renewOnce(shown, signal)
         backoff.reset()
       } catch (error) {
         signal.throwIfAborted()
-        this.#deps.log.warn('the agent could not renew its SVID; trying again', { error })
+        log.warn('the agent could not renew its SVID; trying again', { error })
         await clock.sleep(backoff.next(), signal)
       }
     }
   }
 
+  /** However the wall clock stands, never longer than the SVID's own life, and never at once. */
+  #waitMs({ notBefore, expiresAt }: X509Svid): number {
+    const { clock, random = Math.random } = this.#deps
+    const leftMs = expiresAt.getTime() - clock.now().getTime()
+    const lifeMs = expiresAt.getTime() - notBefore.getTime()
+    return Math.max(Math.min(leftMs, lifeMs) * (0.45 + 0.1 * random()), minRenewMs)
+  }
+
   async #renewOnce(shown: X509Svid, signal: AbortSignal): Promise<void> {
     const { trustDomain, store, connection, clock } = this.#deps
     const bundle = this.#deps.bundle()
-    if (bundle === undefined || this.shown() !== shown) return
+    if (this.shown() !== shown) return
+    if (bundle === undefined) {
+      throw new CountersignError('unavailable', 'there is no bundle to check a new SVID with', {
+        reason: 'bundle-missing',
+      })
+    }
     const pending = await renewAgentSvid(
       { trustDomain, channel: connection.channel, now: () => clock.now() },
       shown.spiffeId,

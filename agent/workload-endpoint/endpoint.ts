@@ -145,6 +145,7 @@ export async function openWorkloadEndpoint(
       consequence: 'a caller that is replaced before it is accepted may go unnoticed',
     })
   }
+  const stopped = new AbortController()
   let refusing = 0
   let mended = 0
 
@@ -174,9 +175,14 @@ export async function openWorkloadEndpoint(
     })
     const kind = await readPreface(socket, deadlines, limits.prefaceTimeoutMs)
     if (kind === undefined) return
+    // A session costs more than a call: a thousand at once are made in turn with other users' work.
+    await queue.run(credentials.uid, stopped.signal, () => accept(socket, kind, peer))
+  }
+
+  const accept = (socket: Socket, kind: 'native' | 'rewrite', peer: Peer): void => {
     if (kind === 'native') {
       rpc.accept(socket, peer)
-    } else if (connections.grow(connection, mendingDescriptors)) {
+    } else if (connections.grow(peer.connection, mendingDescriptors)) {
       mended += 1
       rpc.accept(mendingAuthority(socket), peer)
     } else {
@@ -190,7 +196,7 @@ export async function openWorkloadEndpoint(
     ...(deps.socketFolderMode === undefined ? {} : { folderMode: deps.socketFolderMode }),
     onConnection: (socket, credentials) => {
       serve(socket, credentials).catch((error: unknown) => {
-        log.error('a connection could not be served', { error })
+        if (!stopped.signal.aborted) log.error('a connection could not be served', { error })
         socket.destroy()
       })
     },
@@ -213,6 +219,7 @@ export async function openWorkloadEndpoint(
     }),
     async close() {
       listener.stop()
+      stopped.abort()
       await rpc.close(limits.stopGraceMs)
       await listener.close()
     },

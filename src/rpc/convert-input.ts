@@ -4,7 +4,6 @@ import type { RegisteredEntry as WireRegisteredEntry } from './gen/countersign/r
 import type { RegisteredEntryMask as WireRegisteredEntryMask } from './gen/countersign/registry/v1/RegisteredEntryMask.ts'
 import type { Entry as WireEntry } from './gen/spire/api/types/Entry.ts'
 import type { EntryMask as WireEntryMask } from './gen/spire/api/types/EntryMask.ts'
-import type { SPIFFEID as WireSpiffeId } from './gen/spire/api/types/SPIFFEID.ts'
 
 /** An entry as a client asks for it: only the shape is known, the rules are the server's. */
 export interface WireEntryFields {
