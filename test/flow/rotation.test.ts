@@ -1,0 +1,128 @@
+import { X509Certificate } from 'node:crypto'
+import { connect, createServer, type TLSSocket } from 'node:tls'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createClient } from '../../src/rpc/client.ts'
+import { dialUnix, type RpcChannel } from '../../src/rpc/dial.ts'
+import type { X509SVID } from '../../src/rpc/gen/X509SVID.ts'
+import { splitCertificates } from '../../src/x509/certificate.ts'
+import { toPem } from '../../src/x509/pem.ts'
+import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
+import { type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
+
+const runMs = 16_000
+
+let server: RunningServer
+let agent: RunningAgent
+let channel: RpcChannel
+
+beforeAll(async () => {
+  server = await startServer({
+    overrides: {
+      ca: { ttlSeconds: 10, keyKind: 'ec-p256', jwtKeyKind: 'ec-p256' },
+      x509SvidTtlSeconds: 3,
+    },
+  })
+  agent = await startAgent(server)
+  channel = dialUnix(agent.socket)
+})
+
+afterAll(async () => {
+  channel?.close()
+  await agent?.stop()
+  await server?.remove()
+})
+
+interface Material {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string
+  readonly roots: readonly Buffer[]
+  readonly serial: string
+}
+
+function materialOf(svid: X509SVID): Material {
+  const chain = splitCertificates(svid.x509_svid)
+  const roots = splitCertificates(svid.bundle)
+  const pem = (der: readonly Buffer[]) => der.map((one) => toPem('CERTIFICATE', one)).join('')
+  return {
+    cert: pem(chain),
+    key: toPem('PRIVATE KEY', svid.x509_svid_key),
+    ca: pem(roots),
+    roots,
+    serial: new X509Certificate(chain[0] as Buffer).serialNumber,
+  }
+}
+
+test('CA rotation breaks no handshake: two services connect all the while, over three authorities', async () => {
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
+    entries: [
+      wireEntry({
+        path: '/service',
+        parent: await agentIdOf(server),
+        selectors: [`unix:uid:${process.getuid?.()}`],
+      }),
+    ],
+  })
+  const leaving = new AbortController()
+  let now: Material | undefined
+  const serials = new Set<string>()
+  const roots = new Set<string>()
+  const first = Promise.withResolvers<void>()
+  const tls = createServer({ requestCert: true, minVersion: 'TLSv1.3' }, (socket) => {
+    socket.on('error', () => {})
+    socket.end('hello')
+  })
+  const watching = (async () => {
+    const stream = createClient('SpiffeWorkloadAPI', channel).serverStream(
+      'FetchX509SVID',
+      {},
+      { metadata: { 'workload.spiffe.io': 'true' }, signal: leaving.signal },
+    )
+    for await (const { svids } of stream) {
+      now = materialOf(svids[0] as X509SVID)
+      serials.add(now.serial)
+      for (const root of now.roots) roots.add(root.toString('hex'))
+      tls.setSecureContext({ cert: now.cert, key: now.key, ca: now.ca })
+      first.resolve()
+    }
+  })()
+  watching.catch(first.reject)
+  await first.promise
+  await new Promise<void>((resolve) => tls.listen(0, '127.0.0.1', resolve))
+  const { port } = tls.address() as { port: number }
+
+  const failures: string[] = []
+  let handshakes = 0
+  const endMs = performance.now() + runMs
+  while (performance.now() < endMs) {
+    const { cert, key, ca } = now as Material
+    const socket: TLSSocket = connect({
+      host: '127.0.0.1',
+      port,
+      cert,
+      key,
+      ca,
+      minVersion: 'TLSv1.3',
+      checkServerIdentity: () => undefined,
+    })
+    await new Promise<void>((resolve) => {
+      socket.once('data', () => {
+        handshakes += 1
+        resolve()
+      })
+      socket.once('error', (error) => {
+        failures.push(error.message)
+        resolve()
+      })
+    })
+    socket.destroy()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  leaving.abort()
+  await watching.catch(() => {})
+  await new Promise((resolve) => tls.close(resolve))
+  expect(failures).toEqual([])
+  expect(handshakes).toBeGreaterThan(500)
+  expect(serials.size).toBeGreaterThan(5)
+  expect(roots.size).toBeGreaterThanOrEqual(3)
+}, 40_000)
