@@ -1,17 +1,19 @@
-import {
-  chmodSync,
-  lstatSync,
-  mkdirSync,
-  readlinkSync,
-  renameSync,
-  type Stats,
-  unlinkSync,
-} from 'node:fs'
+import { chmodSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { basename, dirname, isAbsolute, join, normalize, resolve } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { CountersignError } from '../errors.ts'
 import { type PeerCredentials, peerCredentials } from './peer-credentials.ts'
+import {
+  cannotListen,
+  checkedPath,
+  checkFolders,
+  checkLength,
+  lstatIfThere,
+  makeFolder,
+  ownUid,
+  refused,
+} from './socket-path.ts'
 
 export interface UnixListenerOptions {
   /** Absolute, at most 107 bytes; nobody but us and root may be able to change a name on the way. */
@@ -36,12 +38,7 @@ export interface UnixListener {
   close(): Promise<void>
 }
 
-/** sun_path holds 108 bytes, one of them the closing zero. What is longer would be cut without a word. */
-const MAX_PATH_BYTES = 107
 const BACKLOG = 4096
-const MAX_LINKS = 40
-const STICKY = 0o1000
-const WRITABLE_BY_OTHERS = 0o022
 
 /**
  * Listens on a Unix socket. It is bound under a second name in the same folder, given its mode, and
@@ -168,160 +165,14 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-function checkedPath(path: string): string {
-  if (!isAbsolute(path) || path.includes('\0')) {
-    throw new CountersignError(
-      'invalid',
-      `the socket path ${JSON.stringify(path)} is not absolute`,
-      {
-        reason: 'socket-path-relative',
-      },
-    )
-  }
-  const normal = normalize(path)
-  if (normal.endsWith('/')) {
-    throw new CountersignError('invalid', `the socket path ${path} names a folder`, {
-      reason: 'socket-path-folder',
-    })
-  }
-  checkLength(normal)
-  return normal
-}
-
-function checkLength(path: string): void {
-  const bytes = Buffer.byteLength(path)
-  if (bytes <= MAX_PATH_BYTES) return
-  throw new CountersignError(
-    'invalid',
-    `the socket path ${path} has ${bytes} bytes; the kernel takes ${MAX_PATH_BYTES}`,
-    { reason: 'socket-path-too-long', fix: 'choose a shorter folder, for example under /run' },
-  )
-}
-
-function makeFolder(folder: string, mode: number): void {
-  if (lstatIfThere(folder) !== undefined) return
-  checkFolders(folder, 'new-folder')
-  const before = isMainThread ? process.umask(0) : undefined
-  try {
-    mkdirSync(folder, { mode })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotListen(folder, error)
-  } finally {
-    if (before !== undefined) process.umask(before)
-  }
-}
-
-/**
- * Every folder that leads to `path` must be one in which nobody but us and root can rename, remove or
- * add a name. A sticky folder of root's (/tmp) will do where the next folder is ours, since there
- * others cannot touch it; not as the socket's own folder, where anyone could take the name before us.
- */
-function checkFolders(path: string, purpose: 'socket' | 'new-folder' = 'socket'): void {
-  const names = path.split('/').filter((name) => name !== '')
-  let folder = '/'
-  let links = 0
-  for (;;) {
-    const name = names.shift()
-    if (name === undefined) return
-    const last = names.length === 0
-    const next = join(folder, name)
-    const found = lstatIfThere(next)
-    checkFolder(folder, found, last ? purpose : 'way')
-    if (last) return
-    if (found === undefined) throw missing(next)
-    if (found.isSymbolicLink()) {
-      links += 1
-      if (links > MAX_LINKS) throw refused('socket-folder-links', `${path} has too many links`)
-      if (!isTrusted(found.uid)) throw foreign(next)
-      // Walk the link's target from the top: the folders that lead there count as well.
-      const target = resolve(folder, readlinkSync(next))
-      names.unshift(...target.split('/').filter((part) => part !== ''))
-      folder = '/'
-    } else if (found.isDirectory()) {
-      folder = next
-    } else {
-      throw refused('socket-folder-missing', `${next} is not a folder`)
-    }
-  }
-}
-
-/** `purpose` is what the name in this folder is for: one on the way, the socket, or a folder to be made. */
-function checkFolder(
-  folder: string,
-  next: Stats | undefined,
-  purpose: 'way' | 'socket' | 'new-folder',
-): void {
-  const stats = lstatSync(folder)
-  if (!isTrusted(stats.uid)) throw foreign(folder)
-  if ((stats.mode & WRITABLE_BY_OTHERS) === 0) return
-  if ((stats.mode & STICKY) === 0 || stats.uid !== 0) {
-    throw refused(
-      'socket-folder-writable',
-      `${folder} can be written by others`,
-      `chmod go-w ${folder}`,
-    )
-  }
-  if (purpose === 'socket') {
-    throw refused(
-      'socket-folder-sticky',
-      `${folder} is open to everyone`,
-      'give the socket a folder of its own there, mode 0755 or 0700',
-    )
-  }
-  if (next !== undefined && (next.uid !== ownUid() || !next.isDirectory())) {
-    throw refused(
-      'socket-folder-foreign',
-      `${folder} is open to everyone and the next folder is not ours`,
-    )
-  }
-}
-
-function lstatIfThere(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false })
-  } catch (error) {
-    throw cannotListen(path, error)
-  }
-}
-
 function sameFile(a: Stats | undefined, b: Stats | undefined): boolean {
   return a !== undefined && b !== undefined && a.ino === b.ino && a.dev === b.dev
-}
-
-function ownUid(): number {
-  return process.geteuid?.() ?? 0
-}
-
-function isTrusted(uid: number): boolean {
-  return uid === 0 || uid === ownUid()
-}
-
-function refused(reason: string, message: string, fix?: string): CountersignError {
-  return new CountersignError('forbidden', message, { reason, fix })
-}
-
-function foreign(path: string): CountersignError {
-  return refused('socket-folder-foreign', `${path} belongs to another user`)
-}
-
-function missing(path: string): CountersignError {
-  return new CountersignError('invalid', `the folder ${path} does not exist`, {
-    reason: 'socket-folder-missing',
-    fix: `mkdir -m 0755 ${path}`,
-  })
 }
 
 function inUse(path: string, cause?: unknown): CountersignError {
   return new CountersignError('conflict', `another process listens on ${path}`, {
     reason: 'socket-in-use',
     fix: 'stop it, or choose another socket path',
-    cause,
-  })
-}
-
-function cannotListen(path: string, cause: unknown): CountersignError {
-  return new CountersignError('unavailable', `cannot listen on ${path}`, {
-    reason: 'socket-unusable',
     cause,
   })
 }

@@ -11,7 +11,14 @@ export interface Child {
   readonly process: ChildProcess
   send(line: string): void
   /** The next line that it says. */
-  heard(): Promise<{ ids?: string[]; code?: number; uid?: number; asked?: number; pid?: number }>
+  heard(): Promise<{
+    ids?: string[]
+    code?: number
+    uid?: number
+    asked?: number
+    pid?: number
+    answers?: Record<string, number>
+  }>
   ask(line: string): ReturnType<Child['heard']>
 }
 

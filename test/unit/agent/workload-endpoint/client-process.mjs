@@ -10,6 +10,7 @@ const require = createRequire(`${modules}/x.js`)
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
 let api
 let metadata
+let dial
 const open = []
 
 function connectApi() {
@@ -24,9 +25,11 @@ function connectApi() {
   const { SpiffeWorkloadAPI } = grpc.loadPackageDefinition(definition)
   metadata = new grpc.Metadata()
   metadata.set('workload.spiffe.io', 'true')
-  api = new SpiffeWorkloadAPI(`unix:${path}`, grpc.credentials.createInsecure(), {
-    'grpc.use_local_subchannel_pool': 1,
-  })
+  dial = () =>
+    new SpiffeWorkloadAPI(`unix:${path}`, grpc.credentials.createInsecure(), {
+      'grpc.use_local_subchannel_pool': 1,
+    })
+  api = dial()
 }
 
 const commands = {
@@ -54,6 +57,31 @@ const commands = {
     process.setuid(Number(id))
     say({ uid: process.getuid() })
   },
+  /** So many streams at the same moment, over one connection or over one each; answers count by code. */
+  flood(count, connections) {
+    api ?? connectApi()
+    const apis = Array.from({ length: Number(connections) }, dial)
+    const answers = {}
+    let waiting = Number(count)
+    const got = (code) => {
+      answers[code] = (answers[code] ?? 0) + 1
+      waiting -= 1
+      if (waiting === 0) say({ answers })
+    }
+    for (let made = 0; made < Number(count); made += 1) {
+      const stream = apis[made % apis.length].FetchX509SVID({}, metadata)
+      let told = false
+      stream.on('data', () => {
+        if (!told) got(0)
+        told = true
+      })
+      stream.on('error', (error) => {
+        if (!told) got(error.code)
+        told = true
+      })
+      open.push(stream)
+    }
+  },
   idle(count) {
     for (let made = 0; made < Number(count); made += 1) {
       const socket = net.connect(path)
@@ -66,7 +94,7 @@ const commands = {
 }
 
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
-  const [name, argument] = line.split(' ')
-  commands[name](argument)
+  const [name, ...rest] = line.split(' ')
+  commands[name](...rest)
 })
 say({ pid: process.pid })

@@ -1,0 +1,43 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface CommandOptions {
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: string
+}
+
+/** The real command in a process of its own, with nothing of our environment but what is given. */
+export function start(args: readonly string[], options: CommandOptions = {}): ChildProcess {
+  return spawn(process.execPath, [bin, ...args], {
+    cwd: options.cwd ?? '/',
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+}
+
+/** Runs it to its end. */
+export async function run(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+  const child = start(args, options)
+  child.stdin?.end(options.input ?? '')
+  const [stdout, stderr, code] = await Promise.all([
+    textOf(child.stdout),
+    textOf(child.stderr),
+    new Promise<number | null>((resolve) => child.on('close', resolve)),
+  ])
+  return { code, stdout, stderr }
+}
+
+async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
+  let text = ''
+  for await (const chunk of stream ?? []) text += String(chunk)
+  return text
+}

@@ -1,0 +1,65 @@
+import { PassThrough } from 'node:stream'
+import { expect, test } from 'vitest'
+import { describeFailure } from '../../../src/cli/failure.ts'
+import { createIo, type Io } from '../../../src/cli/io.ts'
+import { printRows, relativeTime } from '../../../src/cli/output.ts'
+import { refuseKeyOnTerminal } from '../../../src/cli/svid-view.ts'
+import { CountersignError } from '../../../src/errors.ts'
+
+function terminal(isTTY: boolean): { readonly io: Io; readonly shown: () => string } {
+  const stdout = Object.assign(new PassThrough(), { isTTY })
+  const io = createIo({
+    stdout,
+    stderr: new PassThrough(),
+    env: {},
+    signal: new AbortController().signal,
+    every: () => () => {},
+  })
+  return { io, shown: () => String(stdout.read() ?? '') }
+}
+
+test('T28 what others wrote cannot drive the terminal', () => {
+  const { io, shown } = terminal(true)
+  printRows(
+    io,
+    'table',
+    [{ hint: 'a\u001b]0;x\u0007\nb' }],
+    [{ title: 'HINT', text: (row) => row.hint }],
+    (row) => row,
+  )
+  expect(shown()).toBe('HINT\na\\u001b]0;x\\u0007\\u000ab\n')
+})
+
+test('a private key never goes to a terminal, and goes to a program that asks', () => {
+  expect(() => refuseKeyOnTerminal(terminal(true).io, true)).toThrow(CountersignError)
+  expect(() => refuseKeyOnTerminal(terminal(true).io, false)).not.toThrow()
+  expect(() => refuseKeyOnTerminal(terminal(false).io, true)).not.toThrow()
+})
+
+test.each([
+  ['invalid', 'usage', 64],
+  ['invalid', 'config-key', 78],
+  ['invalid', 'entry-selectors', 1],
+  ['unavailable', 'rpc-unavailable', 69],
+  ['exhausted', 'rate-limited', 75],
+  ['forbidden', 'no-identity', 77],
+] as const)('%s / %s ends with the exit code %i', (code, reason, exitCode) => {
+  const error = new CountersignError(code, 'no', { reason, fix: 'do this' })
+  expect(describeFailure(error)).toEqual({
+    exitCode,
+    lines: [`error[${reason}]: no`, '  fix: do this'],
+  })
+})
+
+test('times are told as people say them', () => {
+  const now = new Date('2026-01-01T00:00:00Z')
+  const at = (seconds: number) => relativeTime(new Date(now.getTime() + seconds * 1000), now)
+  expect([
+    at(59),
+    at(3540),
+    at(86_000),
+    at(864_000),
+    at(-30),
+    relativeTime(undefined, now),
+  ]).toEqual(['in 59s', 'in 59m', 'in 23h', 'in 10d', '30s ago', 'never'])
+})
