@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // The command as installed: refuses an older Node in one clear line before anything newer is parsed.
 const [major, minor] = process.versions.node.split('.').map(Number)
-if (major < 22 || (major === 22 && minor < 13)) {
-  console.error(`countersign needs Node 22.13 or newer; this is ${process.version}`)
+if (!(major >= 24 || (major === 22 && minor >= 18))) {
+  console.error(`countersign needs Node 22.18, 24 or newer; this is ${process.version}`)
   process.exit(78)
 }
 const { existsSync } = await import('node:fs')

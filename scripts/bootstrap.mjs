@@ -10,8 +10,9 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+// 22.18 is the first that runs TypeScript as it is; the SQLite binding crashes older ones.
 const neededMajor = 22
-const neededMinor = 13
+const neededMinor = 18
 const exitConfig = 78
 
 const [command, ...args] = process.argv.slice(2)
@@ -27,7 +28,7 @@ run(node)
 
 function isNewEnough(version) {
   const [major, minor] = version.split('.').map(Number)
-  return major > neededMajor || (major === neededMajor && minor >= neededMinor)
+  return major >= 24 || (major === neededMajor && minor >= neededMinor)
 }
 
 /** The Node that runs this script, or the one kept in tools/node24, installed at need. */
@@ -138,7 +139,6 @@ function run(withNode) {
       PATH: [dirname(withNode), bin, process.env.PATH].join(delimiter),
       NODE_COMPILE_CACHE:
         process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules', '.cache', 'compile'),
-      ...typeStripping(withNode),
     },
   })
   // A terminal sends Ctrl-C to all of the group: the child has it already. npm passes neither on.
@@ -154,16 +154,6 @@ function run(withNode) {
   child.on('exit', (code, signal) => {
     process.exit(code ?? 128 + (constants.signals[signal] ?? 1))
   })
-}
-
-/** Node 22 before 22.18 and 23 before 23.6 run .ts files only when told to. */
-function typeStripping(withNode) {
-  if (withNode !== process.execPath) return {}
-  const [major, minor] = process.versions.node.split('.').map(Number)
-  const told = (major === 22 && minor < 18) || (major === 23 && minor < 6)
-  if (!told) return {}
-  const flags = '--experimental-strip-types --disable-warning=ExperimentalWarning'
-  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} ${flags}`.trim() }
 }
 
 function say(text) {

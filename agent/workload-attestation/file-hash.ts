@@ -83,17 +83,21 @@ export function fileHashes(options: FileHashesOptions = {}): FileHashes {
 }
 
 async function digestOf(path: string, key: string): Promise<string> {
-  await using handle = await open(path, 'r')
-  if (keyOf(await handle.stat({ bigint: true })) !== key) throw changedFile()
-  const sum = createHash('sha256')
-  const buffer = Buffer.allocUnsafe(chunkBytes)
-  for (;;) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length)
-    if (bytesRead === 0) break
-    sum.update(buffer.subarray(0, bytesRead))
+  const handle = await open(path, 'r')
+  try {
+    if (keyOf(await handle.stat({ bigint: true })) !== key) throw changedFile()
+    const sum = createHash('sha256')
+    const buffer = Buffer.allocUnsafe(chunkBytes)
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length)
+      if (bytesRead === 0) break
+      sum.update(buffer.subarray(0, bytesRead))
+    }
+    if (keyOf(await handle.stat({ bigint: true })) !== key) throw changedFile()
+    return sum.digest('hex')
+  } finally {
+    await handle.close()
   }
-  if (keyOf(await handle.stat({ bigint: true })) !== key) throw changedFile()
-  return sum.digest('hex')
 }
 
 function keyOf(stats: BigIntStats): string {
