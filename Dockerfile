@@ -1,13 +1,13 @@
 # Two stages: the first compiles, the second holds what runs and nothing else.
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json ./
+COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
 RUN npm ci --ignore-scripts
 COPY proto proto
 COPY src src
 COPY agent agent
 COPY server server
-RUN npx tsc --noEmit false --declaration false \
+RUN npx tsc -p tsconfig.build.json \
  && npm prune --omit=dev --ignore-scripts
 
 FROM node:24-bookworm-slim

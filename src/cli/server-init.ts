@@ -78,7 +78,7 @@ trust_domain: ${name}
 data_dir: /var/lib/countersign/agent
 server_address: server.example:8081
 
-# Workloads connect here; at most 107 bytes.
+# Workloads connect here; at most 102 bytes.
 socket: /run/countersign-agent/api.sock
 
 # What "countersign token create" prints on the server: the token goes into the file.
