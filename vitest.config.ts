@@ -1,11 +1,32 @@
 import { defineConfig } from 'vitest/config'
 
+/** Tests in which the clock on the wall counts: they have the machine to themselves, after the others. */
+const alone = [
+  'test/fault/agent.test.ts',
+  'test/flow/rotation.test.ts',
+  'test/unit/agent/workload-endpoint/peer-identity.test.ts',
+]
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: 'forks',
     maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: alone,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 })

@@ -44,6 +44,8 @@ const authorityKey = z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'])
 const count = z.number().int().min(1).max(10_000_000)
 const trustDomain = parsedBy(TrustDomain.parse)
 const rateLimit = z.strictObject({ per_second: count, burst: count })
+// Agents ask for up to 1,000 at once: with less they would be refused for ever.
+const signLimit = rateLimit.extend({ burst: count.min(1000) })
 
 /** The file as an operator writes it. Every key, with its default; an unknown one is refused. */
 const fileSchema = z.strictObject({
@@ -74,7 +76,7 @@ const fileSchema = z.strictObject({
   rate_limits: z
     .strictObject({
       attest: rateLimit.optional(),
-      sign: rateLimit.optional(),
+      sign: signLimit.optional(),
       call: rateLimit.optional(),
     })
     .optional(),

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { CountersignError } from '../src/errors.ts'
+import { agentBanned, agentNotAttested } from '../src/rpc/agent-refusal.ts'
 import { systemClock } from '../src/runtime/clock.ts'
 import type { HostPort } from '../src/runtime/config-value.ts'
 import { createLog, type Log } from '../src/runtime/log.ts'
@@ -165,7 +166,7 @@ async function serve(
       clock,
       agent: (id) => index.agent(id),
       rights: (id) => index.rightsOf(id),
-      promote: (id, serial) => promotePendingSvid({ store, changes }, id, serial),
+      promote: (shown) => promotePendingSvid({ store, changes }, shown),
       calls: new RateLimiter(config.rateLimits.call, clock),
     }),
     identity: identity.current,
@@ -173,11 +174,13 @@ async function serve(
   }
   const running = new AbortController()
   const following = changes.run(running.signal)
+  // It is heard below, once the doors are open.
+  following.catch(() => {})
   try {
     const endpoints = await openEndpoints(config, deps)
     changes.subscribe((batch) => {
-      followers.apply(batch)
       cutAgents(batch, endpoints.cut)
+      followers.apply(batch)
     })
     const address = { host: config.bindAddress.host, port: endpoints.port }
     log.info('server is ready', { trustDomain, ...address, adminSocket: config.adminSocket })
@@ -213,22 +216,14 @@ async function monitor(
   )
 }
 
-/** Agents that were banned, evicted or given another SVID may go on with nothing that they began before. */
+/** Agents that were banned or evicted may go on with nothing that they began before. */
 function cutAgents(
   batch: ChangeBatch,
   cut: (id: Parameters<EndpointDeps['followers']['cut']>[0], error: CountersignError) => void,
 ): void {
   for (const [id, agent] of batch.agents) {
-    if (agent === undefined) {
-      cut(
-        id,
-        new CountersignError('forbidden', 'agent is not attested', {
-          reason: 'agent-not-attested',
-        }),
-      )
-    } else if (agent.banned) {
-      cut(id, new CountersignError('forbidden', 'agent is banned', { reason: 'agent-banned' }))
-    }
+    if (agent === undefined) cut(id, agentNotAttested())
+    else if (agent.banned) cut(id, agentBanned())
   }
 }
 

@@ -12,12 +12,16 @@ export function createReadiness(
   probes: readonly (() => CountersignError | undefined | Promise<void>)[],
 ): () => Promise<string | undefined> {
   let atMs = Number.NEGATIVE_INFINITY
+  let asking = false
   let answer: Promise<string | undefined> = Promise.resolve('starting')
   return () => {
-    const nowMs = clock.monotonicMs()
-    if (nowMs - atMs >= freshMs) {
-      atMs = nowMs
-      answer = ask(probes)
+    // A probe that hangs is waited for, not joined by another.
+    if (!asking && clock.monotonicMs() - atMs >= freshMs) {
+      asking = true
+      answer = ask(probes).finally(() => {
+        asking = false
+        atMs = clock.monotonicMs()
+      })
     }
     return answer
   }

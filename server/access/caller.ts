@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { AuditActor } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { addressShare } from '../../src/mtls/admission.ts'
+import { agentBanned, agentNotActive, agentNotAttested } from '../../src/rpc/agent-refusal.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AgentRecord } from '../store/records.ts'
@@ -27,6 +29,12 @@ export interface PeerSvid {
   /** Lower-case hex. */
   readonly serial: string
   readonly expiresAt: Date
+}
+
+/** What limits by address count by: one IPv4 address, or one /64. */
+export function shareOf({ address }: TlsPeer): string {
+  const host = address.slice(0, Math.max(0, address.lastIndexOf(':')))
+  return addressShare(host.replace(/^\[|\]$/g, ''))
 }
 
 /** What a peer counts as for one call. The access table speaks of these kinds and no others. */
@@ -94,24 +102,12 @@ export function classify(peer: Peer, facts: CallerFacts): Caller {
 }
 
 function checkAgent(agent: AgentRecord | undefined, svid: PeerSvid, now: Date): void {
-  if (agent === undefined) {
-    throw new CountersignError('forbidden', 'agent is not attested', {
-      reason: 'agent-not-attested',
-      fix: 'the agent was evicted or never attested: let it attest again',
-    })
-  }
-  if (agent.banned) {
-    throw new CountersignError('forbidden', 'agent is banned', { reason: 'agent-banned' })
-  }
+  if (agent === undefined) throw agentNotAttested()
+  if (agent.banned) throw agentBanned()
   if (svid.expiresAt <= now) {
     throw new CountersignError('forbidden', 'agent SVID has expired', { reason: 'agent-expired' })
   }
-  if (svid.serial !== agent.serial && svid.serial !== agent.pendingSerial) {
-    throw new CountersignError('forbidden', 'agent SVID is not active', {
-      reason: 'agent-not-active',
-      fix: 'a newer SVID of this agent is in use; was its data folder copied?',
-    })
-  }
+  if (svid.serial !== agent.serial && svid.serial !== agent.pendingSerial) throw agentNotActive()
 }
 
 function caller(

@@ -1,7 +1,15 @@
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AgentRecord } from '../store/records.ts'
-import { type Caller, classify, type EntryRights, nobody, type Peer } from './caller.ts'
+import {
+  type Caller,
+  classify,
+  type EntryRights,
+  nobody,
+  type Peer,
+  type PeerSvid,
+  shareOf,
+} from './caller.ts'
 import type { RateLimiter } from './limits.ts'
 import { authorise, isOpenToAll } from './table.ts'
 
@@ -10,7 +18,7 @@ export interface GuardDeps {
   readonly agent: (id: SpiffeId) => AgentRecord | undefined
   readonly rights: (id: SpiffeId) => EntryRights
   /** Makes the pending SVID of an agent the one that counts; called at its first use. */
-  readonly promote: (id: SpiffeId, serial: string) => Promise<void>
+  readonly promote: (shown: PeerSvid) => Promise<void>
   readonly calls: RateLimiter
 }
 
@@ -21,7 +29,7 @@ export function createGuard(
   return (peer, method) => {
     if (isOpenToAll(method)) {
       const caller = nobody(peer)
-      if (peer.transport === 'tls') deps.calls.take(peer.address.replace(/:\d+$/, ''))
+      if (peer.transport === 'tls') deps.calls.take(shareOf(peer))
       return caller
     }
     const caller = classify(peer, {
@@ -36,9 +44,11 @@ export function createGuard(
 }
 
 function usesPendingSvid(deps: GuardDeps, caller: Caller): Promise<Caller> | undefined {
-  const { id, peer } = caller
-  if (caller.kind !== 'agent' || id === undefined || peer.transport !== 'tls') return undefined
-  const serial = peer.svid?.serial
-  if (serial === undefined || deps.agent(id)?.pendingSerial !== serial) return undefined
-  return deps.promote(id, serial).then(() => caller)
+  const { peer } = caller
+  if (caller.kind !== 'agent' || peer.transport !== 'tls' || peer.svid === undefined) {
+    return undefined
+  }
+  const { spiffeId, serial } = peer.svid
+  if (deps.agent(spiffeId)?.pendingSerial !== serial) return undefined
+  return deps.promote(peer.svid).then(() => caller)
 }

@@ -11,10 +11,10 @@ import type { ListAgentsRequest } from '../../src/rpc/gen/spire/api/server/agent
 import type { PostStatusRequest } from '../../src/rpc/gen/spire/api/server/agent/v1/PostStatusRequest.ts'
 import type { RenewAgentRequest } from '../../src/rpc/gen/spire/api/server/agent/v1/RenewAgentRequest.ts'
 import { bidiStream, type RpcHandler, unary } from '../../src/rpc/server.ts'
-import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-import type { Caller } from '../access/caller.ts'
+import { type Caller, type PeerSvid, shareOf } from '../access/caller.ts'
 import { createNodeToken } from '../node/create-token.ts'
 import {
+  agentNotFound,
   attestAgent,
   banAgent,
   evictAgent,
@@ -23,6 +23,7 @@ import {
 } from '../node/lifecycle.ts'
 import { agentToWire, matchesFilter, pageOfAgents } from './agent-list.ts'
 import { type ApiDeps, actOf } from './deps.ts'
+import { nextRequest } from './next-request.ts'
 
 const maxVersionLength = 255
 
@@ -64,9 +65,9 @@ export function agentHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
       return { value: token.reveal(), expires_at: Math.floor(expiresAt.getTime() / 1000) }
     }),
     RenewAgent: unary(async ({ params }: RenewAgentRequest, { caller }) => {
-      const id = requireId(caller)
-      deps.limits.sign.take(id)
-      const svid = await renewAgent(nodes, id, params?.csr ?? Buffer.alloc(0), actOf(caller))
+      const shown = requireSvid(caller)
+      deps.limits.sign.take(shown.spiffeId)
+      const svid = await renewAgent(nodes, shown, params?.csr ?? Buffer.alloc(0), actOf(caller))
       return { svid: x509SvidToWire(svid) }
     }),
     PostStatus: unary(async (request: PostStatusRequest, { caller }) => {
@@ -79,7 +80,7 @@ export function agentHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
           },
         )
       }
-      await setAgentVersion(nodes, requireId(caller), request.agent_version)
+      await setAgentVersion(nodes, requireSvid(caller).spiffeId, request.agent_version)
       return {}
     }),
     AttestAgent: bidiStream((requests: AsyncIterable<AttestAgentRequest>, { caller }) =>
@@ -95,9 +96,9 @@ async function* attest(
   requests: AsyncIterable<AttestAgentRequest>,
 ): AsyncGenerator<AttestAgentResponse$Input> {
   const { peer } = caller
-  if (peer.transport === 'tls') deps.limits.attest.take(hostOf(peer.address))
+  if (peer.transport === 'tls') deps.limits.attest.take(shareOf(peer))
   const incoming = requests[Symbol.asyncIterator]()
-  const first = await incoming.next()
+  const first = await nextRequest(deps.clock, incoming)
   const params = first.done === true ? undefined : first.value.params
   if (params?.data === undefined || params.data === null) {
     throw new CountersignError('invalid', 'the first message holds the parameters', {
@@ -131,7 +132,7 @@ async function* attest(
     const challenge = challenges.shift()
     if (challenge !== undefined) {
       yield { challenge: challenge.bytes }
-      const next = await incoming.next()
+      const next = await nextRequest(deps.clock, incoming)
       if (next.done === true) return
       challenge.answer(next.value.challenge_response ?? Buffer.alloc(0))
     } else if (settled) break
@@ -150,22 +151,9 @@ async function* attest(
   }
 }
 
-function hostOf(address: string): string {
-  return address.slice(0, Math.max(0, address.lastIndexOf(':')))
-}
-
-function requireId(caller: Caller): SpiffeId {
-  if (caller.id === undefined) {
-    throw new CountersignError('unauthenticated', 'the caller has no identity', {
-      reason: 'no-identity',
-    })
-  }
-  return caller.id
-}
-
-function agentNotFound(): CountersignError {
-  return new CountersignError('not-found', 'agent not found', {
-    reason: 'agent-not-found',
-    fix: 'see which there are with: countersign agent list',
+function requireSvid({ peer }: Caller): PeerSvid {
+  if (peer.transport === 'tls' && peer.svid !== undefined) return peer.svid
+  throw new CountersignError('unauthenticated', 'the caller has no identity', {
+    reason: 'no-identity',
   })
 }

@@ -9,7 +9,7 @@ import type { Changes } from '../changes/changes.ts'
 import type { Followers } from '../entry/followers.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import type { Registry } from '../entry/registry.ts'
-import type { NodeDeps } from '../node/lifecycle.ts'
+import type { Act, NodeDeps } from '../node/lifecycle.ts'
 import type { Store } from '../store/store.ts'
 
 /** What the services stand on. Each takes what it needs of it. */
@@ -30,11 +30,6 @@ export interface ApiDeps {
   readonly limits: { readonly attest: RateLimiter; readonly sign: RateLimiter }
   /** Why the server cannot do its work now; undefined: it can. */
   readonly notReady: () => Promise<string | undefined>
-}
-
-export interface Act {
-  readonly actor: Caller['actor']
-  readonly requestId: string
 }
 
 /** Who did it, for the trail. */

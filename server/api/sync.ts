@@ -5,21 +5,22 @@ import type { FollowRequest } from '../../src/rpc/gen/countersign/sync/v1/Follow
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import { bidiStream, type RpcHandler } from '../../src/rpc/server.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
-import { serverId } from '../../src/spiffe-id/reserved.ts'
-import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import type { Follower, FollowerGroup } from '../entry/follower.ts'
-import type { Resume } from '../entry/followers.ts'
-import { readChanges } from '../store/changes.ts'
+import { type Held, isOfThisLog, maxMissed, resumeFrom } from '../entry/resume.ts'
+import { type Change, readChanges } from '../store/changes.ts'
 import type { ApiDeps } from './deps.ts'
+import { nextRequest } from './next-request.ts'
 
 const beatMs = 15_000
-/** More than this many missed changes are told by a snapshot. */
-const maxMissed = 5000
 /** Of one message, roughly; the wire takes four times as much. */
 const chunkBytes = 1 << 20
 
-type Deps = Pick<ApiDeps, 'trustDomain' | 'store' | 'changes' | 'index' | 'followers' | 'clock'>
+type Deps = Pick<
+  ApiDeps,
+  'trustDomain' | 'store' | 'changes' | 'index' | 'followers' | 'bundles' | 'clock'
+>
 
 /** countersign.sync.v1.Sync */
 export function syncHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
@@ -39,10 +40,14 @@ async function* follow(
   const { id, peer } = caller
   if (id === undefined || peer.transport !== 'tls' || peer.svid === undefined) return
   const incoming = requests[Symbol.asyncIterator]()
-  const first = await incoming.next()
+  const first = await nextRequest(deps.clock, incoming)
   if (first.done === true) return
-  const resume = await resumeFrom(deps, id, first.value)
-  const follower = deps.followers.open(id, peer.address, resume)
+  const held: Held = { logId: first.value.log_id, applied: Number(first.value.applied) }
+  const missed = await readMissed(deps, held)
+  // A call that is over does not take the place of the agent's next one.
+  if (signal.aborted) return
+  // In one turn: a batch between the two would be told to nobody.
+  const follower = deps.followers.open(id, peer.address, resumeOf(deps, id, held, missed))
   const done = new AbortController()
   const end = (): void => follower.end()
   signal.addEventListener('abort', end, { once: true })
@@ -80,6 +85,16 @@ async function* follow(
   }
 }
 
+function resumeOf(
+  deps: Deps,
+  id: SpiffeId,
+  held: Held,
+  missed: readonly Change[],
+): ReturnType<typeof resumeFrom> {
+  const knowsBundle = (name: TrustDomain): boolean => deps.bundles.bundleOf(name) !== undefined
+  return resumeFrom({ ...deps, knowsBundle }, id, held, missed)
+}
+
 /** An agent takes a server that says nothing for a minute for dead. */
 async function beat(clock: Clock, follower: Follower, signal: AbortSignal): Promise<void> {
   try {
@@ -92,36 +107,9 @@ async function beat(clock: Clock, follower: Follower, signal: AbortSignal): Prom
   }
 }
 
-/**
- * What the agent has missed. Only creations are told one by one: what an entry was before it changed
- * or went is not known any more, so that everything else is a snapshot of the agent's own entries.
- */
-async function resumeFrom(deps: Deps, agentId: SpiffeId, request: FollowRequest): Promise<Resume> {
-  const applied = Number(request.applied)
-  const snapshot: Resume = { from: 'snapshot' }
-  const { logId, position } = deps.changes
-  if (request.log_id !== logId || applied < 1 || applied > position) return snapshot
-  if (applied === position) return { from: 'position', applied, missed: [] }
-  const changes = await readChanges(deps.store.db, applied, maxMissed + 1)
-  if (changes[0]?.number !== applied + 1 || changes.length > maxMissed) return snapshot
-  const missed: Entry[] = []
-  for (const { kind, ref } of changes) {
-    if (kind === 'agent' && ref === agentId) return snapshot
-    if (kind !== 'entry') continue
-    const entry = deps.index.get(ref)
-    if (entry === undefined || entry.revision > 0 || movesOthers(deps, entry)) return snapshot
-    const authorised = deps.index.isAuthorised(agentId, ref)
-    if (authorised !== undefined) missed.push(authorised)
-  }
-  return { from: 'position', applied, missed }
-}
-
-/** A new alias, or a new entry above others: it may have given the agent more than itself. */
-function movesOthers(deps: Deps, entry: Entry): boolean {
-  return (
-    entry.parentId === serverId(deps.trustDomain) ||
-    deps.index.count({ parentId: entry.spiffeId }) > 0
-  )
+/** The lines of the log after what the agent holds, and one more than it may be told; none where it begins anew. */
+async function readMissed(deps: Deps, held: Held): Promise<readonly Change[]> {
+  return isOfThisLog(deps, held) ? readChanges(deps.store.db, held.applied, maxMissed + 1) : []
 }
 
 /** The group in messages of bounded size; `more` on all but the last. */

@@ -13,6 +13,12 @@ export interface FollowerGroup {
   readonly removedTrustDomains: readonly TrustDomain[]
 }
 
+/** All that an agent may hold: what a snapshot does not name, the agent drops, bundles too. */
+export interface Everything {
+  readonly entries: ReadonlyMap<string, Entry>
+  readonly bundles: ReadonlyMap<TrustDomain, Bundle>
+}
+
 /** Beyond this many waiting positions the last one stands for all that follow. */
 const maxDue = 1000
 
@@ -61,12 +67,14 @@ export class Follower {
     return oldest === undefined ? 0 : Math.max(0, Math.round(nowMs - oldest.atMs))
   }
 
-  /** The whole authorised set takes the place of whatever was to be told. */
-  replace(entries: ReadonlyMap<string, Entry>, position: number, nowMs: number): void {
+  /** Everything takes the place of whatever was to be told. */
+  replace({ entries, bundles }: Everything, position: number, nowMs: number): void {
     const pending = this.#pendingAt(position, nowMs)
     pending.snapshot = true
     pending.entries.clear()
     for (const [id, entry] of entries) pending.entries.set(id, entry)
+    pending.bundles.clear()
+    for (const [trustDomain, bundle] of bundles) pending.bundles.set(trustDomain, bundle)
   }
 
   add(

@@ -5,7 +5,8 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
 import type { AgentNews } from './concerned.ts'
-import { Follower } from './follower.ts'
+import { type Everything, Follower } from './follower.ts'
+import type { Resume } from './resume.ts'
 
 /** What the followers look at. */
 export interface FollowedIndex {
@@ -32,11 +33,6 @@ export interface FollowerStatus {
   readonly connectedSince: Date
 }
 
-/** Where an agent goes on: nothing, or creations that it missed and nothing else. */
-export type Resume =
-  | { readonly from: 'snapshot' }
-  | { readonly from: 'position'; readonly applied: number; readonly missed: readonly Entry[] }
-
 /** The agents that follow this server now, one stream each. */
 export class Followers {
   readonly #deps: FollowersDeps
@@ -59,9 +55,8 @@ export class Followers {
     const nowMs = this.#deps.clock.monotonicMs()
     for (const [id, item] of news) {
       const follower = this.#followers.get(id)
-      if (item === 'recompute') {
-        follower?.replace(this.#deps.index.authorisedFor(id), batch.to, nowMs)
-      } else follower?.add(item, batch.to, nowMs)
+      if (item === 'recompute') follower?.replace(this.#everythingFor(id), batch.to, nowMs)
+      else follower?.add(item, batch.to, nowMs)
     }
     if (batch.bundles.size > 0) {
       for (const follower of this.#followers.values()) {
@@ -82,7 +77,7 @@ export class Followers {
         reason: 'stream-replaced',
       }),
     )
-    const { index, clock, bundles, position } = this.#deps
+    const { clock, bundles, position } = this.#deps
     const follower = new Follower({
       agentId,
       address,
@@ -90,13 +85,12 @@ export class Followers {
       onAcknowledged: () => this.#wake(),
     })
     const nowMs = clock.monotonicMs()
-    if (resume.from === 'snapshot')
-      follower.replace(index.authorisedFor(agentId), position(), nowMs)
-    else follower.add({ upserts: resume.missed, removals: [] }, position(), nowMs)
-    const own = new Map<TrustDomain, Bundle>(
-      bundles().map((bundle) => [bundle.trustDomain, bundle]),
-    )
-    follower.addBundles(own, position(), nowMs)
+    if (resume.from === 'snapshot') {
+      follower.replace(this.#everythingFor(agentId), position(), nowMs)
+    } else {
+      follower.add({ upserts: resume.missed, removals: [] }, position(), nowMs)
+      follower.addBundles(byName(bundles()), position(), nowMs)
+    }
     this.#followers.set(agentId, follower)
     return follower
   }
@@ -156,7 +150,16 @@ export class Followers {
     }
   }
 
+  #everythingFor(agentId: SpiffeId): Everything {
+    const { index, bundles } = this.#deps
+    return { entries: index.authorisedFor(agentId), bundles: byName(bundles()) }
+  }
+
   #wake(): void {
     for (const wake of [...this.#waiting]) wake()
   }
+}
+
+function byName(bundles: readonly Bundle[]): ReadonlyMap<TrustDomain, Bundle> {
+  return new Map(bundles.map((bundle) => [bundle.trustDomain, bundle]))
 }

@@ -1,5 +1,6 @@
 import type { AuditActor, AuditKind } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { agentBanned, agentNotActive, agentNotAttested } from '../../src/rpc/agent-refusal.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
@@ -74,17 +75,29 @@ export async function attestAgent(
   return done
 }
 
-/** Renews the calling agent's SVID. The new one is pending until it is first used, so that an answer that got lost locks nobody out. */
+/** The SVID that an agent has shown. */
+export interface ShownSvid {
+  readonly spiffeId: SpiffeId
+  /** Lower-case hex. */
+  readonly serial: string
+}
+
+/**
+ * Renews the SVID that the agent has shown. The new one is pending until it is first used, so that an
+ * answer that got lost locks nobody out.
+ */
 export async function renewAgent(
   deps: NodeDeps,
-  id: SpiffeId,
+  { spiffeId: id, serial }: ShownSvid,
   csrDer: Buffer,
   act: Act,
 ): Promise<IssuedX509> {
   const csr = parseCsr(csrDer)
   await csr.verify()
   const { svid, position } = await deps.store.write(async (tx) => {
-    const agent = await loadForUpdate(tx, id)
+    const agent = await loadShown(tx, id)
+    // What was true when the call was let in may have ended since.
+    if (agent.serial !== serial) throw agentNotActive()
     if (agent.canReattest) {
       throw new CountersignError('forbidden', 'agent must re-attest instead of renewing', {
         reason: 'agent-must-reattest',
@@ -103,15 +116,18 @@ export async function renewAgent(
   return svid
 }
 
-/** The agent has shown its renewed SVID: from now on that one counts and the old one does not. */
+/**
+ * The agent has shown its renewed SVID: from now on that one counts and the old one does not. Throws
+ * `forbidden` where neither it is pending nor in use any more.
+ */
 export async function promotePendingSvid(
   deps: Pick<NodeDeps, 'store' | 'changes'>,
-  id: SpiffeId,
-  serial: string,
+  { spiffeId: id, serial }: ShownSvid,
 ): Promise<void> {
   const position = await deps.store.write(async (tx) => {
-    const agent = await loadForUpdate(tx, id)
-    if (agent.pendingSerial !== serial) return 0
+    const agent = await loadShown(tx, id)
+    if (agent.serial === serial) return 0
+    if (agent.pendingSerial !== serial) throw agentNotActive()
     return putAgent(tx, {
       ...agent,
       serial,
@@ -157,19 +173,30 @@ export async function setAgentVersion(
 ): Promise<void> {
   if (deps.index.agent(id)?.version === version) return
   await deps.store.write(async (tx) => {
-    await putAgent(tx, { ...(await loadForUpdate(tx, id)), version })
+    await putAgent(tx, { ...(await loadShown(tx, id)), version })
   })
 }
 
 async function loadForUpdate(tx: WriteTx, id: SpiffeId): Promise<AgentRecord> {
   const [agent] = await loadAgents(tx.db, [id])
-  if (agent === undefined) {
-    throw new CountersignError('not-found', 'agent not found', {
-      reason: 'agent-not-found',
-      fix: 'see which there are with: countersign agent list',
-    })
-  }
+  if (agent === undefined) throw agentNotFound()
   return agent
+}
+
+/** The agent that has called. Throws `forbidden` where it was evicted or banned since. */
+async function loadShown(tx: WriteTx, id: SpiffeId): Promise<AgentRecord> {
+  const [agent] = await loadAgents(tx.db, [id])
+  if (agent === undefined) throw agentNotAttested()
+  if (agent.banned) throw agentBanned()
+  return agent
+}
+
+/** What an operator is told who names an agent that there is not. */
+export function agentNotFound(): CountersignError {
+  return new CountersignError('not-found', 'agent not found', {
+    reason: 'agent-not-found',
+    fix: 'see which there are with: countersign agent list',
+  })
 }
 
 /** An attestor may name agents of this trust domain only: nothing else is ever signed for a node. */

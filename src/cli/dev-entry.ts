@@ -59,7 +59,7 @@ export async function registerUser(
   await registry.unary('WaitApplied', {
     position: answer.position,
     entry_ids: [id],
-    timeout_ms: 10_000,
+    timeout_ms: 5000,
   })
   return { id, spiffeId }
 }

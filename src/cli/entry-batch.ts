@@ -38,6 +38,9 @@ export function refusalOf(io: Io, results: readonly Result[]): CountersignError 
   })
 }
 
+/** The server answers then, whoever is late; the call itself has longer. */
+const waitMs = 30_000
+
 /** Waits until the connected agents that the entries are meant for hold them, and names those that are away. */
 export async function waitUntilHeld(
   io: Io,
@@ -47,11 +50,11 @@ export async function waitUntilHeld(
 ): Promise<void> {
   const { agents } = await io.progress(
     'waiting for the agents',
-    registry.unary('WaitApplied', {
-      position,
-      entry_ids: [...entryIds],
-      timeout_ms: 30_000,
-    }),
+    registry.unary(
+      'WaitApplied',
+      { position, entry_ids: [...entryIds], timeout_ms: waitMs },
+      { timeoutMs: waitMs + 10_000 },
+    ),
   )
   const late = agents.filter((agent) => agent.connected && !agent.applied)
   if (late.length > 0) {

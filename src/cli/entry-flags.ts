@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { parseSelector } from '../entry/selector.ts'
 import { CountersignError } from '../errors.ts'
 import type { RegisteredEntry$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
@@ -35,26 +35,40 @@ const repeat = (value: string, before: readonly string[] = []): readonly string[
 ]
 
 export function withEntryFlags(command: Command): Command {
-  return command
-    .option('--spiffe-id <id>', 'the name that the workload gets')
-    .option('--parent-id <id>', 'the agent, or the entry, that the workload runs under')
-    .option('--selector <type:value>', 'what must be true of the workload; repeat for more', repeat)
-    .option('--owner <name>', 'who answers for it')
-    .option('--purpose <text>', 'what it is for')
-    .option('--label <key=value>', 'a free label; repeat for more', repeat)
-    .option('--x509-svid-ttl <duration>', 'life of its certificates, for example 30m')
-    .option('--jwt-svid-ttl <duration>', 'life of its tokens, for example 2m')
-    .option('--federates-with <trust domain>', 'whose bundle it gets too; repeat for more', repeat)
-    .option('--dns-name <name>', 'a DNS name in its certificates; repeat for more', repeat)
-    .option('--hint <text>', 'how the workload tells its identities apart')
-    .option('--expires <time>', 'when the entry ends: RFC 3339, or a duration from now')
-    .addOption(new Option('--admin', 'may call the admin API over mTLS'))
-    .addOption(new Option('--downstream', 'may ask for a CA certificate of its own'))
-    .addOption(new Option('--store-svid', 'its SVIDs go to a store instead of a workload'))
-    .addOption(
-      new Option('--no-prefetch', 'no certificate before the workload asks').default(undefined),
-    )
-    .addOption(new Option('--jti', 'each of its tokens has an ID of its own'))
+  return (
+    command
+      .option('--spiffe-id <id>', 'the name that the workload gets')
+      .option('--parent-id <id>', 'the agent, or the entry, that the workload runs under')
+      .option(
+        '--selector <type:value>',
+        'what must be true of the workload; repeat for more',
+        repeat,
+      )
+      .option('--owner <name>', 'who answers for it')
+      .option('--purpose <text>', 'what it is for')
+      .option('--label <key=value>', 'a free label; repeat for more', repeat)
+      .option('--x509-svid-ttl <duration>', 'life of its certificates, for example 30m')
+      .option('--jwt-svid-ttl <duration>', 'life of its tokens, for example 2m')
+      .option(
+        '--federates-with <trust domain>',
+        'whose bundle it gets too; repeat for more',
+        repeat,
+      )
+      .option('--dns-name <name>', 'a DNS name in its certificates; repeat for more', repeat)
+      .option('--hint <text>', 'how the workload tells its identities apart')
+      .option('--expires <time>', 'when the entry ends: RFC 3339, a duration from now, or never')
+      .option('--admin', 'may call the admin API over mTLS')
+      .option('--no-admin', 'may not, as at first')
+      .option('--downstream', 'may ask for a CA certificate of its own')
+      .option('--no-downstream', 'may not, as at first')
+      .option('--store-svid', 'its SVIDs go to a store instead of a workload')
+      .option('--no-store-svid', 'they go to the workload, as at first')
+      // Named before its negation, so that the flag is undefined where neither was said.
+      .option('--prefetch', 'a certificate before the workload asks, as at first')
+      .option('--no-prefetch', 'none before it asks')
+      .option('--jti', 'each of its tokens has an ID of its own')
+      .option('--no-jti', 'they have none, as at first')
+  )
 }
 
 /** Throws `invalid`, reasons `selector-…`, `spiffe-id-…`, `usage`. */
@@ -133,8 +147,9 @@ function parseLabel(text: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** Unix seconds of an instant, or of a duration from now. */
+/** Unix seconds of an instant, or of a duration from now; 0 for never. */
 function expiry(text: string, now: Date): number {
+  if (text === 'never') return 0
   const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(at)) return Math.floor(at / 1000)
   return Math.floor(now.getTime() / 1000) + parseDuration(text)

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
-import { refusalOf, registryOf, waitUntilHeld } from './entry-batch.ts'
+import { type RegistryClient, refusalOf, registryOf, waitUntilHeld } from './entry-batch.ts'
 import { type EntryFlags, entryOfFlags, maskOfFlags, withEntryFlags } from './entry-flags.ts'
 import { printEntry } from './entry-view.ts'
 import type { Io } from './io.ts'
@@ -27,9 +27,10 @@ Example:
       const now = systemClock.now()
       await withServer(io, options, async (channel) => {
         const registry = await registryOf(channel)
+        const said = await withBothFlags(registry, options)
         const answer = await registry.unary('BatchUpdate', {
-          entries: [entryOfFlags(options, now)],
-          input_mask: maskOfFlags(options),
+          entries: [entryOfFlags(said, now)],
+          input_mask: maskOfFlags(said),
         })
         for (const result of answer.results) {
           for (const warning of result.warnings) io.note(`warning: ${warning}`)
@@ -45,4 +46,16 @@ Example:
         }
       })
     })
+}
+
+/** The wire has one mask for these two: where one was said, the other is given as it is. */
+async function withBothFlags(registry: RegistryClient, options: Options): Promise<Options> {
+  if ((options.prefetch === undefined) === (options.jti === undefined)) return options
+  const { entry } = await registry.unary('Get', { id: options.id ?? '' })
+  const now = entry?.additional_attributes
+  return {
+    ...options,
+    prefetch: options.prefetch ?? now?.disable_x509_svid_prefetch !== true,
+    jti: options.jti ?? now?.jwt_svid_include_jti === true,
+  }
 }

@@ -39,6 +39,8 @@ export async function serveMonitoring(
   )
   server.maxConnections = maxConnections
   await listen(server, address)
+  // Such as EMFILE at accept: the listener lives on.
+  server.on('error', (error) => log.warn('monitoring cannot take a connection', { error }))
   log.info('monitoring listens', { address: formatHostPort(address) })
   await new Promise<void>((resolve) => {
     const stop = (): void => {
@@ -83,7 +85,7 @@ async function answer(
 
 function listen(server: Server, address: HostPort): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
+    const fail = (error: Error): void => {
       reject(
         new CountersignError('unavailable', `cannot listen on ${formatHostPort(address)}`, {
           reason: 'address-in-use',
@@ -91,7 +93,11 @@ function listen(server: Server, address: HostPort): Promise<void> {
           cause: error,
         }),
       )
+    }
+    server.once('error', fail)
+    server.listen(address.port, address.host, () => {
+      server.off('error', fail)
+      resolve()
     })
-    server.listen(address.port, address.host, () => resolve())
   })
 }

@@ -150,7 +150,7 @@ test('workloads are served while the server is away, and the agent follows again
 })
 
 test('an expired agent that cannot prove its node says what to do, stays up, and takes a new token by itself', async () => {
-  const running = await server({ overrides: { agentTtlSeconds: 2 } })
+  const running = await server({ overrides: { agentTtlSeconds: 5 } })
   const newToken = async () =>
     new Secret(
       (await running.admin('spire.api.server.agent.v1.Agent').unary('CreateJoinToken', { ttl: 60 }))
@@ -164,7 +164,7 @@ test('an expired agent that cannot prove its node says what to do, stays up, and
   expect(await health(agent)).toBe('SERVING')
   token = undefined
   await running.stop()
-  await new Promise((resolve) => setTimeout(resolve, 2500))
+  await new Promise((resolve) => setTimeout(resolve, 5500))
   await expect.poll(() => ask(agent), { timeout: 8000 }).toBe('unavailable agent-must-rejoin')
   expect(await health(agent)).toBe('NOT_SERVING')
   const back = await startServer({ folder: running.folder, overrides: running.config })
@@ -203,13 +203,13 @@ test('two agents on one socket path: the second says so and leaves the first alo
 })
 
 test('the agent renews its own SVID, and a restart goes on with the newest one', async () => {
-  const running = await server({ overrides: { agentTtlSeconds: 3 } })
+  const running = await server({ overrides: { agentTtlSeconds: 6 } })
   const agent = await startAgent(running)
   const serial = async () =>
     (await running.admin('spire.api.server.agent.v1.Agent').unary('ListAgents', {})).agents[0]
       ?.x509svid_serial_number
   const first = await serial()
-  await expect.poll(serial, { timeout: 5000 }).not.toBe(first)
+  await expect.poll(serial, { timeout: 10_000 }).not.toBe(first)
   await agent.stop()
   const again = await agentOf(running, {
     overrides: { dataDir: agent.config.dataDir },
