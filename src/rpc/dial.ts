@@ -13,6 +13,7 @@ import { connectTls, type TlsIdentity } from '../mtls/handshake.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+import { Deadlines } from './deadlines.ts'
 import { fromStatus } from './status.ts'
 
 // As in server.ts: a peer's bytes do not belong on standard error.
@@ -20,10 +21,11 @@ setLogVerbosity(logVerbosity.NONE)
 
 /** One connection to one server, made when first needed and again after it broke. */
 export interface RpcChannel {
+  /** What carries the next call. Throws `unavailable`, `channel-closed`. */
   readonly client: Client
   /** A failed call as one of our errors, with what this side knows of why it has no connection. */
   explain(error: ServiceError): CountersignError
-  /** Calls that are open end with UNAVAILABLE or CANCELLED. */
+  /** No call begins any more; those that run may end. */
   close(): void
 }
 
@@ -55,7 +57,8 @@ export function dialUnix(path: string): RpcChannel {
       { reason: 'socket-path' },
     )
   }
-  return channel(`unix://${path}`, credentials.createInsecure(), baseOptions, () => undefined)
+  const open = () => new Client(`unix://${path}`, credentials.createInsecure(), baseOptions)
+  return new Channel(open)
 }
 
 export interface DialTlsOptions {
@@ -65,6 +68,7 @@ export interface DialTlsOptions {
   readonly identity?: () => TlsIdentity | undefined
   /** Throws to refuse the server by the chain that it presented, DER, in its order. */
   readonly verifyPeer: (chain: readonly Buffer[]) => SpiffeId
+  readonly connectTimeoutMs?: number
   readonly handshakeTimeoutMs?: number
   /** How often a silent server is asked whether it is alive; it has `keepaliveTimeoutMs` to answer. */
   readonly keepaliveMs?: number
@@ -73,7 +77,12 @@ export interface DialTlsOptions {
   readonly log: Log
 }
 
-const tlsDefaults = { handshakeTimeoutMs: 5000, keepaliveMs: 5000, keepaliveTimeoutMs: 4000 }
+const tlsDefaults = {
+  connectTimeoutMs: 5000,
+  handshakeTimeoutMs: 5000,
+  keepaliveMs: 5000,
+  keepaliveTimeoutMs: 4000,
+}
 
 /**
  * Dials a server over TLS 1.3. Where `verifyPeer` refuses it, or the handshake fails, calls fail with
@@ -81,46 +90,60 @@ const tlsDefaults = { handshakeTimeoutMs: 5000, keepaliveMs: 5000, keepaliveTime
  */
 export function dialTls(options: DialTlsOptions): RpcChannel {
   const clock = options.clock ?? systemClock
-  let refusal: CountersignError | undefined
-  const secure = new VerifyingCredentials(async (socket) => {
-    try {
-      const connected = await connectTls({
-        socket,
-        identity: options.identity?.(),
-        verifyServer: options.verifyPeer,
-        handshakeTimeoutMs: options.handshakeTimeoutMs ?? tlsDefaults.handshakeTimeoutMs,
-        clock,
-      })
-      refusal = undefined
-      return connected
-    } catch (error) {
-      refusal = asCountersignError(error)
-      options.log.warn('no connection to the server', { address: options.address, error })
-      throw error
-    }
-  })
-  return channel(
-    `dns:${options.address}`,
-    secure,
-    {
-      ...baseOptions,
-      'grpc.keepalive_time_ms': options.keepaliveMs ?? tlsDefaults.keepaliveMs,
-      'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? tlsDefaults.keepaliveTimeoutMs,
+  const connectTimeoutMs = options.connectTimeoutMs ?? tlsDefaults.connectTimeoutMs
+  const handshakeTimeoutMs = options.handshakeTimeoutMs ?? tlsDefaults.handshakeTimeoutMs
+  const deadlines = new Deadlines(clock)
+  const secure = new VerifyingCredentials({
+    // A connection attempt into a void would last minutes, and long beyond the end of the outage.
+    attempting: () => deadlines.set(channel, connectTimeoutMs, () => channel.reopen()),
+    async secure(socket) {
+      deadlines.clear(channel)
+      try {
+        const connected = await connectTls({
+          socket,
+          identity: options.identity?.(),
+          verifyServer: options.verifyPeer,
+          handshakeTimeoutMs,
+          clock,
+        })
+        channel.refusal = undefined
+        return connected
+      } catch (error) {
+        channel.refusal = asCountersignError(error)
+        options.log.warn('no connection to the server', { address: options.address, error })
+        throw error
+      }
     },
-    () => refusal,
+  })
+  const channel = new Channel(
+    () =>
+      new Client(`dns:${options.address}`, secure, {
+        ...baseOptions,
+        'grpc.keepalive_time_ms': options.keepaliveMs ?? tlsDefaults.keepaliveMs,
+        'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? tlsDefaults.keepaliveTimeoutMs,
+      }),
+    () => deadlines.clear(channel),
   )
+  return channel
 }
 
 type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>
 type Connected = Awaited<ReturnType<Connector['connect']>>['socket']
 
+interface Securing {
+  /** A connection is about to be tried. */
+  attempting(): void
+  /** Takes the connected socket; gives the verified one. */
+  secure(socket: Connected): Promise<Connected>
+}
+
 /** Hands grpc-js connections that were verified here; grpc-js adds no check of its own. */
 class VerifyingCredentials extends ChannelCredentials {
-  readonly #secure: (socket: Connected) => Promise<Connected>
+  readonly #securing: Securing
 
-  constructor(secure: (socket: Connected) => Promise<Connected>) {
+  constructor(securing: Securing) {
     super()
-    this.#secure = secure
+    this.#securing = securing
   }
 
   override _isSecure(): boolean {
@@ -138,8 +161,8 @@ class VerifyingCredentials extends ChannelCredentials {
   ): Connector {
     const given = callCredentials ?? CallCredentials.createEmpty()
     return {
-      connect: async (socket) => ({ socket: await this.#secure(socket), secure: true }),
-      waitForReady: () => Promise.resolve(),
+      connect: async (socket) => ({ socket: await this.#securing.secure(socket), secure: true }),
+      waitForReady: async () => this.#securing.attempting(),
       getCallCredentials: () => given,
       destroy: () => {},
     }
@@ -158,26 +181,49 @@ const connectFailures: readonly (readonly [RegExp, string, string])[] = [
   ],
 ]
 
-function channel(
-  target: string,
-  creds: ChannelCredentials,
-  options: ChannelOptions,
-  lastRefusal: () => CountersignError | undefined,
-): RpcChannel {
-  const client = new Client(target, creds, options)
-  return {
-    client,
-    explain(error) {
-      const plain = fromStatus(error)
-      if (plain.reason !== 'rpc-unavailable') return plain
-      const refusal = lastRefusal()
-      if (refusal !== undefined) return unavailable(refusal.message, refusal.reason, refusal)
-      for (const [pattern, reason, message] of connectFailures) {
-        if (pattern.test(error.details)) return unavailable(message, reason, error)
-      }
-      return plain
-    },
-    close: () => client.close(),
+/** How grpc-js begins to say that there is no connection, as against what a server says. */
+const notConnected = /^(No connection established|Name resolution failed)/
+
+class Channel implements RpcChannel {
+  /** Why the last connection that came about was given up. */
+  refusal: CountersignError | undefined
+  readonly #open: () => Client
+  readonly #onClose: () => void
+  #client: Client | undefined
+
+  constructor(open: () => Client, onClose: () => void = () => {}) {
+    this.#open = open
+    this.#onClose = onClose
+    this.#client = open()
+  }
+
+  get client(): Client {
+    if (this.#client !== undefined) return this.#client
+    throw unavailable('the channel has been closed', 'channel-closed', undefined)
+  }
+
+  explain(error: ServiceError): CountersignError {
+    const plain = fromStatus(error)
+    if (plain.reason !== 'rpc-unavailable' || !notConnected.test(error.details)) return plain
+    for (const [pattern, reason, message] of connectFailures) {
+      if (pattern.test(error.details)) return unavailable(message, reason, error)
+    }
+    const { refusal } = this
+    return refusal === undefined ? plain : unavailable(refusal.message, refusal.reason, refusal)
+  }
+
+  /** Gives up the attempt to connect; the next call makes a new one. */
+  reopen(): void {
+    const given = this.#client
+    if (given === undefined) return
+    this.#client = this.#open()
+    given.close()
+  }
+
+  close(): void {
+    this.#client?.close()
+    this.#client = undefined
+    this.#onClose()
   }
 }
 

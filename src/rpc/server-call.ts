@@ -85,18 +85,9 @@ export class ServerCall<C> extends ServerInterceptingCall implements CallContext
     this.#next.start({
       onReceiveMetadata: (metadata) => this.#begin(metadata),
       onReceiveMessage: (message) => this.#onMessage(message),
-      onReceiveHalfClose: () => this.#halfClose(),
+      onReceiveHalfClose: () => this.#onHalfClose(),
       onCancel: () => this.#leave(),
     })
-  }
-
-  /**
-   * A stream that was reset ends too, a moment before grpc-js says that the call is cancelled. Asking
-   * it to read makes it notice, so that leaving is not taken for closing one's side.
-   */
-  #halfClose(): void {
-    this.#next.startRead()
-    process.nextTick(() => this.#onHalfClose())
   }
 
   #begin(metadata: Metadata): void {
@@ -150,7 +141,7 @@ export class ServerCall<C> extends ServerInterceptingCall implements CallContext
 
   /**
    * For RPCs with a stream of requests: each `next` reads one message off the wire. It is done when
-   * the caller has closed its side and when the call is over; `signal` tells the two apart.
+   * the caller has closed its side, which one that leaves may do first, and when the call is over.
    */
   requests(): AsyncIterableIterator<unknown> {
     let over = false

@@ -71,8 +71,8 @@ export function serverStream<C, Req, Res>(
 
 /**
  * Two streams that run side by side: responses may come before any request. A request is read off
- * the wire when the handler asks for it. The requests are done when the caller closed its side, and
- * when the call is over; `signal` tells the two apart.
+ * the wire when the handler asks for it. The requests are done when the caller closed its side (one
+ * that leaves may do so first) and when the call is over, of which `signal` tells.
  */
 export function bidiStream<C, Req, Res>(
   fn: (requests: AsyncIterable<Req>, context: CallContext<C>) => AsyncIterable<Res>,

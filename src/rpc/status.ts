@@ -1,4 +1,4 @@
-import { Metadata, type ServiceError } from '@grpc/grpc-js'
+import { Metadata } from '@grpc/grpc-js'
 import { asCountersignError, CountersignError, type ErrorCode } from '../errors.ts'
 import type { ErrorInfo, ErrorInfo$Input } from './gen/google/rpc/ErrorInfo.ts'
 import type { RetryInfo, RetryInfo$Input } from './gen/google/rpc/RetryInfo.ts'
@@ -199,9 +199,11 @@ function readDetail(type: string, value: Buffer, read: ReadDetails): void {
  * A failed call as one of our errors: reason, fix and retry hint from the details where the peer
  * sent some, otherwise the reason is `rpc-<code>`.
  */
-export function fromStatus(
-  error: Pick<ServiceError, 'code' | 'details'> & { readonly metadata?: Metadata | undefined },
-): CountersignError {
+export function fromStatus(error: {
+  readonly code: number
+  readonly details: string
+  readonly metadata?: Metadata | undefined
+}): CountersignError {
   const code = errorCodes.get(error.code) ?? 'internal'
   const { reason, fix, retryAfterMs } = readDetails(error.metadata)
   return new CountersignError(code, plainText(error.details, maxMessageLength) || code, {

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { constants, connect as http2Connect } from 'node:http2'
 import { connect } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
 import { createClient } from '../../../src/rpc/client.ts'
@@ -13,6 +15,9 @@ import { failureOf, serve, signalled, type TestPeer } from './harness.ts'
 const health = serviceDefinition('grpc.health.v1.Health')
 const sync = serviceDefinition('countersign.sync.v1.Sync')
 const serving = { status: 'SERVING' } as const
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
 type Request = { readonly service: string }
 
 function recordingLog(): Log & {
@@ -484,7 +489,7 @@ describe('streams', () => {
     }
     const heapAfter = async (): Promise<number> => {
       await client.unary('Check', {})
-      globalThis.gc?.()
+      collectGarbage()
       return process.memoryUsage().heapUsed
     }
     await rounds(2000)
@@ -492,8 +497,7 @@ describe('streams', () => {
     await rounds(10_000)
     const after = await heapAfter()
     await expect.poll(() => open).toBe(0)
-    // Without --expose-gc the figure is only a rough one.
-    expect(after - before).toBeLessThan(globalThis.gc === undefined ? 60e6 : 3e6)
+    expect(after - before).toBeLessThan(2e6)
   })
 })
 
