@@ -9,9 +9,11 @@ export interface HeldSvid {
   readonly shows: string
   /** Authority key identifiers of the whole chain, lower-case hex. */
   readonly signedBy: readonly string[]
-  /** Half of what was left of its life when it came, ± 10 %, drawn once. */
+  /** Half of its life, ± 10 %, drawn once. */
   readonly renewAtMs: number
   readonly expiresAtMs: number
+  /** False where it came out of date: the wall clock is wrong, here or there, and does not count. */
+  readonly wallClockCounts: boolean
 }
 
 export interface Moment {
@@ -24,21 +26,48 @@ export function shownBy(entry: Entry): string {
   return JSON.stringify([entry.spiffeId, entry.x509SvidTtlSeconds, entry.dnsNames])
 }
 
-/** `chance` is a number from 0 to 1. Throws `invalid` where a certificate cannot be read. */
-export function holdSvid(svid: X509Svid, shows: string, at: Moment, chance: number): HeldSvid {
+/** By how much servers date certificates back. */
+const backdateMs = 10_000
+const clocksApartMs = 60_000
+
+/**
+ * An SVID that a server has signed just now. How long it is good for is then known without a wall
+ * clock; where that says something else by much, it is left out, so that a clock that is wrong by
+ * almost a lifetime asks for no more SVIDs than one that is right. `chance` is from 0 to 1. Throws
+ * `invalid` where a certificate cannot be read.
+ */
+export function holdNewSvid(svid: X509Svid, shows: string, at: Moment, chance: number): HeldSvid {
+  const leftMs = svid.expiresAt.getTime() - at.now.getTime()
   const lifeMs = svid.expiresAt.getTime() - svid.notBefore.getTime()
-  const leftMs = Math.min(Math.max(svid.expiresAt.getTime() - at.now.getTime(), 0), lifeMs)
+  const goodForMs = Math.max(lifeMs - backdateMs, lifeMs / 2)
+  const apartMs = Math.abs(goodForMs - leftMs)
+  const wallClockCounts = apartMs <= Math.max(clocksApartMs, goodForMs / 10)
   const signedBy = svid.chain.flatMap((der) => {
     const keyId = readCertificate(der).authorityKeyId
     return keyId === undefined ? [] : [keyId.toString('hex')]
   })
-  return {
-    svid,
-    shows,
-    signedBy,
-    renewAtMs: at.monotonicMs + leftMs * halfLife(chance),
-    expiresAtMs: at.monotonicMs + leftMs,
-  }
+  const dueTimes = timesFrom(at, wallClockCounts ? leftMs : goodForMs, chance)
+  return { svid, shows, signedBy, wallClockCounts, ...dueTimes }
+}
+
+/** As `holdNewSvid`, of one that was kept over a restart: only the wall clock tells what is left of it. */
+export function holdKeptSvid(
+  kept: Pick<HeldSvid, 'svid' | 'shows' | 'signedBy'>,
+  at: Moment,
+  chance: number,
+): HeldSvid {
+  const { notBefore, expiresAt } = kept.svid
+  const lifeMs = expiresAt.getTime() - notBefore.getTime()
+  const leftMs = Math.min(expiresAt.getTime() - at.now.getTime(), lifeMs)
+  return { ...kept, wallClockCounts: true, ...timesFrom(at, leftMs, chance) }
+}
+
+function timesFrom(
+  { monotonicMs }: Moment,
+  leftMs: number,
+  chance: number,
+): Pick<HeldSvid, 'renewAtMs' | 'expiresAtMs'> {
+  return { renewAtMs: monotonicMs + leftMs * halfLife(chance), expiresAtMs: monotonicMs + leftMs }
 }
 
 /** The part of a lifetime after which to renew: a half ± 10 % of it. */

@@ -27,6 +27,8 @@ export function jwtKey(entry: Entry, audience: readonly string[]): string {
   return [entry.id, String(entry.revision), ...names].map((text) => `${text.length}:${text}`).join()
 }
 
+const leastLifeMs = 10_000
+
 /** Throws `unauthenticated` where the token is not what was asked for. */
 export function jwtRecord(
   svid: JwtSvid,
@@ -46,13 +48,15 @@ export function jwtRecord(
   const lifeMs = svid.expiresAt.getTime() - issuedAt.getTime()
   const leftMs = Math.min(svid.expiresAt.getTime() - at.now.getTime(), lifeMs)
   if (leftMs <= 0) refuse('token-expired', 'the server answered with a token that has expired')
+  // A clock that is ahead by almost a lifetime is no reason to renew all the time.
+  const renewInMs = Math.max(leftMs, Math.min(lifeMs, leastLifeMs)) * halfLife(chance)
   return {
     ...asked,
     token: svid.token,
     keyId: readCompact(svid.token).keyId,
     issuedAt,
     expiresAt: svid.expiresAt,
-    renewAtMs: at.monotonicMs + leftMs * halfLife(chance),
+    renewAtMs: at.monotonicMs + renewInMs,
     expiresAtMs: at.monotonicMs + leftMs,
     used: false,
   }

@@ -45,7 +45,7 @@ interface Header {
   readonly lastContact: number
 }
 
-const magic = Buffer.from('countersign-sealed-cache-1\n')
+const magic = Buffer.from('countersign-sealed-cache-2\n')
 const nonceBytes = 12
 const tagBytes = 16
 const keyBytes = 32

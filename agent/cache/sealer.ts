@@ -3,6 +3,7 @@ import type { Log } from '../../src/runtime/log.ts'
 import type { Cache } from './cache.ts'
 import type { JwtCache } from './jwt.ts'
 import type { SealedAbout, SealedCache } from './sealed.ts'
+import type { Snapshot } from './snapshot.ts'
 import { Wake } from './wake.ts'
 
 export interface SealerDeps {
@@ -36,17 +37,25 @@ export class Sealer {
   }
 
   /** Nothing of what was kept is left, nor comes back by a write that was under way. */
-  async erase(): Promise<void> {
+  erase(): Promise<void> {
     this.#dirty = false
-    await this.#writing
-    await this.#deps.sealed.erase()
-    this.#savedContact = undefined
+    // After a write that is under way, before any other.
+    const erased = this.#writing.then(async () => {
+      await this.#deps.sealed.erase()
+      this.#savedContact = undefined
+    })
+    this.#writing = erased.catch(() => undefined)
+    return erased
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { cache, clock } = this.#deps
+    let tainted = taintedIn(cache.snapshot)
     const ignore = cache.listen((event) => {
       if (event !== 'snapshot') return
+      const now = taintedIn(cache.snapshot)
+      if (now !== tainted) this.#eraseTainted()
+      tainted = now
       this.#dirty = true
       this.#wake.set()
     })
@@ -62,6 +71,13 @@ export class Sealer {
       // What changed last is what the next start wants most.
       await this.#write()
     }
+  }
+
+  /** What a tainted authority has signed does not lie about until the next write. */
+  #eraseTainted(): void {
+    this.erase().catch((error: unknown) => {
+      this.#deps.log.warn('the sealed cache could not be erased', { error })
+    })
   }
 
   #write(): Promise<void> {
@@ -84,4 +100,21 @@ export class Sealer {
     // Erased meanwhile: what was written is of before.
     if (about() === undefined) await sealed.erase()
   }
+}
+
+// Bundles are replaced, never edited.
+const taintedOf = new WeakMap<Snapshot['bundles'], string>()
+
+/** One string for the tainted authorities of all bundles. */
+function taintedIn({ bundles }: Snapshot): string {
+  let text = taintedOf.get(bundles)
+  if (text === undefined) {
+    const keys = [...bundles.values()].flatMap(({ x509Authorities, jwtAuthorities }) => [
+      ...x509Authorities.flatMap((a) => (a.tainted ? [a.certificate.toString('base64')] : [])),
+      ...jwtAuthorities.flatMap((a) => (a.tainted ? [a.keyId] : [])),
+    ])
+    text = keys.sort().join(' ')
+    taintedOf.set(bundles, text)
+  }
+  return text
 }

@@ -54,19 +54,27 @@ export async function openKeyStore(folder: string, trustDomain: TrustDomain): Pr
   await openPrivateFolder(folder)
   const identityPath = join(folder, 'identity.json')
   const bundlePath = join(folder, 'bundle.json')
+  // One write at a time, in the order in which they were asked for.
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = (write: () => Promise<void>): Promise<void> => {
+    const done = last.then(write)
+    last = done.catch(() => undefined)
+    return done
+  }
   return {
     async loadIdentity() {
       const bytes = await readPrivateFile(identityPath, maxFileBytes)
       return bytes === undefined ? undefined : readIdentity(bytes, identityPath)
     },
-    saveIdentity: (identity) => writePrivateFile(identityPath, writeIdentity(identity)),
-    removeIdentity: () => removePrivateFile(identityPath),
+    saveIdentity: (identity) =>
+      inTurn(() => writePrivateFile(identityPath, writeIdentity(identity))),
+    removeIdentity: () => inTurn(() => removePrivateFile(identityPath)),
     async loadBundle() {
       const bytes = await readPrivateFile(bundlePath, maxFileBytes)
       return bytes === undefined ? undefined : readBundle(bytes, trustDomain, bundlePath)
     },
     saveBundle: (bundle) =>
-      writePrivateFile(bundlePath, Buffer.from(`${writeBundleDocument(bundle)}\n`)),
+      inTurn(() => writePrivateFile(bundlePath, Buffer.from(`${writeBundleDocument(bundle)}\n`))),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
-import { asCountersignError, CountersignError } from '../../src/errors.ts'
+import { asCountersignError, CountersignError, type ErrorCode } from '../../src/errors.ts'
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -27,6 +27,7 @@ export interface IdentityDeps {
 
 const retryCapMs = 3000
 const minRenewMs = 500
+const lookMs = 5000
 
 /** The SVID that this agent shows: obtained, renewed, and kept so that no crash locks it out. */
 export class AgentIdentity {
@@ -142,7 +143,12 @@ export class AgentIdentity {
         scheduled = shown
         dueMs = clock.monotonicMs() + this.#waitMs(shown)
       }
-      await clock.sleep(dueMs - clock.monotonicMs(), signal)
+      const leftMs = dueMs - clock.monotonicMs()
+      if (leftMs > 0) {
+        // Not in one go: to join anew meanwhile gives an SVID that may be due sooner.
+        await clock.sleep(Math.min(leftMs, lookMs), signal)
+        continue
+      }
       try {
         await this.#renewOnce(shown, signal)
         backoff.reset()
@@ -180,9 +186,14 @@ export class AgentIdentity {
     const stored = this.#stored
     if (stored === undefined) return
     // Saved before it is shown: whatever happens now, one of the two on disk is good.
-    this.#stored = { ...stored, current: shown, pending }
+    const next = { ...stored, current: shown, pending }
+    await store.saveIdentity(next)
+    if (this.#stored === undefined) {
+      await store.removeIdentity()
+      return
+    }
+    this.#stored = next
     this.#pendingRefused = false
-    await store.saveIdentity(this.#stored)
     connection.replace()
   }
 
@@ -201,7 +212,15 @@ export class AgentIdentity {
 export const rejoinCommand =
   'on the server: countersign token create; here: countersign agent run --join-token-file FILE --trust-ca-sha256 HASH, with the rest as before'
 
-/** Whether trying again may help. */
+/** What says nothing about the proof: a server that is away, overloaded, or cut off in the middle. */
+const passing: ReadonlySet<ErrorCode> = new Set([
+  'unavailable',
+  'deadline',
+  'exhausted',
+  'cancelled',
+  'internal',
+])
+
 function isPassing(error: CountersignError): boolean {
-  return error.code === 'unavailable' || error.code === 'deadline' || error.code === 'exhausted'
+  return passing.has(error.code)
 }

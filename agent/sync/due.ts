@@ -12,6 +12,11 @@ export interface Refusal {
   readonly failures: number
   /** Ms of the monotonic clock. */
   readonly retryAtMs: number
+  /**
+   * Where the answer was out of date when it came: how far the wall clock was ahead of the monotonic
+   * one. Once it has been set, the next answer may be another.
+   */
+  readonly clocksApartMs: number | undefined
 }
 
 export type DueReason = 'missing' | 'changed' | 'tainted' | 'expired' | 'half-life'
@@ -39,8 +44,8 @@ const urgency: Readonly<Record<DueReason, number>> = {
 /**
  * Which of the wanted entries need an X.509-SVID now. Times count on the monotonic clock from the
  * moment an SVID came, so that a jump of the wall clock makes nothing due by itself; only an SVID
- * that the wall clock calls expired is asked for anew, once: where the answer has expired as well,
- * the refusal bounds the next try.
+ * that the wall clock calls expired is asked for anew, once: where the answer is out of date as well,
+ * it is held without regard to that clock, or refused, which bounds the next try.
  */
 export function due(
   snapshot: Snapshot,
@@ -58,16 +63,29 @@ export function due(
     if (held !== undefined) nextMs = Math.min(nextMs, nextTimeOf(held, at.monotonicMs))
     const reason = dueReason(entry, held, at, authorities)
     if (reason === undefined) continue
-    if (refusal !== undefined && refusal.retryAtMs > at.monotonicMs) {
-      if (refusal.shows === shownBy(entry)) {
-        nextMs = Math.min(nextMs, refusal.retryAtMs)
-        continue
-      }
+    if (refusal !== undefined && holds(refusal, entry, at)) {
+      nextMs = Math.min(nextMs, refusal.retryAtMs)
+      continue
     }
     now.push({ entry, reason })
   }
   now.sort((a, b) => urgency[a.reason] - urgency[b.reason])
   return { now, nextInMs: nextMs === Infinity ? undefined : Math.max(0, nextMs - at.monotonicMs) }
+}
+
+/** By how much the wall clock is ahead of the monotonic one; another number once it has been set. */
+export function clocksApart(at: Moment): number {
+  return at.now.getTime() - at.monotonicMs
+}
+
+/** Clocks drift; what is set moves further. */
+const clockSetMs = 30_000
+
+function holds(refusal: Refusal, entry: Entry, at: Moment): boolean {
+  const { shows, retryAtMs, clocksApartMs } = refusal
+  const wasSet =
+    clocksApartMs !== undefined && Math.abs(clocksApart(at) - clocksApartMs) > clockSetMs
+  return retryAtMs > at.monotonicMs && shows === shownBy(entry) && !wasSet
 }
 
 function nextTimeOf(held: HeldSvid, nowMs: number): number {
@@ -83,7 +101,8 @@ function dueReason(
   if (held === undefined) return 'missing'
   if (held.shows !== shownBy(entry)) return 'changed'
   if (authorities !== undefined && !isTrusted(held, authorities)) return 'tainted'
-  if (held.expiresAtMs <= at.monotonicMs || held.svid.expiresAt <= at.now) return 'expired'
+  if (held.expiresAtMs <= at.monotonicMs) return 'expired'
+  if (held.wallClockCounts && held.svid.expiresAt <= at.now) return 'expired'
   return held.renewAtMs <= at.monotonicMs ? 'half-life' : undefined
 }
 

@@ -33,7 +33,7 @@ export class Membership {
   async join(signal: AbortSignal): Promise<void> {
     const { identity, state, log } = this.#deps
     while (!identity.isAlive()) {
-      const token = await this.#deps.joinToken()
+      const token = await this.#token()
       state.attesting()
       try {
         await identity.ensure(signal)
@@ -78,10 +78,15 @@ export class Membership {
     await this.join(signal)
   }
 
+  /** A file that is gone is no token, and no reason to stop. */
+  #token(): Promise<Secret | undefined> {
+    return this.#deps.joinToken().catch(() => undefined)
+  }
+
   async #otherToken(refused: Secret | undefined, signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#deps.clock.sleep(tokenPollMs, signal)
-      const token = await this.#deps.joinToken().catch(() => undefined)
+      const token = await this.#token()
       if (token !== undefined && token.reveal() !== refused?.reveal()) return
     }
   }

@@ -6,10 +6,10 @@ import type { Log } from '../../src/runtime/log.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { readCertificate } from '../../src/x509/certificate.ts'
 import type { Cache } from '../cache/cache.ts'
-import { type HeldSvid, holdSvid, shownBy } from '../cache/held-svid.ts'
+import { type HeldSvid, holdNewSvid, shownBy } from '../cache/held-svid.ts'
 import { Wake } from '../cache/wake.ts'
 import { type MakeKey, makeNewKey, type NewKey } from '../node-attestation/new-key.ts'
-import { type DueEntry, due, type Refusal } from './due.ts'
+import { clocksApart, type DueEntry, due, type Refusal } from './due.ts'
 import { checkIssued } from './issued.ts'
 
 export interface SvidRequest {
@@ -134,7 +134,7 @@ class Renewal {
       if (answer instanceof CountersignError) throw answer
       const at = { now: clock.now(), monotonicMs: clock.monotonicMs() }
       const svid = checkIssued({ entry, ...key }, answer, cache, at.now)
-      const held = holdSvid(svid, shownBy(entry), at, random())
+      const held = holdNewSvid(svid, shownBy(entry), at, random())
       this.#refusals.delete(entry.id)
       return held
     } catch (error) {
@@ -161,8 +161,15 @@ class Renewal {
     const before = this.#refusals.get(id)
     const failures = before?.shows === shows ? before.failures + 1 : 1
     const drawn = Math.min(retryBaseMs * 2 ** (failures - 1), retryCapMs) * (0.75 + random() / 2)
-    const waitMs = Math.max(drawn, error.retryAfterMs ?? 0, misdatedWaitMs(error, answer))
-    this.#refusals.set(id, { shows, failures, retryAtMs: clock.monotonicMs() + waitMs })
+    const misdatedMs = misdatedWaitMs(error, answer)
+    const waitMs = Math.max(drawn, error.retryAfterMs ?? 0, misdatedMs)
+    const at = { now: clock.now(), monotonicMs: clock.monotonicMs() }
+    this.#refusals.set(id, {
+      shows,
+      failures,
+      retryAtMs: at.monotonicMs + waitMs,
+      clocksApartMs: misdatedMs > 0 ? clocksApart(at) : undefined,
+    })
     return waitMs
   }
 

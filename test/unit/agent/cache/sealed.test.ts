@@ -1,0 +1,271 @@
+import { randomBytes } from 'node:crypto'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { chmod, mkdir, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { Cache } from '../../../../agent/cache/cache.ts'
+import type { JwtCache } from '../../../../agent/cache/jwt.ts'
+import { openSealedCache, type SealedCache } from '../../../../agent/cache/sealed.ts'
+import { Sealer } from '../../../../agent/cache/sealer.ts'
+import { volatileFolder } from '../../../../agent/cache/volatile-folder.ts'
+import {
+  readPrivateFile,
+  removePrivateFile,
+  writePrivateFile,
+} from '../../../../agent/key-store/private-file.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+import {
+  agentId,
+  bundleWith,
+  changeOf,
+  entryOf,
+  hourMs,
+  makeCa,
+  pathsOf,
+  selectorsOf,
+  settle,
+  sign,
+  start,
+  trustDomain,
+} from './fixture.ts'
+
+const files = { read: readPrivateFile, write: writePrivateFile, remove: removePrivateFile }
+const uid = selectorsOf('unix:uid:1000')
+const web = entryOf('/web', ['unix:uid:1000'], { id: 'web', expiresAt: new Date(9e12), hint: 'h' })
+
+let folder: string
+let ca: CertificateAuthority
+let clock: FakeClock
+let cache: Cache
+let sealed: SealedCache
+
+beforeAll(async () => {
+  ca = await makeCa()
+})
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sealed-'))
+  clock = new FakeClock()
+  cache = new Cache({ trustDomain, clock })
+  sealed = openSealedCache({ folder, files })
+  const bundle = bundleWith([{ ca }], {
+    sequence: 2n ** 63n,
+    jwtAuthorities: [{ keyId: 'k', publicKey: randomBytes(9), expiresAt: start, tainted: true }],
+  })
+  cache.apply(changeOf({ position: 7, snapshot: true, entries: [web], bundles: [bundle] }))
+  await sign(cache, clock, ca, [web])
+})
+
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const save = (lastContact = start) =>
+  sealed.save({ agentId, lastContact }, { snapshot: cache.snapshot, tokens: [] })
+
+const load = (options: { id?: SpiffeId; from?: SealedCache; maxOfflineMs?: number } = {}) =>
+  (options.from ?? sealed).load({
+    agentId: options.id ?? agentId,
+    maxOfflineMs: options.maxOfflineMs ?? hourMs,
+    at: { now: clock.now(), monotonicMs: clock.monotonicMs() },
+    random: () => 0.5,
+  })
+
+describe('a sealed cache', () => {
+  test('gives back what was saved: entries, bundles, SVIDs with their keys', async () => {
+    await save()
+    const restored = await load()
+    const next = new Cache({ trustDomain, clock })
+    if (restored !== undefined) next.restore(restored.snapshot)
+    expect(next.snapshot).toMatchObject({ logId: 'log', position: 7 })
+    expect(next.current(uid)).toEqual(cache.current(uid))
+    expect(next.snapshot.svids.get('web')?.renewAtMs).toBeCloseTo(hourMs / 2)
+    expect(restored?.lastContact).toEqual(start)
+  })
+
+  test('shows nothing of a key or an ID, and is for our eyes only', async () => {
+    await save()
+    const key = cache.snapshot.svids.get('web')?.svid.privateKey.toString('base64') ?? ''
+    const bytes = readFileSync(join(folder, 'cache.sealed'), 'latin1')
+    expect(bytes.includes(key.slice(40, 80))).toBe(false)
+    expect(bytes.includes('/web')).toBe(false)
+    for (const file of readdirSync(folder)) {
+      expect(statSync(join(folder, file)).mode & 0o077).toBe(0)
+    }
+  })
+
+  test('opens for nobody but the agent that sealed it', async () => {
+    await save()
+    expect(await load({ id: SpiffeId.parse('spiffe://example.org/spire/agent/x') })).toBeUndefined()
+    expect(await load()).toBeUndefined()
+  })
+
+  test('is of no use after max_offline, or when the clock was set back, and then it is gone', async () => {
+    await save()
+    clock.jump(hourMs)
+    expect(await load()).toBeDefined()
+    clock.jump(1)
+    expect(await load()).toBeUndefined()
+    expect(readdirSync(folder)).toEqual([])
+    clock.jump(-hourMs - 1)
+    await save(new Date(start.getTime() + 61_000))
+    expect(await load()).toBeUndefined()
+  })
+
+  test('leaves out what has expired', async () => {
+    await save()
+    clock.jump(hourMs)
+    const restored = await load({ maxOfflineMs: 2 * hourMs })
+    expect(restored?.snapshot.svids.size).toBe(0)
+    expect(restored?.snapshot.entries.size).toBe(1)
+  })
+
+  test('T22 no byte of it can be changed, nor cut off', async () => {
+    const path = join(folder, 'cache.sealed')
+    await save()
+    const good = readFileSync(path)
+    const header = good.indexOf('{')
+    const places = [0, 27, 30, header + 12, good.length >> 1, good.length - 1]
+    for (const at of places) {
+      const bad = Buffer.from(good)
+      bad[at] = (bad[at] ?? 0) ^ 1
+      await save()
+      writeFileSync(path, bad)
+      expect(await load(), `byte ${at}`).toBeUndefined()
+    }
+    for (const length of [0, 10, 40, header + 20, good.length - 1]) {
+      await save()
+      writeFileSync(path, good.subarray(0, length))
+      expect(await load(), `length ${length}`).toBeUndefined()
+    }
+  })
+
+  test('T22 one that others may read is refused, and one behind a link', async () => {
+    await save()
+    await chmod(join(folder, 'cache.key'), 0o644)
+    await expect(load()).rejects.toMatchObject({ reason: 'data-mode' })
+    rmSync(join(folder, 'cache.key'))
+    symlinkSync('/etc/hostname', join(folder, 'cache.key'))
+    await expect(load()).rejects.toMatchObject({ reason: 'data-mode' })
+  })
+
+  test('under a key that was handed in keeps none beside it, and opens under no other', async () => {
+    const key = randomBytes(32)
+    const keyed = openSealedCache({ folder, key, files })
+    await keyed.save({ agentId, lastContact: start }, { snapshot: cache.snapshot, tokens: [] })
+    expect(readdirSync(folder)).toEqual(['cache.sealed'])
+    expect(await load({ from: keyed })).toBeDefined()
+    const other = openSealedCache({ folder, key: randomBytes(32), files })
+    expect(await load({ from: other })).toBeUndefined()
+  })
+
+  test('F6 10,000 entries and 1,000 SVIDs are back in under a second', async () => {
+    const entries = Array.from({ length: 10_000 }, (_, at) =>
+      entryOf(`/n/${at}`, [`unix:uid:${at}`], { id: `n${at}` }),
+    )
+    cache.apply(changeOf({ position: 8, snapshot: true, entries }))
+    await sign(cache, clock, ca, entries.slice(0, 1000))
+    await save()
+    const begin = process.cpuUsage()
+    const restored = await load()
+    const next = new Cache({ trustDomain, clock })
+    if (restored !== undefined) next.restore(restored.snapshot)
+    const { user, system } = process.cpuUsage(begin)
+    expect((user + system) / 1000).toBeLessThan(1000)
+    expect(pathsOf(next.current(selectorsOf('unix:uid:5')))).toEqual(['/n/5'])
+  })
+})
+
+describe('the sealer', () => {
+  let about: { agentId: SpiffeId; lastContact: Date } | undefined
+  let saves: number
+  let sealer: Sealer
+
+  beforeEach(() => {
+    about = { agentId, lastContact: start }
+    saves = 0
+    const counted: SealedCache = {
+      ...sealed,
+      save: (...args) => {
+        saves += 1
+        return sealed.save(...args)
+      },
+    }
+    const jwt = { records: () => [] } as unknown as JwtCache
+    sealer = new Sealer({ sealed: counted, cache, jwt, about: () => about, clock, log: silentLog })
+  })
+
+  test('writes behind what changes, a hundred changes at once', async () => {
+    const over = new AbortController()
+    const running = sealer.run(over.signal).catch(() => undefined)
+    for (let at = 0; at < 100; at += 1) cache.apply(changeOf({ position: 8 + at }))
+    expect(saves).toBe(0)
+    await clock.advance(500)
+    expect(saves).toBe(1)
+    for (let second = 0; second < 10; second += 1) {
+      cache.apply(changeOf({ position: 200 + second }))
+      await clock.advance(1000)
+    }
+    expect(saves).toBeLessThanOrEqual(6)
+    over.abort()
+    await running
+    expect((await load())?.snapshot.position).toBe(209)
+  })
+
+  test('writes nothing after a ban, and what was there is gone', async () => {
+    await save()
+    const over = new AbortController()
+    const running = sealer.run(over.signal).catch(() => undefined)
+    about = undefined
+    cache.clear()
+    await sealer.erase()
+    await clock.advance(10_000)
+    expect(readdirSync(folder)).toEqual([])
+    over.abort()
+    await running
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  test('T26 a tainted authority erases at once what it signed', async () => {
+    await save()
+    const over = new AbortController()
+    const running = sealer.run(over.signal).catch(() => undefined)
+    await settle()
+    cache.apply(changeOf({ position: 8, bundles: [bundleWith([{ ca, tainted: true }])] }))
+    await expect.poll(() => readdirSync(folder)).toEqual([])
+    over.abort()
+    await running
+  })
+})
+
+describe('the folder that a reboot forgets', () => {
+  test('is ours, private and in memory; another place is not taken', async () => {
+    const disk = await mkdir(join(folder, 'disk'), { recursive: true })
+    const found = await volatileFolder({ dataDir: folder, runtimeDir: disk })
+    expect(found).toMatch(/^\/dev\/shm\/countersign-\d+-[0-9a-f]{16}$/)
+    expect((await stat(found ?? '')).mode & 0o777).toBe(0o700)
+    await chmod(found ?? '', 0o755)
+    expect(await volatileFolder({ dataDir: folder, runtimeDir: disk })).toBeUndefined()
+    rmSync(found ?? '', { recursive: true })
+    symlinkSync(folder, found ?? '')
+    expect(await volatileFolder({ dataDir: folder, runtimeDir: undefined })).toBeUndefined()
+    rmSync(found ?? '')
+  })
+
+  test('is another for another data folder', async () => {
+    const one = await volatileFolder({ dataDir: `${folder}/1`, runtimeDir: '/dev/shm' })
+    const two = await volatileFolder({ dataDir: `${folder}/2`, runtimeDir: '/dev/shm' })
+    expect(one).not.toBe(two)
+    for (const path of [one, two]) rmSync(path ?? '', { recursive: true })
+  })
+})

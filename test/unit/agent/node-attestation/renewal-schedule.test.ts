@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { AgentIdentity } from '../../../../agent/node-attestation/identity.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import { joinTokenAgentId } from '../../../../src/spiffe-id/reserved.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import type { X509Svid } from '../../../../src/svid/x509-svid.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+
+const trustDomain = TrustDomain.parse('example.org')
+
+function svidFor(clock: FakeClock, lifeMs: number): X509Svid {
+  const notBefore = clock.now()
+  return {
+    spiffeId: joinTokenAgentId(trustDomain, 'a'),
+    chain: [],
+    privateKey: Buffer.alloc(0),
+    notBefore,
+    expiresAt: new Date(notBefore.getTime() + lifeMs),
+  }
+}
+
+test('an SVID that came by joining anew is renewed by its own life, not by that of the one before', async () => {
+  const clock = new FakeClock()
+  let current = svidFor(clock, 24 * 3_600_000)
+  const asked: number[] = []
+  const identity = new AgentIdentity({
+    trustDomain,
+    store: {
+      loadIdentity: async () => ({ current, pending: undefined, canReattest: false }),
+    } as never,
+    trust: {} as never,
+    connection: {} as never,
+    joinToken: async () => undefined,
+    // Asked for at the moment of a renewal; without one it is tried again.
+    bundle: () => {
+      asked.push(clock.monotonicMs())
+      return undefined
+    },
+    clock,
+    log: silentLog,
+    random: () => 0.5,
+  })
+  await identity.load()
+  const stopping = new AbortController()
+  const renewing = identity.renew(stopping.signal).catch(() => {})
+  await clock.advance(60_000)
+  current = svidFor(clock, 60_000)
+  await identity.load()
+  await clock.advance(25_000)
+  expect(asked).toEqual([])
+  await clock.advance(15_000)
+  expect(asked.length).toBeGreaterThan(0)
+  stopping.abort(new DOMException('stopped', 'AbortError'))
+  await renewing
+})

@@ -1,0 +1,335 @@
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { Cache } from '../../../../agent/cache/cache.ts'
+import { type FollowDeps, follow, type SyncStream } from '../../../../agent/sync/follow.ts'
+import { CountersignError } from '../../../../src/errors.ts'
+import { bundleToWire, entryToWire } from '../../../../src/rpc/convert.ts'
+import type { FollowRequest$Input } from '../../../../src/rpc/gen/countersign/sync/v1/FollowRequest.ts'
+import type { Update } from '../../../../src/rpc/gen/countersign/sync/v1/Update.ts'
+import { type Log, silentLog } from '../../../../src/runtime/log.ts'
+import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+import { bundleWith, entryOf, makeCa, selectorsOf, settle, trustDomain } from '../cache/fixture.ts'
+
+let ca: CertificateAuthority
+let clock: FakeClock
+let cache: Cache
+let server: FakeServer
+const web = entryOf('/web', ['unix:uid:1000'], { id: 'web' })
+const db = entryOf('/db', ['unix:uid:1000'], { id: 'db' })
+
+beforeAll(async () => {
+  ca = await makeCa()
+})
+
+beforeEach(() => {
+  clock = new FakeClock()
+  cache = new Cache({ trustDomain, clock })
+  server = new FakeServer()
+})
+
+/** A stream whose messages the test sends, and whose requests it sees. */
+class FakeStream implements SyncStream {
+  readonly requests: FollowRequest$Input[] = []
+  readonly signal: AbortSignal
+  readonly #messages: Update[] = []
+  #failed: Error | undefined
+  #wake = (): void => undefined
+
+  constructor(signal: AbortSignal) {
+    this.signal = signal
+    signal.addEventListener('abort', () => this.fail(signal.reason))
+  }
+
+  send(request: FollowRequest$Input): void {
+    this.requests.push(request)
+  }
+
+  give(update: Partial<Update>): void {
+    this.#messages.push({
+      log_id: 'log',
+      position: '1',
+      snapshot: false,
+      more: false,
+      entries: [],
+      removed_entry_ids: [],
+      bundles: [],
+      removed_trust_domains: [],
+      ...update,
+    })
+    this.#wake()
+  }
+
+  fail(error: Error): void {
+    this.#failed ??= error
+    this.#wake()
+  }
+
+  get responses(): AsyncIterable<Update> {
+    return this.#read()
+  }
+
+  async *#read(): AsyncGenerator<Update> {
+    for (;;) {
+      const message = this.#messages.shift()
+      if (message !== undefined) yield message
+      else if (this.#failed !== undefined) throw this.#failed
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+      }
+    }
+  }
+}
+
+class FakeServer {
+  readonly streams: FakeStream[] = []
+
+  get last(): FakeStream {
+    return this.streams.at(-1) as FakeStream
+  }
+
+  open(signal: AbortSignal): FakeStream {
+    const stream = new FakeStream(signal)
+    this.streams.push(stream)
+    return stream
+  }
+}
+
+interface Seen {
+  applied: number
+  readonly lost: string[]
+}
+
+async function during(
+  act: (seen: Seen) => Promise<void>,
+  extra: Partial<FollowDeps> = {},
+): Promise<void> {
+  const over = new AbortController()
+  const open = new AbortController().signal
+  const seen: Seen = { applied: 0, lost: [] }
+  const running = follow(
+    {
+      trustDomain,
+      open: (signal) => server.open(signal),
+      connection: () => open,
+      cache,
+      heard: () => undefined,
+      applied: () => {
+        seen.applied += 1
+      },
+      lost: async (error) => {
+        seen.lost.push(error.reason)
+        return 0
+      },
+      clock,
+      log: silentLog,
+      random: () => 1,
+      ...extra,
+    },
+    over.signal,
+  ).catch((error) => {
+    if (!over.signal.aborted) throw error
+  })
+  try {
+    await settle()
+    await act(seen)
+  } finally {
+    over.abort(new Error('over'))
+    await running
+  }
+  expect(clock.sleeping).toBe(0)
+}
+
+const snapshot = (): Partial<Update> => ({
+  snapshot: true,
+  entries: [entryToWire(web)],
+  bundles: [bundleToWire(bundleWith([{ ca }]))],
+})
+
+const ids = (): string[] => [...cache.snapshot.entries.keys()].sort()
+
+describe('a stream of changes', () => {
+  test('begins with nothing, is applied and acknowledged', async () => {
+    await during(async (seen) => {
+      expect(server.last.requests).toEqual([{ log_id: '', applied: '0' }])
+      server.last.give({ ...snapshot(), position: '4' })
+      await settle()
+      expect(ids()).toEqual(['web'])
+      expect(cache.bundleOf(trustDomain)?.x509Authorities).toHaveLength(1)
+      expect(server.last.requests.at(-1)).toEqual({ log_id: 'log', applied: '4' })
+      server.last.give({ position: '5', entries: [entryToWire(db)], removed_entry_ids: ['web'] })
+      await settle()
+      expect(ids()).toEqual(['db'])
+      expect(seen.applied).toBe(2)
+    })
+  })
+
+  test('a group is applied whole: nothing of it before its last message', async () => {
+    await during(async (seen) => {
+      server.last.give({ snapshot: true, more: true, entries: [entryToWire(web)] })
+      await settle()
+      expect(ids()).toEqual([])
+      server.last.give({ snapshot: true, entries: [entryToWire(db)], position: '2' })
+      await settle()
+      expect(ids()).toEqual(['db', 'web'])
+      expect(seen.applied).toBe(1)
+    })
+  })
+
+  test('half a group is forgotten with its stream', async () => {
+    await during(async () => {
+      server.last.give({ snapshot: true, more: true, entries: [entryToWire(web)] })
+      await settle()
+      server.last.fail(new CountersignError('unavailable', 'gone', { reason: 'gone' }))
+      await clock.advance(3000)
+      server.last.give({ snapshot: true, entries: [entryToWire(db)] })
+      await settle()
+      expect(ids()).toEqual(['db'])
+    })
+  })
+
+  test('is resumed at the last position that was applied', async () => {
+    await during(async () => {
+      server.last.give({ ...snapshot(), position: '9' })
+      await settle()
+      server.last.fail(new Error('reset'))
+      await clock.advance(3000)
+      expect(server.streams).toHaveLength(2)
+      expect(server.last.requests).toEqual([{ log_id: 'log', applied: '9' }])
+    })
+  })
+
+  test('a sign of life is acknowledged and changes nothing', async () => {
+    await during(async (seen) => {
+      server.last.give({ ...snapshot(), position: '9' })
+      await settle()
+      const before = cache.snapshot
+      server.last.give({ position: '9' })
+      await settle()
+      expect(cache.snapshot).toBe(before)
+      expect(seen.applied).toBe(2)
+    })
+  })
+
+  test('changes of another log, or from before, are not applied: the stream begins anew', async () => {
+    await during(async (seen) => {
+      server.last.give({ ...snapshot(), position: '9' })
+      await settle()
+      server.last.give({ log_id: 'other', position: '10', removed_entry_ids: ['web'] })
+      await clock.advance(3000)
+      server.last.give({ position: '8', removed_entry_ids: ['web'] })
+      await clock.advance(3000)
+      expect(ids()).toEqual(['web'])
+      expect(seen.lost).toEqual(['sync-log', 'sync-log'])
+    })
+  })
+
+  test('messages that do not belong together, and a log without a name, are refused', async () => {
+    await during(async (seen) => {
+      server.last.give({ snapshot: true, more: true })
+      server.last.give({ snapshot: false })
+      await clock.advance(3000)
+      server.last.give({ ...snapshot(), log_id: '' })
+      await clock.advance(3000)
+      server.last.give({ ...snapshot(), position: '18446744073709551615' })
+      await clock.advance(3000)
+      expect(seen.lost).toEqual(['sync-group', 'sync-position', 'sync-position'])
+      expect(ids()).toEqual([])
+    })
+  })
+
+  test('an entry that cannot be used is left out, and takes nothing from the others', async () => {
+    const warned: unknown[] = []
+    const log: Log = { ...silentLog, warn: (_, fields) => void warned.push(fields) }
+    const bad = { ...entryToWire(db), spiffe_id: { trust_domain: 'example.org', path: '/..' } }
+    const foreign = entryOf('/x', ['unix:uid:1'], {
+      id: 'x',
+      spiffeId: SpiffeId.parse('spiffe://foreign.test/x'),
+    })
+    await during(
+      async () => {
+        server.last.give({
+          ...snapshot(),
+          entries: [entryToWire(web), bad, entryToWire(foreign)],
+        })
+        await settle()
+        expect(ids()).toEqual(['web'])
+        expect(warned).toHaveLength(2)
+        // What it said before does not hold any more.
+        const changed = { ...entryToWire(web), spiffe_id: null }
+        server.last.give({ position: '2', entries: [changed] })
+        await settle()
+        expect(cache.current(selectorsOf('unix:uid:1000'))?.entries).toEqual([])
+      },
+      { log },
+    )
+  })
+})
+
+describe('when the server is gone', () => {
+  test('F7 it is tried again with growing waits of at most 3 s', async () => {
+    const tries: number[] = []
+    await during(
+      async () => {
+        await clock.advance(30_000)
+        const waits = tries.slice(1).map((at, before) => at - (tries[before] ?? 0))
+        expect(Math.max(...waits)).toBe(3000)
+        expect(waits.slice(0, 3)).toEqual([100, 200, 400])
+        expect(tries.length).toBeLessThan(20)
+      },
+      {
+        open: () => {
+          tries.push(clock.monotonicMs())
+          throw new CountersignError('unavailable', 'away', { reason: 'away' })
+        },
+      },
+    )
+  })
+
+  test('a server that has gone silent counts as gone', async () => {
+    await during(async (seen) => {
+      server.last.give(snapshot())
+      await settle()
+      await clock.advance(59_000)
+      server.last.give({})
+      await clock.advance(59_000)
+      expect(server.streams).toHaveLength(1)
+      await clock.advance(2000)
+      expect(seen.lost).toEqual(['sync-silent'])
+      expect(server.streams[0]?.signal.aborted).toBe(true)
+      expect(server.streams).toHaveLength(2)
+    })
+  })
+
+  test('who decides what a loss means may ask for a longer wait', async () => {
+    await during(
+      async () => {
+        server.last.fail(new CountersignError('forbidden', 'banned', { reason: 'agent-banned' }))
+        await clock.advance(9999)
+        expect(server.streams).toHaveLength(1)
+        await clock.advance(1)
+        expect(server.streams).toHaveLength(2)
+      },
+      { lost: async () => 10_000 },
+    )
+  })
+
+  test('a connection that is given up for another is followed at once, and nothing is lost', async () => {
+    let connection = new AbortController()
+    await during(
+      async (seen) => {
+        server.last.give(snapshot())
+        await settle()
+        const old = connection
+        connection = new AbortController()
+        old.abort()
+        await settle()
+        expect(server.streams).toHaveLength(2)
+        expect(seen.lost).toEqual([])
+      },
+      { connection: () => connection.signal },
+    )
+  })
+})
