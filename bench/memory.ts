@@ -1,0 +1,126 @@
+// What server and agent hold with 10,000 entries for that agent and no stream open, started as an
+// operator starts them; then the same with a smaller young generation.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createClient } from '../src/rpc/client.ts'
+import { dialUnix } from '../src/rpc/dial.ts'
+import { wireEntry } from '../test/support/running-server.ts'
+import { cpuSeconds, rssMiB } from './support/child.ts'
+import { agentIdAmong } from './support/countersign.ts'
+import { bounded, type Figure, report, round, short } from './support/report.ts'
+
+const entryCount = short ? 2000 : 10_000
+const idleSeconds = short ? 2 : 10
+const bin = fileURLToPath(new URL('../src/cli/bin.ts', import.meta.url))
+
+function command(args: readonly string[], nodeOptions: string): ChildProcess {
+  const child = spawn(process.execPath, [bin, ...args, '--log-level', 'error'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: nodeOptions },
+  })
+  process.once('exit', () => child.kill('SIGKILL'))
+  return child
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let left = 200; ; left--) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (left === 0) throw error
+      await seconds(0.1)
+    }
+  }
+}
+
+function seconds(count: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, count * 1000))
+}
+
+/** Until neither has used a whole tenth of a second of a core for some seconds. */
+async function idle(pids: readonly number[]): Promise<void> {
+  for (let quiet = 0; quiet < idleSeconds; ) {
+    const before = pids.map(cpuSeconds)
+    await seconds(1)
+    quiet = pids.every((pid, at) => cpuSeconds(pid) - (before[at] ?? 0) < 0.1) ? quiet + 1 : 0
+  }
+}
+
+function peakMiB(pid: number): number {
+  const line = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return round(Number(line?.[1]) / 1024)
+}
+
+async function measure(nodeOptions: string): Promise<Record<'server' | 'agent', Figure>> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  const port = await freePort()
+  const server = command(
+    [
+      ...['server', 'run', '--trust-domain', 'example.org', '--data-dir', join(folder, 'server')],
+      ...['--bind-address', `127.0.0.1:${port}`, '--http-address', 'false'],
+    ],
+    nodeOptions,
+  )
+  const channel = dialUnix(join(folder, 'server', 'admin', 'api.sock'))
+  const agents = createClient('spire.api.server.agent.v1.Agent', channel)
+  const { value } = await eventually(() => agents.unary('CreateJoinToken', { ttl: 60 }))
+  const tokenFile = join(folder, 'token')
+  writeFileSync(tokenFile, value, { mode: 0o600 })
+  const agent = command(
+    [
+      ...['agent', 'run', '--trust-domain', 'example.org', '--data-dir', join(folder, 'agent')],
+      ...['--server-address', `127.0.0.1:${port}`, '--insecure-bootstrap'],
+      ...['--join-token-file', tokenFile, '--socket', join(folder, 'agent.sock.d', 'api.sock')],
+    ],
+    nodeOptions,
+  )
+  const parent = await eventually(async () =>
+    agentIdAmong((await agents.unary('ListAgents', {})).agents),
+  )
+  const entries = createClient('spire.api.server.entry.v1.Entry', channel)
+  for (let from = 0; from < entryCount; from += 500) {
+    const batch = Array.from({ length: 500 }, (_, at) =>
+      wireEntry({ path: `/bench/${from + at}`, parent, selectors: [`unix:uid:${from + at}`] }),
+    )
+    await entries.unary('BatchCreateEntry', { entries: batch }, { timeoutMs: 60_000 })
+  }
+  channel.close()
+  const pids = [server.pid ?? 0, agent.pid ?? 0] as const
+  await idle(pids)
+  const details = (pid: number): Record<string, unknown> => ({
+    peakMiB: peakMiB(pid),
+    entries: entryCount,
+    nodeOptions,
+  })
+  const figures = {
+    server: bounded(rssMiB(pids[0]), 150, 'MiB', details(pids[0])),
+    agent: bounded(rssMiB(pids[1]), 100, 'MiB', details(pids[1])),
+  }
+  for (const child of [agent, server]) {
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    child.kill('SIGTERM')
+    await ended
+  }
+  rmSync(folder, { recursive: true, force: true })
+  return figures
+}
+
+const plain = await measure('')
+const small = await measure('--max-semi-space-size=2')
+report('memory', {
+  ...plain,
+  serverSmallYoung: small.server,
+  agentSmallYoung: small.agent,
+})
