@@ -26,6 +26,7 @@ import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
 import { createReadiness } from './readiness.ts'
+import { lockFolder } from './store/folder-lock.ts'
 import { openStore, type Store } from './store/store.ts'
 
 export interface ServerHooks {
@@ -41,8 +42,22 @@ export async function runServer(
   hooks: ServerHooks = {},
 ): Promise<void> {
   const log = hooks.log ?? createLog({ level: config.logLevel, component: 'server' })
-  const clock = systemClock
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  const unlock = lockFolder(config.dataDir)
+  try {
+    await runLocked(config, signal, { ...hooks, log })
+  } finally {
+    unlock()
+  }
+}
+
+async function runLocked(
+  config: ServerConfig,
+  signal: AbortSignal,
+  hooks: ServerHooks & { readonly log: Log },
+): Promise<void> {
+  const { log } = hooks
+  const clock = systemClock
   const keys = await openKeys(config)
   const trail = await openTrail({ path: config.auditFile, clock, log })
   try {

@@ -18,6 +18,8 @@ import { launchAgent, launchServer, loadAgent, loadServer } from './launch.ts'
 type ServerConfig = Awaited<ReturnType<typeof loadServer>>
 type AgentConfig = Awaited<ReturnType<typeof loadAgent>>
 
+const inUse: ReadonlySet<string> = new Set(['socket-in-use', 'data-in-use'])
+
 interface Options {
   readonly trustDomain: string
   readonly verbose?: boolean
@@ -188,7 +190,7 @@ function freePort(): Promise<number> {
 }
 
 function alreadyRunning(error: unknown, dataDir: string): unknown {
-  if (!(error instanceof CountersignError) || error.reason !== 'socket-in-use') return error
+  if (!(error instanceof CountersignError) || !inUse.has(error.reason)) return error
   return new CountersignError('conflict', `"countersign dev" is already running for ${dataDir}`, {
     reason: 'dev-running',
     fix: 'use that one, or start this one in another folder',

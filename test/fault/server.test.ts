@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -38,12 +38,22 @@ test('a restart keeps authorities, entries and agents: an agent goes on with the
   }
 })
 
-test('two servers cannot share an admin socket: the second says so and leaves the first alone', async () => {
+test('T31 two servers share neither a data folder nor an admin socket: the second says so and touches nothing', async () => {
   const first = await startServer()
+  const trail = () => readFileSync(first.config.auditFile, 'utf8')
   try {
+    const before = trail()
     await expect(startServer({ folder: first.folder })).rejects.toMatchObject({
-      reason: 'socket-in-use',
+      reason: 'data-in-use',
     })
+    expect(trail()).toBe(before)
+    const dataDir = join(first.folder, 'another')
+    await expect(
+      startServer({
+        folder: first.folder,
+        overrides: { dataDir, auditFile: join(dataDir, 'audit.log') },
+      }),
+    ).rejects.toMatchObject({ reason: 'socket-in-use' })
     await first.admin(entryService).unary('CountEntries', {})
   } finally {
     await first.remove()

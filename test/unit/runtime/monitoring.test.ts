@@ -1,6 +1,6 @@
-import { createServer } from 'node:net'
+import { createServer, Server } from 'node:net'
 import { Registry } from 'prom-client'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { silentLog } from '../../../src/runtime/log.ts'
 import { serveMonitoring } from '../../../src/runtime/monitoring.ts'
 
@@ -33,4 +33,25 @@ test('health and metrics are read with GET, nothing else is there, and nothing c
   expect((await at('/metrics/../secrets')).status).toBe(404)
   stopping.abort()
   await done
+})
+
+test('T13 connections that cannot be taken, such as for want of descriptors, do not end the process', async () => {
+  const listening = vi.spyOn(Server.prototype, 'listen')
+  const stopping = new AbortController()
+  const port = await freePort()
+  listening.mockClear()
+  const done = serveMonitoring(
+    { host: '127.0.0.1', port },
+    { notReady: async () => undefined, metrics: new Registry() },
+    silentLog,
+    stopping.signal,
+  )
+  const live = async () => (await fetch(`http://127.0.0.1:${port}/live`)).status
+  await expect.poll(live).toBe(200)
+  const server = listening.mock.contexts[0] as Server
+  for (let times = 0; times < 3; times += 1) server.emit('error', new Error('accept EMFILE'))
+  expect(await live()).toBe(200)
+  stopping.abort()
+  await done
+  listening.mockRestore()
 })

@@ -161,12 +161,12 @@ function heldBy(entry: Entry, clock: FakeClock): HeldSvid {
       chain: [],
       privateKey: Buffer.alloc(0),
       notBefore: now,
-      expiresAt: new Date(now.getTime() + 2 * hourMs),
+      expiresAt: new Date(now.getTime() + hourMs),
     },
     shows: shownBy(entry),
     signedBy: [],
-    renewAtMs: clock.monotonicMs() + hourMs,
-    expiresAtMs: clock.monotonicMs() + 2 * hourMs,
+    renewAtMs: clock.monotonicMs() + hourMs / 2,
+    expiresAtMs: clock.monotonicMs() + hourMs,
     wallClockCounts: true,
   }
 }
