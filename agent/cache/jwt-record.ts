@@ -12,7 +12,8 @@ export interface JwtRecord {
   readonly keyId: string | undefined
   readonly issuedAt: Date
   readonly expiresAt: Date
-  readonly renewAtMs: number
+  /** Later where a renewal has failed. */
+  renewAtMs: number
   readonly expiresAtMs: number
   /** Whether anybody has asked since it came: what nobody uses is not renewed. */
   used: boolean

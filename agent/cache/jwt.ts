@@ -115,7 +115,9 @@ export class JwtCache implements JwtSource {
       while (!signal.aborted) {
         const nowMs = clock.monotonicMs()
         this.#forgetExpired()
-        const due = [...this.#records].filter(([, r]) => r.used && r.renewAtMs <= nowMs)
+        const due = [...this.#records]
+          .filter(([, record]) => record.used && record.renewAtMs <= nowMs)
+          .sort(([, a], [, b]) => a.renewAtMs - b.renewAtMs)
         if (due.length > 0 && !(await this.#renewSome(due.slice(0, renewedAtOnce)))) {
           await clock.sleep(retryAfterFailureMs, signal)
         } else if (due.length <= renewedAtOnce) {
@@ -128,22 +130,22 @@ export class JwtCache implements JwtSource {
     }
   }
 
-  /** False where not one could be had. */
+  /** False where not one could be had. What could not is put off, so that others get their turn. */
   async #renewSome(due: readonly (readonly [string, JwtRecord])[]): Promise<boolean> {
+    const { clock, log } = this.#options
     const done = await Promise.all(
-      due.map(([key, { entry, audience }]) =>
-        this.#fly(key, entry, audience).then(
-          () => true,
-          (error: unknown) => {
-            this.#options.log.warn('a JWT-SVID could not be renewed', {
-              entryId: entry.id,
-              spiffeId: entry.spiffeId,
-              error,
-            })
-            return false
-          },
-        ),
-      ),
+      due.map(async ([key, record]) => {
+        const { entry, audience } = record
+        try {
+          await this.#fly(key, entry, audience)
+        } catch (error) {
+          const { id: entryId, spiffeId } = entry
+          log.warn('a JWT-SVID could not be renewed', { entryId, spiffeId, error })
+        }
+        const renewed = this.#records.get(key) !== record
+        if (!renewed) record.renewAtMs = clock.monotonicMs() + retryAfterFailureMs
+        return renewed
+      }),
     )
     return done.includes(true)
   }

@@ -37,8 +37,9 @@ export class Group {
       if (!read) this.#removedEntryIds.push(entry.id)
     }
     for (const id of update.removed_entry_ids) this.#removedEntryIds.push(id)
-    for (const bundle of update.bundles)
-      this.#take(() => this.#bundles.push(bundleFromWire(bundle)))
+    for (const bundle of update.bundles) {
+      this.#take(() => this.#bundles.push(this.#readBundle(bundle)))
+    }
     for (const name of update.removed_trust_domains) {
       this.#take(() => this.#removedTrustDomains.push(TrustDomain.parse(name)))
     }
@@ -53,6 +54,15 @@ export class Group {
       throw broken('sync-entry', 'the entry has no id, or names another trust domain')
     }
     return entry
+  }
+
+  /** Throws `invalid`, where under the own bundle no server could be believed ever again. */
+  #readBundle(wire: Update['bundles'][number]): Bundle {
+    const bundle = bundleFromWire(wire)
+    if (bundle.trustDomain === this.#trustDomain && bundle.x509Authorities.length === 0) {
+      throw broken('sync-bundle', 'the bundle of this trust domain has no X.509 authority')
+    }
+    return bundle
   }
 
   get #size(): number {

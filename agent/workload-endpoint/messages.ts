@@ -1,5 +1,6 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { jwtBundleJwks, x509BundleDer } from '../../src/bundle/document.ts'
+import { CountersignError } from '../../src/errors.ts'
 import { serviceDefinition } from '../../src/rpc/services.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { WorkloadUpdate } from '../cache/cache.ts'
@@ -30,9 +31,15 @@ function byTrustDomain(bundles: Iterable<Bundle>, write: Write): Record<string, 
   return Object.fromEntries(named.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** Workload API §5.2.1. Throws `forbidden` (`no-identity`). */
+/** Workload API §5.2.1. Throws `forbidden` (`no-identity`), or `unavailable` (`svid-pending`) where nothing has been signed yet. */
 export function encodeX509Svids(update: WorkloadUpdate): Buffer {
-  if (update.identities.length === 0) throw noIdentity()
+  if (update.entries.length === 0) throw noIdentity()
+  if (update.identities.length === 0) {
+    throw new CountersignError('unavailable', 'the server has not signed an SVID yet', {
+      reason: 'svid-pending',
+      retryAfterMs: 1000,
+    })
+  }
   const bundle = der(update.bundle)
   return serviceDefinition('SpiffeWorkloadAPI').FetchX509SVID.responseSerialize({
     svids: update.identities.map(({ entry, svid }) => ({

@@ -1,5 +1,5 @@
 import { CountersignError } from '../../src/errors.ts'
-import type { WorkloadUpdate } from '../cache/cache.ts'
+import type { Need, WorkloadUpdate } from '../cache/cache.ts'
 import type { AttestedCall, HandlerDeps } from './handler-deps.ts'
 
 /**
@@ -10,9 +10,10 @@ export async function* pushes(
   deps: HandlerDeps,
   call: AttestedCall,
   encode: (update: WorkloadUpdate) => Buffer,
+  need: Need,
 ): AsyncGenerator<Buffer> {
   let last: Buffer | undefined
-  for await (const update of deps.updates.subscribe(call.selectors, call.signal)) {
+  for await (const update of deps.updates.subscribe(call.selectors, call.signal, need)) {
     const message = encode(update)
     if (last === undefined) call.confirm()
     else if (message === last || message.equals(last)) continue

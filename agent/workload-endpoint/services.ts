@@ -5,7 +5,7 @@ import type { ValidateJWTSVIDRequest } from '../../src/rpc/gen/ValidateJWTSVIDRe
 import { type RpcHandler, type RpcServer, serverStream, unary } from '../../src/rpc/server.ts'
 import type { CallContext } from '../../src/rpc/server-call.ts'
 import { serviceDefinition } from '../../src/rpc/services.ts'
-import type { WorkloadUpdate } from '../cache/cache.ts'
+import type { Need, WorkloadUpdate } from '../cache/cache.ts'
 import type { Attestation } from '../workload-attestation/attestation.ts'
 import { checkJwtRequest, fetchJwtSvids } from './fetch-jwt-svid.ts'
 import type { AttestedCall, HandlerDeps } from './handler-deps.ts'
@@ -36,9 +36,9 @@ const lostCaller: ReadonlySet<string> = new Set([
 /** The Workload API and gRPC's health service. The calls of the WIT profile answer UNIMPLEMENTED. */
 export function addServices(rpc: RpcServer<Peer, Peer>, deps: ServiceDeps): void {
   rpc.addService(serviceDefinition('SpiffeWorkloadAPI'), {
-    FetchX509SVID: stateStream(deps, encodedOnce(encodeX509Svids)),
-    FetchX509Bundles: stateStream(deps, encodedOnce(encodeX509Bundles)),
-    FetchJWTBundles: stateStream(deps, encodedOnce(encodeJwtBundles)),
+    FetchX509SVID: stateStream(deps, encodedOnce(encodeX509Svids), 'svids'),
+    FetchX509Bundles: stateStream(deps, encodedOnce(encodeX509Bundles), 'bundles'),
+    FetchJWTBundles: stateStream(deps, encodedOnce(encodeJwtBundles), 'bundles'),
     FetchJWTSVID: unary((request: JWTSVIDRequest, context: Context) => {
       const question = checkJwtRequest(request, deps.limits)
       return attested(deps, context, (call) => fetchJwtSvids(deps, call, question))
@@ -66,11 +66,12 @@ export function addServices(rpc: RpcServer<Peer, Peer>, deps: ServiceDeps): void
 function stateStream(
   deps: ServiceDeps,
   encode: (update: WorkloadUpdate) => Buffer,
+  need: Need,
 ): RpcHandler<Peer> {
   return serverStream(async function* (_request: object, context: Context) {
     const leave = deps.enter(context)
     try {
-      yield* pushes(deps, await attest(deps, context), encode)
+      yield* pushes(deps, await attest(deps, context), encode, need)
     } catch (error) {
       throw cutWhereLost(deps, context, error)
     } finally {
