@@ -2,9 +2,7 @@
 // signature a certificate, one signature a token, one durable append a group. No authorisation, no
 // template, no lint, no chain of records. Argument: none.
 import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto'
-import { mkdtempSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Server, ServerCredentials, type sendUnaryData } from '@grpc/grpc-js'
@@ -13,7 +11,7 @@ import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
 import { issueRootCa } from '../src/x509/issue.ts'
 import { softwareSigner } from '../src/x509/key.ts'
 import { toPem } from '../src/x509/pem.ts'
-import { say } from './support/child.ts'
+import { ownFolder, say } from './support/child.ts'
 
 const signAsync = promisify(sign) as (hash: string, data: Buffer, key: object) => Promise<Buffer>
 const verifyAsync = promisify(verify)
@@ -26,7 +24,7 @@ const certificate = await issueRootCa({
   notAfter: new Date(now + 86_400_000),
 })
 
-const file = await open(join(mkdtempSync(join(tmpdir(), 'bench-bare-')), 'log'), 'a')
+const file = await open(join(ownFolder(), 'log'), 'a')
 const line = Buffer.alloc(400, 'x')
 let waiting: { readonly bytes: Buffer; readonly resolve: () => void }[] = []
 let writing = false

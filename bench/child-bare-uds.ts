@@ -1,8 +1,7 @@
 // What a call on a Unix socket cannot be had without: grpc-js, a message of the same size, and one look
 // at the caller in /proc. No identity, no cache, no checks. Argument: { pid, x509, jwt }, the caller's
 // pid and the messages, base64. The line `push` sends a message (base64 after it) on each open stream.
-import { mkdtempSync, readFileSync, readlinkSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   Server,
@@ -11,7 +10,7 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js'
 import { serviceDefinition } from '../src/rpc/services.ts'
-import { argument, onLine, say } from './support/child.ts'
+import { argument, onLine, ownFolder, say } from './support/child.ts'
 
 type Stream = ServerWritableStream<object, Buffer>
 
@@ -51,7 +50,7 @@ server.addService(
     },
   },
 )
-const socket = join(mkdtempSync(join(tmpdir(), 'bench-bare-')), 's')
+const socket = join(ownFolder(), 's')
 server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), () => say({ socket }))
 onLine((line) => {
   const message = Buffer.from(line.slice('push '.length), 'base64')

@@ -155,17 +155,20 @@ export class AgentIdentity {
       } catch (error) {
         signal.throwIfAborted()
         log.warn('the agent could not renew its SVID; trying again', { error })
-        await clock.sleep(backoff.next(), signal)
+        if (misdated.has(asCountersignError(error).reason)) {
+          dueMs = clock.monotonicMs() + lifeMsOf(shown) * misdatedRetry
+        } else {
+          await clock.sleep(backoff.next(), signal)
+        }
       }
     }
   }
 
   /** However the wall clock stands, never longer than the SVID's own life, and never at once. */
-  #waitMs({ notBefore, expiresAt }: X509Svid): number {
+  #waitMs(svid: X509Svid): number {
     const { clock, random = Math.random } = this.#deps
-    const leftMs = expiresAt.getTime() - clock.now().getTime()
-    const lifeMs = expiresAt.getTime() - notBefore.getTime()
-    return Math.max(Math.min(leftMs, lifeMs) * (0.45 + 0.1 * random()), minRenewMs)
+    const leftMs = svid.expiresAt.getTime() - clock.now().getTime()
+    return Math.max(Math.min(leftMs, lifeMsOf(svid)) * (0.45 + 0.1 * random()), minRenewMs)
   }
 
   async #renewOnce(shown: X509Svid, signal: AbortSignal): Promise<void> {
@@ -211,6 +214,19 @@ export class AgentIdentity {
 
 export const rejoinCommand =
   'on the server: countersign token create; here: countersign agent run --join-token-file FILE --trust-ca-sha256 HASH, with the rest as before'
+
+/** An SVID that is out of date when it comes: the clock is wrong, here or there. */
+const misdated: ReadonlySet<string> = new Set(['svid-chain-expired', 'svid-chain-not-yet-valid'])
+
+/**
+ * The part of a lifetime until the next try where the clock is wrong: the answer would be the same
+ * until it is set, but an SVID that ends unrenewed costs a join token.
+ */
+const misdatedRetry = 0.1
+
+function lifeMsOf({ notBefore, expiresAt }: X509Svid): number {
+  return expiresAt.getTime() - notBefore.getTime()
+}
 
 /** What says nothing about the proof: a server that is away, overloaded, or cut off in the middle. */
 const passing: ReadonlySet<ErrorCode> = new Set([

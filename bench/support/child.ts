@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -43,7 +45,7 @@ export async function startChild<R>(
       child.stdin.write(`${line}\n`)
       return next()
     },
-    async kill(signal = 'SIGKILL') {
+    async kill(signal = 'SIGTERM') {
       child.kill(signal)
       await ended
       process.off('exit', killer)
@@ -59,6 +61,14 @@ export function argument<A>(): A {
 /** In a child: ready, or the answer to a line. */
 export function say(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+/** In a child: a folder that goes when the child is told to. */
+export function ownFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-bare-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  process.once('SIGTERM', () => process.exit())
+  return folder
 }
 
 /** In a child: each line that it is asked. */

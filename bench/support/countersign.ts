@@ -90,7 +90,7 @@ export async function openServer(options: { readonly folder?: string } = {}): Pr
     },
     async close() {
       channel.close()
-      await child.kill('SIGTERM')
+      await child.kill()
       if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
     },
   }
@@ -118,7 +118,7 @@ export async function openAgent(
     id: agentIdAmong(
       (await server.admin('spire.api.server.agent.v1.Agent').unary('ListAgents', {})).agents,
     ),
-    close: () => child.kill('SIGTERM'),
+    close: () => child.kill(),
   }
 }
 

@@ -1,11 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { afterAll, expect, test } from 'vitest'
 import { createIo } from '../../src/cli/io.ts'
 import { createProgram } from '../../src/cli/program.ts'
-import { run } from '../support/command.ts'
+import { type Ended, run, start } from '../support/command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cs-cli-'))
 
@@ -30,9 +32,14 @@ function verbs(): string[][] {
 }
 
 test('each verb has a help page with an example', async () => {
-  const pages = await Promise.all(
-    verbs().map(async (path) => ({ path, ...(await run([...path, '--help'])) })),
-  )
+  const todo = verbs()
+  const pages: ({ path: string[] } & Ended)[] = []
+  const worker = async (): Promise<void> => {
+    for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
+      pages.push({ path, ...(await run([...path, '--help'])) })
+    }
+  }
+  await Promise.all([worker(), worker()])
   const poor = pages.filter(({ code, stdout }) => code !== 0 || !stdout.includes('Example'))
   expect(poor).toEqual([])
   expect(pages.length).toBeGreaterThan(30)
@@ -111,4 +118,70 @@ test('completion knows each verb, for three shells', async () => {
     for (const word of ['evict', 'mint', 'completion', 'selector']) expect(stdout).toContain(word)
   }
   expect((await run(['completion', 'tcsh'])).code).toBe(64)
+})
+
+test.each([
+  [['entry', 'update', '--id', 'x'], 'nothing to change'],
+  [['validate', 'jwt', '--audience', 'a', '--token-file', '/no/such/file'], '/no/such/file'],
+  [['entry', 'list', '-o', 'yaml'], '-o json'],
+  [['entry', 'create', '--file', 'x', '--spiffe-id', 'spiffe://example.org/a'], '--file'],
+])(
+  'what makes no sense ends with 64 before anything is asked of a server: %j',
+  async (args, said) => {
+    const { code, stderr, stdout } = await run(args)
+    expect(code).toBe(64)
+    expect(stderr).toContain(said)
+    expect(stdout).toBe('')
+  },
+)
+
+/** script(1) runs a command at a terminal of its own. */
+const terminalMaker = '/usr/bin/script'
+const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
+
+test('a private key never goes to a terminal', ({ skip }) => {
+  const command = `${process.execPath} ${bin} svid mint x509 --spiffe-id spiffe://example.org/x`
+  const ended = spawnSync(terminalMaker, ['-qec', command, '/dev/null'], { encoding: 'utf8' })
+  if (ended.error !== undefined) skip(`${terminalMaker} is not here`)
+  expect(ended.status).toBe(77)
+  expect(ended.stdout).toContain('key-on-terminal')
+})
+
+test('a reader that leaves is no error; a disk that is full is one', async () => {
+  const gone = start(['completion', 'fish'])
+  gone.stdout?.destroy()
+  let said = ''
+  gone.stderr?.on('data', (chunk) => {
+    said += String(chunk)
+  })
+  expect(await new Promise((resolve) => gone.on('close', resolve))).toBe(0)
+  expect(said).toBe('')
+  const full = spawnSync(process.execPath, [bin, 'completion', 'fish'], {
+    stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+    encoding: 'utf8',
+  })
+  expect(full.status).toBe(1)
+  expect(full.stderr).toContain('error[output-unwritable]')
+})
+
+/** What is loaded before any verb has run, by following the imports that are not lazy. */
+function loadedAtStart(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen
+  seen.add(file)
+  if (!existsSync(file)) return seen
+  const text = readFileSync(file, 'utf8')
+  for (const [, target = ''] of text.matchAll(
+    /^(?:import|export)(?! type )[^;]*?from '([^']+)'/gms,
+  )) {
+    loadedAtStart(target.startsWith('.') ? join(dirname(file), target) : target, seen)
+  }
+  return seen
+}
+
+test('help pages and completion load nothing that is heavy', () => {
+  const loaded = loadedAtStart(join(dirname(bin), 'main.ts'))
+  expect([...loaded].filter((name) => !name.includes('/') && !name.startsWith('node:'))).toEqual([
+    'commander',
+  ])
+  expect([...loaded].filter((name) => /\/(rpc|x509|server|agent|jwt)\//.test(name))).toEqual([])
 })

@@ -1,14 +1,29 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { readLink } from '../../src/audit/chain.ts'
+import { socketFolder } from '../../src/runtime/socket-folder.ts'
 import { type Ended, run, start } from '../support/command.ts'
 
 // A folder with a space in it, and too long a path for a socket below it.
 const top = mkdtempSync(join(tmpdir(), 'cs-dev-'))
 const folder = mkdtempSync(join(top, `a place ${'with a long name '.repeat(6)}`))
 
-afterAll(() => rmSync(top, { recursive: true, force: true }))
+const children: ChildProcess[] = []
+
+/** A `dev` that does not outlive a test that failed. */
+function launch(cwd: string): ChildProcess {
+  const child = start(['dev'], { cwd })
+  children.push(child)
+  return child
+}
+
+afterAll(() => {
+  for (const child of children) child.kill('SIGKILL')
+  rmSync(top, { recursive: true, force: true })
+})
 
 interface Dev {
   readonly socket: string
@@ -21,9 +36,9 @@ interface Dev {
   json(...args: readonly string[]): Promise<unknown>
 }
 
-async function startDev(): Promise<Dev> {
+async function startDev(cwd = folder): Promise<Dev> {
   const startedMs = performance.now()
-  const child = start(['dev'], { cwd: folder })
+  const child = launch(cwd)
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   let text = ''
   let errors = ''
@@ -39,7 +54,7 @@ async function startDev(): Promise<Dev> {
     })
   })
   const command = (...args: readonly string[]) =>
-    run(args, { cwd: folder, env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` } })
+    run(args, { cwd, env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` } })
   return {
     socket,
     shownMs: performance.now() - startedMs,
@@ -62,6 +77,15 @@ async function startDev(): Promise<Dev> {
   }
 }
 
+/** The lines that do not continue the one before them. */
+function brokenLinks(path: string): string[] {
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+  return lines.filter((line, at) => {
+    const before = at === 0 ? undefined : readLink(lines[at - 1] ?? '')
+    return at > 0 && readLink(line)?.previous !== before?.head.hash
+  })
+}
+
 test('dev shows both SVIDs, serves every verb, stops without a trace, and starts again where it ended', async () => {
   const dev = await startDev()
   expect(dev.shownMs).toBeLessThan(3000 * 3)
@@ -72,6 +96,7 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   const second = await run(['dev'], { cwd: folder })
   expect(second.code).toBe(1)
   expect(second.stderr).toContain('dev-running')
+  expect(brokenLinks(join(folder, '.countersign', 'server', 'audit.log'))).toEqual([])
 
   const [agent] = (await dev.json('agent', 'list')) as { id: string; connected: boolean }[]
   expect(agent?.connected).toBe(true)
@@ -106,9 +131,9 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   expect(await dev.json('entry', 'show', '--id', entry.id)).toMatchObject({ id: entry.id })
   const svid = await dev.command('fetch', 'jwt', '--audience', 'a', '-o', 'json')
   expect(svid.stdout).toContain('spiffe://example.org/web')
-  const { token } = (await dev.json(
+  const [{ token } = { token: '' }] = (await dev.json(
     ...['fetch', 'jwt', '--audience', 'a', '--spiffe-id', 'spiffe://example.org/web'],
-  )) as { token: string }
+  )) as { token: string }[]
   const validate = (audience: string) =>
     run(['validate', 'jwt', '--audience', audience, '--token-file', '-'], {
       env: { SPIFFE_ENDPOINT_SOCKET: `unix://${dev.socket}` },
@@ -159,4 +184,47 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   expect(await again.json('entry', 'count')).toEqual({ count: 1 })
   expect(await again.stop()).toBe(0)
   rmSync(dirname(dev.socket), { recursive: true, force: true })
+}, 60_000)
+
+test('dev that is stopped before it is up ends well, joins anew where it was evicted, and says that it is banned', async () => {
+  const cwd = mkdtempSync(join(top, 'early-'))
+  const sockets = socketFolder(join(cwd, '.countersign'), {}, process.getuid?.() ?? 0)
+  const early = launch(cwd)
+  let said = ''
+  early.stderr?.on('data', (chunk) => {
+    said += String(chunk)
+  })
+  const admin = join(sockets, 'admin.sock')
+  await expect.poll(() => existsSync(admin), { interval: 5, timeout: 10_000 }).toBe(true)
+  early.kill('SIGINT')
+  expect(await new Promise((resolve) => early.on('close', resolve))).toBe(0)
+  expect(said).toBe('stopped\n')
+  expect(readdirSync(sockets)).toEqual([])
+
+  const dev = await startDev(cwd)
+  const first = (await dev.json('agent', 'list')) as { id: string }[]
+  expect((await dev.command('agent', 'evict', '--id', first[0]?.id ?? '')).code).toBe(0)
+  // It joins anew by itself, and the entry of the user moves on to its new ID.
+  await expect
+    .poll(async () => (await dev.command('fetch', 'x509')).code, { timeout: 10_000 })
+    .toBe(0)
+  const [agent] = (await dev.json('agent', 'list')) as { id: string }[]
+  expect(agent?.id).not.toBe(first[0]?.id)
+  expect((await dev.command('agent', 'ban', '--id', agent?.id ?? '')).code).toBe(0)
+  await expect.poll(async () => (await dev.command('agent', 'health')).code).toBe(69)
+  const health = await dev.command('agent', 'health')
+  expect(health.stdout).toContain('NOT_SERVING')
+  expect(health.stderr).toContain('error[agent-banned]')
+  expect(await dev.stop()).toBe(0)
+
+  const banned = launch(cwd)
+  const told = new Promise<void>((resolve) => {
+    banned.stderr?.on('data', (chunk) => {
+      if (String(chunk).includes('this agent is banned')) resolve()
+    })
+  })
+  await told
+  banned.kill('SIGINT')
+  expect(await new Promise((resolve) => banned.on('close', resolve))).toBe(0)
+  rmSync(sockets, { recursive: true, force: true })
 }, 60_000)

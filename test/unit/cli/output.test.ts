@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { describeFailure } from '../../../src/cli/failure.ts'
 import { createIo, type Io } from '../../../src/cli/io.ts'
-import { printRows, relativeTime } from '../../../src/cli/output.ts'
+import { printJson, printRows, relativeTime } from '../../../src/cli/output.ts'
 import { refuseKeyOnTerminal } from '../../../src/cli/svid-view.ts'
 import { CountersignError } from '../../../src/errors.ts'
 
@@ -28,6 +28,12 @@ test('T28 what others wrote cannot drive the terminal', () => {
     (row) => row,
   )
   expect(shown()).toBe('HINT\na\\u001b]0;x\\u0007\\u000ab\n')
+})
+
+test('T28 JSON for programs cannot drive the terminal either', () => {
+  const { io, shown } = terminal(true)
+  printJson(io, { hint: 'a\u001b\u007f\u009b\u2028' })
+  expect(shown()).toBe('{\n  "hint": "a\\u001b\\u007f\\u009b\\u2028"\n}\n')
 })
 
 test('a private key never goes to a terminal, and goes to a program that asks', () => {

@@ -243,6 +243,55 @@ describe('what wakes a stream', () => {
   })
 })
 
+describe('what was signed', () => {
+  test('is taken where it still fits, and left out where its entry is gone or has another ID', async () => {
+    const gone = entryOf('/gone', ['unix:uid:1000'], { id: 'gone' })
+    cache.apply(changeOf({ snapshot: true, entries: [web, db, gone], bundles: [own()] }))
+    const signed = new Map(
+      await Promise.all(
+        [web, db, gone].map(async (entry) => [entry.id, await heldFor(entry, ca, clock)] as const),
+      ),
+    )
+    const renamed = { ...db, revision: 1, spiffeId: other.spiffeId }
+    cache.apply(changeOf({ position: 2, entries: [renamed], removedEntryIds: ['gone'] }))
+    cache.put(signed)
+    expect([...cache.snapshot.svids.keys()]).toEqual(['web'])
+    expect(pathsOf(cache.current(uid))).toEqual(['/web'])
+  })
+
+  test('WLA-07 comes with the full state each time, also to a stream that joins others', async () => {
+    cache.apply(changeOf({ snapshot: true, entries: [web, db], bundles: [own()] }))
+    await sign(cache, clock, ca, [web, db])
+    const first = watch(cache, uid)
+    await settle()
+    await sign(cache, clock, ca, [db])
+    const second = watch(cache, uid)
+    await settle()
+    expect(first.updates.map(pathsOf)).toEqual([
+      ['/web', '/db'],
+      ['/web', '/db'],
+    ])
+    expect(second.updates).toEqual([first.last])
+    await first.stop()
+    await second.stop()
+  })
+
+  test('for an entry that has expired is not served, also to who asks for the first time', async () => {
+    const brief = { ...web, expiresAt: new Date(start.getTime() + 1000) }
+    cache.apply(changeOf({ snapshot: true, entries: [brief], bundles: [own()] }))
+    await sign(cache, clock, ca, [brief])
+    await clock.advance(999)
+    expect(pathsOf(cache.current(uid))).toEqual(['/web'])
+    await clock.advance(1)
+    cache.settle()
+    expect(cache.current(uid)?.entries).toEqual([])
+    const late = watch(cache, uid)
+    await settle()
+    expect(late.updates.map(({ entries, identities }) => [entries, identities])).toEqual([[[], []]])
+    await late.stop()
+  })
+})
+
 describe('many streams', () => {
   test('of workloads with the same selectors share one update, in whatever order they are given', async () => {
     cache.apply(changeOf({ snapshot: true, entries: [web], bundles: [own()] }))

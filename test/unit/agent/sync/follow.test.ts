@@ -288,6 +288,35 @@ describe('when the server is gone', () => {
     )
   })
 
+  test('the waits are short again after a server was there', async () => {
+    const tries: number[] = []
+    await during(
+      async () => {
+        await clock.advance(30_000)
+        tries.length = 0
+        await clock.advance(3000)
+        server.last.give(snapshot())
+        await settle()
+        server.last.fail(new CountersignError('unavailable', 'gone', { reason: 'gone' }))
+        await settle()
+        const begin = clock.monotonicMs()
+        tries.length = 0
+        await clock.advance(1000)
+        expect(tries.map((at) => at - begin)).toEqual([100, 300, 700])
+      },
+      {
+        open: (signal) => {
+          tries.push(clock.monotonicMs())
+          // There once, after half a minute of outage.
+          if (clock.monotonicMs() >= 30_000 && server.streams.length === 0) {
+            return server.open(signal)
+          }
+          throw new CountersignError('unavailable', 'away', { reason: 'away' })
+        },
+      },
+    )
+  })
+
   test('a server that has gone silent counts as gone', async () => {
     await during(async (seen) => {
       server.last.give(snapshot())

@@ -1,0 +1,110 @@
+import { beforeAll, beforeEach, expect, test } from 'vitest'
+import { JwtCache } from '../../../../agent/cache/jwt.ts'
+import type { Bundle, JwtAuthority } from '../../../../src/bundle/bundle.ts'
+import { CountersignError } from '../../../../src/errors.ts'
+import { signCompact } from '../../../../src/jwt/sign.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import { jwtSvidClaims } from '../../../../src/svid/jwt-svid.ts'
+import { generateKeyPair, type Signer, softwareSigner, spkiOf } from '../../../../src/x509/key.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+import { bundleWith, entryOf, trustDomain } from './fixture.ts'
+
+const web = entryOf('/web', ['unix:uid:1000'], { id: 'web' })
+const ttlMs = 300_000
+const never = new AbortController().signal
+
+let signers: Map<string, Signer>
+let authorities: JwtAuthority[]
+let bundle: Bundle
+let clock: FakeClock
+let asked: string[]
+/** What the server signs with, and the audiences that it refuses. */
+let keyId: string
+let refused: (audience: string) => boolean
+let cache: JwtCache
+
+beforeAll(async () => {
+  signers = new Map()
+  authorities = []
+  for (const id of ['k1', 'k2']) {
+    const { privateKey, publicKey } = await generateKeyPair('ec-p256')
+    signers.set(id, softwareSigner(privateKey))
+    const spki = spkiOf(publicKey)
+    authorities.push({ keyId: id, publicKey: spki, expiresAt: undefined, tainted: false })
+  }
+})
+
+beforeEach(() => {
+  clock = new FakeClock()
+  asked = []
+  keyId = 'k1'
+  refused = () => false
+  bundle = bundleWith([], { jwtAuthorities: authorities })
+  cache = new JwtCache({
+    async issue(_, audience) {
+      const [first = ''] = audience
+      asked.push(first)
+      if (refused(first)) throw new CountersignError('forbidden', 'no', { reason: 'no' })
+      const issuedAt = clock.now()
+      const expiresAt = new Date(issuedAt.getTime() + ttlMs)
+      const claims = jwtSvidClaims({ spiffeId: web.spiffeId, audience, issuedAt, expiresAt })
+      return signCompact(signers.get(keyId) as Signer, keyId, claims)
+    },
+    bundles: { bundleOf: (name) => (name === trustDomain ? bundle : undefined) },
+    clock,
+    log: silentLog,
+    random: () => 0.5,
+  })
+})
+
+async function renewing(act: () => Promise<void>): Promise<void> {
+  const over = new AbortController()
+  const running = cache.run(over.signal).catch(() => undefined)
+  try {
+    await act()
+  } finally {
+    over.abort()
+    await running
+  }
+  expect(clock.sleeping).toBe(0)
+}
+
+/** Lets the time pass, with real time for signatures in between. */
+async function pass(ms: number, stepMs: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += stepMs) {
+    await clock.advance(stepMs)
+    for (let seen = -1; seen !== asked.length; ) {
+      seen = asked.length
+      for (let turn = 0; turn < 3; turn += 1) {
+        await signCompact(signers.get('k1') as Signer, 'k1', {})
+        await clock.advance(0)
+      }
+    }
+  }
+}
+
+test('tokens that are refused keep no others from being renewed', async () => {
+  const audiences = Array.from({ length: 20 }, (_, at) => `a${at}`)
+  for (const audience of audiences) await cache.fetch(web, [audience], never)
+  const tokens = (): Map<string, string> =>
+    new Map(cache.records().map(({ audience: [first = ''], token }) => [first, token]))
+  const before = tokens()
+  // The ones that come first are more than are renewed at once.
+  refused = (audience) => Number(audience.slice(1)) < 10
+  await renewing(() => pass(ttlMs / 2 + 10_000, 1000))
+  const now = tokens()
+  const renewed = audiences.filter((audience) => now.get(audience) !== before.get(audience))
+  expect(renewed).toEqual(audiences.slice(10))
+})
+
+test('a server that signs with a tainted key is not asked in a busy loop', async () => {
+  await cache.fetch(web, ['a'], never)
+  asked = []
+  keyId = 'k2'
+  bundle = bundleWith([], {
+    jwtAuthorities: authorities.map((one) => ({ ...one, tainted: one.keyId === 'k2' })),
+  })
+  await renewing(() => pass(ttlMs / 2 + 20_000, 1000))
+  expect(asked.length).toBeGreaterThan(2)
+  expect(asked.length).toBeLessThan(14)
+})
