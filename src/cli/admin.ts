@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { CountersignError } from '../errors.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
 import { socketFolder } from '../runtime/socket-folder.ts'
+import { requireSocket, whileOpen } from './connection.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, parseFormat } from './output.ts'
 
@@ -42,17 +41,11 @@ export async function withServer<T>(
   work: (channel: RpcChannel) => Promise<T>,
 ): Promise<T> {
   const path = options.adminSocket ?? devSockets(io.env).admin
-  if (!existsSync(path)) {
-    throw new CountersignError('unavailable', `no server listens at ${path}`, {
-      reason: 'server-socket-missing',
-      fix: `start one with "countersign server run", or name its socket with --admin-socket or ${adminSocketVariable}`,
-    })
-  }
+  requireSocket(
+    path,
+    'server',
+    `start one with "countersign server run", or name its socket with --admin-socket or ${adminSocketVariable}`,
+  )
   const { dialUnix } = await import('../rpc/dial.ts')
-  const channel = dialUnix(path)
-  try {
-    return await work(channel)
-  } finally {
-    channel.close()
-  }
+  return whileOpen(io, dialUnix(path), work)
 }

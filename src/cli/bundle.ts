@@ -1,8 +1,5 @@
 import { Command, Option } from 'commander'
-import type { Bundle } from '../bundle/bundle.ts'
-import { writeBundleDocument } from '../bundle/document.ts'
 import type { Bundle as WireBundle } from '../rpc/gen/spire/api/types/Bundle.ts'
-import { toPem } from '../x509/pem.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { printRows } from './output.ts'
@@ -29,9 +26,14 @@ export function bundleShow(io: Io): Command {
         const client = createClient('spire.api.server.bundle.v1.Bundle', channel)
         return bundleFromWire(await client.unary('GetBundle', {}))
       })
+      const { writeBundleDocument } = await import('../bundle/document.ts')
+      const { toPem } = await import('../x509/pem.ts')
       if (options.output === 'json' || options.format === 'spiffe') {
         io.write(`${writeBundleDocument(bundle)}\n`)
-      } else io.write(pemOf(bundle))
+      } else {
+        const certificates = bundle.x509Authorities.map(({ certificate }) => certificate)
+        io.write(certificates.map((der) => toPem('CERTIFICATE', der)).join(''))
+      }
     })
 }
 
@@ -75,10 +77,4 @@ export function bundleList(io: Io): Command {
         }),
       )
     })
-}
-
-function pemOf(bundle: Bundle): string {
-  return bundle.x509Authorities
-    .map((authority) => toPem('CERTIFICATE', authority.certificate))
-    .join('')
 }

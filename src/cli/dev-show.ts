@@ -2,7 +2,7 @@ import { systemClock } from '../runtime/clock.ts'
 import { openWorkloadApi } from '../workload-api/client.ts'
 import { parseEndpoint } from '../workload-api/endpoint.ts'
 import type { Io } from './io.ts'
-import { printJwtSvid, printX509Svid } from './svid-view.ts'
+import { printJwtSvids, printX509Svids } from './svid-view.ts'
 
 const timeoutMs = 10_000
 
@@ -15,19 +15,16 @@ export async function showIdentity(io: Io, endpoint: string): Promise<void> {
       const [svid] = svids
       if (svid === undefined) continue
       io.write('Your X.509-SVID\n')
-      printX509Svid(io, 'table', { chain: svid.x509_svid, hint: svid.hint }, systemClock.now())
+      const shown = { chain: svid.x509_svid, hint: svid.hint }
+      printX509Svids(io, 'table', [shown], systemClock.now())
       break
     }
     const { svids } = await api.rpc.unary('FetchJWTSVID', { audience: ['demo'] }, call)
     const [jwt] = svids
     if (jwt !== undefined) {
       io.write('\nYour JWT-SVID for the audience "demo"\n')
-      printJwtSvid(
-        io,
-        'table',
-        { token: jwt.svid, spiffeId: jwt.spiffe_id, hint: jwt.hint },
-        systemClock.now(),
-      )
+      const shown = { token: jwt.svid, spiffeId: jwt.spiffe_id, hint: jwt.hint }
+      printJwtSvids(io, 'table', [shown], systemClock.now())
     }
   } finally {
     api.close()

@@ -1,29 +1,35 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { userInfo } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
-import type { RpcChannel } from '../rpc/dial.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { Latest } from '../runtime/latest.ts'
 import { Secret } from '../runtime/secret.ts'
-import { runTogether } from '../runtime/tasks.ts'
+import { aborted, isAbortError, runTogether } from '../runtime/tasks.ts'
 import { endpointVariable } from '../workload-api/endpoint.ts'
 import { devSockets, withServer } from './admin.ts'
-import { registerUser } from './dev-entry.ts'
-import { showIdentity } from './dev-show.ts'
+import { alreadyRunning, makeOwnFolder } from './dev-folder.ts'
+import { describeFailure } from './failure.ts'
 import type { Io } from './io.ts'
 import { launchAgent, launchServer, loadAgent, loadServer } from './launch.ts'
 
 type ServerConfig = Awaited<ReturnType<typeof loadServer>>
 type AgentConfig = Awaited<ReturnType<typeof loadAgent>>
-
-const inUse: ReadonlySet<string> = new Set(['socket-in-use', 'data-in-use'])
+type Address = ServerConfig['bindAddress']
 
 interface Options {
   readonly trustDomain: string
   readonly verbose?: boolean
 }
+
+/** What one run of `dev` is about. */
+interface Setting {
+  readonly trustDomain: string
+  readonly dataDir: string
+  readonly sockets: { readonly admin: string; readonly agent: string }
+  readonly logLevel: string
+  readonly startedMs: number
+}
+
+const patienceMs = 10_000
 
 /** `countersign dev` */
 export function dev(io: Io): Command {
@@ -39,76 +45,117 @@ Example:
 
 Data is kept in ./.countersign. Stop it with Ctrl-C; the next start goes on where this one ended.`,
     )
-    .action((options: Options) => runDev(io, options))
+    .action(async (options: Options) => {
+      const setting: Setting = {
+        trustDomain: options.trustDomain,
+        dataDir: resolve('.countersign'),
+        sockets: devSockets(io.env),
+        logLevel: options.verbose === true ? 'info' : 'error',
+        startedMs: systemClock.monotonicMs(),
+      }
+      try {
+        makeOwnFolder(dirname(setting.sockets.admin))
+        await runDev(io, setting)
+      } catch (error) {
+        // Ctrl-C is how it is meant to end, also before it has begun.
+        if (!(io.signal.aborted && isAbortError(error))) throw error
+      }
+      io.note('stopped')
+    })
 }
 
-async function runDev(io: Io, options: Options): Promise<void> {
-  const startedMs = systemClock.monotonicMs()
-  const dataDir = resolve('.countersign')
-  const sockets = devSockets(io.env)
-  makeOwnFolder(dirname(sockets.admin))
-  const logLevel = options.verbose === true ? 'info' : 'error'
-  const server = await loadServer({
-    file: undefined,
-    env: {},
-    flags: {
-      trust_domain: options.trustDomain,
-      data_dir: resolve(dataDir, 'server'),
-      bind_address: `127.0.0.1:${await freePort()}`,
-      admin_socket: sockets.admin,
-      http_address: 'false',
-      log_level: logLevel,
-    },
-  })
+async function runDev(io: Io, setting: Setting): Promise<void> {
+  const server = await serverOf(setting)
   const stopping = new AbortController()
   const signal = AbortSignal.any([io.signal, stopping.signal])
-  const serverReady = Promise.withResolvers<void>()
-  const running = launchServer(server, signal, { onReady: () => serverReady.resolve() })
-  running.catch(serverReady.reject)
+  const ready = Promise.withResolvers<Address>()
+  const running = launchServer(server, signal, { onReady: ({ address }) => ready.resolve(address) })
+  // One that is stopped before it was ready ends without a word.
+  running.then(() => ready.reject(signal.reason), ready.reject)
   try {
-    await serverReady.promise
+    const agent = await agentBeside(io, setting, await ready.promise)
     await runTogether(
       signal,
       () => running,
       async (until) => {
         // The server has been running since before this began: it ends when this does.
         until.addEventListener('abort', () => stopping.abort(until.reason), { once: true })
-        const agent = await agentBeside(server, sockets.agent, dataDir, logLevel, io)
-        const agentReady = Promise.withResolvers<void>()
-        await runTogether(
-          until,
-          (inner) =>
-            launchAgent(agent, inner, {
-              onReady: () => agentReady.resolve(),
-              joinToken: () => newToken(io, sockets.admin),
-            }),
-          async () => {
-            await agentReady.promise
-            await showAll(io, agent, sockets, startedMs)
-          },
-        )
+        await runAgentAndShow(io, setting, agent, until)
       },
     )
   } catch (error) {
-    throw alreadyRunning(error, dataDir)
+    throw alreadyRunning(error, setting.dataDir)
   } finally {
     stopping.abort(new DOMException('stopped', 'AbortError'))
     await running.catch(() => {})
   }
-  io.note('stopped')
 }
 
-async function showAll(
+async function runAgentAndShow(
   io: Io,
+  setting: Setting,
   agent: AgentConfig,
-  sockets: { readonly admin: string; readonly agent: string },
-  startedMs: number,
+  signal: AbortSignal,
 ): Promise<void> {
-  const user = userInfo()
-  const entry = await withServer(
-    io,
-    { adminSocket: sockets.admin, output: 'table' },
-    (channel: RpcChannel) => registerUser(channel, agent.trustDomain, user),
+  const ready = Promise.withResolvers<void>()
+  const joins = new Latest<void>()
+  await runTogether(
+    signal,
+    (until) =>
+      launchAgent(agent, until, {
+        onReady: () => ready.resolve(),
+        joinToken: async () => {
+          const token = await newToken(io, setting.sockets.admin)
+          joins.put()
+          return token
+        },
+      }),
+    async (until) => {
+      const patience = systemClock.sleep(patienceMs, until).then(() => 'late' as const)
+      if ((await Promise.race([ready.promise, patience])) === 'late') {
+        io.note(
+          `the agent is not ready yet; to see why: countersign agent health --socket unix://${agent.socket}`,
+        )
+        await Promise.race([ready.promise, aborted(until)])
+      }
+      until.throwIfAborted()
+      try {
+        await show(io, setting, agent)
+      } catch (error) {
+        // What fails because all of this is being stopped is no failure.
+        until.throwIfAborted()
+        throw error
+      }
+      until.addEventListener('abort', () => joins.end(), { once: true })
+      // An agent that joins anew, after a long sleep of the machine say, has another ID.
+      for await (const _ of joins) await moveEntry(io, setting, agent, until)
+    },
+  )
+}
+
+async function moveEntry(
+  io: Io,
+  { sockets }: Setting,
+  agent: AgentConfig,
+  signal: AbortSignal,
+): Promise<void> {
+  const { currentUser, registerUser } = await import('./dev-entry.ts')
+  try {
+    await withServer(io, operator(sockets.admin), (channel) =>
+      registerUser(channel, agent.trustDomain, currentUser(), signal),
+    )
+  } catch (error) {
+    signal.throwIfAborted()
+    for (const line of describeFailure(error).lines) io.note(line)
+  }
+}
+
+async function show(io: Io, { sockets, startedMs }: Setting, agent: AgentConfig): Promise<void> {
+  const { currentUser, registerUser } = await import('./dev-entry.ts')
+  const { showIdentity } = await import('./dev-show.ts')
+  const user = currentUser()
+  const entry = await withServer(io, operator(sockets.admin), (channel) =>
+    registerUser(channel, agent.trustDomain, user, io.signal),
   )
   await showIdentity(io, `unix://${sockets.agent}`)
   const seconds = ((systemClock.monotonicMs() - startedMs) / 1000).toFixed(1)
@@ -128,34 +175,43 @@ Ctrl-C stops both; the data stays in .countersign.
 `)
 }
 
-async function agentBeside(
-  server: ServerConfig,
-  socket: string,
-  dataDir: string,
-  logLevel: string,
-  io: Io,
-): Promise<AgentConfig> {
-  const hashes = await withServer(
-    io,
-    { adminSocket: server.adminSocket, output: 'table' },
-    async (channel) => (await import('./ca-hashes.ts')).caKeyHashes(channel),
-  )
-  return loadAgent({
+function serverOf({ trustDomain, dataDir, sockets, logLevel }: Setting): Promise<ServerConfig> {
+  return loadServer({
     file: undefined,
     env: {},
     flags: {
-      trust_domain: server.trustDomain,
-      server_address: `127.0.0.1:${server.bindAddress.port}`,
-      data_dir: resolve(dataDir, 'agent'),
-      socket,
-      trust_ca_sha256: hashes.join(','),
+      trust_domain: trustDomain,
+      data_dir: join(dataDir, 'server'),
+      bind_address: '127.0.0.1:0',
+      admin_socket: sockets.admin,
+      http_address: 'false',
       log_level: logLevel,
     },
   })
 }
 
-async function newToken(io: Io, adminSocket: string): Promise<Secret> {
-  return withServer(io, { adminSocket, output: 'table' }, async (channel) => {
+/** The agent believes the server by the CA keys that the admin socket names. */
+async function agentBeside(io: Io, setting: Setting, server: Address): Promise<AgentConfig> {
+  const hashes = await withServer(io, operator(setting.sockets.admin), async (channel) => {
+    const { caKeyHashes } = await import('./ca-hashes.ts')
+    return caKeyHashes(channel)
+  })
+  return loadAgent({
+    file: undefined,
+    env: {},
+    flags: {
+      trust_domain: setting.trustDomain,
+      server_address: `127.0.0.1:${server.port}`,
+      data_dir: join(setting.dataDir, 'agent'),
+      socket: setting.sockets.agent,
+      trust_ca_sha256: hashes.join(','),
+      log_level: setting.logLevel,
+    },
+  })
+}
+
+function newToken(io: Io, adminSocket: string): Promise<Secret> {
+  return withServer(io, operator(adminSocket), async (channel) => {
     const { createClient } = await import('../rpc/client.ts')
     const { value } = await createClient('spire.api.server.agent.v1.Agent', channel).unary(
       'CreateJoinToken',
@@ -165,35 +221,6 @@ async function newToken(io: Io, adminSocket: string): Promise<Secret> {
   })
 }
 
-/** A folder for the sockets that is ours alone, whoever else may write beside it. */
-function makeOwnFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const stat = lstatSync(folder)
-  if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
-    throw new CountersignError('forbidden', `${folder} is not ours`, {
-      reason: 'socket-folder-foreign',
-      fix: `have it removed, or set XDG_RUNTIME_DIR to a folder of your own`,
-    })
-  }
-  chmodSync(folder, 0o700)
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => done(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
-
-function alreadyRunning(error: unknown, dataDir: string): unknown {
-  if (!(error instanceof CountersignError) || !inUse.has(error.reason)) return error
-  return new CountersignError('conflict', `"countersign dev" is already running for ${dataDir}`, {
-    reason: 'dev-running',
-    fix: 'use that one, or start this one in another folder',
-    cause: error,
-  })
+function operator(adminSocket: string): { readonly adminSocket: string; readonly output: 'table' } {
+  return { adminSocket, output: 'table' }
 }

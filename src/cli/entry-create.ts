@@ -1,8 +1,7 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
-import { refusalOf, registryOf, waitUntilHeld } from './entry-batch.ts'
-import { readEntryFile } from './entry-file.ts'
+import { createAll, noteWarnings, refusalOf, registryOf, waitUntilHeld } from './entry-batch.ts'
 import { type EntryFlags, entryOfFlags, withEntryFlags } from './entry-flags.ts'
 import { printEntries, printEntry } from './entry-view.ts'
 import type { Io } from './io.ts'
@@ -18,7 +17,12 @@ export function entryCreate(io: Io): Command {
   const command = new Command('create')
     .description('register a workload')
     .option('--id <id>', 'an ID for the entry itself; the server draws one otherwise')
-    .option('--file <path>', 'create what a JSON file lists, as "entry list -o json" prints it')
+    .addOption(
+      new Option(
+        '--file <path>',
+        'create what a JSON file lists, as "entry list -o json" prints it',
+      ).conflicts(['id', 'spiffeId', 'parentId', 'selector']),
+    )
     .option('--atomic', 'with --file: all or none')
     .option('--wait', 'return when the agents concerned hold it')
   return withAdminOptions(withEntryFlags(command))
@@ -32,26 +36,23 @@ Example:
     .action(async (options: Options) => {
       const now = systemClock.now()
       const entries =
-        options.file === undefined ? [entryOfFlags(options, now)] : readEntryFile(options.file)
+        options.file === undefined
+          ? [entryOfFlags(options, now)]
+          : (await import('./entry-file.ts')).readEntryFile(options.file)
       await withServer(io, options, async (channel) => {
         const registry = await registryOf(channel)
-        const answer = await io.progress(
-          `creating ${entries.length} entries`,
-          registry.unary('BatchCreate', { entries, atomic: options.atomic ?? false }),
-        )
+        const answer = await createAll(io, registry, entries, options.atomic ?? false)
         const created = answer.results.flatMap((result) =>
           result.status?.code === 0 && result.entry !== null ? [result.entry] : [],
         )
-        for (const result of answer.results) {
-          for (const warning of result.warnings) io.note(`warning: ${warning}`)
-        }
+        noteWarnings(io, answer.results)
         const refused = refusalOf(io, answer.results)
+        // A file is answered by a list, whatever its length: programs read one shape.
+        if (options.file !== undefined) printEntries(io, options.output, created)
+        else if (created[0] !== undefined) printEntry(io, options.output, created[0], now)
         if (options.wait === true && created.length > 0) {
           await waitUntilHeld(io, registry, answer.position, created.map(idOf))
         }
-        if (entries.length === 1 && created[0] !== undefined) {
-          printEntry(io, options.output, created[0], now)
-        } else if (created.length > 0) printEntries(io, options.output, created)
         if (refused !== undefined) throw refused
       })
     })

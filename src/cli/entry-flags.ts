@@ -83,13 +83,13 @@ export function entryOfFlags(flags: EntryFlags, now: Date): RegisteredEntry$Inpu
         .map(({ type, value }) => ({ type, value })),
       x509_svid_ttl: seconds(flags.x509SvidTtl),
       jwt_svid_ttl: seconds(flags.jwtSvidTtl),
-      federates_with: (flags.federatesWith ?? []).map(TrustDomain.parseIdOrName),
-      dns_names: [...(flags.dnsName ?? [])],
+      federates_with: said(flags.federatesWith).map(TrustDomain.parseIdOrName),
+      dns_names: said(flags.dnsName),
       hint: flags.hint ?? '',
       admin: flags.admin ?? false,
       downstream: flags.downstream ?? false,
       store_svid: flags.storeSvid ?? false,
-      expires_at: flags.expires === undefined ? 0 : expiry(flags.expires, now),
+      expires_at: expiry(flags.expires, now),
       additional_attributes: {
         disable_x509_svid_prefetch: flags.prefetch === false,
         jwt_svid_include_jti: flags.jti ?? false,
@@ -97,7 +97,7 @@ export function entryOfFlags(flags: EntryFlags, now: Date): RegisteredEntry$Inpu
     },
     owner: flags.owner ?? '',
     purpose: flags.purpose ?? '',
-    labels: Object.fromEntries((flags.label ?? []).map(parseLabel)),
+    labels: Object.fromEntries(said(flags.label).map(parseLabel)),
   }
 }
 
@@ -125,6 +125,12 @@ export function maskOfFlags(flags: EntryFlags): RegisteredEntryMask$Input {
   }
 }
 
+/** True where no field of the entry is named. */
+export function saysNothing(flags: EntryFlags): boolean {
+  const { entry, ...own } = maskOfFlags(flags)
+  return !Object.values({ ...entry, ...own }).includes(true)
+}
+
 /** The ID as the wire splits it; undefined where nothing was said, which the server refuses with its own words. */
 export function wireId(text: string | undefined): SPIFFEID$Input | null {
   if (text === undefined) return null
@@ -132,11 +138,17 @@ export function wireId(text: string | undefined): SPIFFEID$Input | null {
   return { trust_domain: SpiffeId.trustDomainOf(id), path: SpiffeId.pathOf(id) }
 }
 
-function seconds(text: string | undefined): number {
-  return text === undefined ? 0 : parseDuration(text)
+function seconds(text = ''): number {
+  return text === '' ? 0 : parseDuration(text)
 }
 
-function parseLabel(text: string): [string, string] {
+/** An empty value stands for an empty list. */
+function said(values: readonly string[] = []): string[] {
+  return values.filter((value) => value !== '')
+}
+
+/** Throws `invalid` / `usage`. */
+export function parseLabel(text: string): [string, string] {
   const at = text.indexOf('=')
   if (at < 1) {
     throw new CountersignError('invalid', `not a label: ${text}`, {
@@ -147,9 +159,9 @@ function parseLabel(text: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** Unix seconds of an instant, or of a duration from now; 0 for never. */
-function expiry(text: string, now: Date): number {
-  if (text === 'never') return 0
+/** Unix seconds of an instant, or of a duration from now; 0 is never. */
+function expiry(text: string | undefined, now: Date): number {
+  if (text === undefined || text === '' || text === 'never') return 0
   const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(at)) return Math.floor(at / 1000)
   return Math.floor(now.getTime() / 1000) + parseDuration(text)

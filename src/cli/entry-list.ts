@@ -6,7 +6,7 @@ import { systemClock } from '../runtime/clock.ts'
 import { TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { registryOf } from './entry-batch.ts'
-import { wireId } from './entry-flags.ts'
+import { parseLabel, wireId } from './entry-flags.ts'
 import { printEntries, printEntry } from './entry-view.ts'
 import type { Io } from './io.ts'
 import { printRecord } from './output.ts'
@@ -123,11 +123,6 @@ function filterOf(options: Options): Filter$Input {
       by_downstream: options.downstream === undefined ? null : { value: options.downstream },
     },
     owner: options.owner ?? '',
-    labels: Object.fromEntries(
-      (options.label ?? []).map((label) => {
-        const [key = '', ...value] = label.split('=')
-        return [key, value.join('=')]
-      }),
-    ),
+    labels: Object.fromEntries((options.label ?? []).map(parseLabel)),
   }
 }

@@ -1,12 +1,26 @@
 import { Command } from 'commander'
+import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
-import { type RegistryClient, refusalOf, registryOf, waitUntilHeld } from './entry-batch.ts'
-import { type EntryFlags, entryOfFlags, maskOfFlags, withEntryFlags } from './entry-flags.ts'
+import {
+  noteWarnings,
+  type RegistryClient,
+  refusalOf,
+  registryOf,
+  waitUntilHeld,
+} from './entry-batch.ts'
+import {
+  type EntryFlags,
+  entryOfFlags,
+  maskOfFlags,
+  saysNothing,
+  withEntryFlags,
+} from './entry-flags.ts'
 import { printEntry } from './entry-view.ts'
 import type { Io } from './io.ts'
 
 interface Options extends AdminOptions, EntryFlags {
+  readonly id: string
   readonly wait?: boolean
 }
 
@@ -21,10 +35,18 @@ export function entryUpdate(io: Io): Command {
       'after',
       `
 Example:
-  countersign entry update --id 2f9c… --selector unix:uid:1000 --selector unix:gid:1000`,
+  countersign entry update --id 2f9c… --selector unix:uid:1000 --selector unix:gid:1000
+
+An empty value takes away what is there: --dns-name '' --x509-svid-ttl ''`,
     )
     .action(async (options: Options) => {
       const now = systemClock.now()
+      if (saysNothing(options)) {
+        throw new CountersignError('invalid', 'nothing to change is named', {
+          reason: 'usage',
+          fix: 'see what can be: countersign entry update --help',
+        })
+      }
       await withServer(io, options, async (channel) => {
         const registry = await registryOf(channel)
         const said = await withBothFlags(registry, options)
@@ -32,18 +54,14 @@ Example:
           entries: [entryOfFlags(said, now)],
           input_mask: maskOfFlags(said),
         })
-        for (const result of answer.results) {
-          for (const warning of result.warnings) io.note(`warning: ${warning}`)
-        }
+        noteWarnings(io, answer.results)
         const refused = refusalOf(io, answer.results)
         if (refused !== undefined) throw refused
-        if (options.wait === true) {
-          await waitUntilHeld(io, registry, answer.position, [options.id ?? ''])
-        }
         const updated = answer.results[0]?.entry
         if (updated !== null && updated !== undefined) {
           printEntry(io, options.output, updated, now)
         }
+        if (options.wait === true) await waitUntilHeld(io, registry, answer.position, [options.id])
       })
     })
 }
@@ -51,7 +69,7 @@ Example:
 /** The wire has one mask for these two: where one was said, the other is given as it is. */
 async function withBothFlags(registry: RegistryClient, options: Options): Promise<Options> {
   if ((options.prefetch === undefined) === (options.jti === undefined)) return options
-  const { entry } = await registry.unary('Get', { id: options.id ?? '' })
+  const { entry } = await registry.unary('Get', { id: options.id })
   const now = entry?.additional_attributes
   return {
     ...options,

@@ -1,11 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
-import { splitCertificates } from '../x509/certificate.ts'
-import { toPem } from '../x509/pem.ts'
 import type { Io } from './io.ts'
-import { printJson, printRecord } from './output.ts'
-import { printJwtSvid, printX509Svid, refuseKeyOnTerminal } from './svid-view.ts'
+import { printJson, printJsonLine, printRecords } from './output.ts'
 import { type WorkloadOptions, withWorkloadApi, withWorkloadOptions } from './workload.ts'
 
 const timeoutMs = 10_000
@@ -28,25 +26,19 @@ export function fetchX509(io: Io): Command {
   )
     .addHelpText('after', '\nExample:\n  countersign fetch x509')
     .action(async (options: X509Options) => {
+      const { printX509Svids, refuseKeyOnTerminal } = await import('./svid-view.ts')
       refuseKeyOnTerminal(io, options.showKey === true)
       await withWorkloadApi(io, options, async (api) => {
         const response = await first(
           api.rpc.serverStream('FetchX509SVID', {}, { metadata: api.metadata, timeoutMs }),
         )
-        const now = systemClock.now()
-        for (const svid of response.svids) {
-          printX509Svid(
-            io,
-            options.output,
-            {
-              chain: svid.x509_svid,
-              hint: svid.hint,
-              bundle: svid.bundle,
-              key: options.showKey === true ? svid.x509_svid_key : undefined,
-            },
-            now,
-          )
-        }
+        const shown = response.svids.map((svid) => ({
+          chain: svid.x509_svid,
+          hint: svid.hint,
+          bundle: svid.bundle,
+          key: options.showKey === true ? svid.x509_svid_key : undefined,
+        }))
+        printX509Svids(io, options.output, shown, systemClock.now())
       })
     })
 }
@@ -67,10 +59,13 @@ export function fetchJwt(io: Io): Command {
           { audience: [...options.audience], spiffe_id: options.spiffeId ?? '' },
           { metadata: api.metadata, timeoutMs },
         )
-        const now = systemClock.now()
-        for (const { svid: token, spiffe_id: spiffeId, hint } of svids) {
-          printJwtSvid(io, options.output, { token, spiffeId, hint }, now)
-        }
+        const { printJwtSvids } = await import('./svid-view.ts')
+        const shown = svids.map(({ svid: token, spiffe_id: spiffeId, hint }) => ({
+          token,
+          spiffeId,
+          hint,
+        }))
+        printJwtSvids(io, options.output, shown, systemClock.now())
       })
     })
 }
@@ -86,15 +81,22 @@ export function fetchBundles(io: Io): Command {
         const call = { metadata: api.metadata, timeoutMs }
         const x509 = await first(api.rpc.serverStream('FetchX509Bundles', {}, call))
         const jwt = await first(api.rpc.serverStream('FetchJWTBundles', {}, call))
-        for (const [id, der] of Object.entries(x509.bundles)) {
-          const certificates = splitCertificates(der)
-          const keys = Buffer.from(jwt.bundles[id] ?? []).toString('utf8')
-          const json = {
+        const { splitCertificates } = await import('../x509/certificate.ts')
+        const { toPem } = await import('../x509/pem.ts')
+        const bundles = Object.entries(x509.bundles).map(([id, der]) => ({
+          id,
+          certificates: splitCertificates(der),
+          keys: Buffer.from(jwt.bundles[id] ?? []).toString('utf8'),
+        }))
+        if (options.output === 'json') {
+          const json = bundles.map(({ id, certificates, keys }) => ({
             trustDomainId: id,
             x509Pem: certificates.map((one) => toPem('CERTIFICATE', one)).join(''),
             jwks: keys === '' ? null : (JSON.parse(keys) as unknown),
-          }
-          printRecord(io, options.output, json, [
+          }))
+          printJson(io, json)
+        } else {
+          printRecords(io, bundles, ({ id, certificates, keys }) => [
             ['trust domain', id],
             ['x509 authorities', String(certificates.length)],
             ['jwt keys', keys],
@@ -111,6 +113,7 @@ export function watch(io: Io): Command {
   )
     .addHelpText('after', '\nExample:\n  countersign watch -o json')
     .action(async (options: WorkloadOptions) => {
+      const { printX509Svids, x509SvidJson } = await import('./svid-view.ts')
       await withWorkloadApi(io, options, async (api) => {
         const updates = api.rpc.serverStream(
           'FetchX509SVID',
@@ -119,9 +122,12 @@ export function watch(io: Io): Command {
         )
         for await (const { svids } of updates) {
           const now = systemClock.now()
-          io.note(`${now.toISOString()}  ${svids.length} SVIDs`)
-          for (const svid of svids) {
-            printX509Svid(io, options.output, { chain: svid.x509_svid, hint: svid.hint }, now)
+          const shown = svids.map((svid) => ({ chain: svid.x509_svid, hint: svid.hint }))
+          if (options.output === 'json') {
+            printJsonLine(io, { receivedAt: now.toISOString(), svids: shown.map(x509SvidJson) })
+          } else {
+            io.note(`${now.toISOString()}  ${svids.length} SVIDs`)
+            printX509Svids(io, options.output, shown, now)
           }
         }
       })
@@ -141,8 +147,7 @@ export function validateJwt(io: Io): Command {
       '\nExample:\n  countersign validate jwt --audience https://api.example.org --token-file -',
     )
     .action(async (options: WorkloadOptions & { audience: string; tokenFile: string }) => {
-      const { readFileSync } = await import('node:fs')
-      const token = readFileSync(options.tokenFile === '-' ? 0 : options.tokenFile, 'utf8').trim()
+      const token = readText(options.tokenFile).trim()
       await withWorkloadApi(io, options, async (api) => {
         const answer = await api.rpc.unary(
           'ValidateJWTSVID',
@@ -153,6 +158,19 @@ export function validateJwt(io: Io): Command {
         else io.write(`valid: ${answer.spiffe_id}\n`)
       })
     })
+}
+
+/** Throws `invalid` / `usage`. */
+function readText(path: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8')
+  } catch (cause) {
+    throw new CountersignError('invalid', `cannot read ${path}`, {
+      reason: 'usage',
+      fix: 'name the file that holds the token, or - for standard input',
+      cause,
+    })
+  }
 }
 
 async function first<T>(messages: AsyncIterable<T>): Promise<T> {

@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
-import type { RpcChannel } from '../rpc/dial.ts'
+import type { RpcClient } from '../rpc/client.ts'
+import type { HealthDefinition } from '../rpc/gen/grpc/health/v1/Health.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { printRecord } from './output.ts'
-import { resolveHere, type WorkloadOptions, withWorkloadOptions } from './workload.ts'
+import { type WorkloadOptions, withWorkloadApi, withWorkloadOptions } from './workload.ts'
 
 const timeoutMs = 5000
 
@@ -16,7 +16,14 @@ export function serverHealth(io: Io): Command {
   )
     .addHelpText('after', '\nExample:\n  countersign server health')
     .action(async (options: AdminOptions) => {
-      await withServer(io, options, (channel) => report(io, options, channel, 'server'))
+      await withServer(io, options, async (channel) => {
+        const { createClient } = await import('../rpc/client.ts')
+        if (await report(io, options, createClient('grpc.health.v1.Health', channel))) return
+        throw new CountersignError('unavailable', 'the server is not serving', {
+          reason: 'not-serving',
+          fix: 'its log, and /ready on its http_address, say why',
+        })
+      })
     })
 }
 
@@ -27,40 +34,40 @@ export function agentHealth(io: Io): Command {
   )
     .addHelpText('after', '\nExample:\n  countersign agent health')
     .action(async (options: WorkloadOptions) => {
-      const endpoint = resolveHere(io, options.socket)
-      if (endpoint.kind !== 'unix' || !existsSync(endpoint.path)) {
-        throw new CountersignError('unavailable', 'no agent listens there', {
-          reason: 'agent-socket-missing',
-          fix: 'start one with "countersign agent run", or name its socket with --socket',
-        })
-      }
-      const { dialUnix } = await import('../rpc/dial.ts')
-      const channel = dialUnix(endpoint.path)
-      try {
-        await report(io, options, channel, 'agent')
-      } finally {
-        channel.close()
-      }
+      await withWorkloadApi(io, options, async (api) => {
+        if (await report(io, options, api.health())) return
+        let why: unknown
+        try {
+          // A call that the agent refuses says why; health checks only know yes and no.
+          await api.rpc.unary(
+            'ValidateJWTSVID',
+            { audience: 'health', svid: 'health' },
+            { metadata: api.metadata, timeoutMs },
+          )
+        } catch (error) {
+          why = error
+        }
+        throw notServing(why)
+      })
     })
 }
 
+function notServing(why: unknown): CountersignError {
+  const told = why instanceof CountersignError && why.code === 'unavailable' ? why : undefined
+  return new CountersignError('unavailable', told?.message ?? 'the agent is not serving', {
+    reason: told?.reason ?? 'not-serving',
+    fix: told?.fix ?? 'its log says why',
+    cause: why,
+  })
+}
+
+/** True where it serves. */
 async function report(
   io: Io,
   options: { readonly output: AdminOptions['output'] },
-  channel: RpcChannel,
-  who: string,
-): Promise<void> {
-  const { createClient } = await import('../rpc/client.ts')
-  const { status } = await createClient('grpc.health.v1.Health', channel).unary(
-    'Check',
-    {},
-    { timeoutMs },
-  )
+  health: RpcClient<HealthDefinition>,
+): Promise<boolean> {
+  const { status } = await health.unary('Check', {}, { timeoutMs })
   printRecord(io, options.output, { status }, [['status', status]])
-  if (status !== 'SERVING') {
-    throw new CountersignError('unavailable', `the ${who} is not serving`, {
-      reason: 'not-serving',
-      fix: `its log, and /ready on its http_address, say why`,
-    })
-  }
+  return status === 'SERVING'
 }

@@ -8,25 +8,37 @@ import { createProgram } from './program.ts'
 
 /** Runs the command that the arguments name, and sets the exit code; the process ends by itself. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // Whoever reads our output may stop reading: that is no error of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed)
-  })
+  const output = untilUnread()
   const stop = untilStopped(() => process.exit(exitCodes.interrupted))
   const io = createIo({
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
-    signal: stop.signal,
+    signal: AbortSignal.any([stop.signal, output]),
     every,
   })
   try {
     await createProgram(io, version).parseAsync([...argv])
   } catch (error) {
-    process.exitCode = conclude(error, (line) => io.note(line))
+    if (!output.aborted) process.exitCode = conclude(error, (line) => io.note(line))
   } finally {
     stop.release()
   }
+}
+
+/** Aborts where output cannot be written any more. That its reader has left is no error. */
+function untilUnread(): AbortSignal {
+  const controller = new AbortController()
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && !controller.signal.aborted) {
+      process.exitCode = exitCodes.failed
+      process.stderr.write(`error[output-unwritable]: ${error.message}\n`)
+    }
+    controller.abort(new DOMException('nobody reads on', 'AbortError'))
+  })
+  // Messages that nobody reads are no reason to end what else we do.
+  process.stderr.on('error', () => {})
+  return controller.signal
 }
 
 function conclude(error: unknown, note: (line: string) => void): number {

@@ -60,6 +60,22 @@ export function printRecord(
     printJson(io, json)
     return
   }
+  writeLines(io, lines)
+}
+
+/** Several of them for people, with an empty line between. */
+export function printRecords<T>(
+  io: Io,
+  records: readonly T[],
+  linesOf: (record: T) => readonly (readonly [name: string, value: string])[],
+): void {
+  for (const [at, record] of records.entries()) {
+    if (at > 0) io.write('\n')
+    writeLines(io, linesOf(record))
+  }
+}
+
+function writeLines(io: Io, lines: readonly (readonly [name: string, value: string])[]): void {
   const width = Math.max(...lines.map(([name]) => name.length))
   for (const [name, value] of lines) {
     io.write(`${name.padEnd(width)}  ${printable(value)}\n`)
@@ -67,7 +83,21 @@ export function printRecord(
 }
 
 export function printJson(io: Io, value: unknown): void {
-  io.write(`${JSON.stringify(value, undefined, 2)}\n`)
+  io.write(`${safely(JSON.stringify(value, undefined, 2))}\n`)
+}
+
+/** One line of JSON, for output that goes on. */
+export function printJsonLine(io: Io, value: unknown): void {
+  io.write(`${safely(JSON.stringify(value))}\n`)
+}
+
+/** JSON leaves DEL, C1 controls and line separators as they are; a terminal would act on them. */
+function safely(json: string): string {
+  return json.replace(/[\u007f-\u009f\u2028\u2029]/g, escaped)
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** What others wrote into a name or a hint cannot drive the terminal. */
@@ -75,7 +105,7 @@ export function printable(text: string): string {
   return text.replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    escaped,
   )
 }
 

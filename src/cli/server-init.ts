@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import { TrustDomain } from '../spiffe-id/spiffe-id.ts'
@@ -23,8 +23,11 @@ export function serverInit(io: Io): Command {
     )
     .action((options: Options) => {
       const name = TrustDomain.parse(options.trustDomain)
-      write(io, options.out, serverYaml(name))
-      if (options.agent !== undefined) write(io, options.agent, agentYaml(name))
+      const files = [{ path: options.out, text: serverYaml(name) }]
+      if (options.agent !== undefined) files.push({ path: options.agent, text: agentYaml(name) })
+      // Both or none: half of it would stand in the way of the next try.
+      for (const { path } of files) if (existsSync(path)) throw existsAlready(path)
+      for (const { path, text } of files) write(io, path, text)
       io.note(`next: countersign server run --config ${options.out}`)
     })
 }
@@ -33,14 +36,21 @@ function write(io: Io, path: string, text: string): void {
   try {
     writeFileSync(path, text, { flag: 'wx', mode: 0o644 })
   } catch (cause) {
-    const exists = (cause as NodeJS.ErrnoException).code === 'EEXIST'
-    throw new CountersignError(
-      exists ? 'exists' : 'unavailable',
-      exists ? `${path} exists already` : `cannot write ${path}`,
-      { reason: exists ? 'file-exists' : 'file-unwritable', fix: 'name another with --out', cause },
-    )
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') throw existsAlready(path)
+    throw new CountersignError('unavailable', `cannot write ${path}`, {
+      reason: 'file-unwritable',
+      fix: 'name another place with --out or --agent',
+      cause,
+    })
   }
   io.write(`${path}\n`)
+}
+
+function existsAlready(path: string): CountersignError {
+  return new CountersignError('exists', `${path} exists already`, {
+    reason: 'file-exists',
+    fix: 'move it away, or name another place with --out or --agent',
+  })
 }
 
 function serverYaml(name: TrustDomain): string {

@@ -6,7 +6,7 @@ import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { wireId } from './entry-flags.ts'
 import { idText } from './entry-view.ts'
 import type { Io } from './io.ts'
-import { printJwtSvid, printX509Svid, refuseKeyOnTerminal } from './svid-view.ts'
+import { printJson } from './output.ts'
 
 interface Options extends AdminOptions {
   readonly spiffeId: string
@@ -30,6 +30,7 @@ Example:
 The key is made here and goes with the certificate, so the output may not be a terminal.`,
     )
     .action(async (options: Options) => {
+      const { refuseKeyOnTerminal, x509SvidJson } = await import('./svid-view.ts')
       refuseKeyOnTerminal(io, true)
       const { generateKeyPair, softwareSigner } = await import('../x509/key.ts')
       const { createCsr } = await import('../x509/csr.ts')
@@ -43,15 +44,13 @@ The key is made here and goes with the certificate, so the output may not be a t
           'MintX509SVID',
           { csr, ttl: ttlOf(options) },
         )
-        printX509Svid(
+        printJson(
           io,
-          'json',
-          {
+          x509SvidJson({
             chain: Buffer.concat(svid?.cert_chain ?? []),
             hint: '',
             key: privateKey.export({ type: 'pkcs8', format: 'der' }),
-          },
-          systemClock.now(),
+          }),
         )
       })
     })
@@ -78,12 +77,10 @@ export function mintJwt(io: Io): Command {
           { id: wireId(options.spiffeId), audience: [...options.audience], ttl: ttlOf(options) },
         )
         if (svid === null) return
-        printJwtSvid(
-          io,
-          options.output,
-          { token: svid.token, spiffeId: idText(svid.id), hint: '' },
-          systemClock.now(),
-        )
+        const { jwtSvidJson, printJwtSvids } = await import('./svid-view.ts')
+        const minted = { token: svid.token, spiffeId: idText(svid.id), hint: '' }
+        if (options.output === 'json') printJson(io, jwtSvidJson(minted))
+        else printJwtSvids(io, options.output, [minted], systemClock.now())
       })
     })
 }

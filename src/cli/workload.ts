@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { CountersignError } from '../errors.ts'
 import type { WorkloadApi } from '../workload-api/client.ts'
-import { endpointVariable, resolveEndpoint } from '../workload-api/endpoint.ts'
+import { type Endpoint, endpointVariable, resolveEndpoint } from '../workload-api/endpoint.ts'
 import { devSockets, outputOption } from './admin.ts'
+import { requireSocket, whileOpen } from './connection.ts'
 import type { Io } from './io.ts'
 import type { OutputFormat } from './output.ts'
 
@@ -30,23 +31,20 @@ export async function withWorkloadApi<T>(
   work: (api: WorkloadApi) => Promise<T>,
 ): Promise<T> {
   const endpoint = resolveHere(io, options.socket)
-  if (endpoint.kind === 'unix' && !existsSync(endpoint.path)) {
-    throw new CountersignError('unavailable', `no agent listens at ${endpoint.path}`, {
-      reason: 'agent-socket-missing',
-      fix: 'start one with "countersign agent run", or name its socket with --socket',
-    })
-  }
+  requireAgent(endpoint)
   const { openWorkloadApi } = await import('../workload-api/client.ts')
-  const api = openWorkloadApi(endpoint)
-  try {
-    return await work(api)
-  } finally {
-    api.close()
-  }
+  return whileOpen(io, openWorkloadApi(endpoint), work)
+}
+
+/** Throws `unavailable` / `agent-socket-missing`, or `forbidden` / `socket-forbidden`. */
+function requireAgent(endpoint: Endpoint): void {
+  if (endpoint.kind !== 'unix') return
+  const fix = 'start one with "countersign agent run", or name its socket with --socket'
+  requireSocket(endpoint.path, 'agent', fix)
 }
 
 /** Nothing is assumed silently, but where `countersign dev` runs in this folder its socket is named. */
-export function resolveHere(io: Io, given: string | undefined): ReturnType<typeof resolveEndpoint> {
+function resolveHere(io: Io, given: string | undefined): Endpoint {
   try {
     return resolveEndpoint(given, io.env)
   } catch (error) {

@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import { createClient, type RpcClient } from '../rpc/client.ts'
 import { dialUnix } from '../rpc/dial.ts'
+import type { HealthDefinition } from '../rpc/gen/grpc/health/v1/Health.ts'
 import type { SpiffeWorkloadAPIDefinition } from '../rpc/gen/SpiffeWorkloadAPI.ts'
 import type { Endpoint } from './endpoint.ts'
 
@@ -10,6 +11,8 @@ const metadata = { 'workload.spiffe.io': 'true' }
 /** The Workload API, as a workload sees it. */
 export interface WorkloadApi {
   readonly rpc: RpcClient<SpiffeWorkloadAPIDefinition>
+  /** Whether the agent serves at all; asks for no header. */
+  health(): RpcClient<HealthDefinition>
   readonly metadata: Readonly<Record<string, string>>
   close(): void
 }
@@ -25,6 +28,7 @@ export function openWorkloadApi(endpoint: Endpoint): WorkloadApi {
   const channel = dialUnix(endpoint.path)
   return {
     rpc: createClient('SpiffeWorkloadAPI', channel),
+    health: () => createClient('grpc.health.v1.Health', channel),
     metadata,
     close: () => channel.close(),
   }

@@ -1,0 +1,30 @@
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { CountersignError } from '../errors.ts'
+
+const inUse: ReadonlySet<string> = new Set(['socket-in-use', 'data-in-use'])
+
+/**
+ * A folder for the sockets that is ours alone, whoever else may write beside it. Throws `forbidden` /
+ * `socket-folder-foreign`.
+ */
+export function makeOwnFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const stat = lstatSync(folder)
+  if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
+    throw new CountersignError('forbidden', `${folder} is not ours`, {
+      reason: 'socket-folder-foreign',
+      fix: `have it removed, or set XDG_RUNTIME_DIR to a folder of your own`,
+    })
+  }
+  chmodSync(folder, 0o700)
+}
+
+/** What was thrown, or `conflict` / `dev-running` where it says that another has taken the place. */
+export function alreadyRunning(error: unknown, dataDir: string): unknown {
+  if (!(error instanceof CountersignError) || !inUse.has(error.reason)) return error
+  return new CountersignError('conflict', `"countersign dev" is already running for ${dataDir}`, {
+    reason: 'dev-running',
+    fix: 'use that one, or start this one in another folder',
+    cause: error,
+  })
+}
