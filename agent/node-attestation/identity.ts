@@ -33,6 +33,7 @@ const lookMs = 5000
 export class AgentIdentity {
   readonly #deps: IdentityDeps
   #stored: StoredIdentity | undefined
+  #tried: Secret | undefined
   /** The server has refused the pending SVID; the current one is shown again. */
   #pendingRefused = false
 
@@ -43,6 +44,11 @@ export class AgentIdentity {
   /** Reads what an earlier run has kept. */
   async load(): Promise<void> {
     this.#stored = await this.#deps.store.loadIdentity()
+  }
+
+  /** The join token that was last tried; only another one is worth a new try. */
+  get tried(): Secret | undefined {
+    return this.#tried
   }
 
   get agentId(): SpiffeId | undefined {
@@ -69,6 +75,7 @@ export class AgentIdentity {
     if (this.isAlive()) return
     const backoff = createBackoff({ baseMs: 200, capMs: retryCapMs })
     const token = await this.#deps.joinToken()
+    this.#tried = token
     if (token === undefined) throw this.#nothingToProveWith()
     for (;;) {
       try {

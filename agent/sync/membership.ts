@@ -33,7 +33,6 @@ export class Membership {
   async join(signal: AbortSignal): Promise<void> {
     const { identity, state, log } = this.#deps
     while (!identity.isAlive()) {
-      const token = await this.#token()
       state.attesting()
       try {
         await identity.ensure(signal)
@@ -42,7 +41,7 @@ export class Membership {
         const known = asCountersignError(error)
         state.mustRejoin(known)
         log.error('this agent cannot join', { reason: known.reason, fix: known.fix, error: known })
-        await this.#otherToken(token, signal)
+        await this.#otherToken(identity.tried, signal)
       }
     }
   }
@@ -78,15 +77,11 @@ export class Membership {
     await this.join(signal)
   }
 
-  /** A file that is gone is no token, and no reason to stop. */
-  #token(): Promise<Secret | undefined> {
-    return this.#deps.joinToken().catch(() => undefined)
-  }
-
   async #otherToken(refused: Secret | undefined, signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#deps.clock.sleep(tokenPollMs, signal)
-      const token = await this.#token()
+      // A file that is gone is no token, and no reason to stop.
+      const token = await this.#deps.joinToken().catch(() => undefined)
       if (token !== undefined && token.reveal() !== refused?.reveal()) return
     }
   }

@@ -226,3 +226,16 @@ test(`the agent believes a bundle file too, and nobody without being told (${tru
   const rejected = startAgent(running, { name: 'naive', overrides: { trust: undefined } })
   await expect(rejected).rejects.toMatchObject({ reason: 'trust-missing' })
 })
+
+test('joining takes one token: none is made or read that is left over', async () => {
+  const running = await server()
+  const agents = running.admin('spire.api.server.agent.v1.Agent')
+  let asked = 0
+  await agentOf(running, {
+    token: async () => {
+      asked += 1
+      return new Secret((await agents.unary('CreateJoinToken', { ttl: 60 })).value)
+    },
+  })
+  expect(asked).toBe(1)
+})
