@@ -18,6 +18,7 @@ import type { ApiDeps } from './api/deps.ts'
 import { entryHandlers } from './api/entry.ts'
 import { fleetHandlers } from './api/fleet.ts'
 import { healthHandlers } from './api/health.ts'
+import { loggerHandlers } from './api/logger.ts'
 import { registryHandlers } from './api/registry.ts'
 import { svidHandlers } from './api/svid.ts'
 import { syncHandlers } from './api/sync.ts'
@@ -57,6 +58,9 @@ export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
   rpc.addService(serviceDefinition('spire.api.server.bundle.v1.Bundle'), bundleHandlers(deps))
   rpc.addService(serviceDefinition('spire.api.server.entry.v1.Entry'), entryHandlers(deps))
   rpc.addService(serviceDefinition('spire.api.server.svid.v1.SVID'), svidHandlers(deps))
+  rpc.addService(serviceDefinition('spire.api.server.logger.v1.Logger'), loggerHandlers(deps))
+  rpc.addService(serviceDefinition('spire.api.server.localauthority.v1.LocalAuthority'), {})
+  rpc.addService(serviceDefinition('spire.api.server.trustdomain.v1.TrustDomain'), {})
   rpc.addService(
     serviceDefinition('spire.api.server.debug.v1.Debug'),
     debugHandlers({ ...deps, serverSvidExpiresAt: () => deps.identity().expiresAt }),

@@ -5,7 +5,7 @@ import { CountersignError } from '../src/errors.ts'
 import { agentBanned, agentNotAttested } from '../src/rpc/agent-refusal.ts'
 import { systemClock } from '../src/runtime/clock.ts'
 import type { HostPort } from '../src/runtime/config-value.ts'
-import { createLog, type Log } from '../src/runtime/log.ts'
+import { createLevelSwitch, createLog, type LevelSwitch, type Log } from '../src/runtime/log.ts'
 import { serveMonitoring } from '../src/runtime/monitoring.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
 import type { X509Svid } from '../src/svid/x509-svid.ts'
@@ -41,11 +41,12 @@ export async function runServer(
   signal: AbortSignal,
   hooks: ServerHooks = {},
 ): Promise<void> {
-  const log = hooks.log ?? createLog({ level: config.logLevel, component: 'server' })
+  const logLevel = createLevelSwitch(config.logLevel)
+  const log = hooks.log ?? createLog({ level: logLevel, component: 'server' })
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   const unlock = lockFolder(config.dataDir)
   try {
-    await runLocked(config, signal, { ...hooks, log })
+    await runLocked(config, signal, { ...hooks, log, logLevel })
   } finally {
     unlock()
   }
@@ -54,9 +55,9 @@ export async function runServer(
 async function runLocked(
   config: ServerConfig,
   signal: AbortSignal,
-  hooks: ServerHooks & { readonly log: Log },
+  hooks: ServerHooks & { readonly log: Log; readonly logLevel: LevelSwitch },
 ): Promise<void> {
-  const { log } = hooks
+  const { log, logLevel } = hooks
   const clock = systemClock
   const keys = await openKeys(config)
   const trail = await openTrail({ path: config.auditFile, clock, log })
@@ -69,7 +70,7 @@ async function runLocked(
       beforeCommit: (events) => trail.append(events),
     })
     try {
-      await serve({ config, log, trail, store, keys, hooks }, signal)
+      await serve({ config, log, logLevel, trail, store, keys, hooks }, signal)
     } finally {
       await store[Symbol.asyncDispose]()
     }
@@ -87,6 +88,7 @@ function openKeys(config: ServerConfig): Promise<KeyManager> {
 interface Opened {
   readonly config: ServerConfig
   readonly log: Log
+  readonly logLevel: LevelSwitch
   readonly trail: Trail
   readonly store: Store
   readonly keys: KeyManager
@@ -94,7 +96,7 @@ interface Opened {
 }
 
 async function serve(
-  { config, log, trail, store, keys, hooks }: Opened,
+  { config, log, logLevel, trail, store, keys, hooks }: Opened,
   signal: AbortSignal,
 ): Promise<void> {
   const clock = systemClock
@@ -155,6 +157,7 @@ async function serve(
     trustDomain,
     clock,
     log,
+    logLevel,
     store,
     changes,
     index,

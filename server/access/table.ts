@@ -8,7 +8,10 @@ const operators = ['admin', 'local'] as const satisfies readonly Right[]
 const agentService = '/spire.api.server.agent.v1.Agent/'
 const bundleService = '/spire.api.server.bundle.v1.Bundle/'
 const entryService = '/spire.api.server.entry.v1.Entry/'
+const authorityService = '/spire.api.server.localauthority.v1.LocalAuthority/'
+const loggerService = '/spire.api.server.logger.v1.Logger/'
 const svidService = '/spire.api.server.svid.v1.SVID/'
+const trustDomainService = '/spire.api.server.trustdomain.v1.TrustDomain/'
 const registryService = '/countersign.registry.v1.Registry/'
 
 /** Every RPC that the server knows. What is not here is refused, and a test fails for what is missing. */
@@ -51,6 +54,35 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   [`${svidService}NewJWTSVID`]: ['agent'],
   [`${svidService}BatchNewWITSVID`]: ['agent'],
   [`${svidService}NewDownstreamX509CA`]: ['downstream'],
+
+  [`${authorityService}GetJWTAuthorityState`]: operators,
+  [`${authorityService}PrepareJWTAuthority`]: operators,
+  [`${authorityService}ActivateJWTAuthority`]: operators,
+  [`${authorityService}TaintJWTAuthority`]: operators,
+  [`${authorityService}RevokeJWTAuthority`]: operators,
+  [`${authorityService}GetX509AuthorityState`]: operators,
+  [`${authorityService}PrepareX509Authority`]: operators,
+  [`${authorityService}ActivateX509Authority`]: operators,
+  [`${authorityService}TaintX509Authority`]: operators,
+  [`${authorityService}RevokeX509Authority`]: operators,
+  [`${authorityService}TaintX509UpstreamAuthority`]: operators,
+  [`${authorityService}RevokeX509UpstreamAuthority`]: operators,
+  [`${authorityService}GetWITAuthorityState`]: operators,
+  [`${authorityService}PrepareWITAuthority`]: operators,
+  [`${authorityService}ActivateWITAuthority`]: operators,
+  [`${authorityService}TaintWITAuthority`]: operators,
+  [`${authorityService}RevokeWITAuthority`]: operators,
+
+  [`${loggerService}GetLogger`]: ['local'],
+  [`${loggerService}SetLogLevel`]: ['local'],
+  [`${loggerService}ResetLogLevel`]: ['local'],
+
+  [`${trustDomainService}ListFederationRelationships`]: operators,
+  [`${trustDomainService}GetFederationRelationship`]: operators,
+  [`${trustDomainService}BatchCreateFederationRelationship`]: operators,
+  [`${trustDomainService}BatchUpdateFederationRelationship`]: operators,
+  [`${trustDomainService}BatchDeleteFederationRelationship`]: operators,
+  [`${trustDomainService}RefreshBundle`]: operators,
 
   [`${registryService}BatchCreate`]: operators,
   [`${registryService}BatchUpdate`]: operators,

@@ -55,8 +55,11 @@ export function matchesFilter(filter: Filter): (agent: AgentRecord) => boolean {
     passes(agent.selectors)
 }
 
+/** `2026-01-31 12:00:00 -0500 -05`: what SPIRE's tools send. */
+const toolTime = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)(?: \S{1,8})?$/
+
 function parseInstant(text: string): Date {
-  const instant = new Date(text.slice(0, 64))
+  const instant = new Date(text.slice(0, 64).replace(toolTime, '$1T$2$3:$4'))
   if (Number.isNaN(instant.getTime())) {
     throw new CountersignError('invalid', 'by_expires_before is not a time', {
       reason: 'agent-filter',

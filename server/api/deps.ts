@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/runtime/clock.ts'
-import type { Log } from '../../src/runtime/log.ts'
+import type { LevelSwitch, Log } from '../../src/runtime/log.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import type { RateLimiter } from '../access/limits.ts'
@@ -17,6 +17,7 @@ export interface ApiDeps {
   readonly trustDomain: TrustDomain
   readonly clock: Clock
   readonly log: Log
+  readonly logLevel: LevelSwitch
   readonly store: Store
   readonly changes: Changes
   readonly index: EntryIndex

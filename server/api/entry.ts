@@ -13,16 +13,18 @@ import type { CountEntriesRequest } from '../../src/rpc/gen/spire/api/server/ent
 import type { GetAuthorizedEntriesRequest } from '../../src/rpc/gen/spire/api/server/entry/v1/GetAuthorizedEntriesRequest.ts'
 import type { GetEntryRequest } from '../../src/rpc/gen/spire/api/server/entry/v1/GetEntryRequest.ts'
 import type { ListEntriesRequest } from '../../src/rpc/gen/spire/api/server/entry/v1/ListEntriesRequest.ts'
+import type { SyncAuthorizedEntriesRequest } from '../../src/rpc/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesRequest.ts'
 import type { EntryMask } from '../../src/rpc/gen/spire/api/types/EntryMask.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { bidiStream, type RpcHandler, unary } from '../../src/rpc/server.ts'
 import { itemStatus } from '../../src/rpc/status.ts'
 import type { Caller } from '../access/caller.ts'
 import type { ItemResult } from '../entry/batch.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { filterFromWire } from './entry-filter.ts'
 import { listPage } from './entry-page.ts'
+import { syncEntries } from './sync-entries.ts'
 
-type Deps = Pick<ApiDeps, 'index' | 'registry' | 'cursorKey'>
+type Deps = Pick<ApiDeps, 'index' | 'registry' | 'cursorKey' | 'clock'>
 
 /** spire.api.server.entry.v1.Entry */
 export function entryHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
@@ -71,6 +73,14 @@ export function entryHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
               maskEntry(entryToWire(entry), request.output_mask),
             ),
     })),
+    SyncAuthorizedEntries: bidiStream(
+      (requests: AsyncIterable<SyncAuthorizedEntriesRequest>, { caller }) =>
+        syncEntries(
+          deps.clock,
+          () => (caller.id === undefined ? new Map() : index.authorisedFor(caller.id)),
+          requests,
+        ),
+    ),
   }
 }
 

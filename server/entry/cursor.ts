@@ -3,6 +3,7 @@ import { CountersignError } from '../../src/errors.ts'
 import { canonicalFilter, type EntryFilter } from './filter.ts'
 
 const maxPageSize = 1000
+const maxUnpaged = 5000
 const macBytes = 32
 /** Agents are listed by their SPIFFE ID, which is longer than any entry's id (SPIFFE-ID §2.3). */
 const maxPositionBytes = 2048
@@ -45,9 +46,13 @@ function macOf(key: Uint8Array, filter: EntryFilter, lastId: string): Buffer {
   return createHmac('sha256', key).update(filterHash).update(lastId).digest()
 }
 
-/** How many entries a page holds: 0 or nothing means the most. Throws `invalid` / `page-size` where negative. */
+/**
+ * How many items a page holds. Clients that ask for no pages (0) expect everything at once and do
+ * not look for a next page: they get as much as fits into a message that they accept. Throws
+ * `invalid` / `page-size` where negative.
+ */
 export function pageSizeOf(asked: number | undefined): number {
-  if (asked === undefined || asked === 0) return maxPageSize
+  if (asked === undefined || asked === 0) return maxUnpaged
   if (!Number.isInteger(asked) || asked < 0) {
     throw new CountersignError('invalid', 'the page size is negative', { reason: 'page-size' })
   }

@@ -11,7 +11,10 @@ import type { AgentDefinition } from './gen/spire/api/server/agent/v1/Agent.ts'
 import type { BundleDefinition } from './gen/spire/api/server/bundle/v1/Bundle.ts'
 import type { DebugDefinition } from './gen/spire/api/server/debug/v1/Debug.ts'
 import type { EntryDefinition } from './gen/spire/api/server/entry/v1/Entry.ts'
+import type { LocalAuthorityDefinition } from './gen/spire/api/server/localauthority/v1/LocalAuthority.ts'
+import type { LoggerDefinition } from './gen/spire/api/server/logger/v1/Logger.ts'
 import type { SVIDDefinition } from './gen/spire/api/server/svid/v1/SVID.ts'
+import type { TrustDomainDefinition } from './gen/spire/api/server/trustdomain/v1/TrustDomain.ts'
 
 /** Every service that is spoken here, by its full name on the wire. */
 export interface ServiceDefinitions {
@@ -20,7 +23,10 @@ export interface ServiceDefinitions {
   readonly 'spire.api.server.bundle.v1.Bundle': BundleDefinition
   readonly 'spire.api.server.debug.v1.Debug': DebugDefinition
   readonly 'spire.api.server.entry.v1.Entry': EntryDefinition
+  readonly 'spire.api.server.localauthority.v1.LocalAuthority': LocalAuthorityDefinition
+  readonly 'spire.api.server.logger.v1.Logger': LoggerDefinition
   readonly 'spire.api.server.svid.v1.SVID': SVIDDefinition
+  readonly 'spire.api.server.trustdomain.v1.TrustDomain': TrustDomainDefinition
   readonly 'countersign.clock.v1.Clock': ClockDefinition
   readonly 'countersign.fleet.v1.Fleet': FleetDefinition
   readonly 'countersign.registry.v1.Registry': RegistryDefinition
@@ -36,7 +42,12 @@ const protoFiles = {
   'spire.api.server.bundle.v1.Bundle': 'spire/api/server/bundle/v1/bundle.proto',
   'spire.api.server.debug.v1.Debug': 'spire/api/server/debug/v1/debug.proto',
   'spire.api.server.entry.v1.Entry': 'spire/api/server/entry/v1/entry.proto',
+  'spire.api.server.localauthority.v1.LocalAuthority':
+    'spire/api/server/localauthority/v1/localauthority.proto',
+  'spire.api.server.logger.v1.Logger': 'spire/api/server/logger/v1/logger.proto',
   'spire.api.server.svid.v1.SVID': 'spire/api/server/svid/v1/svid.proto',
+  'spire.api.server.trustdomain.v1.TrustDomain':
+    'spire/api/server/trustdomain/v1/trustdomain.proto',
   'countersign.clock.v1.Clock': 'countersign/clock/v1/clock.proto',
   'countersign.fleet.v1.Fleet': 'countersign/fleet/v1/fleet.proto',
   'countersign.registry.v1.Registry': 'countersign/registry/v1/registry.proto',

@@ -2,6 +2,31 @@ import winston from 'winston'
 import { CountersignError } from '../errors.ts'
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+
+/** From the most urgent down. */
+const levels: readonly LogLevel[] = ['error', 'warn', 'info', 'debug']
+
+/** What a log writes, while it runs. */
+export interface LevelSwitch {
+  /** As it was at the start. */
+  readonly launch: LogLevel
+  readonly current: LogLevel
+  set(level: LogLevel): void
+}
+
+export function createLevelSwitch(launch: LogLevel): LevelSwitch {
+  let current = launch
+  return {
+    launch,
+    get current() {
+      return current
+    },
+    set(level) {
+      current = level
+    },
+  }
+}
+
 export type Fields = Readonly<Record<string, unknown>>
 
 /** One JSON object a line. Field values are data: strings, numbers, `Secret`s (which print as such). */
@@ -61,13 +86,14 @@ function oneLine(json: string): string {
 
 /** Writes to standard error, so that standard output stays data. */
 export function createLog(options: {
-  readonly level: LogLevel
+  readonly level: LogLevel | LevelSwitch
   readonly component: string
   readonly stream?: NodeJS.WritableStream
 }): Log {
   const stream = options.stream ?? process.stderr
+  const level = typeof options.level === 'string' ? createLevelSwitch(options.level) : options.level
   const logger = winston.createLogger({
-    level: options.level,
+    level: 'debug',
     format: winston.format.printf((info) => {
       const { level, message, fields } = info as unknown as {
         level: string
@@ -79,10 +105,10 @@ export function createLog(options: {
     transports: [new winston.transports.Stream({ stream })],
   })
   const at = (base: Fields): Log => {
-    const write = (level: LogLevel) => (message: string, fields?: Fields) => {
-      if (!logger.isLevelEnabled(level)) return
+    const write = (wanted: LogLevel) => (message: string, fields?: Fields) => {
+      if (levels.indexOf(wanted) > levels.indexOf(level.current)) return
       logger.log({
-        level,
+        level: wanted,
         message: String(printable(message, 0)),
         fields: printableFields(Object.entries({ ...base, ...fields }), 0),
       })

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
-import { createLog } from '../../../src/runtime/log.ts'
+import { createLevelSwitch, createLog } from '../../../src/runtime/log.ts'
 import { Secret } from '../../../src/runtime/secret.ts'
 
 function logged(write: (log: ReturnType<typeof createLog>) => void): string {
@@ -46,4 +46,19 @@ test('a message below the level costs nothing and prints nothing', () => {
   const stream = new PassThrough()
   createLog({ level: 'warn', component: 'test', stream }).info('quiet')
   expect(stream.read()).toBeNull()
+})
+
+test('the level is turned while the log is in use, for its children too', () => {
+  const stream = new PassThrough()
+  const level = createLevelSwitch('warn')
+  const log = createLog({ level, component: 'test', stream }).child({ part: 'a' })
+  log.info('one')
+  level.set('debug')
+  log.debug('two')
+  level.set('error')
+  log.warn('three')
+  level.set(level.launch)
+  log.warn('four')
+  const lines = String(stream.read()).trimEnd().split('\n')
+  expect(lines.map((line) => JSON.parse(line).message)).toEqual(['two', 'four'])
 })

@@ -131,9 +131,9 @@ describe('page tokens', () => {
     expect(new Set(filters.map(canonicalFilter)).size).toBe(filters.length)
   })
 
-  test('a page has 1 to 1000 entries', () => {
+  test('a page has 1 to 1000 entries, and a list without pages up to 5000', () => {
     expect([undefined, 0, 1, 1000, 1001, 0x7fffffff].map(pageSizeOf)).toEqual([
-      1000, 1000, 1, 1000, 1000, 1000,
+      5000, 5000, 1, 1000, 1000, 1000,
     ])
     expect(() => pageSizeOf(-1)).toThrow(expect.objectContaining({ reason: 'page-size' }))
   })

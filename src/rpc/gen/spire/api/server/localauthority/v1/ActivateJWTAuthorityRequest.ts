@@ -1,0 +1,8 @@
+
+export interface ActivateJWTAuthorityRequest$Input {
+  'authority_id'?: (string);
+}
+
+export interface ActivateJWTAuthorityRequest {
+  'authority_id': (string);
+}

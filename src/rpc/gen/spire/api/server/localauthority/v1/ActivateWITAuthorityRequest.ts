@@ -1,0 +1,8 @@
+
+export interface ActivateWITAuthorityRequest$Input {
+  'authority_id'?: (string);
+}
+
+export interface ActivateWITAuthorityRequest {
+  'authority_id': (string);
+}

@@ -1,0 +1,6 @@
+
+export interface GetJWTAuthorityStateRequest$Input {
+}
+
+export interface GetJWTAuthorityStateRequest {
+}

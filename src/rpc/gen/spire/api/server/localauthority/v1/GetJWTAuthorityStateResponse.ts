@@ -1,0 +1,13 @@
+import type { AuthorityState$Input as _spire_api_server_localauthority_v1_AuthorityState$Input, AuthorityState as _spire_api_server_localauthority_v1_AuthorityState } from '../../../../../spire/api/server/localauthority/v1/AuthorityState.ts';
+
+export interface GetJWTAuthorityStateResponse$Input {
+  'active'?: (_spire_api_server_localauthority_v1_AuthorityState$Input | null);
+  'prepared'?: (_spire_api_server_localauthority_v1_AuthorityState$Input | null);
+  'old'?: (_spire_api_server_localauthority_v1_AuthorityState$Input | null);
+}
+
+export interface GetJWTAuthorityStateResponse {
+  'active': (_spire_api_server_localauthority_v1_AuthorityState | null);
+  'prepared': (_spire_api_server_localauthority_v1_AuthorityState | null);
+  'old': (_spire_api_server_localauthority_v1_AuthorityState | null);
+}

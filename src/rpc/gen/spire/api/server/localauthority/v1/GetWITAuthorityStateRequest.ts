@@ -1,0 +1,6 @@
+
+export interface GetWITAuthorityStateRequest$Input {
+}
+
+export interface GetWITAuthorityStateRequest {
+}

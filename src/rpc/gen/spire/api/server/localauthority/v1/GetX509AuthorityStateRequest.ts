@@ -1,0 +1,6 @@
+
+export interface GetX509AuthorityStateRequest$Input {
+}
+
+export interface GetX509AuthorityStateRequest {
+}

@@ -1,0 +1,6 @@
+
+export interface PrepareJWTAuthorityRequest$Input {
+}
+
+export interface PrepareJWTAuthorityRequest {
+}

@@ -1,0 +1,6 @@
+
+export interface PrepareWITAuthorityRequest$Input {
+}
+
+export interface PrepareWITAuthorityRequest {
+}

@@ -1,0 +1,6 @@
+
+export interface PrepareX509AuthorityRequest$Input {
+}
+
+export interface PrepareX509AuthorityRequest {
+}

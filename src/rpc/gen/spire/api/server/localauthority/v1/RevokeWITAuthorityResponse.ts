@@ -1,0 +1,9 @@
+import type { AuthorityState$Input as _spire_api_server_localauthority_v1_AuthorityState$Input, AuthorityState as _spire_api_server_localauthority_v1_AuthorityState } from '../../../../../spire/api/server/localauthority/v1/AuthorityState.ts';
+
+export interface RevokeWITAuthorityResponse$Input {
+  'revoked_authority'?: (_spire_api_server_localauthority_v1_AuthorityState$Input | null);
+}
+
+export interface RevokeWITAuthorityResponse {
+  'revoked_authority': (_spire_api_server_localauthority_v1_AuthorityState | null);
+}

@@ -1,0 +1,8 @@
+
+export interface RevokeX509AuthorityRequest$Input {
+  'authority_id'?: (string);
+}
+
+export interface RevokeX509AuthorityRequest {
+  'authority_id': (string);
+}

@@ -1,0 +1,6 @@
+
+export interface HTTPSWebProfile$Input {
+}
+
+export interface HTTPSWebProfile {
+}
