@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
+import { selectorTypePattern } from '../src/entry/selector.ts'
 import { readConfigFile } from '../src/runtime/config-file.ts'
 import { type Overrides, readOverrides, requireSetting } from '../src/runtime/config-override.ts'
 import { duration, type HostPort, hostPort, parsedBy, path } from '../src/runtime/config-value.ts'
@@ -28,6 +29,8 @@ export interface ServerConfig {
   readonly jwtSvidTtlSeconds: number
   readonly agentTtlSeconds: number
   readonly jwtIssuer: string | undefined
+  /** Selector types of the operator's own attestors. */
+  readonly selectorTypes: readonly string[]
   readonly rateLimits: {
     /** Attestations of one address. */
     readonly attest: RateLimit
@@ -73,6 +76,7 @@ const fileSchema = z.strictObject({
   jwt_svid_ttl: duration.optional(),
   agent_ttl: duration.optional(),
   jwt_issuer: z.url().max(2048).optional(),
+  selector_types: z.array(z.string().regex(selectorTypePattern)).max(64).optional(),
   rate_limits: z
     .strictObject({
       attest: rateLimit.optional(),
@@ -124,6 +128,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     jwtSvidTtlSeconds: merged.jwt_svid_ttl ?? 300,
     agentTtlSeconds: merged.agent_ttl ?? 86_400,
     jwtIssuer: merged.jwt_issuer,
+    selectorTypes: merged.selector_types ?? [],
     rateLimits: {
       attest: rate(merged.rate_limits?.attest, 10, 100),
       sign: rate(merged.rate_limits?.sign, 20_000, 40_000),

@@ -151,6 +151,7 @@ async function serve(
     clock,
     newId: randomUUID,
     knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
+    selectorTypes: config.selectorTypes,
   })
   const identity = await followIdentity(ca)
   const deps: EndpointDeps = {

@@ -6,6 +6,7 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Changes } from '../changes/changes.ts'
 import type { Store, WriteTx } from '../store/store.ts'
 import type { EntryIndex } from './index.ts'
+import type { RuleContext } from './rules.ts'
 
 const maxBatchItems = 10_000
 
@@ -48,6 +49,14 @@ export interface RegistryDeps {
   newId(): string
   /** Whether the bundle of this foreign trust domain is here. */
   knowsTrustDomain(trustDomain: TrustDomain): boolean
+  /** Selector types of the operator's own attestors. */
+  readonly selectorTypes: readonly string[]
+}
+
+/** What an entry is checked against, be it new or `current` changed. */
+export function ruleContext(deps: RegistryDeps, now: Date, current?: Entry): RuleContext {
+  const { trustDomain, newId, knowsTrustDomain, selectorTypes } = deps
+  return { trustDomain, now, newId, knowsTrustDomain, selectorTypes, current }
 }
 
 /** Results in the making; undefined: still to be decided. */
@@ -125,6 +134,7 @@ export function missingItem(): ItemResult {
   return refusedItem(
     new CountersignError('not-found', 'there is no entry with this id', {
       reason: 'entry-not-found',
+      fix: 'see which there are with: countersign entry list',
     }),
   )
 }

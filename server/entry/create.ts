@@ -11,6 +11,7 @@ import {
   duplicateItem,
   isEntry,
   type RegistryDeps,
+  ruleContext,
 } from './batch.ts'
 import type { EntryIndex } from './index.ts'
 import { entryEvent } from './record.ts'
@@ -55,12 +56,7 @@ export async function createBatch(
 
 /** Checks each item by the rules, and against those before it. */
 function plan(deps: RegistryDeps, inputs: readonly EntryInput[], now: Date, draft: Draft): Plan {
-  const context = {
-    trustDomain: deps.trustDomain,
-    now,
-    newId: deps.newId,
-    knowsTrustDomain: deps.knowsTrustDomain,
-  }
+  const context = ruleContext(deps, now)
   const wanted = new Map<number, Entry>()
   const repeats = new Map<number, number>()
   const firstOf = new Map<string, number>()

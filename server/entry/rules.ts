@@ -1,11 +1,13 @@
 import type { Entry, Selector } from '../../src/entry/entry.ts'
 import {
   checkSelector,
+  knownSelectorTypes,
   maxSelectors,
   problemOfText,
   sortSelectors,
 } from '../../src/entry/selector.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { nearest } from '../../src/runtime/suggest.ts'
 import { isAgentId, isReserved, serverId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { checkDnsNames } from './dns-name.ts'
@@ -52,6 +54,8 @@ export interface RuleContext {
   newId(): string
   /** Whether the bundle of this foreign trust domain is here. */
   knowsTrustDomain(trustDomain: TrustDomain): boolean
+  /** Selector types of the operator's own attestors, besides those that everyone knows. */
+  readonly selectorTypes: readonly string[]
   /** The entry that the input replaces: its id, age and revision are kept, and what it already had may stay. */
   readonly current?: Entry | undefined
 }
@@ -63,7 +67,7 @@ export interface RuleContext {
 export function checkEntry(input: EntryInput, context: RuleContext): Entry {
   const { current } = context
   const spiffeId = checkSpiffeId(input.spiffeId, context.trustDomain)
-  const selectors = checkSelectors(input.selectors)
+  const selectors = checkSelectors(input.selectors, context)
   const storeSvid = input.storeSvid === true
   if (storeSvid && selectors.some(({ type }) => type !== selectors[0]?.type)) {
     throw refused(
@@ -139,11 +143,31 @@ function checkParentId(text: string, spiffeId: SpiffeId, trustDomain: TrustDomai
   return id
 }
 
-function checkSelectors(selectors: readonly Selector[]): readonly Selector[] {
-  if (selectors.length === 0 || selectors.length > maxSelectors) {
+function checkSelectors(given: readonly Selector[], context: RuleContext): readonly Selector[] {
+  if (given.length === 0 || given.length > maxSelectors) {
     throw refused('entry-selectors', `an entry has 1 to ${maxSelectors} selectors`)
   }
-  return Object.freeze(sortSelectors(selectors.map(checkSelector)))
+  const selectors = sortSelectors(given.map(checkSelector))
+  for (const type of new Set(selectors.map((selector) => selector.type))) {
+    checkSelectorType(type, context)
+  }
+  return Object.freeze(selectors)
+}
+
+/** What no attestor says of a workload matches nobody: it is a slip of the pen, or needs a word from the operator. */
+function checkSelectorType(type: string, { selectorTypes, current }: RuleContext): void {
+  if (knownSelectorTypes.has(type) || selectorTypes.includes(type)) return
+  if (current?.selectors.some((selector) => selector.type === type) === true) return
+  const meant = nearest(type, [...knownSelectorTypes.keys(), ...selectorTypes])
+  const question = meant === undefined ? '' : `; did you mean "${meant}"?`
+  throw new CountersignError(
+    'invalid',
+    `no known attestor has selectors of type "${type}"${question}`,
+    {
+      reason: 'selector-type-unknown',
+      fix: "a type that an attestor of your own has is listed in the server's selector_types",
+    },
+  )
 }
 
 function checkTtl(seconds: number | undefined, what: string): number {

@@ -18,6 +18,7 @@ import {
   missingItem,
   type RegistryDeps,
   refusedItem,
+  ruleContext,
 } from './batch.ts'
 import { warner } from './create.ts'
 import { entryEvent } from './record.ts'
@@ -115,13 +116,7 @@ async function planUpdates(
       continue
     }
     const checked = checkItem(() =>
-      checkEntry(merge(current, update, options.mask), {
-        trustDomain: deps.trustDomain,
-        now,
-        current,
-        newId: deps.newId,
-        knowsTrustDomain: deps.knowsTrustDomain,
-      }),
+      checkEntry(merge(current, update, options.mask), ruleContext(deps, now, current)),
     )
     if (!isEntry(checked)) draft[at] = checked
     else if (naturalKey(checked) === naturalKey(current)) changed.set(at, checked)

@@ -24,22 +24,14 @@ export function warningsFor(entry: Entry, context: WarningContext): readonly str
 }
 
 function warningsForSelector({ type, value }: Selector): string[] {
-  const words = knownSelectorTypes.get(type)
-  if (words === undefined) {
-    const meant = nearest(type, knownSelectorTypes.keys())
-    return [`no known attestor has selectors of type "${type}"${didYouMean(meant)}`]
-  }
+  const words = knownSelectorTypes.get(type) ?? []
   const colon = value.indexOf(':')
   const word = colon < 0 ? value : value.slice(0, colon)
   if (words.length === 0 || (colon >= 0 && words.includes(word))) return []
   const meant = nearest(word, words)
   return meant === undefined
     ? [`a selector of type "${type}" does not begin with a word that its attestor uses`]
-    : [`a selector of type "${type}" is not one that its attestor has${didYouMean(`${meant}:`)}`]
-}
-
-function didYouMean(meant: string | undefined): string {
-  return meant === undefined ? '' : `; did you mean "${meant}"?`
+    : [`a selector of type "${type}" is not one that its attestor has; did you mean "${meant}:"?`]
 }
 
 const rootSelectors: ReadonlySet<string> = new Set(['uid:0', 'user:root', 'gid:0', 'group:root'])

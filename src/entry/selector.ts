@@ -2,14 +2,13 @@ import { CountersignError } from '../errors.ts'
 import type { Selector } from './entry.ts'
 
 export const maxSelectors = 64
-const maxSelectorTypeLength = 64
 export const maxSelectorValueBytes = 1024
 
-const typePattern = /^[a-z0-9_.-]+$/
+export const selectorTypePattern: RegExp = /^[a-z0-9_.-]{1,64}$/
 
 /**
  * The selector types that are in use, each with the words that a value of it may begin with (before
- * its first colon; none where a value has no such word). For hints to people only: others work too.
+ * its first colon; none where a value has no such word). The words are hints to people: others work too.
  */
 export const knownSelectorTypes: ReadonlyMap<string, readonly string[]> = new Map([
   [
@@ -68,12 +67,10 @@ export function parseSelector(text: string): Selector {
 /** A frozen copy of a valid selector. Throws `invalid`: `selector-type` or `selector-value`. */
 export function checkSelector(selector: Selector): Selector {
   const { type, value } = selector
-  if (type.length > maxSelectorTypeLength || !typePattern.test(type)) {
-    throw new CountersignError(
-      'invalid',
-      `a selector's type is 1 to ${maxSelectorTypeLength} of a-z 0-9 _ . -`,
-      { reason: 'selector-type' },
-    )
+  if (!selectorTypePattern.test(type)) {
+    throw new CountersignError('invalid', "a selector's type is 1 to 64 of a-z 0-9 _ . -", {
+      reason: 'selector-type',
+    })
   }
   const problem = problemOfText(value, maxSelectorValueBytes)
   if (value === '' || problem !== undefined) {

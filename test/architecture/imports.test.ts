@@ -56,7 +56,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/main': ['server/*', ...values],
   'server/endpoints': ['server/*', ...values],
   'server/readiness': [],
-  'server/config': ['server/access'],
+  'server/config': ['server/access', 'src/entry'],
   'server/metrics': [],
   'server/api': [
     'server/access',

@@ -63,6 +63,7 @@ beforeEach(async () => {
     trustDomain,
     clock,
     newId: () => `made-${String(made++).padStart(5, '0')}`,
+    selectorTypes: [],
     knowsTrustDomain: () => false,
   })
 })

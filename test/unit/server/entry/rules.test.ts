@@ -10,6 +10,7 @@ const context: RuleContext = {
   now,
   newId: () => 'made-here',
   knowsTrustDomain: (name) => name === 'known.example',
+  selectorTypes: ['badge'],
 }
 const agent = 'spiffe://example.org/spire/agent/join_token/a'
 const input: EntryInput = {
@@ -172,6 +173,35 @@ describe('checkEntry', () => {
   })
 })
 
+describe('the type of a selector', () => {
+  test.each([
+    ['unx', '"unix"'],
+    ['k8', '"k8s"'],
+    ['badg', '"badge"'],
+  ])('%s is refused, with what was probably meant', (type, meant) => {
+    const error = refusal({ selectors: [{ type, value: 'KEY=hunter2' }] })
+    expect(error).toMatchObject({
+      reason: 'selector-type-unknown',
+      message: expect.stringContaining(`did you mean ${meant}?`),
+      fix: expect.stringContaining('selector_types'),
+    })
+    expect(String(error)).not.toContain('hunter2')
+  })
+
+  test('that the operator names is as good as any', () => {
+    expect(refusal({ selectors: [{ type: 'badge', value: '17' }] })).toBeUndefined()
+  })
+
+  test('that an entry has from before stays, and brings no other in', () => {
+    const selectors = [{ type: 'gone', value: 'x' }]
+    const current = entryOf({ id: 'a', selectors })
+    expect(refusal({ selectors }, { current })).toBeUndefined()
+    expect(refusal({ selectors: [{ type: 'lost', value: 'x' }] }, { current })).toMatchObject({
+      reason: 'selector-type-unknown',
+    })
+  })
+})
+
 describe('warningsFor', () => {
   const warn = (changes: Partial<EntryInput>, known = true): readonly string[] =>
     warningsFor(checkEntry({ ...input, ...changes }, context), { knowsId: () => known })
@@ -187,8 +217,6 @@ describe('warningsFor', () => {
   })
 
   test.each([
-    ['unx', 'uid:0', '"unix"'],
-    ['k8', 'ns:a', '"k8s"'],
     ['unix', 'uuid:0', '"uid:"'],
     ['unix', 'uid', '"uid:"'],
   ])('%s:%s was meant otherwise', (type, value, meant) => {
@@ -206,7 +234,6 @@ describe('warningsFor', () => {
   test('no warning repeats what a selector holds', () => {
     const selectors = [
       { type: 'docker', value: 'env:KEY=hunter2' },
-      { type: 'dockr', value: 'env:KEY=hunter2' },
       { type: 'docker', value: 'hunter2' },
     ]
     expect(warn({ selectors }).join()).not.toContain('hunter2')
