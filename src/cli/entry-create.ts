@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { createAll, noteWarnings, refusalOf, registryOf, waitUntilHeld } from './entry-batch.ts'
@@ -37,7 +38,7 @@ Example:
       const now = systemClock.now()
       const entries =
         options.file === undefined
-          ? [entryOfFlags(options, now)]
+          ? [entryOfFlags(withTheNeeded(options), now)]
           : (await import('./entry-file.ts')).readEntryFile(options.file)
       await withServer(io, options, async (channel) => {
         const registry = await registryOf(channel)
@@ -56,6 +57,20 @@ Example:
         if (refused !== undefined) throw refused
       })
     })
+}
+
+/** Throws `invalid` / `usage` where a flag is missing that every entry needs. */
+function withTheNeeded(options: Options): Options {
+  const missing = [
+    ...(options.spiffeId === undefined ? ['--spiffe-id'] : []),
+    ...(options.parentId === undefined ? ['--parent-id'] : []),
+    ...(options.selector === undefined ? ['--selector'] : []),
+  ]
+  if (missing.length === 0) return options
+  throw new CountersignError('invalid', `an entry needs ${missing.join(', ')}`, {
+    reason: 'usage',
+    fix: 'see an example: countersign entry create --help',
+  })
 }
 
 function idOf(registered: { readonly entry: { readonly id: string } | null }): string {

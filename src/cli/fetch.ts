@@ -99,11 +99,18 @@ export function fetchBundles(io: Io): Command {
           printRecords(io, bundles, ({ id, certificates, keys }) => [
             ['trust domain', id],
             ['x509 authorities', String(certificates.length)],
-            ['jwt keys', keys],
+            ['jwt keys', keyIds(keys).join(' ') || '-'],
           ])
         }
       })
     })
+}
+
+/** The key IDs of a JWKS. */
+function keyIds(jwks: string): readonly string[] {
+  if (jwks === '') return []
+  const { keys = [] } = JSON.parse(jwks) as { readonly keys?: readonly { readonly kid?: string }[] }
+  return keys.map(({ kid }) => kid ?? '(without an ID)')
 }
 
 /** `countersign watch` */
@@ -126,7 +133,9 @@ export function watch(io: Io): Command {
           if (options.output === 'json') {
             printJsonLine(io, { receivedAt: now.toISOString(), svids: shown.map(x509SvidJson) })
           } else {
-            io.note(`${now.toISOString()}  ${svids.length} SVIDs`)
+            io.note(
+              `${now.toISOString()}  ${svids.length === 1 ? '1 SVID' : `${svids.length} SVIDs`}`,
+            )
             printX509Svids(io, options.output, shown, now)
           }
         }

@@ -125,6 +125,7 @@ test.each([
   [['validate', 'jwt', '--audience', 'a', '--token-file', '/no/such/file'], '/no/such/file'],
   [['entry', 'list', '-o', 'yaml'], '-o json'],
   [['entry', 'create', '--file', 'x', '--spiffe-id', 'spiffe://example.org/a'], '--file'],
+  [['entry', 'create'], '--spiffe-id, --parent-id, --selector'],
 ])(
   'what makes no sense ends with 64 before anything is asked of a server: %j',
   async (args, said) => {
