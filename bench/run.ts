@@ -14,6 +14,7 @@ const all = [
   'new-jwt',
   'create-entries',
   'start-100k',
+  'dev-start',
   'memory',
   'connections',
   'crash',
