@@ -1,0 +1,41 @@
+import type { TestProject } from 'vitest/node'
+import { lackOf, languages, type Probe } from './languages.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** By the language's name; a language that this machine lacks is not there. */
+    probes: Readonly<Record<string, Probe>>
+  }
+}
+
+const lacks = new Map<string, string>()
+
+/** Builds each language's probe, and says aloud which languages this machine lacks. CI may lack none. */
+export async function setup(project: TestProject): Promise<void> {
+  const probes: Record<string, Probe> = {}
+  for (const language of languages) {
+    const lack = await lackOf(language)
+    if (lack === undefined) {
+      say(`${language.name}: building with ${language.library}`)
+      probes[language.name] = await language.build()
+    } else lacks.set(language.name, lack)
+  }
+  sayLacks()
+  if (lacks.size > 0 && process.env['CI'] === 'true') {
+    throw new Error(`in CI every language runs, but this machine lacks ${[...lacks.keys()]}`)
+  }
+  project.provide('probes', probes)
+}
+
+/** Once more below the results, where it is read. */
+export function teardown(): void {
+  sayLacks()
+}
+
+function sayLacks(): void {
+  for (const [name, lack] of lacks) say(`NOT RUN: ${name}, since ${lack}`)
+}
+
+function say(text: string): void {
+  process.stderr.write(`interop: ${text}\n`)
+}

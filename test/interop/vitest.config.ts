@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
+
+/** `npm run interop`: software that others wrote against a real server and agent. Not part of `npm test`. */
+const config: ViteUserConfig = defineConfig({
+  root: fileURLToPath(new URL('../..', import.meta.url)),
+  test: {
+    include: ['test/interop/*.interop.ts'],
+    globalSetup: 'test/interop/setup.ts',
+    reporters: ['verbose'],
+    testTimeout: 180_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+})
+
+export default config
