@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, rename } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { type FileHandle, open, rename } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { type ChainHead, chainStart, readLink } from '../../src/audit/chain.ts'
+import { numberedFiles } from '../../src/audit/trail-files.ts'
 import { CountersignError } from '../../src/errors.ts'
 
 /** The end of a file that is searched for its last whole line; a group of appends is never larger. */
@@ -128,18 +129,6 @@ async function headOfLastNumbered(path: string): Promise<ChainHead> {
       fix: `keep ${last.path} as evidence in another folder; a new chain is begun at the next start`,
     },
   )
-}
-
-/** `<path>.000001`, `<path>.000002`, …: the full files, oldest first. */
-export async function numberedFiles(
-  path: string,
-): Promise<readonly { readonly path: string; readonly number: number }[]> {
-  const prefix = `${basename(path)}.`
-  const names = await readdir(dirname(path))
-  return names
-    .filter((name) => name.startsWith(prefix) && /^\d{6,9}$/.test(name.slice(prefix.length)))
-    .map((name) => ({ path: join(dirname(path), name), number: Number(name.slice(prefix.length)) }))
-    .sort((a, b) => a.number - b.number)
 }
 
 /** Gives the full file its number and opens a new one; the chain goes on in it. */

@@ -81,6 +81,18 @@ export function readLink(line: string): { head: ChainHead; previous: string } | 
   return { head: { number: value.n as number, hash: digest }, previous: value.prev }
 }
 
+const placePattern = /^\{"v":1,"n":(\d{1,15}),/
+const endPattern = /,"prev":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}$/
+const endLength = `,"prev":"${chainStart.hash}"`.length + suffixLength
+
+/** What a line says of itself, taken at its word: `readLink` without the proof, for a fiftieth of its price. */
+export function claimedLink(line: string): { head: ChainHead; previous: string } | undefined {
+  const place = placePattern.exec(line.slice(0, 32))?.[1]
+  const end = endPattern.exec(line.slice(-endLength))
+  if (place === undefined || end?.[1] === undefined || end[2] === undefined) return undefined
+  return { head: { number: Number(place), hash: end[2] }, previous: end[1] }
+}
+
 export type ChainFault =
   /** The line's bytes do not fit its hash: it was changed. */
   | 'line-changed'

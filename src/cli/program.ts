@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { agentBan, agentEvict, agentList, agentShow } from './agent-fleet.ts'
+import { auditVerify } from './audit-verify.ts'
 import { bundleList, bundleShow } from './bundle.ts'
 import { clockAccept } from './clock-accept.ts'
 import { completion } from './completion.ts'
@@ -61,6 +62,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   program.addCommand(
     group('bundle', 'trust bundles').addCommand(bundleShow(io)).addCommand(bundleList(io)),
   )
+  program.addCommand(group('audit', 'what was issued and changed').addCommand(auditVerify(io)))
   program.addCommand(
     group('svid', 'sign without an entry').addCommand(
       group('mint', 'for an ID of your choice').addCommand(mintX509(io)).addCommand(mintJwt(io)),

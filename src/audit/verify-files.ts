@@ -1,0 +1,97 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { type ChainFault, type ChainHead, chainStart, claimedLink, verify } from './chain.ts'
+import { numberedFiles, readLines } from './trail-files.ts'
+
+export interface TrailVerdict {
+  readonly files: number
+  /** Records that are whole and in place, from the first on. */
+  readonly verified: number
+  /** The record before the first that was found: its own is to be had from older files only. */
+  readonly from: ChainHead
+  /** The last record that is whole and in place. */
+  readonly head: ChainHead
+  /** Bytes after the last whole line, which a crash or a write that goes on leaves. */
+  readonly unfinished: number
+  /** `line` counts from 1 in `file`. */
+  readonly fault:
+    | { readonly kind: ChainFault; readonly file: string; readonly line: number }
+    | undefined
+}
+
+const maxUnfinished = 1 << 20
+
+/**
+ * Checks a trail's file and the full ones beside it, oldest first, up to the first fault. A cut-off
+ * end is found only where `expected` names the last record, such as from the copy in the store.
+ * Throws what the file system throws.
+ */
+export async function verifyFiles(path: string, expected?: ChainHead): Promise<TrailVerdict> {
+  const paths = [...(await numberedFiles(path)).map((file) => file.path), path]
+  let from: ChainHead | undefined
+  let head = chainStart
+  let verified = 0
+  let unfinished = 0
+  for (const file of paths) {
+    await using handle = await open(file, constants.O_RDONLY)
+    if (from === undefined) {
+      from = await beforeFirst(handle)
+      head = from ?? chainStart
+    }
+    const found = await verifyFile(handle, head)
+    verified += found.verified
+    head = found.head
+    unfinished = found.unfinished
+    const whole = unfinished === 0 || (file === path && unfinished <= maxUnfinished)
+    const kind = found.fault ?? (whole ? undefined : 'line-changed')
+    if (kind !== undefined) {
+      const fault = { kind, file, line: found.verified + 1 }
+      return { files: paths.length, verified, from: from ?? chainStart, head, unfinished: 0, fault }
+    }
+  }
+  const differs =
+    expected !== undefined && (expected.number !== head.number || expected.hash !== head.hash)
+  return {
+    files: paths.length,
+    verified,
+    from: from ?? chainStart,
+    head,
+    unfinished,
+    fault: differs ? { kind: 'end-differs', file: path, line: verified } : undefined,
+  }
+}
+
+async function beforeFirst(file: FileHandle): Promise<ChainHead | undefined> {
+  for await (const [first] of readLines(file, 0)) {
+    const link = first === undefined ? undefined : claimedLink(first.text)
+    return link === undefined ? chainStart : { number: link.head.number - 1, hash: link.previous }
+  }
+  return undefined
+}
+
+async function verifyFile(
+  file: FileHandle,
+  from: ChainHead,
+): Promise<{
+  verified: number
+  head: ChainHead
+  unfinished: number
+  fault: ChainFault | undefined
+}> {
+  let head = from
+  let verified = 0
+  let end = 0
+  for await (const lines of readLines(file, 0)) {
+    const verdict = verify(
+      lines.map(({ text }) => text),
+      { from: head },
+    )
+    verified += verdict.verified
+    head = verdict.head
+    if (verdict.fault !== undefined) {
+      return { verified, head, unfinished: 0, fault: verdict.fault.kind }
+    }
+    end = lines.at(-1)?.end ?? end
+  }
+  return { verified, head, unfinished: (await file.stat()).size - end, fault: undefined }
+}

@@ -1,0 +1,111 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { type ChainHead, chainStart, nextLine } from '../../../src/audit/chain.ts'
+import { verifyFiles } from '../../../src/audit/verify-files.ts'
+import { run } from '../../support/command.ts'
+
+let path: string
+let head: ChainHead
+
+/** Three files of 1,000 records: two full ones and the one that is written to. */
+beforeEach(() => {
+  const folder = mkdtempSync(join(tmpdir(), 'verify-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  path = join(folder, 'audit.log')
+  head = chainStart
+  for (const name of [`${path}.000001`, `${path}.000002`, path]) {
+    let text = ''
+    for (let i = 0; i < 1000; i += 1) {
+      const next = nextLine(head, {
+        kind: 'svid.x509.issued',
+        time: new Date('2026-06-01T12:00:00Z'),
+        actor: { kind: 'server' },
+        decision: 'allow',
+        // Long enough for several reads a file, and one line that is longer than a read.
+        owner: 'o'.repeat(i === 500 ? 400_000 : 500),
+      })
+      text += `${next.line}\n`
+      head = next.head
+    }
+    writeFileSync(name, text)
+  }
+})
+
+function edit(file: string, change: (lines: string[]) => string[]): void {
+  writeFileSync(file, change(readFileSync(file, 'utf8').split('\n')).join('\n'))
+}
+
+describe('a trail of several files', () => {
+  test('is whole as it was written, from its first record to the one that --head names', async () => {
+    expect(await verifyFiles(path, head)).toEqual({
+      files: 3,
+      verified: 3000,
+      from: chainStart,
+      head,
+      unfinished: 0,
+      fault: undefined,
+    })
+  })
+
+  test('is verified from the oldest file that is still there', async () => {
+    rmSync(`${path}.000001`)
+    expect(await verifyFiles(path)).toMatchObject({
+      verified: 2000,
+      from: { number: 1000 },
+      fault: undefined,
+    })
+  })
+
+  test('T10 names the file and the line of the first fault', async () => {
+    edit(`${path}.000002`, (lines) => lines.with(7, (lines[7] ?? '').replace('allow', 'alloW')))
+    edit(path, (lines) => lines.toSpliced(3, 1))
+    expect((await verifyFiles(path)).fault).toEqual({
+      kind: 'line-changed',
+      file: `${path}.000002`,
+      line: 8,
+    })
+    rmSync(`${path}.000002`)
+    expect((await verifyFiles(path)).fault).toEqual({
+      kind: 'line-out-of-place',
+      file: path,
+      line: 1,
+    })
+    rmSync(`${path}.000001`)
+    expect((await verifyFiles(path)).fault).toEqual({
+      kind: 'line-out-of-place',
+      file: path,
+      line: 4,
+    })
+  })
+
+  test('T10 an end that was cut off is found by the head', async () => {
+    edit(path, (lines) => [...lines.slice(0, 990), ''])
+    expect((await verifyFiles(path)).fault).toBeUndefined()
+    expect((await verifyFiles(path, head)).fault).toMatchObject({ kind: 'end-differs' })
+  })
+
+  test('what is no line of a trail is a fault in the middle, and unfinished at the end', async () => {
+    writeFileSync(path, `${readFileSync(path, 'utf8')}{"v":1,"n":`)
+    expect(await verifyFiles(path, head)).toMatchObject({ unfinished: 11, fault: undefined })
+    writeFileSync(path, Buffer.alloc(3 << 20))
+    expect((await verifyFiles(path)).fault).toMatchObject({ kind: 'line-changed', line: 1 })
+    writeFileSync(`${path}.000002`, `${readFileSync(`${path}.000002`, 'utf8')}{`)
+    expect((await verifyFiles(path)).fault).toMatchObject({ kind: 'line-changed', line: 1001 })
+  })
+
+  test('countersign audit verify says the same, and ends with 1 where something is wrong', async () => {
+    const good = await run(['audit', 'verify', path, '--head', `${head.number}:${head.hash}`])
+    expect(good).toMatchObject({ code: 0, stderr: '' })
+    expect(good.stdout).toMatch(/records\s+3000[\s\S]*verdict\s+whole/)
+    edit(path, (lines) => lines.toSpliced(3, 1))
+    const bad = await run(['audit', 'verify', path, '-o', 'json'])
+    expect(bad.code).toBe(1)
+    expect(bad.stderr).toContain(`error[audit-line-out-of-place]: line 4 of ${path}`)
+    expect(JSON.parse(bad.stdout)).toMatchObject({ verified: 2003, fault: { line: 4 } })
+    const none = await run(['audit', 'verify', `${path}.gone`])
+    expect(none).toMatchObject({ code: 1, stdout: '' })
+    expect(none.stderr).toContain('audit-file-unreadable')
+  })
+})
