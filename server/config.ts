@@ -17,6 +17,8 @@ export interface ServerConfig {
   readonly httpAddress: HostPort | undefined
   readonly logLevel: LogLevel
   readonly auditFile: string
+  /** So many of the newest audit records are kept in the store too; 0: none. */
+  readonly auditCopyRecords: number
   readonly keyManager:
     | { readonly type: 'file'; readonly path: string }
     | { readonly type: 'memory' }
@@ -59,6 +61,7 @@ const fileSchema = z.strictObject({
   http_address: z.union([hostPort, z.literal(false)]).optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
   audit_file: path.optional(),
+  audit_copy_records: z.number().int().min(0).max(1_000_000_000).optional(),
   key_manager: z
     .union([
       z.strictObject({ type: z.literal('file'), path: path.optional() }),
@@ -115,6 +118,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
         : (merged.http_address ?? { host: '127.0.0.1', port: 8082 }),
     logLevel: merged.log_level ?? 'info',
     auditFile: merged.audit_file ?? join(dataDir, 'audit.log'),
+    auditCopyRecords: merged.audit_copy_records ?? 1_000_000,
     keyManager:
       keyManager.type === 'memory'
         ? keyManager

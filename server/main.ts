@@ -11,6 +11,13 @@ import { aborted, runTogether } from '../src/runtime/tasks.ts'
 import type { X509Svid } from '../src/svid/x509-svid.ts'
 import { createGuard } from './access/guard.ts'
 import { RateLimiter } from './access/limits.ts'
+import {
+  type CommitRecorder,
+  createCommitRecorder,
+  openChain,
+  settleRecords,
+} from './audit/commit-record.ts'
+import { AuditCopy } from './audit/copy.ts'
 import { openTrail, type Trail } from './audit/trail.ts'
 import { createBundles } from './bundle/bundles.ts'
 import { type Ca, createCa } from './ca/ca.ts'
@@ -62,15 +69,20 @@ async function runLocked(
   const keys = await openKeys(config)
   const trail = await openTrail({ path: config.auditFile, clock, log })
   try {
+    let recorder: CommitRecorder | undefined
     const store = await openStore({
       path: join(config.dataDir, 'store.sqlite'),
       trustDomain: config.trustDomain,
       log,
       clock,
-      beforeCommit: (events) => trail.append(events),
+      beforeCommit: async (events, db) => recorder?.beforeCommit(events, db),
     })
     try {
-      await serve({ config, log, logLevel, trail, store, keys, hooks }, signal)
+      const path = config.auditFile
+      const chain = await openChain({ path, trail, db: store.db, log })
+      await settleRecords({ path, trail, chain, store, clock, log })
+      recorder = createCommitRecorder(trail, chain.id, clock)
+      await serve({ config, log, logLevel, trail, chain: chain.id, store, keys, hooks }, signal)
     } finally {
       await store[Symbol.asyncDispose]()
     }
@@ -90,13 +102,15 @@ interface Opened {
   readonly log: Log
   readonly logLevel: LevelSwitch
   readonly trail: Trail
+  /** Name of the trail's chain in the store. */
+  readonly chain: string
   readonly store: Store
   readonly keys: KeyManager
   readonly hooks: ServerHooks
 }
 
 async function serve(
-  { config, log, logLevel, trail, store, keys, hooks }: Opened,
+  { config, log, logLevel, trail, chain, store, keys, hooks }: Opened,
   signal: AbortSignal,
 ): Promise<void> {
   const clock = systemClock
@@ -109,6 +123,7 @@ async function serve(
     connectedAgents: () => followers.size,
     position: () => changes.position,
     caExpirySeconds: () => caExpirySeconds(ca),
+    auditCopyLag: () => copy.lag,
   })
   const ca = await createCa({
     store,
@@ -127,6 +142,15 @@ async function serve(
       jwtIssuer: config.jwtIssuer,
     },
     observe: metrics,
+  })
+  const copy = new AuditCopy({
+    path: config.auditFile,
+    trail,
+    chain,
+    store,
+    keep: config.auditCopyRecords,
+    clock,
+    log,
   })
   const changes = await openChanges(store, {
     clock,
@@ -209,6 +233,7 @@ async function serve(
       (until) => endpoints.serve(until),
       (until) => ca.run(until),
       (until) => identity.run(() => endpoints.refreshIdentity(), until),
+      (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => runExpiry(registry, { clock, log }, until),
       (until) => monitor(config, deps, metrics, until),
       (until) => Promise.race([following, aborted(until)]),

@@ -17,6 +17,7 @@ export interface ServerGauges {
   connectedAgents(): number
   position(): number
   caExpirySeconds(): number
+  auditCopyLag(): number
 }
 
 export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
@@ -64,6 +65,7 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
   gauge('connected_agents', 'Agents that follow the change log now.', gauges.connectedAgents)
   gauge('change_log_position', 'Number of the last change that was applied.', gauges.position)
   gauge('x509_ca_expires_in_seconds', 'Life left of the active X.509 CA.', gauges.caExpirySeconds)
+  gauge('audit_copy_lag', 'Audit records that are not in the store yet.', gauges.auditCopyLag)
   return {
     registry,
     call: (method, code, elapsedMs) => calls.observe({ method, code }, elapsedMs / 1000),

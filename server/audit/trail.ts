@@ -7,14 +7,20 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { maxGroupBytes, openTrailFile, rotateTrailFile } from './trail-file.ts'
 
+/** The places of events in the chain, from the first to the last; none where `last` is less. */
+export interface RecordRange {
+  readonly first: number
+  readonly last: number
+}
+
 /** This server's own record: what is not in it has not been issued. */
 export interface Trail extends AsyncDisposable {
   /**
-   * Resolves when the events are on disk, in this order and side by side. Throws `unavailable`
+   * Resolves when the events are on disk, in this order and side by side, with their places. Throws `unavailable`
    * `audit-unwritable` (none of the events counts as recorded), `exhausted` `audit-queue-full`, or
    * `invalid` `audit-event-large`.
    */
-  append(events: readonly AuditEvent[]): Promise<void>
+  append(events: readonly AuditEvent[]): Promise<RecordRange>
   /** Why nothing can be recorded at the moment, as far as known. */
   ready(): CountersignError | undefined
   /** Finds out whether the file can be written again; costs nothing while it can. Throws as `append`. */
@@ -44,12 +50,12 @@ const probeBytes: Buffer = Buffer.alloc(8192, ' ')
 
 interface Waiting {
   readonly events: readonly AuditEvent[]
-  readonly resolve: () => void
+  readonly resolve: (range: RecordRange) => void
   readonly reject: (error: unknown) => void
 }
 
 interface Group {
-  readonly waiting: readonly Waiting[]
+  readonly waiting: readonly (Waiting & { readonly range: RecordRange })[]
   /** ASCII, one line an event, each with its newline. */
   readonly lines: string
   readonly head: ChainHead
@@ -86,8 +92,9 @@ class TrailWriter implements Trail {
     this.#options = options
   }
 
-  append(events: readonly AuditEvent[]): Promise<void> {
-    if (events.length === 0) return Promise.resolve()
+  append(events: readonly AuditEvent[]): Promise<RecordRange> {
+    const { number } = this.#head
+    if (events.length === 0) return Promise.resolve({ first: number + 1, last: number })
     if (this.#waitingEvents + events.length > maxWaitingEvents) {
       return Promise.reject(
         new CountersignError('exhausted', 'too many events wait for the audit trail', {
@@ -167,7 +174,7 @@ class TrailWriter implements Trail {
     await file?.close()
   }
 
-  #enqueue(events: readonly AuditEvent[]): Promise<void> {
+  #enqueue(events: readonly AuditEvent[]): Promise<RecordRange> {
     if (this.#closed) return Promise.reject(unwritable(undefined))
     return new Promise((resolve, reject) => {
       this.#waiting.push({ events, resolve, reject })
@@ -193,7 +200,7 @@ class TrailWriter implements Trail {
   }
 
   async #writeGroup(): Promise<{ events: number; bytes: number }> {
-    let group: Group = { waiting: this.#waiting, lines: '', head: this.#head, events: 0 }
+    let group: Group | undefined
     try {
       await this.makeReady()
       group = this.#takeGroup()
@@ -201,22 +208,23 @@ class TrailWriter implements Trail {
       if (group.events > 0) await this.#write(this.#file, Buffer.from(group.lines), group.head)
       else if (group.waiting.length > 0) await this.#tryWriting(this.#file)
       this.#failure = undefined
-      for (const waiting of group.waiting) waiting.resolve()
+      for (const waiting of group.waiting) waiting.resolve(waiting.range)
     } catch (error) {
-      if (group.waiting === this.#waiting) this.#takeAll()
       this.#fail(error)
-      for (const waiting of group.waiting) waiting.reject(this.#failure)
+      for (const waiting of group?.waiting ?? this.#takeAll()) waiting.reject(this.#failure)
     }
-    return { events: group.events, bytes: group.lines.length }
+    return { events: group?.events ?? 0, bytes: group?.lines.length ?? 0 }
   }
 
-  #takeAll(): void {
+  #takeAll(): readonly Waiting[] {
+    const all = this.#waiting
     this.#waiting = []
     this.#waitingEvents = 0
+    return all
   }
 
   #takeGroup(): Group {
-    const waiting: Waiting[] = []
+    const waiting: (Waiting & { readonly range: RecordRange })[] = []
     let lines = ''
     let head = this.#head
     let taken = 0
@@ -229,7 +237,7 @@ class TrailWriter implements Trail {
         item.reject(own)
         continue
       }
-      waiting.push(item)
+      waiting.push({ ...item, range: { first: head.number + 1, last: own.head.number } })
       lines += own.text
       head = own.head
     }

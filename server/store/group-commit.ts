@@ -7,13 +7,13 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import { appendChanges } from './changes.ts'
 import { fromDriver } from './driver-error.ts'
 import type { ChangeKind, Schema } from './schema.ts'
-import type { WriteTx } from './store.ts'
+import type { BeforeCommit, WriteTx } from './store.ts'
 
 export interface GroupCommitDeps {
   readonly clock: Clock
   readonly begin: () => Promise<ControlledTransaction<Schema>>
   /** The audit trail's write to disk. Where it throws, the whole group is rolled back. */
-  readonly beforeCommit: (events: readonly AuditEvent[]) => Promise<void>
+  readonly beforeCommit: BeforeCommit
   /** After a commit that numbered changes, before its jobs' promises are settled. */
   readonly committed: (position: number) => void
   /** At the first group that fails, and at the first one that works again. */
@@ -107,8 +107,14 @@ export class GroupCommit {
       if (kept.length === 0) {
         await transaction.rollback().execute()
       } else {
-        await this.#deps.beforeCommit(kept.flatMap((outcome) => outcome.events))
-        await transaction.commit().execute()
+        const events = kept.flatMap((outcome) => outcome.events)
+        const recorded = await this.#deps.beforeCommit(events, transaction)
+        try {
+          await transaction.commit().execute()
+        } catch (error) {
+          await recorded?.failed()
+          throw error
+        }
         this.#noteSuccess()
         const position = Math.max(...kept.map((outcome) => outcome.position))
         if (position > 0) this.#deps.committed(position)

@@ -6,6 +6,7 @@ import type { Schema } from './schema.ts'
 /** Sorted by name; one that has been released is never edited, the next one changes what it made. */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-core': { up: createCoreTables },
+  '0002-audit-records': { up: createAuditRecords },
 }
 
 /**
@@ -81,5 +82,16 @@ async function createCoreTables(db: Kysely<Schema>): Promise<void> {
     .addColumn('hash', 'text', (column) => column.primaryKey())
     .addColumn('agent_id', 'text', (column) => column.notNull())
     .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .execute()
+}
+
+async function createAuditRecords(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .createTable('audit_records')
+    .addColumn('chain', 'text', (column) => column.notNull())
+    .addColumn('number', 'bigint', (column) => column.notNull())
+    .addColumn('hash', 'text', (column) => column.notNull())
+    .addColumn('line', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('audit_records_place', ['chain', 'number'])
     .execute()
 }

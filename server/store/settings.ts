@@ -12,7 +12,11 @@ export async function getSetting(db: Kysely<Schema>, name: string): Promise<stri
   return row?.value
 }
 
-export async function putSetting(tx: WriteTx, name: string, value: string): Promise<void> {
+export async function putSetting(
+  tx: Pick<WriteTx, 'db'>,
+  name: string,
+  value: string,
+): Promise<void> {
   await tx.db
     .insertInto('settings')
     .values({ name, value })

@@ -48,9 +48,21 @@ export interface StoreOptions {
   readonly trustDomain: TrustDomain
   readonly log: Log
   readonly clock: Clock
-  /** Gets the audit events of a transaction before it is committed; where it throws, nothing is. */
-  readonly beforeCommit?: (events: readonly AuditEvent[]) => Promise<void>
+  /** Gets the audit events of a transaction, and the transaction, before it is committed; where it throws, nothing is. */
+  readonly beforeCommit?: BeforeCommit
 }
+
+/** What was written down of a transaction that is about to be committed. */
+export interface CommitRecord {
+  /** The commit failed: what was written down did not happen. Never throws. */
+  failed(): Promise<void>
+}
+
+export type BeforeCommit = (
+  events: readonly AuditEvent[],
+  db: Kysely<Schema>,
+  // biome-ignore lint/suspicious/noConfusingVoidType: whoever keeps no record returns nothing
+) => Promise<CommitRecord | void>
 
 /**
  * Opens the data file, or creates it (0600, in a folder of 0700), and brings it to this version.

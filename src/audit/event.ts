@@ -25,6 +25,24 @@ export type AuditKind =
   | 'server.started'
   | 'server.stopped'
   | 'trail.repaired'
+  /** The records `details.first` to `details.last` name changes that were not kept. */
+  | 'commit.failed'
+
+const withoutChange: ReadonlySet<AuditKind> = new Set([
+  'svid.x509.issued',
+  'svid.jwt.issued',
+  'access.denied',
+  'clock.accepted',
+  'server.started',
+  'server.stopped',
+  'trail.repaired',
+  'commit.failed',
+])
+
+/** Whether such a record stands for a change that is committed to the store with it, or not at all. */
+export function isCommitted(kind: AuditKind): boolean {
+  return !withoutChange.has(kind)
+}
 
 /**
  * Who did it: `local` is a process on the server's admin socket (`uid`, `pid`), `admin` an SVID with

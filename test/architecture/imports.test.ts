@@ -82,7 +82,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'server/ca': ['server/bundle', 'server/changes', 'server/store', 'server/audit', ...values],
   'server/bundle': ['server/changes', 'server/store', ...values],
-  'server/audit': values,
+  'server/audit': ['server/store', ...values],
   'server/store': values,
 }
 

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
+import { verifyFiles } from '../../src/audit/verify-files.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
 import { someAgent, startServer, wireEntry } from '../support/running-server.ts'
@@ -33,6 +35,33 @@ test('a restart keeps authorities, entries and agents: an agent goes on with the
       { entry_id: results[0]?.entry?.id ?? '', audience: ['a'] },
     )
     expect(svid?.id?.path).toBe('/kept')
+  } finally {
+    await second.remove()
+  }
+})
+
+test('what is on record is in the store soon afterwards, and all of it once the server has restarted', async () => {
+  const copiedHead = (dataDir: string): number => {
+    const database = new SqliteDatabase(join(dataDir, 'store.sqlite'), { readonly: true })
+    try {
+      return database
+        .prepare<[], number>('select max(number) from audit_records')
+        .pluck()
+        .get() as number
+    } finally {
+      database.close()
+    }
+  }
+  const first = await startServer()
+  await first.joinAgent()
+  await first.stop()
+  const second = await startServer({ folder: first.folder })
+  try {
+    await second.joinAgent()
+    const { head, fault } = await verifyFiles(second.config.auditFile)
+    expect(fault).toBeUndefined()
+    expect(head.number).toBeGreaterThan(4)
+    await expect.poll(() => copiedHead(second.config.dataDir)).toBe(head.number)
   } finally {
     await second.remove()
   }

@@ -59,7 +59,7 @@ async function startInto(
       trustDomain,
       clock,
       log: silentLog,
-      beforeCommit: (events) => trail.append(events),
+      beforeCommit: async (events) => void (await trail.append(events)),
     }),
   )
   const ca = await createCa({

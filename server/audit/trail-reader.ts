@@ -1,0 +1,83 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { type ChainHead, claimedLink } from '../../src/audit/chain.ts'
+import { numberedFiles, readLines } from '../../src/audit/trail-files.ts'
+
+/** A line of the trail as it stands in the file, and what it says of its place. */
+export interface TrailLine {
+  readonly head: ChainHead
+  readonly previous: string
+  readonly text: string
+}
+
+/** Reads a trail beside the one who writes it, through all its files; goes on where it was. */
+export class TrailReader implements AsyncDisposable {
+  readonly #path: string
+  #file: FileHandle | undefined
+  #offset = 0
+  /** Number of the last line before `#offset`. */
+  #at = 0
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  /** At most `limit` lines with numbers after `after` and up to `upTo`, in order; lines that are no lines of a trail are left out. */
+  async read(after: number, upTo: number, limit: number): Promise<readonly TrailLine[]> {
+    const lines = this.#at === after ? await this.#readOn(after, upTo, limit) : []
+    if (lines.length > 0 || after >= upTo) return lines
+    // The end of a file that has its number by now, or a new start: the lines are elsewhere.
+    await this.#locate(after)
+    return this.#readOn(after, upTo, limit)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const file = this.#file
+    this.#file = undefined
+    await file?.close()
+  }
+
+  async #readOn(after: number, upTo: number, limit: number): Promise<readonly TrailLine[]> {
+    const found: TrailLine[] = []
+    if (this.#file === undefined) return found
+    for await (const lines of readLines(this.#file, this.#offset)) {
+      for (const { text, end } of lines) {
+        const link = claimedLink(text)
+        // Further lines are not known to be on disk yet.
+        if (link !== undefined && link.head.number > upTo) return found
+        this.#offset = end
+        if (link === undefined || link.head.number <= after) continue
+        this.#at = link.head.number
+        found.push({ ...link, text })
+        if (found.length === limit) return found
+      }
+    }
+    return found
+  }
+
+  /** Opens the newest file that begins no later than with the line after `after`, else the oldest there is. */
+  async #locate(after: number): Promise<void> {
+    await this[Symbol.asyncDispose]()
+    const paths = [...(await numberedFiles(this.#path)).map(({ path }) => path), this.#path]
+    for (const path of paths.reverse()) {
+      const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+      const first = await firstNumber(file)
+      if (first === undefined) {
+        await file.close()
+        continue
+      }
+      await this[Symbol.asyncDispose]()
+      this.#file = file
+      if (first <= after + 1) break
+    }
+    this.#offset = 0
+    this.#at = after
+  }
+}
+
+async function firstNumber(file: FileHandle): Promise<number | undefined> {
+  for await (const [first] of readLines(file, 0)) {
+    return first === undefined ? undefined : claimedLink(first.text)?.head.number
+  }
+  return undefined
+}
