@@ -6,5 +6,6 @@ if (!(major >= 24 || (major === 22 && minor >= 18))) {
   process.exit(78)
 }
 const { existsSync } = await import('node:fs')
-const built = new URL('../dist/src/cli/bin.js', import.meta.url)
+// `npm run build` makes it; without it the source runs as it is.
+const built = new URL('../dist/countersign.js', import.meta.url)
 await import(existsSync(built) ? built.href : new URL('../src/cli/bin.ts', import.meta.url).href)

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader'
+import { packageFolder } from '../runtime/package-folder.ts'
 import type { ClockDefinition } from './gen/countersign/clock/v1/Clock.ts'
 import type { FleetDefinition } from './gen/countersign/fleet/v1/Fleet.ts'
 import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.ts'
@@ -57,12 +57,6 @@ const protoFiles = {
 
 const loaded = new Map<string, PackageDefinition>()
 
-/** `proto/` beside `src/`; one folder further up where this runs from `dist/`. */
-function protoFolder(): string {
-  const beside = fileURLToPath(new URL('../../proto', import.meta.url))
-  return existsSync(beside) ? beside : fileURLToPath(new URL('../../../proto', import.meta.url))
-}
-
 function load(file: string): PackageDefinition {
   let definitions = loaded.get(file)
   if (definitions === undefined) {
@@ -74,7 +68,7 @@ function load(file: string): PackageDefinition {
       bytes: Buffer,
       defaults: true,
       oneofs: true,
-      includeDirs: [protoFolder()],
+      includeDirs: [join(packageFolder, 'proto')],
     })
     loaded.set(file, definitions)
   }

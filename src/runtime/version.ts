@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageFolder } from './package-folder.ts'
 
-/** The version of this package, as package.json says it; `dist/` lies one folder further down. */
-export const version: string = (() => {
-  const beside = new URL('../../package.json', import.meta.url)
-  const file = existsSync(beside) ? beside : new URL('../../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
-})()
+/** The version of this package, as package.json says it. */
+export const version: string = (
+  JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as { version: string }
+).version

@@ -1,8 +1,6 @@
-import { createRequire } from 'node:module'
 import type { asn1 as Asn1 } from 'node-forge'
-
 // The writer alone: forge's parsers of keys and certificates and its RSA are never loaded.
-const asn1: typeof Asn1 = createRequire(import.meta.url)('node-forge/lib/asn1.js')
+import asn1 from 'node-forge/lib/asn1.js'
 
 // Each function returns one complete DER element. Values of our own making only: what came from
 // outside is carried byte for byte, never decoded and encoded again.

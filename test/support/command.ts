@@ -13,11 +13,13 @@ export interface CommandOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
+  /** The program to run in place of the one in this tree. */
+  readonly program?: string
 }
 
 /** The real command in a process of its own, with nothing of our environment but what is given. */
 export function start(args: readonly string[], options: CommandOptions = {}): ChildProcess {
-  return spawn(process.execPath, [bin, ...args], {
+  return spawn(process.execPath, [options.program ?? bin, ...args], {
     cwd: options.cwd ?? '/',
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,0 +1,25 @@
+// Bundles the command into dist/: one entry, and a chunk for each part that a verb loads when it runs.
+import { fileURLToPath } from 'node:url'
+import { build } from 'rolldown'
+
+await build({
+  cwd: fileURLToPath(new URL('..', import.meta.url)),
+  input: { countersign: 'src/cli/bin.ts' },
+  platform: 'node',
+  // Native modules find their binaries beside their own files.
+  external: ['better-sqlite3', 'koffi'],
+  output: {
+    dir: process.argv[2] ?? 'dist',
+    cleanDir: true,
+    entryFileNames: '[name].js',
+    comments: false,
+    // Names and lines stay, for stack traces. V8 keeps the text of what it runs, and needs twice the
+    // space for all of a file in which one character is beyond Latin-1.
+    minify: {
+      compress: false,
+      mangle: false,
+      codegen: { removeWhitespace: false, asciiOnly: true },
+    },
+  },
+  logLevel: 'warn',
+})
