@@ -1,3 +1,4 @@
+import type { BundleSource } from '../src/bundle/bundle.ts'
 import { CountersignError } from '../src/errors.ts'
 import { listenTls, type TlsListener } from '../src/mtls/handshake.ts'
 import { createRpcServer, type RpcServer } from '../src/rpc/server.ts'
@@ -7,9 +8,15 @@ import type { Clock } from '../src/runtime/clock.ts'
 import { formatHostPort } from '../src/runtime/config-value.ts'
 import type { Log } from '../src/runtime/log.ts'
 import { aborted } from '../src/runtime/tasks.ts'
-import type { SpiffeId } from '../src/spiffe-id/spiffe-id.ts'
-import { verifyX509Svid, type X509Svid } from '../src/svid/x509-svid.ts'
-import type { Caller, Peer, TlsPeer } from './access/caller.ts'
+import { SpiffeId } from '../src/spiffe-id/spiffe-id.ts'
+import { isAuthorityOf, verifyX509Svid, type X509Svid } from '../src/svid/x509-svid.ts'
+import {
+  type Caller,
+  type Peer,
+  type PeerSvid,
+  svidRevoked,
+  type TlsPeer,
+} from './access/caller.ts'
 import { agentHandlers } from './api/agent.ts'
 import { bundleHandlers } from './api/bundle.ts'
 import { clockHandlers } from './api/clock.ts'
@@ -18,6 +25,7 @@ import type { ApiDeps } from './api/deps.ts'
 import { entryHandlers } from './api/entry.ts'
 import { fleetHandlers } from './api/fleet.ts'
 import { healthHandlers } from './api/health.ts'
+import { localAuthorityHandlers } from './api/local-authority.ts'
 import { loggerHandlers } from './api/logger.ts'
 import { registryHandlers } from './api/registry.ts'
 import { svidHandlers } from './api/svid.ts'
@@ -40,6 +48,8 @@ export interface Endpoints {
   readonly rpc: RpcServer<Peer, Caller>
   /** Takes a new SVID of the server's own into use for new connections. */
   refreshIdentity(): void
+  /** Ends whatever was begun with an SVID whose authority is no longer in a bundle. */
+  cutRevoked(): void
   /** Ends whatever an agent has under way, for one that may do nothing more. */
   cut(agentId: SpiffeId, error: CountersignError): void
 }
@@ -59,7 +69,10 @@ export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
   rpc.addService(serviceDefinition('spire.api.server.entry.v1.Entry'), entryHandlers(deps))
   rpc.addService(serviceDefinition('spire.api.server.svid.v1.SVID'), svidHandlers(deps))
   rpc.addService(serviceDefinition('spire.api.server.logger.v1.Logger'), loggerHandlers(deps))
-  rpc.addService(serviceDefinition('spire.api.server.localauthority.v1.LocalAuthority'), {})
+  rpc.addService(
+    serviceDefinition('spire.api.server.localauthority.v1.LocalAuthority'),
+    localAuthorityHandlers(deps),
+  )
   rpc.addService(serviceDefinition('spire.api.server.trustdomain.v1.TrustDomain'), {})
   rpc.addService(
     serviceDefinition('spire.api.server.debug.v1.Debug'),
@@ -99,6 +112,13 @@ export async function openEndpoints(
     cut(agentId, error) {
       deps.followers.cut(agentId, error)
       rpc.endCalls((peer) => peer.transport === 'tls' && peer.svid?.spiffeId === agentId, error)
+    },
+    cutRevoked() {
+      rpc.endCalls(
+        (peer) =>
+          peer.transport === 'tls' && peer.svid !== undefined && !trusts(deps.bundles, peer.svid),
+        svidRevoked(),
+      )
     },
     async serve(signal) {
       await aborted(signal)
@@ -140,6 +160,12 @@ function listenForAgents(
   })
 }
 
+/** Whether the authority of an SVID that was shown once is in the bundle of its trust domain still. */
+export function trusts(bundles: BundleSource, svid: PeerSvid): boolean {
+  const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(svid.spiffeId))
+  return bundle !== undefined && isAuthorityOf(bundle, svid.authority)
+}
+
 /** A client may show nothing and is then nobody; what it shows has to be good. */
 function identify(
   chain: readonly Buffer[],
@@ -147,10 +173,10 @@ function identify(
   deps: { readonly bundles: EndpointDeps['bundles']; readonly clock: Clock; readonly log: Log },
 ): TlsPeer {
   if (chain.length === 0) return { transport: 'tls', address }
-  const { spiffeId, leaf } = verifyX509Svid(chain, deps.bundles, deps.clock.now())
+  const { spiffeId, leaf, authority } = verifyX509Svid(chain, deps.bundles, deps.clock.now())
   return {
     transport: 'tls',
     address,
-    svid: { spiffeId, serial: leaf.serial, expiresAt: leaf.notAfter },
+    svid: { spiffeId, serial: leaf.serial, expiresAt: leaf.notAfter, authority },
   }
 }

@@ -1,14 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { CountersignError } from '../src/errors.ts'
+import type { CountersignError } from '../src/errors.ts'
 import { agentBanned, agentNotAttested } from '../src/rpc/agent-refusal.ts'
 import { systemClock } from '../src/runtime/clock.ts'
 import type { HostPort } from '../src/runtime/config-value.ts'
 import { createLevelSwitch, createLog, type LevelSwitch, type Log } from '../src/runtime/log.ts'
 import { serveMonitoring } from '../src/runtime/monitoring.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
-import type { X509Svid } from '../src/svid/x509-svid.ts'
 import { createGuard } from './access/guard.ts'
 import { RateLimiter } from './access/limits.ts'
 import {
@@ -24,11 +23,12 @@ import { type Ca, createCa } from './ca/ca.ts'
 import { fileKeyManager, type KeyManager, memoryKeyManager } from './ca/key-manager.ts'
 import { type ChangeBatch, openChanges } from './changes/changes.ts'
 import type { ServerConfig } from './config.ts'
-import { type EndpointDeps, openEndpoints } from './endpoints.ts'
+import { type EndpointDeps, openEndpoints, trusts } from './endpoints.ts'
 import { runExpiry } from './entry/expiry.ts'
 import { Followers } from './entry/followers.ts'
 import { createEntryIndex } from './entry/index.ts'
 import { createRegistry } from './entry/registry.ts'
+import { followIdentity } from './identity.ts'
 import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
@@ -177,7 +177,7 @@ async function serve(
     knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
     selectorTypes: config.selectorTypes,
   })
-  const identity = await followIdentity(ca)
+  const identity = await followIdentity(ca, bundles, clock)
   const deps: EndpointDeps = {
     trustDomain,
     clock,
@@ -209,6 +209,7 @@ async function serve(
       clock,
       agent: (id) => index.agent(id),
       rights: (id) => index.rightsOf(id),
+      trusts: (svid) => trusts(bundles, svid),
       promote: (shown) => promotePendingSvid({ store, changes }, shown),
       calls: new RateLimiter(config.rateLimits.call, clock),
     }),
@@ -223,6 +224,10 @@ async function serve(
     const endpoints = await openEndpoints(config, deps)
     changes.subscribe((batch) => {
       cutAgents(batch, endpoints.cut)
+      if (batch.bundles.size > 0) {
+        endpoints.cutRevoked()
+        identity.look()
+      }
       followers.apply(batch)
     })
     const address = { host: config.bindAddress.host, port: endpoints.port }
@@ -274,30 +279,4 @@ function cutAgents(
 function caExpirySeconds(ca: Ca): number {
   const end = ca.state('x509').active?.notAfter
   return end === undefined ? 0 : (end.getTime() - systemClock.now().getTime()) / 1000
-}
-
-const retryMs = 1000
-
-/** The server's own SVID: replaced at half its life, and tried again each second while that fails. */
-async function followIdentity(ca: Ca): Promise<{
-  current(): X509Svid
-  run(changed: () => void, signal: AbortSignal): Promise<void>
-}> {
-  let svid = await ca.issueServerIdentity()
-  return {
-    current: () => svid,
-    async run(changed, signal) {
-      for (;;) {
-        const halfLifeMs = (svid.expiresAt.getTime() - svid.notBefore.getTime()) / 2
-        const dueMs = svid.notBefore.getTime() + halfLifeMs - systemClock.now().getTime()
-        await systemClock.sleep(Math.max(dueMs, retryMs), signal)
-        try {
-          svid = await ca.issueServerIdentity()
-          changed()
-        } catch (error) {
-          if (!(error instanceof CountersignError)) throw error
-        }
-      }
-    },
-  }
 }

@@ -1,6 +1,6 @@
+import { signersOf } from '../../src/bundle/key-ids.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
-import { readCertificate } from '../../src/x509/certificate.ts'
 
 /** An X.509-SVID with what decides when it is replaced. Times of the monotonic clock, in ms. */
 export interface HeldSvid {
@@ -42,10 +42,7 @@ export function holdNewSvid(svid: X509Svid, shows: string, at: Moment, chance: n
   const goodForMs = Math.max(lifeMs - backdateMs, lifeMs / 2)
   const apartMs = Math.abs(goodForMs - leftMs)
   const wallClockCounts = apartMs <= Math.max(clocksApartMs, goodForMs / 10)
-  const signedBy = svid.chain.flatMap((der) => {
-    const keyId = readCertificate(der).authorityKeyId
-    return keyId === undefined ? [] : [keyId.toString('hex')]
-  })
+  const signedBy = signersOf(svid.chain)
   const dueTimes = timesFrom(at, wallClockCounts ? leftMs : goodForMs, chance)
   return { svid, shows, signedBy, wallClockCounts, ...dueTimes }
 }

@@ -1,4 +1,5 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
+import { isUntainted, signersOf } from '../../src/bundle/key-ids.ts'
 import { asCountersignError, CountersignError, type ErrorCode } from '../../src/errors.ts'
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
@@ -27,7 +28,7 @@ export interface IdentityDeps {
 
 const retryCapMs = 3000
 const minRenewMs = 500
-const lookMs = 5000
+const lookMs = 1000
 
 /** The SVID that this agent shows: obtained, renewed, and kept so that no crash locks it out. */
 export class AgentIdentity {
@@ -134,7 +135,10 @@ export class AgentIdentity {
     this.#deps.connection.replace()
   }
 
-  /** Renews at half of what is left when an SVID comes, ± 10 %, by the monotonic clock. */
+  /**
+   * Renews at half of what is left when an SVID comes, ± 10 %, by the monotonic clock, and at once
+   * where its authority is tainted: when that is revoked, nobody can renew with it any more.
+   */
   async renew(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps
     const backoff = createBackoff({ baseMs: 500, capMs: retryCapMs })
@@ -151,7 +155,7 @@ export class AgentIdentity {
         dueMs = clock.monotonicMs() + this.#waitMs(shown)
       }
       const leftMs = dueMs - clock.monotonicMs()
-      if (leftMs > 0) {
+      if (leftMs > 0 && !this.#isTainted(shown)) {
         // Not in one go: to join anew meanwhile gives an SVID that may be due sooner.
         await clock.sleep(Math.min(leftMs, lookMs), signal)
         continue
@@ -169,6 +173,11 @@ export class AgentIdentity {
         }
       }
     }
+  }
+
+  #isTainted({ chain }: X509Svid): boolean {
+    const bundle = this.#deps.bundle()
+    return bundle !== undefined && !isUntainted(signersOf(chain), bundle)
   }
 
   /** However the wall clock stands, never longer than the SVID's own life, and never at once. */

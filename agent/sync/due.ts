@@ -1,6 +1,6 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
+import { isUntainted } from '../../src/bundle/key-ids.ts'
 import type { Entry } from '../../src/entry/entry.ts'
-import { readCertificate } from '../../src/x509/certificate.ts'
 import type { HeldSvid, Moment } from '../cache/held-svid.ts'
 import { shownBy } from '../cache/held-svid.ts'
 import type { Snapshot } from '../cache/snapshot.ts'
@@ -54,14 +54,13 @@ export function due(
   refusals: ReadonlyMap<string, Refusal>,
   own: Bundle | undefined,
 ): Due {
-  const authorities = own === undefined ? undefined : authoritiesOf(own)
   const now: DueEntry[] = []
   let nextMs = Infinity
   for (const entry of wanted) {
     const held = snapshot.svids.get(entry.id)
     const refusal = refusals.get(entry.id)
     if (held !== undefined) nextMs = Math.min(nextMs, nextTimeOf(held, at.monotonicMs))
-    const reason = dueReason(entry, held, at, authorities)
+    const reason = dueReason(entry, held, at, own)
     if (reason === undefined) continue
     if (refusal !== undefined && holds(refusal, entry, at)) {
       nextMs = Math.min(nextMs, refusal.retryAtMs)
@@ -96,55 +95,12 @@ function dueReason(
   entry: Entry,
   held: HeldSvid | undefined,
   at: Moment,
-  authorities: Authorities | undefined,
+  own: Bundle | undefined,
 ): DueReason | undefined {
   if (held === undefined) return 'missing'
   if (held.shows !== shownBy(entry)) return 'changed'
-  if (authorities !== undefined && !isTrusted(held, authorities)) return 'tainted'
+  if (own !== undefined && !isUntainted(held.signedBy, own)) return 'tainted'
   if (held.expiresAtMs <= at.monotonicMs) return 'expired'
   if (held.wallClockCounts && held.svid.expiresAt <= at.now) return 'expired'
   return held.renewAtMs <= at.monotonicMs ? 'half-life' : undefined
-}
-
-interface Authorities {
-  /** Subject key identifiers, lower-case hex. */
-  readonly good: ReadonlySet<string>
-  readonly tainted: ReadonlySet<string>
-  /** Whether every authority names its key, so that an unknown name is an authority that is gone. */
-  readonly allNamed: boolean
-}
-
-// A bundle is replaced whole and never edited.
-const known = new WeakMap<Bundle, Authorities>()
-
-function authoritiesOf(bundle: Bundle): Authorities {
-  const before = known.get(bundle)
-  if (before !== undefined) return before
-  const good = new Set<string>()
-  const tainted = new Set<string>()
-  let allNamed = true
-  for (const authority of bundle.x509Authorities) {
-    const keyId = keyIdOf(authority.certificate)
-    if (keyId === undefined) allNamed = false
-    else (authority.tainted ? tainted : good).add(keyId)
-  }
-  // A key that is in both is tainted.
-  for (const keyId of tainted) good.delete(keyId)
-  const authorities = { good, tainted, allNamed }
-  known.set(bundle, authorities)
-  return authorities
-}
-
-function keyIdOf(certificate: Buffer): string | undefined {
-  try {
-    return readCertificate(certificate).subjectKeyId?.toString('hex')
-  } catch {
-    return undefined
-  }
-}
-
-/** Signed by an authority that is in the bundle and not tainted. */
-function isTrusted(held: HeldSvid, { good, tainted, allNamed }: Authorities): boolean {
-  if (held.signedBy.some((keyId) => tainted.has(keyId))) return false
-  return !allNamed || held.signedBy.length === 0 || held.signedBy.some((keyId) => good.has(keyId))
 }

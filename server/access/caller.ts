@@ -5,6 +5,7 @@ import { addressShare } from '../../src/mtls/admission.ts'
 import { agentBanned, agentNotActive, agentNotAttested } from '../../src/rpc/agent-refusal.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Certificate } from '../../src/x509/certificate.ts'
 import type { AgentRecord } from '../store/records.ts'
 
 /** Who is at the other end of a connection: what the kernel or the TLS handshake proved, no more. */
@@ -29,6 +30,8 @@ export interface PeerSvid {
   /** Lower-case hex. */
   readonly serial: string
   readonly expiresAt: Date
+  /** What its chain ends at: revoked, it takes the SVID along. */
+  readonly authority: Certificate
 }
 
 /** What limits by address count by: one IPv4 address, or one /64. */
@@ -60,6 +63,8 @@ export interface CallerFacts {
   readonly now: Date
   agent(id: SpiffeId): AgentRecord | undefined
   rights(id: SpiffeId): EntryRights
+  /** Whether the authority of the SVID is in the bundle of its trust domain still. */
+  trusts(svid: PeerSvid): boolean
 }
 
 /** The peer as an unnamed one: what an RPC that is open to all sees of it. */
@@ -75,11 +80,12 @@ export function nobody(peer: Peer): Caller {
  * Classifies a peer for one call, from the state of this moment: an SVID that was good at the
  * handshake may have expired or its agent been banned since. Throws `forbidden` with
  * `agent-expired`, `agent-not-attested`, `agent-banned` or `agent-not-active`, or `unauthenticated`
- * with `svid-expired`.
+ * with `svid-expired` or `svid-authority-revoked`.
  */
 export function classify(peer: Peer, facts: CallerFacts): Caller {
   if (peer.transport === 'unix' || peer.svid === undefined) return nobody(peer)
   const { spiffeId, serial, expiresAt } = peer.svid
+  if (!facts.trusts(peer.svid)) throw svidRevoked()
   const shown = { id: spiffeId, serial, address: peer.address }
   const agent = facts.agent(spiffeId)
   if (agent !== undefined || isAgentId(spiffeId)) {
@@ -99,6 +105,15 @@ export function classify(peer: Peer, facts: CallerFacts): Caller {
     'workload',
   ]
   return caller(peer, kinds, spiffeId, { kind: rights.admin ? 'admin' : 'workload', ...shown })
+}
+
+/** What ends calls and streams of an SVID whose authority was revoked. */
+export function svidRevoked(): CountersignError {
+  return new CountersignError(
+    'unauthenticated',
+    'the authority that signed the SVID of this connection is trusted no longer',
+    { reason: 'svid-authority-revoked', fix: 'connect again with an SVID of another authority' },
+  )
 }
 
 function checkAgent(agent: AgentRecord | undefined, svid: PeerSvid, now: Date): void {

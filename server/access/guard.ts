@@ -17,6 +17,7 @@ export interface GuardDeps {
   readonly clock: Clock
   readonly agent: (id: SpiffeId) => AgentRecord | undefined
   readonly rights: (id: SpiffeId) => EntryRights
+  readonly trusts: (svid: PeerSvid) => boolean
   /** Makes the pending SVID of an agent the one that counts; called at its first use. */
   readonly promote: (shown: PeerSvid) => Promise<void>
   readonly calls: RateLimiter
@@ -36,6 +37,7 @@ export function createGuard(
       now: deps.clock.now(),
       agent: deps.agent,
       rights: deps.rights,
+      trusts: deps.trusts,
     })
     authorise(method, caller)
     if (caller.id !== undefined) deps.calls.take(caller.id)

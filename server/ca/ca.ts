@@ -12,6 +12,7 @@ import type { ChangeBatch } from '../changes/changes.ts'
 import { loadAuthorities } from '../store/authorities.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
+import { askToActivate, askToPrepare, askToRevoke, askToTaint } from './asked.ts'
 import { type Authorities, type JwtKey, noAuthorities, openAuthorities } from './authorities.ts'
 import { type ClockGuard, createClockGuard } from './clock-guard.ts'
 import { type IssuedJwt, type JwtRequest, jwtEvent, signJwt } from './issue-jwt.ts'
@@ -25,13 +26,13 @@ import {
 } from './issue-x509.ts'
 import type { KeyManager } from './key-manager.ts'
 import { loadLatestTime, saveLatestTime } from './latest-time.ts'
-import { askToActivate, askToPrepare, type Decision, rotate } from './rotate.ts'
-import { tickMs } from './rotation.ts'
+import { type Act, type Decision, rotate } from './rotate.ts'
+import { type RotationStep, tickMs } from './rotation.ts'
 import { type CaSettings, checkCaSettings, warningsOf } from './settings.ts'
 
 export interface CaObserver {
   issued?(kind: AuthorityKind, count: number, elapsedMs: number): void
-  rotated?(kind: AuthorityKind, step: 'prepare' | 'activate' | 'drop'): void
+  rotated?(kind: AuthorityKind, step: RotationStep['step']): void
 }
 
 export interface CaDeps {
@@ -47,6 +48,7 @@ export interface CaDeps {
 export interface CaState {
   readonly active: AuthorityRecord | undefined
   readonly prepared: AuthorityRecord | undefined
+  /** The one that signed last first. */
   readonly old: readonly AuthorityRecord[]
 }
 
@@ -68,10 +70,18 @@ export interface Ca {
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */
   issueServerIdentity(): Promise<X509Svid>
   state(kind: AuthorityKind): CaState
-  /** Makes a successor now. Throws `exists` `authority-prepared`. */
-  prepare(kind: AuthorityKind, actor: AuditActor): Promise<AuthorityRecord>
-  /** Lets the prepared one take over now. Throws `not-found` `authority-not-prepared`. */
-  activate(kind: AuthorityKind, id: string, actor: AuditActor): Promise<AuthorityRecord>
+  /** Makes a successor now, in the place of one that was prepared. */
+  prepare(kind: AuthorityKind, act: Act): Promise<AuthorityRecord>
+  /**
+   * Lets the prepared one take over now. This and the next two throw `invalid` (`authority-id`,
+   * `authority-unknown`, `authority-active`, `authority-not-old`) and `conflict`
+   * (`authority-not-prepared`, `authority-not-tainted`).
+   */
+  activate(kind: AuthorityKind, id: string, act: Act): Promise<AuthorityRecord>
+  /** Has all that an old one signed replaced. */
+  taint(kind: AuthorityKind, id: string, act: Act): Promise<AuthorityRecord>
+  /** Takes an old one that is tainted out of the bundle: nothing that it signed is good any more. */
+  revoke(kind: AuthorityKind, id: string, act: Act): Promise<void>
   /** Takes the wall clock as right after it went back (`server clock accept`). Answers the time from now on. */
   acceptClock(actor: AuditActor, requestId?: string): Promise<Date>
   /** Why nothing can be issued at the moment. */
@@ -184,18 +194,27 @@ class StoredCa implements Ca {
     return {
       active: own.find(({ slot }) => slot === 'active'),
       prepared: own.find(({ slot }) => slot === 'prepared'),
-      old: own.filter(({ slot }) => slot === 'old'),
+      old: own.filter(({ slot }) => slot === 'old').reverse(),
     }
   }
 
-  async prepare(kind: AuthorityKind, actor: AuditActor): Promise<AuthorityRecord> {
-    await this.rotate(actor, askToPrepare(kind))
+  async prepare(kind: AuthorityKind, act: Act): Promise<AuthorityRecord> {
+    await this.rotate(act, askToPrepare(kind))
     return present(this.state(kind).prepared)
   }
 
-  async activate(kind: AuthorityKind, id: string, actor: AuditActor): Promise<AuthorityRecord> {
-    await this.rotate(actor, askToActivate(kind, id, this.#guard.now()))
+  async activate(kind: AuthorityKind, id: string, act: Act): Promise<AuthorityRecord> {
+    await this.rotate(act, askToActivate(kind, id, this.#guard.now()))
     return present(this.state(kind).active)
+  }
+
+  async taint(kind: AuthorityKind, id: string, act: Act): Promise<AuthorityRecord> {
+    await this.rotate(act, askToTaint(kind, id))
+    return present(this.state(kind).old.find((record) => record.id === id))
+  }
+
+  revoke(kind: AuthorityKind, id: string, act: Act): Promise<void> {
+    return this.rotate(act, askToRevoke(kind, id))
   }
 
   async acceptClock(actor: AuditActor, requestId?: string): Promise<Date> {
@@ -286,10 +305,10 @@ class StoredCa implements Ca {
   }
 
   /** Takes the steps that `decision` (default: the schedule) asks for, and reads back what came of it. */
-  async rotate(actor?: AuditActor, decision?: Decision): Promise<void> {
+  async rotate(act?: Act, decision?: Decision): Promise<void> {
     const { log, observe } = this.#deps
     const { records } = this.#authorities
-    const steps = await rotate(this.#deps, records, this.#guard.now(), actor, decision)
+    const steps = await rotate(this.#deps, records, this.#guard.now(), act, decision)
     if (steps.length === 0) return
     await this.reload()
     for (const step of steps) {

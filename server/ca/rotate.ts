@@ -1,5 +1,4 @@
-import type { AuditActor, AuditEvent } from '../../src/audit/event.ts'
-import { CountersignError } from '../../src/errors.ts'
+import type { AuditEvent } from '../../src/audit/event.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { ownBundle } from '../bundle/own-bundle.ts'
 import { deleteAuthority, loadAuthorities, putAuthority } from '../store/authorities.ts'
@@ -7,6 +6,7 @@ import { loadBundles, putBundle } from '../store/bundles.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
 import type { Store, WriteTx } from '../store/store.ts'
 import { createAuthority } from './authorities.ts'
+import type { IssueAudit } from './issue-x509.ts'
 import type { KeyManager } from './key-manager.ts'
 import { decide, type RotationStep } from './rotation.ts'
 import { type CaSettings, refreshHintSeconds } from './settings.ts'
@@ -20,6 +20,9 @@ export interface RotateDeps {
 /** Decides from what there is; called twice, first with what is in memory, then inside the transaction. */
 export type Decision = (records: readonly AuthorityRecord[]) => readonly RotationStep[]
 
+/** Who asked for it. */
+export type Act = Pick<IssueAudit, 'actor' | 'requestId'>
+
 type Candidates = ReadonlyMap<AuthorityKind, AuthorityRecord>
 
 /**
@@ -31,7 +34,7 @@ export async function rotate(
   deps: RotateDeps,
   known: readonly AuthorityRecord[],
   now: Date,
-  actor: AuditActor = { kind: 'server' },
+  act: Act = { actor: { kind: 'server' } },
   decision: Decision = (records) => decide(records, now),
 ): Promise<readonly RotationStep[]> {
   const expected = decision(known)
@@ -44,8 +47,8 @@ export async function rotate(
     if (steps.length === 0) return []
     const next = afterSteps(records, steps, candidates)
     await writeAuthorities(tx, records, next)
-    await writeBundle(tx, deps.settings, next)
-    for (const step of steps) tx.audit(eventOf(step, records, candidates, deps, actor, now))
+    await writeBundle(tx, deps.settings, records, next, now)
+    for (const step of steps) tx.audit(eventOf(step, records, candidates, deps, act, now))
     return steps
   })
 }
@@ -74,8 +77,7 @@ async function makeCandidates(
 
 /** What became due only since the first look has no key yet; it is taken at the next one. */
 function isPossible(step: RotationStep, candidates: Candidates): boolean {
-  if (step.step === 'drop') return true
-  return step.step === 'activate' && step.id !== undefined ? true : candidates.has(step.kind)
+  return (step.step !== 'prepare' && step.id !== undefined) || candidates.has(step.kind)
 }
 
 function idOf(step: RotationStep, candidates: Candidates): string {
@@ -90,13 +92,27 @@ function afterSteps(
   steps: readonly RotationStep[],
   candidates: Candidates,
 ): readonly AuthorityRecord[] {
-  return steps.reduce<readonly AuthorityRecord[]>((now, step) => {
-    const id = idOf(step, candidates)
-    const candidate = candidates.get(step.kind)
-    if (step.step === 'drop') return now.filter((record) => record.id !== id)
-    if (step.step === 'activate') return now.map((record) => afterActivation(record, step.kind, id))
-    return candidate === undefined ? now : now.concat(candidate)
-  }, records)
+  return steps.reduce((now, step) => afterStep(now, step, candidates), records)
+}
+
+function afterStep(
+  records: readonly AuthorityRecord[],
+  step: RotationStep,
+  candidates: Candidates,
+): readonly AuthorityRecord[] {
+  const id = idOf(step, candidates)
+  const candidate = candidates.get(step.kind)
+  switch (step.step) {
+    case 'prepare':
+      return candidate === undefined ? records : records.concat(candidate)
+    case 'activate':
+      return records.map((record) => afterActivation(record, step.kind, id))
+    case 'taint':
+      return records.map((record) => (record.id === id ? { ...record, tainted: true } : record))
+    case 'drop':
+    case 'revoke':
+      return records.filter((record) => record.id !== id)
+  }
 }
 
 /** What is old never signs again: its key is forgotten. */
@@ -128,11 +144,20 @@ async function writeAuthorities(
 async function writeBundle(
   tx: WriteTx,
   settings: CaSettings,
+  before: readonly AuthorityRecord[],
   authorities: readonly AuthorityRecord[],
+  now: Date,
 ): Promise<void> {
   const { trustDomain, caTtlSeconds } = settings
   const previous = (await loadBundles(tx.db, [trustDomain]))[0]
-  const next = ownBundle(trustDomain, authorities, refreshHintSeconds(caTtlSeconds), previous)
+  const next = ownBundle({
+    trustDomain,
+    before,
+    authorities,
+    refreshHintSeconds: refreshHintSeconds(caTtlSeconds),
+    previous,
+    now,
+  })
   if (next !== previous) await putBundle(tx, next)
 }
 
@@ -140,6 +165,8 @@ const kinds = {
   prepare: 'authority.prepared',
   activate: 'authority.activated',
   drop: 'authority.retired',
+  taint: 'authority.tainted',
+  revoke: 'authority.revoked',
 } as const satisfies Record<RotationStep['step'], AuditEvent['kind']>
 
 function eventOf(
@@ -147,7 +174,7 @@ function eventOf(
   records: readonly AuthorityRecord[],
   candidates: Candidates,
   deps: RotateDeps,
-  actor: AuditActor,
+  act: Act,
   now: Date,
 ): AuditEvent {
   const id = idOf(step, candidates)
@@ -156,41 +183,15 @@ function eventOf(
   return {
     kind: kinds[step.step],
     time: now,
-    actor,
+    ...act,
     spiffeId: TrustDomain.toId(deps.settings.trustDomain),
     authorityId: id,
     expiresAt: record?.notAfter,
     decision: 'allow',
-    reason: step.step === 'drop' ? 'ended' : step.reason,
+    reason: step.reason,
     details: {
       authority: step.kind,
       ...(step.step === 'activate' && replaced !== undefined ? { replaces: replaced.id } : {}),
     },
-  }
-}
-
-/** A successor now, whatever the schedule says. Throws `exists` `authority-prepared` where there is one. */
-export function askToPrepare(kind: AuthorityKind): Decision {
-  return (records) => {
-    if (records.some((record) => record.kind === kind && record.slot === 'prepared')) {
-      throw new CountersignError('exists', `a ${kind} authority is prepared already`, {
-        reason: 'authority-prepared',
-        fix: 'activate it first',
-      })
-    }
-    return [{ step: 'prepare', kind, reason: 'asked' }]
-  }
-}
-
-/** Lets the prepared one of this id take over now. Throws `not-found` `authority-not-prepared`. */
-export function askToActivate(kind: AuthorityKind, id: string, now: Date): Decision {
-  return (records) => {
-    const record = records.find((one) => one.id === id)
-    if (record?.kind !== kind || record.slot !== 'prepared' || now >= record.notAfter) {
-      throw new CountersignError('not-found', `no prepared ${kind} authority has this id`, {
-        reason: 'authority-not-prepared',
-      })
-    }
-    return [{ step: 'activate', kind, id, reason: 'asked' }]
   }
 }

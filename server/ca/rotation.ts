@@ -12,7 +12,19 @@ export type RotationStep =
       readonly id: string | undefined
       readonly reason: RotationReason
     }
-  | { readonly step: 'drop'; readonly kind: AuthorityKind; readonly id: string }
+  | {
+      readonly step: 'drop'
+      readonly kind: AuthorityKind
+      readonly id: string
+      readonly reason: 'ended' | 'replaced'
+    }
+  | {
+      /** `taint`: whatever it signed is to be replaced. `revoke`: nothing that it signed is good. */
+      readonly step: 'taint' | 'revoke'
+      readonly kind: AuthorityKind
+      readonly id: string
+      readonly reason: 'asked'
+    }
 
 export type RotationReason = 'first' | 'due' | 'ending' | 'ended' | 'asked'
 
@@ -59,7 +71,7 @@ function decideKind(
 ): readonly RotationStep[] {
   const own = all.filter((record) => record.kind === kind)
   const gone = own.filter((record) => isOver(record, now))
-  const drops = gone.map(({ id }) => ({ step: 'drop', kind, id }) as const)
+  const drops = gone.map(({ id }) => ({ step: 'drop', kind, id, reason: 'ended' }) as const)
   const active = own.find((record) => record.slot === 'active')
   const prepared = own.find((record) => record.slot === 'prepared' && !hasEnded(record, now))
   return [...succession(kind, active, prepared, now), ...drops]

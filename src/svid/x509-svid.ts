@@ -21,7 +21,8 @@ const MAX_CHAIN = 10
 
 /**
  * Checks a presented chain, DER, leaf first, by every rule for validators of X509-SVID §5 against the
- * bundle of the leaf's own trust domain, and no other. A tainted authority still counts. Throws
+ * bundle of the leaf's own trust domain, and no other. A tainted authority still counts. Answers the
+ * authority that the chain ends at too. Throws
  * `unauthenticated`: `svid-chain-empty`, `svid-too-long`, `svid-certificate-…`, `svid-uri-count`,
  * `svid-id`, `svid-root-path`, `svid-leaf-is-ca`, `svid-key-usage`, `svid-no-bundle`, `svid-chain-…`.
  */
@@ -29,7 +30,7 @@ export function verifyX509Svid(
   chain: readonly Uint8Array[],
   bundles: BundleSource,
   now: Date,
-): { spiffeId: SpiffeId; leaf: Certificate } {
+): { spiffeId: SpiffeId; leaf: Certificate; authority: Certificate } {
   if (chain.length === 0) refuse('svid-chain-empty', 'there is no certificate')
   if (chain.length > MAX_CHAIN) refuse('svid-too-long', 'there are too many certificates')
   return asUnauthenticated(() => {
@@ -37,9 +38,15 @@ export function verifyX509Svid(
     const spiffeId = leafId(leaf)
     const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(spiffeId))
     if (bundle === undefined) refuse('svid-no-bundle', 'the trust domain is not known here')
-    verifyChain({ leaf, intermediates, roots: rootsOf(bundle), now })
-    return { spiffeId, leaf }
+    const path = verifyChain({ leaf, intermediates, roots: rootsOf(bundle), now })
+    return { spiffeId, leaf, authority: path.at(-1) as Certificate }
   })
+}
+
+/** Whether this authority, as `verifyX509Svid` gave it, is in the bundle still. */
+export function isAuthorityOf(bundle: Bundle, authority: Certificate): boolean {
+  const present = rootsOf(bundle)
+  return present.includes(authority) || present.some((one) => one.der.equals(authority.der))
 }
 
 /** X509-SVID §2, §3.1, §5.2: the ID of a certificate that may stand for a workload. Throws `unauthenticated`. */

@@ -55,6 +55,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   'server/main': ['server/*', ...values],
   'server/endpoints': ['server/*', ...values],
+  'server/identity': ['server/bundle', 'server/ca', ...values],
   'server/readiness': [],
   'server/config': ['server/access', 'src/entry'],
   'server/metrics': [],

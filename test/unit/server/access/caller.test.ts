@@ -18,12 +18,14 @@ import { agentIdOf, agentOf, idOf } from '../entry/samples.ts'
 const now = new Date('2026-06-01T12:00:00Z')
 const later = new Date('2026-06-01T13:00:00Z')
 
+const authority = {} as PeerSvid['authority']
+
 function tls(svid?: Partial<PeerSvid>): TlsPeer {
   return {
     transport: 'tls',
     address: '192.0.2.1:4711',
     ...(svid !== undefined && {
-      svid: { spiffeId: agentIdOf('a'), serial: '01', expiresAt: later, ...svid },
+      svid: { spiffeId: agentIdOf('a'), serial: '01', expiresAt: later, authority, ...svid },
     }),
   }
 }
@@ -36,6 +38,7 @@ function facts(
     now,
     agent: (id) => agents.find((agent) => agent.id === id),
     rights: () => ({ admin: false, downstream: false, ...rights }),
+    trusts: () => true,
   }
 }
 
@@ -117,6 +120,15 @@ describe('who a peer is', () => {
   })
 })
 
+test('T26 an SVID whose authority was revoked since is nobody any more, an agent or not', () => {
+  const revoked = { ...facts([agentOf('a', { serial: '01' })]), trusts: () => false }
+  for (const spiffeId of [agentIdOf('a'), idOf('/web')]) {
+    expect(reasonOf(() => classify(tls({ spiffeId }), revoked))).toBe(
+      'unauthenticated svid-authority-revoked',
+    )
+  }
+})
+
 test('T12 limits by address count a /64 of IPv6 as one, and an IPv4 address however it is written', () => {
   const share = (address: string) => shareOf({ transport: 'tls', address })
   expect(share('192.0.2.1:5')).toBe('192.0.2.1')
@@ -135,6 +147,7 @@ describe('the guard', () => {
       clock,
       agent: facts(agents).agent,
       rights: () => ({ admin: false, downstream: false }),
+      trusts: () => true,
       promote,
       calls: new RateLimiter({ perSecond: 1, burst: 2 }, clock),
     })

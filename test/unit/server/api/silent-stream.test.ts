@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest'
-import { type Caller, nobody, type TlsPeer } from '../../../../server/access/caller.ts'
+import {
+  type Caller,
+  nobody,
+  type PeerSvid,
+  type TlsPeer,
+} from '../../../../server/access/caller.ts'
 import { RateLimiter } from '../../../../server/access/limits.ts'
 import { agentHandlers } from '../../../../server/api/agent.ts'
 import { nextRequest } from '../../../../server/api/next-request.ts'
@@ -11,7 +16,12 @@ import { agentIdOf } from '../entry/samples.ts'
 const peer: TlsPeer = {
   transport: 'tls',
   address: '192.0.2.1:4711',
-  svid: { spiffeId: agentIdOf('a'), serial: '01', expiresAt: new Date('2026-06-02T12:00:00Z') },
+  svid: {
+    spiffeId: agentIdOf('a'),
+    serial: '01',
+    expiresAt: new Date('2026-06-02T12:00:00Z'),
+    authority: {} as PeerSvid['authority'],
+  },
 }
 const caller: Caller = { ...nobody(peer), kind: 'agent', id: agentIdOf('a') }
 

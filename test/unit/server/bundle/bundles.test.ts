@@ -4,6 +4,7 @@ import { ownBundle } from '../../../../server/bundle/own-bundle.ts'
 import type { AuthorityRecord } from '../../../../server/store/records.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { root } from '../../../support/x509-fixtures.ts'
 
 const own = TrustDomain.parse('example.org')
 const peer = TrustDomain.parse('example.com')
@@ -24,6 +25,27 @@ function record(id: string, change: Partial<AuthorityRecord> = {}): AuthorityRec
   }
 }
 
+/** The bundle after a step from some authorities to others. */
+function step(
+  authorities: readonly AuthorityRecord[],
+  previous?: Bundle,
+  options: {
+    readonly before?: readonly AuthorityRecord[]
+    readonly refreshHintSeconds?: number
+    readonly now?: Date
+  } = {},
+): Bundle {
+  return ownBundle({
+    trustDomain: own,
+    before: [record('a')],
+    authorities,
+    refreshHintSeconds: 300,
+    previous,
+    now: new Date(5),
+    ...options,
+  })
+}
+
 function empty(trustDomain: TrustDomain): Bundle {
   return {
     trustDomain,
@@ -36,17 +58,12 @@ function empty(trustDomain: TrustDomain): Bundle {
 
 describe('the own bundle', () => {
   test('publishes prepared, active and old authorities, oldest first, and nothing secret', () => {
-    const bundle = ownBundle(
-      own,
-      [
-        record('c', { slot: 'prepared', notBefore: new Date(2) }),
-        record('a', { slot: 'old' }),
-        record('b', { notBefore: new Date(1) }),
-        record('j', { kind: 'jwt' }),
-      ],
-      300,
-      undefined,
-    )
+    const bundle = step([
+      record('c', { slot: 'prepared', notBefore: new Date(2) }),
+      record('a', { slot: 'old' }),
+      record('b', { notBefore: new Date(1) }),
+      record('j', { kind: 'jwt' }),
+    ])
     expect(bundle.x509Authorities.map(({ certificate }) => certificate.toString())).toEqual([
       'certificate a',
       'certificate b',
@@ -59,16 +76,42 @@ describe('the own bundle', () => {
   })
 
   test('TDB-05 its sequence grows with each change of content and with nothing else', () => {
-    const first = ownBundle(own, [record('a')], 300, undefined)
-    expect(ownBundle(own, [record('a', { slot: 'old' })], 300, first)).toBe(first)
+    const first = step([record('a')])
+    expect(step([record('a', { slot: 'old' })], first)).toBe(first)
     const changes = [
-      ownBundle(own, [record('a'), record('b')], 300, first),
-      ownBundle(own, [record('a', { tainted: true })], 300, first),
-      ownBundle(own, [record('a')], 60, first),
-      ownBundle(own, [], 300, first),
-      ownBundle(own, [record('a'), record('j', { kind: 'jwt' })], 300, first),
+      step([record('a'), record('b')], first),
+      step([record('a', { tainted: true })], first),
+      step([record('a')], first, { refreshHintSeconds: 60 }),
+      step([], first),
+      step([record('a'), record('j', { kind: 'jwt' })], first),
     ]
     expect(changes.map(({ sequence }) => sequence)).toEqual([2n, 2n, 2n, 2n, 2n])
+  })
+
+  test('what others have appended stays through rotations until it ends', async () => {
+    const { der, certificate } = await root('appended')
+    const previous: Bundle = {
+      ...step([record('a')]),
+      x509Authorities: [
+        { certificate: Buffer.from('certificate a'), tainted: false },
+        { certificate: der, tainted: false },
+      ],
+      jwtAuthorities: [
+        { keyId: 'k', publicKey: Buffer.from('k'), expiresAt: new Date(6), tainted: false },
+      ],
+    }
+    const next = step([record('b')], previous)
+    expect(next.x509Authorities.map(({ certificate }) => certificate)).toEqual([
+      Buffer.from('certificate b'),
+      der,
+    ])
+    expect(next.jwtAuthorities).toEqual(previous.jwtAuthorities)
+    const late = step([record('c')], next, {
+      before: [record('b')],
+      now: new Date(certificate.notAfter.getTime() + 1),
+    })
+    expect(late.x509Authorities).toHaveLength(1)
+    expect(late.jwtAuthorities).toEqual([])
   })
 })
 

@@ -1,9 +1,10 @@
 import { chmod, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { IssuedX509, X509Request } from '../../../../server/ca/issue-x509.ts'
 import { loadAuthorities, putAuthority } from '../../../../server/store/authorities.ts'
 import { verify } from '../../../../src/audit/chain.ts'
+import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../../../src/svid/jwt-svid.ts'
@@ -225,21 +226,74 @@ test('a rotation by one server is seen by another, and is done once', async () =
   expect((await loadAuthorities(one.store.db)).length).toBe(4)
 })
 
+const act = { actor: { kind: 'local', uid: 0 }, requestId: 'r' } as const
+
+describe.each(['x509', 'jwt'] as const)('a %s authority', (kind) => {
+  test('is tainted and revoked when it is old, in this order, and never before', async () => {
+    await using folder = await temporaryFolder()
+    await using server = await startCa({ folder: folder.path, clock: new FakeClock() })
+    const { ca } = server
+    const refused = (call: Promise<unknown>, reason: string) =>
+      expect(call).rejects.toMatchObject({ reason })
+    const first = ca.state(kind).active?.id ?? ''
+    await refused(ca.taint(kind, '', act), 'authority-id')
+    await refused(ca.taint(kind, 'none', act), 'authority-unknown')
+    await refused(ca.taint(kind, first, act), 'authority-active')
+    await refused(ca.revoke(kind, first, act), 'authority-active')
+    const { id } = await ca.prepare(kind, act)
+    await refused(ca.taint(kind, id, act), 'authority-not-old')
+    await ca.activate(kind, id, act)
+    await refused(ca.revoke(kind, first, act), 'authority-not-tainted')
+
+    expect(await ca.taint(kind, first, act)).toMatchObject({ id: first, tainted: true })
+    expect((await ca.taint(kind, first, act)).tainted).toBe(true)
+    await server.caughtUp()
+    expect(taintOf(server.bundles.own(), kind).sort()).toEqual([false, true])
+
+    await ca.revoke(kind, first, act)
+    await server.caughtUp()
+    expect(taintOf(server.bundles.own(), kind)).toEqual([false])
+    expect(ca.state(kind).old).toEqual([])
+    await refused(ca.revoke(kind, first, act), 'authority-unknown')
+
+    const events = await recordsOf(folder.path)
+    const ends = events.filter(({ kind: what }) => /tainted|revoked/.test(String(what)))
+    expect(ends).toMatchObject([
+      { kind: 'authority.tainted', authorityId: first, reason: 'asked', requestId: 'r' },
+      { kind: 'authority.revoked', authorityId: first, reason: 'asked', actor: act.actor },
+    ])
+  })
+})
+
+function taintOf(bundle: Bundle, kind: 'x509' | 'jwt'): boolean[] {
+  return (kind === 'x509' ? bundle.x509Authorities : bundle.jwtAuthorities).map(
+    ({ tainted }) => tainted,
+  )
+}
+
 test('a successor can be asked for and take over; the old key is forgotten', async () => {
   await using folder = await temporaryFolder()
   await using server = await startCa({ folder: folder.path, clock: new FakeClock() })
   const { ca } = server
-  const actor = { kind: 'local', uid: 0 } as const
-  const before = ca.state('x509').active?.id
-  await expect(ca.activate('x509', 'none', actor)).rejects.toMatchObject({
+  const before = ca.state('x509').active?.id ?? ''
+  await expect(ca.activate('x509', 'none', act)).rejects.toMatchObject({
+    code: 'invalid',
+    reason: 'authority-unknown',
+  })
+  await expect(ca.activate('x509', before, act)).rejects.toMatchObject({
+    code: 'conflict',
     reason: 'authority-not-prepared',
   })
-  const prepared = await ca.prepare('x509', actor)
-  await expect(ca.prepare('x509', actor)).rejects.toMatchObject({ reason: 'authority-prepared' })
-  await expect(ca.activate('jwt', prepared.id, actor)).rejects.toMatchObject({
-    reason: 'authority-not-prepared',
+  const first = await ca.prepare('x509', act)
+  const prepared = await ca.prepare('x509', act)
+  await server.caughtUp()
+  const published = server.bundles.own().x509Authorities.map(({ certificate }) => certificate)
+  expect(published).not.toContainEqual(first.certificate)
+  expect(published).toContainEqual(prepared.certificate)
+  await expect(ca.activate('jwt', prepared.id, act)).rejects.toMatchObject({
+    reason: 'authority-unknown',
   })
-  expect((await ca.activate('x509', prepared.id, actor)).id).toBe(prepared.id)
+  expect((await ca.activate('x509', prepared.id, act)).id).toBe(prepared.id)
   const [old] = ca.state('x509').old
   expect(old?.id).toBe(before)
   expect(old?.sealedKey).toHaveLength(0)
@@ -280,7 +334,7 @@ test('what cannot be put on record is not issued', async () => {
   await expect(server.ca.issueServerIdentity()).rejects.toMatchObject({
     reason: 'audit-unwritable',
   })
-  await expect(server.ca.prepare('x509', { kind: 'server' })).rejects.toMatchObject({
+  await expect(server.ca.prepare('x509', act)).rejects.toMatchObject({
     reason: 'audit-unwritable',
   })
   expect(server.ca.state('x509').prepared).toBeUndefined()

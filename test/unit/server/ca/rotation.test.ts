@@ -83,7 +83,7 @@ describe('what is due', () => {
     expect(decided([a, b], 90 * hour)).toEqual([
       'prepare x509 ended',
       'activate x509  ended',
-      'drop x509 b',
+      'drop x509 b ended',
     ])
   })
 
@@ -91,7 +91,7 @@ describe('what is due', () => {
     const a = record('a', 'old', 0, 24 * hour)
     const b = record('b', 'active', 20 * hour, 24 * hour)
     expect(decided([a, b], 24 * hour + 60)).toEqual([])
-    expect(decided([a, b], 24 * hour + 61)).toEqual(['drop x509 a'])
+    expect(decided([a, b], 24 * hour + 61)).toEqual(['drop x509 a ended'])
   })
 
   test('the schedule is looked at every 10 s, and 20 times in the life of a short authority', () => {
