@@ -197,7 +197,7 @@ async function serve(
       index,
       ca,
       clock,
-      attestors: new Map([[joinTokenType, joinTokenAttestor(clock)]]),
+      attestors: new Map([[joinTokenType, joinTokenAttestor(store, clock)]]),
     },
     cursorKey: randomBytes(32),
     limits: {

@@ -133,8 +133,7 @@ async function changesAfter(path: string, trail: Trail, from: number): Promise<R
     const last = lines.at(-1)
     if (last === undefined) break
     for (const { head, text } of lines) {
-      const { kind } = JSON.parse(text) as Pick<AuditEvent, 'kind'>
-      if (!isCommitted(kind)) continue
+      if (!isCommitted(JSON.parse(text))) continue
       const before = ranges.at(-1)
       if (before?.last === head.number - 1) before.last = head.number
       else ranges.push({ first: head.number, last: head.number })

@@ -1,4 +1,4 @@
-import type { AuditActor } from '../../src/audit/event.ts'
+import type { AuditActor, AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -45,6 +45,14 @@ export interface CaDeps {
   readonly observe?: CaObserver
 }
 
+/** An SVID that is not on record yet. */
+export interface SignedX509 {
+  readonly svid: IssuedX509
+  readonly event: AuditEvent
+  /** To be called once it is on record and committed, for the metrics. */
+  left(): void
+}
+
 export interface CaState {
   readonly active: AuthorityRecord | undefined
   readonly prepared: AuthorityRecord | undefined
@@ -60,12 +68,15 @@ export interface Ca {
   readonly x509: { active(): CertificateAuthority }
   /** Signs a batch side by side, one audit write for all. In the order of the requests; a wrong one is an error of its own. */
   issueX509(requests: readonly X509Request[]): Promise<readonly (IssuedX509 | CountersignError)[]>
-  /** One agent SVID with the agent's default lifetime. */
-  issueAgentX509(
+  /**
+   * One agent SVID with the agent's default lifetime. It is not on record yet: its event goes with the
+   * transaction that keeps its serial, and nothing leaves before that is committed.
+   */
+  signAgentX509(
     id: SpiffeId,
     spki: Buffer,
     act: Pick<IssueAudit, 'actor' | 'requestId'>,
-  ): Promise<IssuedX509>
+  ): Promise<SignedX509>
   issueJwt(request: JwtRequest): Promise<IssuedJwt>
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */
   issueServerIdentity(): Promise<X509Svid>
@@ -151,12 +162,12 @@ class StoredCa implements Ca {
     return results
   }
 
-  async issueAgentX509(
+  signAgentX509(
     spiffeId: SpiffeId,
     spki: Buffer,
     act: Pick<IssueAudit, 'actor' | 'requestId'>,
-  ): Promise<IssuedX509> {
-    return this.#issueOne({ spiffeId, spki, ttlSeconds: 0, kind: 'agent', audit: act })
+  ): Promise<SignedX509> {
+    return this.#sign({ spiffeId, spki, ttlSeconds: 0, kind: 'agent', audit: act })
   }
 
   async issueJwt(request: JwtRequest): Promise<IssuedJwt> {
@@ -173,16 +184,23 @@ class StoredCa implements Ca {
   async issueServerIdentity(): Promise<X509Svid> {
     const { privateKey } = await generateKeyPair('ec-p256')
     const spiffeId = serverId(this.#deps.settings.trustDomain)
-    const issued = await this.#issueOne({
+    const {
+      svid: issued,
+      authority,
+      event,
+      left,
+    } = await this.#sign({
       spiffeId,
       spki: spkiOf(privateKey),
       ttlSeconds: 0,
       kind: 'server',
       audit: { actor: { kind: 'server', id: spiffeId } },
     })
+    await this.#deps.trail.append([event])
+    left()
     return {
       spiffeId,
-      chain: [...issued.chain, issued.authority],
+      chain: [...issued.chain, authority],
       privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }),
       notBefore: issued.notBefore,
       expiresAt: issued.expiresAt,
@@ -335,15 +353,18 @@ class StoredCa implements Ca {
     this.#stale = false
   }
 
-  async #issueOne(request: X509Request): Promise<IssuedX509 & { readonly authority: Buffer }> {
-    const { settings, trail, clock, observe } = this.#deps
+  async #sign(request: X509Request): Promise<SignedX509 & { readonly authority: Buffer }> {
+    const { settings, clock, observe } = this.#deps
     const startedMs = clock.monotonicMs()
     const now = this.#guard.now()
     const { id, authority } = this.#activeX509(now)
-    const issued = await signX509(request, authority, settings, now)
-    await trail.append([x509Event(request, issued, id, now)])
-    observe?.issued?.('x509', 1, clock.monotonicMs() - startedMs)
-    return { ...issued, authority: authority.certificate.der }
+    const svid = await signX509(request, authority, settings, now)
+    return {
+      svid,
+      event: x509Event(request, svid, id, now),
+      authority: authority.certificate.der,
+      left: () => observe?.issued?.('x509', 1, clock.monotonicMs() - startedMs),
+    }
   }
 
   async #saveTime(everyMs: number): Promise<void> {

@@ -16,12 +16,20 @@ export interface NodeEvidence {
   challenge(challenge: Buffer): Promise<Buffer>
 }
 
+/** A node whose proof holds by what was read. */
+export interface ProvenNode extends AttestedNode {
+  /**
+   * Runs inside the transaction that records the agent: a proof that is good once is used up there and
+   * nowhere else. Throws as `verify` where it does not hold any more.
+   */
+  settle(tx: WriteTx): Promise<void>
+}
+
 /**
- * One way to prove a node, server side. `verify` looks at the evidence and may challenge; what it
- * returns runs inside the transaction that records the agent, so that a proof that is good once is
- * used up there and nowhere else. Both throw `forbidden` or `invalid` to refuse.
+ * One way to prove a node, server side. `verify` looks at the evidence, may challenge, and changes
+ * nothing. Throws `forbidden` or `invalid` to refuse.
  */
 export interface NodeAttestor {
   readonly type: string
-  verify(evidence: NodeEvidence): Promise<(tx: WriteTx) => Promise<AttestedNode>>
+  verify(evidence: NodeEvidence): Promise<ProvenNode>
 }

@@ -4,8 +4,9 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import { Secret } from '../../src/runtime/secret.ts'
 import { joinTokenAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import { consumeJoinToken } from '../store/join-tokens.ts'
+import { consumeJoinToken, findJoinToken } from '../store/join-tokens.ts'
 import type { JoinTokenRecord } from '../store/records.ts'
+import type { Store } from '../store/store.ts'
 import type { NodeAttestor } from './attestor.ts'
 
 export const joinTokenType = 'join_token'
@@ -43,28 +44,34 @@ export function newJoinToken(options: {
 }
 
 /** Attestation by a token that is good once. It cannot be repeated: whoever has used it must renew. */
-export function joinTokenAttestor(clock: Clock): NodeAttestor {
+export function joinTokenAttestor(store: Pick<Store, 'db'>, clock: Clock): NodeAttestor {
   return {
     type: joinTokenType,
-    verify: async (evidence) => {
-      const { payload } = evidence
-      const hash =
-        payload.length <= maxTokenBytes ? hashJoinToken(payload.toString('utf8')) : undefined
-      return async (tx) => {
-        const record =
-          hash === undefined ? undefined : await consumeJoinToken(tx, hash, clock.now())
-        if (record === undefined) {
-          throw new CountersignError(
-            'invalid',
-            'failed to attest: join token does not exist or has already been used',
-            {
-              reason: 'join-token-refused',
-              fix: 'make a new one with: countersign token create',
-            },
-          )
-        }
-        return { agentId: record.agentId, selectors: [], canReattest: false }
+    async verify({ payload }) {
+      if (payload.length > maxTokenBytes) throw refused()
+      const hash = hashJoinToken(payload.toString('utf8'))
+      const found = await findJoinToken(store.db, hash, clock.now())
+      if (found === undefined) throw refused()
+      return {
+        agentId: found.agentId,
+        selectors: [],
+        canReattest: false,
+        async settle(tx) {
+          const used = await consumeJoinToken(tx, hash, clock.now())
+          if (used?.agentId !== found.agentId) throw refused()
+        },
       }
     },
   }
+}
+
+function refused(): CountersignError {
+  return new CountersignError(
+    'invalid',
+    'failed to attest: join token does not exist or has already been used',
+    {
+      reason: 'join-token-refused',
+      fix: 'make a new one with: countersign token create',
+    },
+  )
 }

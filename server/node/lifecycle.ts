@@ -9,7 +9,7 @@ import type { Ca } from '../ca/ca.ts'
 import type { IssuedX509 } from '../ca/issue-x509.ts'
 import type { Changes } from '../changes/changes.ts'
 import type { EntryIndex } from '../entry/index.ts'
-import { deleteAgent, loadAgents, putAgent } from '../store/agents.ts'
+import { compareAndPutAgent, deleteAgent, loadAgents, putAgent } from '../store/agents.ts'
 import type { AgentRecord } from '../store/records.ts'
 import type { Store, WriteTx } from '../store/store.ts'
 import type { AttestedNode, NodeAttestor, NodeEvidence } from './attestor.ts'
@@ -36,8 +36,9 @@ export interface Attested {
 }
 
 /**
- * Attests a node and gives it its first SVID. The proof is used up, the SVID signed and the agent
- * recorded in one transaction: whatever fails leaves the proof unused.
+ * Attests a node and gives it its first SVID. It is signed by what was read; the transaction that uses
+ * the proof up and records the agent looks at all of it again, and nothing leaves before it is
+ * committed. Whatever fails leaves the proof unused.
  */
 export async function attestAgent(
   deps: NodeDeps,
@@ -55,24 +56,29 @@ export async function attestAgent(
   }
   const csr = parseCsr(csrDer)
   await csr.verify()
-  const settle = await attestor.verify(evidence)
-  const done = await deps.store.write(async (tx) => {
-    const node = await settle(tx)
-    checkAgentId(deps.trustDomain, node)
-    const [before] = await loadAgents(tx.db, [node.agentId])
-    if (before?.banned === true) {
-      throw new CountersignError('forbidden', 'failed to attest: agent is banned', {
-        reason: 'agent-banned',
-        fix: 'evict it to let it attest again: countersign agent evict',
-      })
-    }
-    const svid = await deps.ca.issueAgentX509(node.agentId, csr.spki, act)
-    const position = await putAgent(tx, newRecord(node, svid, type, deps.clock.now()))
+  const node = await attestor.verify(evidence)
+  checkAgentId(deps.trustDomain, node)
+  await checkNotBanned(deps.store.db, node.agentId)
+  const signed = await deps.ca.signAgentX509(node.agentId, csr.spki, act)
+  const position = await deps.store.write(async (tx) => {
+    await node.settle(tx)
+    await checkNotBanned(tx.db, node.agentId)
+    tx.audit(signed.event)
     record(tx, deps, 'agent.attested', node.agentId, act, { attestationType: type })
-    return { svid, agentId: node.agentId, canReattest: node.canReattest, position }
+    return putAgent(tx, newRecord(node, signed.svid, type, deps.clock.now()))
   })
-  await deps.changes.reached(done.position)
-  return done
+  signed.left()
+  await deps.changes.reached(position)
+  return { svid: signed.svid, agentId: node.agentId, canReattest: node.canReattest }
+}
+
+async function checkNotBanned(db: WriteTx['db'], id: SpiffeId): Promise<void> {
+  const [before] = await loadAgents(db, [id])
+  if (before?.banned !== true) return
+  throw new CountersignError('forbidden', 'failed to attest: agent is banned', {
+    reason: 'agent-banned',
+    fix: 'evict it to let it attest again: countersign agent evict',
+  })
 }
 
 /** The SVID that an agent has shown. */
@@ -94,26 +100,36 @@ export async function renewAgent(
 ): Promise<IssuedX509> {
   const csr = parseCsr(csrDer)
   await csr.verify()
-  const { svid, position } = await deps.store.write(async (tx) => {
-    const agent = await loadShown(tx, id)
-    // What was true when the call was let in may have ended since.
-    if (agent.serial !== serial) throw agentNotActive()
-    if (agent.canReattest) {
-      throw new CountersignError('forbidden', 'agent must re-attest instead of renewing', {
-        reason: 'agent-must-reattest',
-      })
-    }
-    const svid = await deps.ca.issueAgentX509(id, csr.spki, act)
-    const position = await putAgent(tx, {
-      ...agent,
-      pendingSerial: svid.serial,
-      pendingExpiresAt: svid.expiresAt,
-    })
+  await loadRenewing(deps.store.db, id, serial)
+  const signed = await deps.ca.signAgentX509(id, csr.spki, act)
+  const position = await deps.store.write(async (tx) => {
+    // What was true when it was signed may have ended since.
+    const agent = await loadRenewing(tx.db, id, serial)
+    tx.audit(signed.event)
     record(tx, deps, 'agent.renewed', id, act, {})
-    return { svid, position }
+    const number = await compareAndPutAgent(tx, agent, {
+      ...agent,
+      pendingSerial: signed.svid.serial,
+      pendingExpiresAt: signed.svid.expiresAt,
+    })
+    if (number === 0) throw agentNotActive()
+    return number
   })
+  signed.left()
   await deps.changes.reached(position)
-  return svid
+  return signed.svid
+}
+
+/** The agent, as long as it may renew the SVID with this serial. */
+async function loadRenewing(db: WriteTx['db'], id: SpiffeId, serial: string): Promise<AgentRecord> {
+  const agent = await loadShown(db, id)
+  if (agent.serial !== serial) throw agentNotActive()
+  if (agent.canReattest) {
+    throw new CountersignError('forbidden', 'agent must re-attest instead of renewing', {
+      reason: 'agent-must-reattest',
+    })
+  }
+  return agent
 }
 
 /**
@@ -125,7 +141,7 @@ export async function promotePendingSvid(
   { spiffeId: id, serial }: ShownSvid,
 ): Promise<void> {
   const position = await deps.store.write(async (tx) => {
-    const agent = await loadShown(tx, id)
+    const agent = await loadShown(tx.db, id)
     if (agent.serial === serial) return 0
     if (agent.pendingSerial !== serial) throw agentNotActive()
     return putAgent(tx, {
@@ -173,7 +189,7 @@ export async function setAgentVersion(
 ): Promise<void> {
   if (deps.index.agent(id)?.version === version) return
   await deps.store.write(async (tx) => {
-    await putAgent(tx, { ...(await loadShown(tx, id)), version })
+    await putAgent(tx, { ...(await loadShown(tx.db, id)), version })
   })
 }
 
@@ -184,8 +200,8 @@ async function loadForUpdate(tx: WriteTx, id: SpiffeId): Promise<AgentRecord> {
 }
 
 /** The agent that has called. Throws `forbidden` where it was evicted or banned since. */
-async function loadShown(tx: WriteTx, id: SpiffeId): Promise<AgentRecord> {
-  const [agent] = await loadAgents(tx.db, [id])
+async function loadShown(db: WriteTx['db'], id: SpiffeId): Promise<AgentRecord> {
+  const [agent] = await loadAgents(db, [id])
   if (agent === undefined) throw agentNotAttested()
   if (agent.banned) throw agentBanned()
   return agent

@@ -1,5 +1,7 @@
+import type { Kysely } from 'kysely'
 import { CountersignError } from '../../src/errors.ts'
 import type { JoinTokenRecord } from './records.ts'
+import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
 /** Throws `exists` / `join-token-exists` where a token has this hash. */
@@ -21,6 +23,20 @@ export async function createJoinToken(tx: WriteTx, token: JoinTokenRecord): Prom
   })
 }
 
+/** The token with this hash, as long as it is good. */
+export async function findJoinToken(
+  db: Kysely<Schema>,
+  hash: string,
+  now: Date,
+): Promise<JoinTokenRecord | undefined> {
+  const row = await db
+    .selectFrom('join_tokens')
+    .select(['agent_id', 'expires_at'])
+    .where('hash', '=', hash)
+    .executeTakeFirst()
+  return row === undefined ? undefined : goodToken(hash, row, now)
+}
+
 /**
  * Takes the token away and resolves with it: one statement, so that of any number of callers exactly
  * one gets it. Undefined where there is none, or it has expired.
@@ -35,7 +51,15 @@ export async function consumeJoinToken(
     .where('hash', '=', hash)
     .returning(['agent_id', 'expires_at'])
     .execute()
-  if (row === undefined || row.expires_at <= now.getTime()) return undefined
+  return row === undefined ? undefined : goodToken(hash, row, now)
+}
+
+function goodToken(
+  hash: string,
+  row: Pick<Schema['join_tokens'], 'agent_id' | 'expires_at'>,
+  now: Date,
+): JoinTokenRecord | undefined {
+  if (row.expires_at <= now.getTime()) return undefined
   return {
     hash,
     agentId: row.agent_id as JoinTokenRecord['agentId'],

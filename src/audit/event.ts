@@ -39,9 +39,10 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'commit.failed',
 ])
 
-/** Whether such a record stands for a change that is committed to the store with it, or not at all. */
-export function isCommitted(kind: AuditKind): boolean {
-  return !withoutChange.has(kind)
+/** Whether such a record is committed to the store with what it tells of, or not at all. */
+export function isCommitted({ kind, details }: Pick<AuditEvent, 'kind' | 'details'>): boolean {
+  // An agent's SVID leaves only once the agent has been recorded.
+  return !withoutChange.has(kind) || (kind === 'svid.x509.issued' && details?.['for'] === 'agent')
 }
 
 /**
