@@ -1,3 +1,4 @@
+import { copyFileSync, existsSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildFolder, runTool, sources } from './build-folder.ts'
 
@@ -41,8 +42,74 @@ export async function buildGo(name: string): Promise<string> {
   return executable
 }
 
-/** All that take part, our own first. */
-export const languages: readonly Language[] = [go]
+const python: Language = {
+  name: 'python',
+  library: 'spiffe and spiffe-tls',
+  tools: [{ command: 'python3', versionArgs: ['--version'], from: [3, 10] }],
+  async build() {
+    const folder = buildFolder('python')
+    const requirements = join(sources, 'python/requirements.txt')
+    const python = join(folder, 'bin/python')
+    const installed = join(folder, 'requirements.txt')
+    if (textOf(installed) !== textOf(requirements)) {
+      await runTool('python3', ['-m', 'venv', folder])
+      await runTool(python, ['-m', 'pip', 'install', '--quiet', '--requirement', requirements])
+      copyFileSync(requirements, installed)
+    }
+    return {
+      language: 'python',
+      command: [python, join(sources, 'python/probe.py')],
+      executable: realpathSync(python),
+    }
+  },
+}
+
+function textOf(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+}
+
+const rust: Language = {
+  name: 'rust',
+  library: 'the crates spiffe and spiffe-rustls',
+  tools: [{ command: 'cargo', versionArgs: ['--version'], from: [1, 88] }],
+  async build() {
+    const folder = buildFolder('rust')
+    await runTool('cargo', ['build', '--locked', '--quiet'], {
+      cwd: join(sources, 'rust'),
+      env: { CARGO_TARGET_DIR: folder },
+    })
+    const executable = join(folder, 'debug/probe')
+    return { language: 'rust', command: [executable], executable }
+  },
+}
+
+const java: Language = {
+  name: 'java',
+  library: 'io.spiffe:java-spiffe-provider',
+  tools: [
+    { command: 'java', versionArgs: ['--version'], from: [17, 0] },
+    { command: 'javac', versionArgs: ['--version'], from: [17, 0] },
+    { command: 'mvn', versionArgs: ['--version'], from: [3, 6] },
+  ],
+  async build() {
+    const folder = buildFolder('java')
+    await runTool('mvn', ['--quiet', '--batch-mode', `-Dout=${folder}`, 'compile'], {
+      cwd: join(sources, 'java'),
+    })
+    const home = await runTool('java', ['-XshowSettings:properties', '-version'])
+    const [, path = ''] = /java\.home = (.+)/.exec(home) ?? []
+    const executable = realpathSync(join(path, 'bin/java'))
+    const classPath = `${join(folder, 'classes')}:${join(folder, 'lib')}/*`
+    return {
+      language: 'java',
+      command: [executable, '-XX:TieredStopAtLevel=1', '-cp', classPath, 'probe.Probe'],
+      executable,
+    }
+  },
+}
+
+/** All that take part. */
+export const languages: readonly Language[] = [go, python, java, rust]
 
 /** Why a language cannot take part on this machine; undefined where it can. */
 export async function lackOf(language: Language): Promise<string | undefined> {

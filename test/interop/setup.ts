@@ -16,8 +16,11 @@ export async function setup(project: TestProject): Promise<void> {
   for (const language of languages) {
     const lack = await lackOf(language)
     if (lack === undefined) {
-      say(`${language.name}: building with ${language.library}`)
+      const began = Date.now()
       probes[language.name] = await language.build()
+      say(
+        `${language.name}: ${language.library}, built in ${Math.round((Date.now() - began) / 1000)} s`,
+      )
     } else lacks.set(language.name, lack)
   }
   sayLacks()
