@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CountersignError } from '../src/errors.ts'
@@ -24,6 +24,7 @@ import { fileKeyManager, type KeyManager, memoryKeyManager } from './ca/key-mana
 import { type ChangeBatch, openChanges } from './changes/changes.ts'
 import type { ServerConfig } from './config.ts'
 import { type EndpointDeps, openEndpoints, trusts } from './endpoints.ts'
+import { newEntryId } from './entry/entry-id.ts'
 import { runExpiry } from './entry/expiry.ts'
 import { Followers } from './entry/followers.ts'
 import { createEntryIndex } from './entry/index.ts'
@@ -173,7 +174,7 @@ async function serve(
     index,
     trustDomain,
     clock,
-    newId: randomUUID,
+    newId: () => newEntryId(clock.now()),
     knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
     selectorTypes: config.selectorTypes,
   })

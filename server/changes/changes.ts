@@ -97,7 +97,10 @@ class Follower implements Changes {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const stopListening = this.#store.onCommit(() => this.#hint())
+    const stopListening = this.#store.onCommit((_position, written) => {
+      this.#reader.hand(written)
+      this.#hint()
+    })
     try {
       while (!signal.aborted) {
         this.#hinted = false

@@ -1,11 +1,14 @@
 import type { Kysely } from 'kysely'
+import type { Entry } from '../../src/entry/entry.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { loadAgents } from '../store/agents.ts'
 import { loadBundles } from '../store/bundles.ts'
 import { type Change, lastChange, readChanges } from '../store/changes.ts'
 import { loadEntries } from '../store/entries.ts'
 import type { ChangeKind, Schema } from '../store/schema.ts'
+import type { Written } from '../store/written.ts'
 import type { ChangeBatch } from './changes.ts'
+import { OwnWrites } from './own-writes.ts'
 
 /** Lines of the log in one batch. */
 const batchSize = 5000
@@ -16,9 +19,15 @@ export class ChangeReader {
   readonly #entries = new Set<string>()
   readonly #agents = new Set<SpiffeId>()
   readonly #bundles = new Set<TrustDomain>()
+  readonly #own = new OwnWrites()
 
   constructor(db: Kysely<Schema>) {
     this.#db = db
+  }
+
+  /** Lines that this process has committed: their entries need not be read. */
+  hand(written: readonly Written[]): void {
+    this.#own.add(written)
   }
 
   /** All rows, as a batch from 0. */
@@ -31,26 +40,23 @@ export class ChangeReader {
    * the batch holds every row there is, and undefined for each that was told of and is no more.
    */
   async readAfter(position: number): Promise<ChangeBatch | undefined> {
-    const changes = await readChanges(this.#db, position, batchSize)
+    const changes = await this.#linesAfter(position)
     const last = changes.at(-1)
     if (last === undefined) return undefined
+    this.#own.forget(changes)
     // Numbers have no gaps, in no reader's eyes: what is missing was pruned.
     if (changes[0]?.number !== position + 1) return this.#readWhole(position)
     const refs = refsByKind(changes)
     const entryIds = refs.get('entry') ?? []
     const agentIds = (refs.get('agent') ?? []) as SpiffeId[]
     const trustDomains = (refs.get('bundle') ?? []) as TrustDomain[]
-    const entries = await loadEntries(this.#db, entryIds)
+    const entries = await this.#entriesOf(changes)
     const agents = await loadAgents(this.#db, agentIds)
     const bundles = await loadBundles(this.#db, trustDomains)
     return {
       from: position,
       to: last.number,
-      entries: note(
-        this.#entries,
-        entryIds,
-        byKey(entries, (entry) => entry.id),
-      ),
+      entries: note(this.#entries, entryIds, entries),
       agents: note(
         this.#agents,
         agentIds,
@@ -63,6 +69,27 @@ export class ChangeReader {
       ),
       authoritiesChanged: refs.has('authority'),
     }
+  }
+
+  async #linesAfter(position: number): Promise<readonly Written[]> {
+    const own = this.#own.after(position, batchSize)
+    if (own.length > 0) return own
+    const lines = await readChanges(this.#db, position, batchSize)
+    return lines.map((line) => this.#own.known(line))
+  }
+
+  /** The entries of these lines that there are: as the last line of each left it, or read. */
+  async #entriesOf(lines: readonly Written[]): Promise<Map<string, Entry>> {
+    const latest = new Map<string, Written>()
+    for (const line of lines) if (line.kind === 'entry') latest.set(line.ref, line)
+    const unread: string[] = []
+    const entries = new Map<string, Entry>()
+    for (const [id, line] of latest) {
+      if (!('entry' in line)) unread.push(id)
+      else if (line.entry !== undefined) entries.set(id, line.entry)
+    }
+    for (const entry of await loadEntries(this.#db, unread)) entries.set(entry.id, entry)
+    return entries
   }
 
   async #readWhole(from: number): Promise<ChangeBatch> {

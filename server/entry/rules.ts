@@ -97,10 +97,24 @@ export function checkEntry(input: EntryInput, context: RuleContext): Entry {
     purpose: checkText(input.purpose, maxPurposeBytes, 'entry-purpose', 'the purpose'),
     labels: checkLabels(input.labels ?? {}),
   }
-  if (Buffer.byteLength(JSON.stringify(entry)) > maxEntryBytes) {
+  if (mayBeLarge(entry) && Buffer.byteLength(JSON.stringify(entry)) > maxEntryBytes) {
     throw refused('entry-size', `an entry is at most ${maxEntryBytes} bytes as JSON`)
   }
   return Object.freeze(entry)
+}
+
+/** Whether it is worth making the text: JSON has at most six bytes for a character, and little around each part. */
+function mayBeLarge(entry: Entry): boolean {
+  let characters = entry.spiffeId.length + entry.parentId.length
+  characters += entry.hint.length + entry.owner.length + entry.purpose.length
+  for (const { type, value } of entry.selectors) characters += type.length + value.length
+  for (const name of entry.federatesWith) characters += name.length
+  for (const name of entry.dnsNames) characters += name.length
+  const labels = Object.entries(entry.labels)
+  for (const [key, value] of labels) characters += key.length + value.length
+  const { selectors, federatesWith, dnsNames } = entry
+  const parts = selectors.length + federatesWith.length + dnsNames.length + labels.length
+  return 6 * characters + 32 * parts + 1024 > maxEntryBytes
 }
 
 function checkId(id: string | undefined, context: RuleContext): string {

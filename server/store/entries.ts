@@ -22,7 +22,7 @@ interface Row {
 const insertRows = prepared<{ id: string }>((db, size) =>
   db
     .insertInto('entries')
-    .values(places(size, { id: '', natural_key: '', expires_at: 0, revision: 0, body: '' }))
+    .values(places(size, { id: '', natural_key: '', body: '' }))
     .onConflict((conflict) => conflict.doNothing())
     .returning('id'),
 )
@@ -37,11 +37,7 @@ const findTaken = prepared<{ id: string; natural_key: string }>((db, size) =>
 )
 
 const updateRow = prepared<{ id: string }>((db) =>
-  db
-    .updateTable('entries')
-    .set({ natural_key: '', expires_at: 0, revision: 0, body: '' })
-    .where('id', '=', '')
-    .returning('id'),
+  db.updateTable('entries').set({ natural_key: '', body: '' }).where('id', '=', '').returning('id'),
 )
 
 const deleteRows = prepared<{ id: string }>((db, size) =>
@@ -87,12 +83,7 @@ export async function insertEntries(
     }
   }
   const conflicts = await findConflicts(tx, refused)
-  if (inserted.length > 0) {
-    await tx.change(
-      'entry',
-      inserted.map((entry) => entry.id),
-    )
-  }
+  await tx.changeEntries(new Map(inserted.map((entry) => [entry.id, entry])))
   return { inserted, conflicts }
 }
 
@@ -132,16 +123,16 @@ export async function updateEntries(
   tx: WriteTx,
   entries: readonly Entry[],
 ): Promise<ReadonlySet<string>> {
-  const updated = new Set<string>()
+  const updated = new Map<string, Entry>()
   for (const entry of entries) {
     const row = { entry, key: naturalKey(entry) }
     const found = await updateRow(tx.db, 1, [...columnsOf(row), entry.id]).catch((error) => {
       throw isUniqueViolation(error) ? alike(entry.id, error) : error
     })
-    if (found.length > 0) updated.add(entry.id)
+    if (found.length > 0) updated.set(entry.id, entry)
   }
-  if (updated.size > 0) await tx.change('entry', [...updated])
-  return updated
+  await tx.changeEntries(updated)
+  return new Set(updated.keys())
 }
 
 function alike(id: string, cause: unknown): CountersignError {
@@ -152,8 +143,8 @@ function alike(id: string, cause: unknown): CountersignError {
   )
 }
 
-function columnsOf({ entry, key }: Row): readonly [string, number | null, number, string] {
-  return [key, entry.expiresAt?.getTime() ?? null, entry.revision, encodeEntry(entry)]
+function columnsOf({ entry, key }: Row): readonly [string, string] {
+  return [key, encodeEntry(entry)]
 }
 
 /** Resolves with the ids that there were, and numbers those in the change log. */
@@ -161,12 +152,12 @@ export async function deleteEntries(
   tx: WriteTx,
   ids: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const deleted = new Set<string>()
+  const deleted = new Map<string, undefined>()
   for (const chunk of chunksOf(ids)) {
-    for (const row of await deleteRows(tx.db, chunk.length, chunk)) deleted.add(row.id)
+    for (const row of await deleteRows(tx.db, chunk.length, chunk)) deleted.set(row.id, undefined)
   }
-  if (deleted.size > 0) await tx.change('entry', [...deleted])
-  return deleted
+  await tx.changeEntries(deleted)
+  return new Set(deleted.keys())
 }
 
 /** All entries, or those of `ids` that there are, in no order. Throws `internal` / `store-corrupt`. */

@@ -1,36 +1,32 @@
 import { hash } from 'node:crypto'
 import type { Entry } from '../../src/entry/entry.ts'
 import { sortSelectors } from '../../src/entry/selector.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 
 /** What most entries do not use is left out of the text: it is read a hundred thousand times at start. */
 type Body = Pick<Entry, 'id' | 'spiffeId' | 'parentId' | 'selectors' | 'revision'> & {
   readonly createdAt: number
-  readonly expiresAt?: number
-} & Partial<Omit<Entry, 'createdAt' | 'expiresAt'>>
+  expiresAt?: number
+} & { -readonly [K in Exclude<keyof Entry, 'createdAt' | 'expiresAt'>]?: Entry[K] }
 
 export function encodeEntry(entry: Entry): string {
-  const body: Body = {
-    id: entry.id,
-    spiffeId: entry.spiffeId,
-    parentId: entry.parentId,
-    selectors: entry.selectors,
-    revision: entry.revision,
-    createdAt: entry.createdAt.getTime(),
-    ...(entry.x509SvidTtlSeconds !== 0 && { x509SvidTtlSeconds: entry.x509SvidTtlSeconds }),
-    ...(entry.jwtSvidTtlSeconds !== 0 && { jwtSvidTtlSeconds: entry.jwtSvidTtlSeconds }),
-    ...(entry.federatesWith.length > 0 && { federatesWith: entry.federatesWith }),
-    ...(entry.admin && { admin: true }),
-    ...(entry.downstream && { downstream: true }),
-    ...(entry.expiresAt !== undefined && { expiresAt: entry.expiresAt.getTime() }),
-    ...(entry.dnsNames.length > 0 && { dnsNames: entry.dnsNames }),
-    ...(entry.storeSvid && { storeSvid: true }),
-    ...(entry.hint !== '' && { hint: entry.hint }),
-    ...(entry.disableX509SvidPrefetch && { disableX509SvidPrefetch: true }),
-    ...(entry.jwtSvidIncludeJti && { jwtSvidIncludeJti: true }),
-    ...(entry.owner !== '' && { owner: entry.owner }),
-    ...(entry.purpose !== '' && { purpose: entry.purpose }),
-    ...(Object.keys(entry.labels).length > 0 && { labels: entry.labels }),
-  }
+  const { id, spiffeId, parentId, selectors, revision } = entry
+  const createdAt = entry.createdAt.getTime()
+  const body: Body = { id, spiffeId, parentId, selectors, revision, createdAt }
+  if (entry.x509SvidTtlSeconds !== 0) body.x509SvidTtlSeconds = entry.x509SvidTtlSeconds
+  if (entry.jwtSvidTtlSeconds !== 0) body.jwtSvidTtlSeconds = entry.jwtSvidTtlSeconds
+  if (entry.federatesWith.length > 0) body.federatesWith = entry.federatesWith
+  if (entry.admin) body.admin = true
+  if (entry.downstream) body.downstream = true
+  if (entry.expiresAt !== undefined) body.expiresAt = entry.expiresAt.getTime()
+  if (entry.dnsNames.length > 0) body.dnsNames = entry.dnsNames
+  if (entry.storeSvid) body.storeSvid = true
+  if (entry.hint !== '') body.hint = entry.hint
+  if (entry.disableX509SvidPrefetch) body.disableX509SvidPrefetch = true
+  if (entry.jwtSvidIncludeJti) body.jwtSvidIncludeJti = true
+  if (entry.owner !== '') body.owner = entry.owner
+  if (entry.purpose !== '') body.purpose = entry.purpose
+  if (Object.keys(entry.labels).length > 0) body.labels = entry.labels
   return JSON.stringify(body)
 }
 
@@ -64,14 +60,20 @@ export function decodeEntry(text: string): Entry {
   }
 }
 
+/** How much of a path stands in front of a natural key. */
+const keyPathLength = 32
+
 /**
- * What may be there once only: SPIFFE ID, parent and set of selectors, in any order, as a SHA-256 in
- * base64url. Each part is preceded by its length, so that no two triples are the same text.
+ * What may be there once only: SPIFFE ID, parent and set of selectors, in any order. The SHA-256 of
+ * them (base64url) decides; each part is preceded by its length, so that no two triples are the same
+ * text. The beginning of the path stands before it, because a batch often holds neighbours, and keys
+ * that lie side by side in the index are written twice as fast as such as lie anywhere.
  */
 export function naturalKey(entry: Pick<Entry, 'spiffeId' | 'parentId' | 'selectors'>): string {
   let text = part(entry.spiffeId) + part(entry.parentId)
   for (const { type, value } of sortSelectors(entry.selectors)) text += part(type) + part(value)
-  return hash('sha256', text, 'base64url')
+  const path = SpiffeId.pathOf(entry.spiffeId).slice(0, keyPathLength)
+  return `${path} ${hash('sha256', text, 'base64url')}`
 }
 
 function part(text: string): string {

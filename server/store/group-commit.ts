@@ -2,12 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ControlledTransaction } from 'kysely'
 import type { AuditEvent } from '../../src/audit/event.ts'
+import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { appendChanges } from './changes.ts'
 import { fromDriver } from './driver-error.ts'
 import type { ChangeKind, Schema } from './schema.ts'
 import type { BeforeCommit, WriteTx } from './store.ts'
+import type { Written } from './written.ts'
 
 export interface GroupCommitDeps {
   readonly clock: Clock
@@ -15,7 +17,7 @@ export interface GroupCommitDeps {
   /** The audit trail's write to disk. Where it throws, the whole group is rolled back. */
   readonly beforeCommit: BeforeCommit
   /** After a commit that numbered changes, before its jobs' promises are settled. */
-  readonly committed: (position: number) => void
+  readonly committed: (position: number, written: readonly Written[]) => void
   /** At the first group that fails, and at the first one that works again. */
   readonly failed: (error: CountersignError) => void
   readonly recovered: () => void
@@ -30,7 +32,11 @@ interface Job {
 
 /** How a job ended inside the transaction; told to its caller once that has been committed. */
 type Outcome = { readonly job: Job } & (
-  | { readonly value: unknown; readonly position: number; readonly events: readonly AuditEvent[] }
+  | {
+      readonly value: unknown
+      readonly written: readonly Written[]
+      readonly events: readonly AuditEvent[]
+    }
   | { readonly error: unknown }
 )
 
@@ -116,8 +122,9 @@ export class GroupCommit {
           throw error
         }
         this.#noteSuccess()
-        const position = Math.max(...kept.map((outcome) => outcome.position))
-        if (position > 0) this.#deps.committed(position)
+        const written = kept.flatMap((outcome) => outcome.written)
+        const last = written.at(-1)
+        if (last !== undefined) this.#deps.committed(last.number, written)
       }
       for (const outcome of outcomes) settle(outcome)
     } catch (error) {
@@ -152,7 +159,7 @@ export class GroupCommit {
     let outcome: Outcome
     try {
       const value = await this.#insideJob.run(mark, () => job.run(tx))
-      outcome = { job, value, position: tx.lastChange, events: tx.events }
+      outcome = { job, value, written: tx.written, events: tx.events }
     } catch (error) {
       outcome = { job, error: fromDriver(error) }
     } finally {
@@ -209,17 +216,38 @@ async function rollBackWhatIsLeft(
 class JobTx implements WriteTx {
   readonly db: ControlledTransaction<Schema, ['job']>
   readonly events: AuditEvent[] = []
-  lastChange = 0
+  readonly written: Written[] = []
   #ended = false
 
   constructor(db: ControlledTransaction<Schema, ['job']>) {
     this.db = db
   }
 
+  get lastChange(): number {
+    return this.written.at(-1)?.number ?? 0
+  }
+
   async change(kind: ChangeKind, refs: readonly string[]): Promise<number> {
-    this.#assertNotEnded()
-    if (refs.length > 0) this.lastChange = await appendChanges(this.db, kind, refs)
+    await this.#number(kind, refs)
     return this.lastChange
+  }
+
+  async changeEntries(entries: ReadonlyMap<string, Entry | undefined>): Promise<number> {
+    await this.#number('entry', [...entries.keys()], (ref) => ({ entry: entries.get(ref) }))
+    return this.lastChange
+  }
+
+  async #number(
+    kind: ChangeKind,
+    refs: readonly string[],
+    rowOf?: (ref: string) => Pick<Written, 'entry'>,
+  ): Promise<void> {
+    this.#assertNotEnded()
+    if (refs.length === 0) return
+    const first = (await appendChanges(this.db, kind, refs)) - refs.length + 1
+    for (const [at, ref] of refs.entries()) {
+      this.written.push({ number: first + at, kind, ref, ...rowOf?.(ref) })
+    }
   }
 
   audit(event: AuditEvent): void {

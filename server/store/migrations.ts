@@ -1,12 +1,14 @@
 import { type Kysely, SqliteAdapter } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { CountersignError } from '../../src/errors.ts'
+import { decodeEntry, naturalKey } from './entry-body.ts'
 import type { Schema } from './schema.ts'
 
 /** Sorted by name; one that has been released is never edited, the next one changes what it made. */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-core': { up: createCoreTables },
   '0002-audit-records': { up: createAuditRecords },
+  '0003-entry-columns': { up: narrowEntries },
 }
 
 /**
@@ -94,4 +96,29 @@ async function createAuditRecords(db: Kysely<Schema>): Promise<void> {
     .addColumn('line', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('audit_records_place', ['chain', 'number'])
     .execute()
+}
+
+/** Keys that lie beside those of their neighbours; and no columns that no query asks for. */
+async function narrowEntries(db: Kysely<Schema>): Promise<void> {
+  await db.schema.alterTable('entries').dropColumn('expires_at').execute()
+  await db.schema.alterTable('entries').dropColumn('revision').execute()
+  let after = 0
+  for (;;) {
+    const rows = await db
+      .selectFrom('entries')
+      .select(['row', 'body'])
+      .where('row', '>', after)
+      .orderBy('row')
+      .limit(1000)
+      .execute()
+    for (const { row, body } of rows) {
+      after = row
+      await db
+        .updateTable('entries')
+        .set({ natural_key: naturalKey(decodeEntry(body)) })
+        .where('row', '=', row)
+        .execute()
+    }
+    if (rows.length === 0) return
+  }
 }

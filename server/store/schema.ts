@@ -18,8 +18,6 @@ export interface Schema {
     row: Generated<number>
     id: string
     natural_key: string
-    expires_at: number | null
-    revision: number
     body: string
   }
   agents: { id: string; expires_at: number; body: string }

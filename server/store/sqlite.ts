@@ -26,6 +26,7 @@ export function openSqlite(path: string): Connections {
     if (mode !== 'wal') throw new Error(`the file system does not support WAL: ${String(mode)}`)
     writing.pragma('synchronous = FULL')
     writing.pragma('foreign_keys = ON')
+    writing.pragma('wal_autocheckpoint = 2000')
     writing.pragma('journal_size_limit = 67108864')
     const reading = new SqliteDatabase(path, { readonly: true, timeout: busyTimeoutMs })
     for (const database of [writing, reading]) {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { ControlledTransaction, Kysely } from 'kysely'
 import type { AuditEvent } from '../../src/audit/event.ts'
+import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -11,6 +12,7 @@ import { migrate } from './migrations.ts'
 import type { ChangeKind, Schema } from './schema.ts'
 import { putSetting, settleSetting } from './settings.ts'
 import { type Connections, openSqlite } from './sqlite.ts'
+import type { Written } from './written.ts'
 
 /** What a job of `Store.write` works with; good only until the job has ended. */
 export interface WriteTx {
@@ -18,11 +20,15 @@ export interface WriteTx {
   readonly db: Kysely<Schema>
   /** Numbers the refs (ids of rows) in the change log; resolves with the last number. The functions of the aggregates do this themselves. */
   change(kind: ChangeKind, refs: readonly string[]): Promise<number>
+  /** The same for entries, undefined: deleted. Whoever follows the log in this process gets them from here and does not read the rows again. */
+  changeEntries(entries: ReadonlyMap<string, Entry | undefined>): Promise<number>
   /** The last number that this job was given; 0 before the first. */
   readonly lastChange: number
   /** Puts the event on record before the transaction is committed: without the record, no commit. */
   audit(event: AuditEvent): void
 }
+
+export type CommitListener = (position: number, written: readonly Written[]) => void
 
 export interface Store extends AsyncDisposable {
   /** 128 random bits in hex: the change log that numbers belong to. */
@@ -37,8 +43,8 @@ export interface Store extends AsyncDisposable {
    * `store-queue-full`, or what `beforeCommit` throws; nothing of the job is kept then.
    */
   write<T>(job: (tx: WriteTx) => Promise<T>): Promise<T>
-  /** Calls the listener after each commit that numbered changes, with the last number. */
-  onCommit(listener: (position: number) => void): () => void
+  /** Calls the listener after each commit that numbered changes, with the last number and all that were numbered. */
+  onCommit(listener: CommitListener): () => void
   /** Proves that a write can succeed; throws as `write` does. */
   probe(): Promise<void>
 }
@@ -134,15 +140,15 @@ async function begin(writer: Kysely<Schema>, clock: Clock): Promise<ControlledTr
 
 function createStore(connections: Connections, logId: string, options: StoreOptions): Store {
   const { clock, log, beforeCommit } = options
-  const listeners = new Set<(position: number) => void>()
+  const listeners = new Set<CommitListener>()
   const committer = new GroupCommit({
     clock,
     begin: () => begin(connections.writer, clock),
     beforeCommit: beforeCommit ?? (async () => {}),
-    committed(position) {
+    committed(position, written) {
       for (const listener of listeners) {
         try {
-          listener(position)
+          listener(position, written)
         } catch (error) {
           log.error('a listener for commits failed', { error })
         }
@@ -160,7 +166,7 @@ function createStore(connections: Connections, logId: string, options: StoreOpti
     db: connections.reader,
     write: (job) => committer.write(job),
     onCommit(listener) {
-      const own = (position: number): void => listener(position)
+      const own: CommitListener = (position, written) => listener(position, written)
       listeners.add(own)
       return () => listeners.delete(own)
     },

@@ -109,10 +109,14 @@ export function compareSelectors(a: Selector, b: Selector): number {
 
 /** Sorted, each once. */
 export function sortSelectors(selectors: readonly Selector[]): Selector[] {
-  return selectors.toSorted(compareSelectors).filter((selector, at, sorted) => {
-    const previous = sorted[at - 1]
-    return previous === undefined || compareSelectors(previous, selector) !== 0
-  })
+  // Those of an entry are so already, and there are many entries.
+  if (selectors.every((one, at) => follows(selectors[at - 1], one))) return [...selectors]
+  const sorted = selectors.toSorted(compareSelectors)
+  return sorted.filter((one, at) => follows(sorted[at - 1], one))
+}
+
+function follows(previous: Selector | undefined, next: Selector): boolean {
+  return previous === undefined || compareSelectors(previous, next) < 0
 }
 
 /** One string for one selector, and never the same for two. */

@@ -145,6 +145,74 @@ describe('following the change log', () => {
     await changes.reached(2)
   })
 
+  test('entries that this process wrote are handed on and not read again', async () => {
+    const store = await tempStore()
+    let rowsRead = 0
+    const counting: KyselyPlugin = {
+      transformQuery: ({ node }) => node,
+      async transformResult({ result }) {
+        rowsRead += result.rows.filter((row) => 'body' in row).length
+        return result
+      },
+    }
+    const { changes, batches } = await open({ ...store, db: store.db.withPlugin(counting) })
+    follow(changes)
+    await store.write(async (tx) => {
+      await insertEntries(tx, [anEntry('a'), anEntry('b'), anEntry('c')])
+      await updateEntries(tx, [anEntry('b', { hint: 'later' })])
+      await deleteEntries(tx, ['entry-c'])
+    })
+    await changes.reached(5)
+    expect(batches.slice(1).flatMap(ids)).toEqual([
+      ['entry-a', ''],
+      ['entry-b', 'later'],
+      ['entry-c', undefined],
+    ])
+    expect(rowsRead).toBe(0)
+  })
+
+  test('what a job wrote that was undone is not handed on', async () => {
+    const store = await tempStore()
+    const { changes, batches } = await open(store)
+    follow(changes)
+    const undone = store.write(async (tx) => {
+      await insertEntries(tx, [anEntry('a'), anEntry('b')])
+      throw new Error('undone')
+    })
+    const [, position] = await Promise.all([
+      rejection(undone),
+      store.write((tx) => insertEntries(tx, [anEntry('c')]).then(() => tx.lastChange)),
+    ])
+    await changes.reached(position)
+    expect(position).toBe(1)
+    expect(batches.slice(1).flatMap(ids)).toEqual([['entry-c', '']])
+  })
+
+  test('the last word on a row is the log’s, whoever wrote it', async () => {
+    const path = `${tempFolder()}/data.sqlite`
+    const store = await tempStore({ path })
+    const otherServer = await tempStore({ path })
+    const { changes, batches } = await open(store)
+    follow(changes)
+    await store.write((tx) => insertEntries(tx, [anEntry('a'), anEntry('b')]))
+    await changes.reached(2)
+    await otherServer.write(async (tx) => {
+      await updateEntries(tx, [anEntry('a', { hint: 'theirs' })])
+      await deleteEntries(tx, ['entry-b'])
+    })
+    const last = await store.write(async (tx) => {
+      await updateEntries(tx, [anEntry('a', { hint: 'ours' })])
+      await insertEntries(tx, [anEntry('b', { hint: 'new' })])
+      return tx.lastChange
+    })
+    await changes.reached(last)
+    await otherServer.write((tx) => updateEntries(tx, [anEntry('b', { hint: 'theirs' })]))
+    await store.write((tx) => updateEntries(tx, [anEntry('a', { hint: 'last' })]))
+    await changes.reached(last + 2)
+    const now = new Map(batches.flatMap((batch) => [...batch.entries]))
+    expect([now.get('entry-a')?.hint, now.get('entry-b')?.hint]).toEqual(['last', 'theirs'])
+  })
+
   test('without a hint the log is read again every 200 ms', async () => {
     const path = `${tempFolder()}/data.sqlite`
     const store = await tempStore({ path })
