@@ -7,21 +7,19 @@ import {
   peerPidFd,
 } from '../../src/rpc/peer-credentials.ts'
 import type { PeerProcess } from './attestor.ts'
-import {
-  type ProcessState,
-  readProcessState,
-  sameExecutable,
-  supplementaryGidsOf,
-} from './process-state.ts'
+import { type ProcessState, sameExecutable, supplementaryGidsOf } from './process-state.ts'
+import type { HeldProcess, Processes } from './processes.ts'
 
 /** The process behind one connection, as it was when it was accepted. */
 export interface Caller {
   readonly credentials: PeerCredentials
   /**
-   * Looks at the process anew. Throws `unavailable` (`caller-gone`, `caller-changed`) or `forbidden`
-   * (`caller-invisible`): then no call on this connection can succeed any more.
+   * Looks at the process anew; within one `slice`, which is a few milliseconds of work without a
+   * break, one look counts for all connections of a process. Throws `unavailable` (`caller-gone`,
+   * `caller-changed`) or `forbidden` (`caller-invisible`): then no call on this connection can
+   * succeed any more.
    */
-  look(): ProcessState
+  look(slice?: object): ProcessState
   /** Gives up what is held for it; to be called once the connection is closed. */
   release(): void
 }
@@ -33,26 +31,49 @@ export type PidFdKind = 'by-socket' | 'by-number'
 export function acceptCaller(
   socket: Socket,
   credentials: PeerCredentials,
+  processes: Processes,
   onKind: (kind: PidFdKind) => void = () => {},
 ): Caller {
   const { pid } = credentials
   if (pid <= 0) return refusedCaller(credentials, invisible)
   const first = peerPidFd(socket, pid)
-  const held = first === 'unsupported' ? openPidFd(pid) : undefined
+  const pidFd = first === 'unsupported' ? openPidFd(pid) : undefined
   onKind(first === 'unsupported' ? 'by-number' : 'by-socket')
-  const accepted = readProcessState(pid)
-  const alive = isAlive(first === 'unsupported' ? held : first)
+  const held = processes.hold(pid)
+  // Alive after the process was opened by its number: the number was its own, and what is open is it.
+  const alive = isAlive(first === 'unsupported' ? pidFd : first)
   if (first !== 'unsupported') first?.close()
-  if (accepted === undefined || !alive) {
-    held?.close()
+  if (held === undefined || !alive) {
+    if (held !== undefined) processes.release(held.process)
+    pidFd?.close()
     return refusedCaller(credentials, gone)
   }
+  const accepted = held.state
+  let process: HeldProcess | undefined = held.process
+
+  const letGo = (): void => {
+    if (process !== undefined) processes.release(process)
+    process = undefined
+  }
+  /** Its descriptors had to make room: as at accept, once more. */
+  const holdAnew = (): ProcessState | undefined => {
+    letGo()
+    const again = processes.hold(pid)
+    process = again?.process
+    if (pidFd === undefined ? isAliveNow(socket, pid) : pidFd.alive()) return again?.state
+    letGo()
+    return undefined
+  }
+
   return {
     credentials,
-    look() {
-      const state = readProcessState(pid)
-      // Alive after the reading means alive while it went on: what was read is of this process.
-      if (!(held === undefined ? isAliveNow(socket, pid) : held.alive())) throw gone()
+    look(slice) {
+      const state =
+        process === undefined || process.closed
+          ? holdAnew()
+          : slice === undefined
+            ? process.look()
+            : process.lookIn(slice)
       if (state === undefined) throw gone()
       if (
         state.startTime !== accepted.startTime ||
@@ -65,7 +86,8 @@ export function acceptCaller(
       return state
     },
     release() {
-      held?.close()
+      letGo()
+      pidFd?.close()
     },
   }
 }
@@ -74,7 +96,7 @@ function isAlive(pidFd: PidFd | undefined): boolean {
   return pidFd?.alive() ?? false
 }
 
-/** A pidfd for the moment: one for each connection would halve the number of connections. */
+/** By a pidfd for the moment: one for each connection would halve the number of connections. */
 function isAliveNow(socket: Socket, pid: number): boolean {
   const pidFd = peerPidFd(socket, pid)
   if (pidFd === undefined || pidFd === 'unsupported') return false

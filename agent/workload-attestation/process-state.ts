@@ -1,4 +1,3 @@
-import { readFileSync, statSync } from 'node:fs'
 import type { FileIdentity } from './attestor.ts'
 
 /** A process as /proc shows it at one moment. */
@@ -12,36 +11,29 @@ export interface ProcessState {
   readonly executable: FileIdentity | undefined
 }
 
+export type ProcessRights = Pick<ProcessState, 'effectiveUid' | 'effectiveGid' | 'rights'>
+
 const startTimeField = 19
-const executableFlags = { bigint: true } as const
 
 /**
- * Reads /proc/<pid>. These files are made by the kernel as they are read: no disk is waited for, and
- * a synchronous read takes a few microseconds. undefined where the process is gone or a zombie.
+ * The start time in the text of /proc/<pid>/stat; undefined for a zombie. proc_pid_stat(5): the name,
+ * in brackets, may itself hold brackets, blanks and line ends.
  */
-export function readProcessState(pid: number): ProcessState | undefined {
-  try {
-    const startTime = startTimeOf(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-    if (startTime === undefined) return undefined
-    const rights = rightsOf(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    if (rights === undefined) return undefined
-    return { startTime, ...rights, executable: executableOf(pid) }
-  } catch {
-    return undefined
-  }
-}
-
-/** proc_pid_stat(5): the name, in brackets, may itself hold brackets, blanks and line ends. */
-function startTimeOf(stat: string): string | undefined {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ', startTimeField + 1)
-  const state = fields[0]
+export function startTimeOf(stat: string): string | undefined {
+  let at = stat.lastIndexOf(')') + 2
+  const state = stat[at]
   if (state === 'Z' || state === 'X' || state === 'x') return undefined
-  return fields[startTimeField]
+  for (let field = 0; field < startTimeField; field += 1) {
+    const blank = stat.indexOf(' ', at)
+    if (blank === -1) return undefined
+    at = blank + 1
+  }
+  const end = stat.indexOf(' ', at)
+  return end === -1 ? undefined : stat.slice(at, end)
 }
 
-function rightsOf(
-  status: string,
-): Pick<ProcessState, 'effectiveUid' | 'effectiveGid' | 'rights'> | undefined {
+/** What the text of /proc/<pid>/status says of user and groups. */
+export function rightsOf(status: string): ProcessRights | undefined {
   // The name, which the process chooses, is in the first line, with its line ends escaped.
   const uids = lineOf(status, 'Uid')
   const gids = lineOf(status, 'Gid')
@@ -65,15 +57,6 @@ function lineOf(status: string, name: string): string | undefined {
 export function supplementaryGidsOf(rights: string): readonly number[] {
   const groups = rights.slice(rights.lastIndexOf('\n') + 1)
   return groups === '' ? [] : groups.split(' ').map(Number)
-}
-
-function executableOf(pid: number): FileIdentity | undefined {
-  try {
-    const { dev, ino } = statSync(`/proc/${pid}/exe`, executableFlags)
-    return { device: dev, inode: ino }
-  } catch {
-    return undefined
-  }
 }
 
 export function sameExecutable(a: FileIdentity | undefined, b: FileIdentity | undefined): boolean {

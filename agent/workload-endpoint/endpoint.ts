@@ -16,6 +16,8 @@ import { type Attestation, createAttestation } from '../workload-attestation/att
 import type { WorkloadAttestor } from '../workload-attestation/attestor.ts'
 import { acceptCaller, type PidFdKind } from '../workload-attestation/caller.ts'
 import { FairQueue } from '../workload-attestation/fair-queue.ts'
+import { descriptorsPerProcess } from '../workload-attestation/process-files.ts'
+import { Processes } from '../workload-attestation/processes.ts'
 import { mendingAuthority, mendingDescriptors } from './authority.ts'
 import { Connections } from './connections.ts'
 import { checkSecurityHeader } from './guard.ts'
@@ -71,6 +73,9 @@ export interface WorkloadEndpoint {
 }
 
 const refusalTimeoutMs = 1000
+/** Of the descriptors for connections, the part that keeps callers' files in /proc open. */
+const processesPart = 16
+const maxProcesses = 1024
 /** Of the descriptors for connections, how many those may hold that are being told of a refusal. */
 const refusalPart = 8
 /** A status needs a moment on its way before the connection is cut. */
@@ -98,7 +103,13 @@ export async function openWorkloadEndpoint(
 ): Promise<WorkloadEndpoint> {
   const { clock, log } = deps
   const limits = withDefaults(deps.limits ?? {})
-  const capacity = limits.descriptors ?? descriptorsForConnections()
+  const descriptors = limits.descriptors ?? descriptorsForConnections()
+  const kept = Math.min(
+    maxProcesses,
+    Math.ceil(descriptors / processesPart / descriptorsPerProcess),
+  )
+  const processes = new Processes(kept)
+  const capacity = descriptors - kept * descriptorsPerProcess
   const deadlines = new Deadlines(clock)
   const queue = new FairQueue(clock)
   const attestation: Attestation = createAttestation({
@@ -167,7 +178,7 @@ export async function openWorkloadEndpoint(
       refuse(socket)
       return
     }
-    const caller = acceptCaller(socket, credentials, onPidFdKind)
+    const caller = acceptCaller(socket, credentials, processes, onPidFdKind)
     const peer: Peer = { caller, connection }
     socket.once('close', () => {
       caller.release()

@@ -11,8 +11,9 @@ export interface EndpointLimits {
   readonly audiences: number
   readonly audienceBytes: number
   /**
-   * What the connections may use together in descriptors. Of what others leave of it one uid gets at
-   * most half. By default three quarters of the process's limit, less what is open at the start.
+   * What callers may use together in descriptors: a sixteenth for their files in /proc, the rest for
+   * connections, of which one uid gets at most half of what others leave. By default three quarters of
+   * the process's limit, less what is open at the start.
    */
   readonly descriptors: number | undefined
   /** A connection that has not sent its HTTP/2 preface by then is closed. */

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { acceptCaller } from '../../../../agent/workload-attestation/caller.ts'
+import { Processes } from '../../../../agent/workload-attestation/processes.ts'
 
 // A kernel older than 6.5: what a socket cannot tell has to be asked for by number.
 vi.mock(import('../../../../src/rpc/peer-credentials.ts'), async (original) => ({
@@ -11,6 +12,7 @@ vi.mock(import('../../../../src/rpc/peer-credentials.ts'), async (original) => (
 }))
 
 const socket = {} as Socket
+const processes = new Processes(4)
 const own = {
   pid: process.pid,
   uid: process.geteuid?.() ?? 0,
@@ -20,7 +22,7 @@ const own = {
 describe('a caller', () => {
   test('T4 that this pid namespace cannot see is refused', () => {
     for (const pid of [0, -1]) {
-      const caller = acceptCaller(socket, { pid, uid: 0, gid: 0 })
+      const caller = acceptCaller(socket, { pid, uid: 0, gid: 0 }, processes)
       expect(() => caller.look()).toThrow(
         expect.objectContaining({ code: 'forbidden', reason: 'caller-invisible' }),
       )
@@ -28,13 +30,13 @@ describe('a caller', () => {
   })
 
   test('that is gone before it is accepted is refused', () => {
-    const caller = acceptCaller(socket, { ...own, pid: 2 ** 21 + 7 })
+    const caller = acceptCaller(socket, { ...own, pid: 2 ** 21 + 7 }, processes)
     expect(() => caller.look()).toThrow(expect.objectContaining({ reason: 'caller-gone' }))
   })
 
   test('whose user or group is not that of its connection is refused', () => {
     for (const other of [{ uid: own.uid + 1 }, { gid: own.gid + 1 }]) {
-      const caller = acceptCaller(socket, { ...own, ...other })
+      const caller = acceptCaller(socket, { ...own, ...other }, processes)
       expect(() => caller.look()).toThrow(expect.objectContaining({ reason: 'caller-changed' }))
       caller.release()
     }
@@ -48,7 +50,9 @@ describe('a caller', () => {
     })
     await new Promise((resolve) => child.once('spawn', resolve))
     const kinds: string[] = []
-    const caller = acceptCaller(socket, { ...own, pid: child.pid ?? 0 }, (kind) => kinds.push(kind))
+    const caller = acceptCaller(socket, { ...own, pid: child.pid ?? 0 }, processes, (kind) =>
+      kinds.push(kind),
+    )
     expect(kinds).toEqual(['by-number'])
     expect(caller.look().effectiveUid).toBe(own.uid)
     const exited = new Promise((resolve) => child.once('exit', resolve))
