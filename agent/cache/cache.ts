@@ -6,15 +6,7 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { applyChange } from './apply-change.ts'
 import type { HeldSvid } from './held-svid.ts'
 import { chooseWanted, isServed } from './prefetch.ts'
-import {
-  deliver,
-  type Group,
-  groupKey,
-  matches,
-  newGroup,
-  newReader,
-  type Reader,
-} from './readers.ts'
+import { deliver, type Group, groupKey, matches, newGroup, type Reader } from './readers.ts'
 import type { SharedMap } from './shared-map.ts'
 import { type Change, emptySnapshot, type Snapshot } from './snapshot.ts'
 import type { Need, Updates, WorkloadUpdate } from './updates.ts'
@@ -151,22 +143,14 @@ export class Cache implements Updates, BundleSource {
     return update
   }
 
-  async *subscribe(
+  watch(
     selectors: readonly Selector[],
-    signal: AbortSignal,
-    need: Need = 'svids',
-  ): AsyncGenerator<WorkloadUpdate, void, void> {
-    if (signal.aborted) return
-    const reader = newReader(need)
+    need: Need,
+    deliver: (update: WorkloadUpdate) => void,
+  ): () => void {
+    const reader: Reader = { need, deliver, told: undefined }
     const group = this.#join(selectors, reader)
-    const end = (): void => reader.mailbox.end()
-    signal.addEventListener('abort', end, { once: true })
-    try {
-      yield* reader.mailbox
-    } finally {
-      signal.removeEventListener('abort', end)
-      this.#leave(group, reader)
-    }
+    return () => this.#leave(group, reader)
   }
 
   #join(selectors: readonly Selector[], reader: Reader): Group {
@@ -179,7 +163,7 @@ export class Cache implements Updates, BundleSource {
       this.#refresh(group, true)
     } else {
       group.readers.add(reader)
-      deliver(group)
+      deliver(group, [reader])
     }
     if (reader.need === 'svids') {
       group.svidReaders += 1

@@ -1,13 +1,12 @@
 import type { Entry, Selector } from '../../src/entry/entry.ts'
 import { selectorKey, sortSelectors } from '../../src/entry/selector.ts'
-import { Latest } from '../../src/runtime/latest.ts'
 import type { Need, WorkloadUpdate } from './updates.ts'
 import { type Difference, differenceOf } from './workload-update.ts'
 
 /** One stream, and what it was told last. */
 export interface Reader {
-  readonly mailbox: Latest<WorkloadUpdate>
   readonly need: Need
+  readonly deliver: (update: WorkloadUpdate) => void
   told: WorkloadUpdate | undefined
 }
 
@@ -29,11 +28,19 @@ export interface Group {
   waiting: AbortController | undefined
 }
 
+// Attestors give the same array for the same process where they can.
+const knownKeys = new WeakMap<readonly Selector[], string>()
+
 /** One string for one set of selectors, and never the same for two, whatever their values hold. */
 export function groupKey(selectors: readonly Selector[]): string {
-  return sortSelectors(selectors)
-    .map(({ type, value }) => `${type.length}:${type}${value.length}:${value}`)
-    .join('')
+  let key = knownKeys.get(selectors)
+  if (key === undefined) {
+    key = sortSelectors(selectors)
+      .map(({ type, value }) => `${type.length}:${type}${value.length}:${value}`)
+      .join('')
+    knownKeys.set(selectors, key)
+  }
+  return key
 }
 
 export function newGroup(key: string, selectors: readonly Selector[]): Group {
@@ -51,10 +58,6 @@ export function newGroup(key: string, selectors: readonly Selector[]): Group {
   }
 }
 
-export function newReader(need: Need): Reader {
-  return { mailbox: new Latest<WorkloadUpdate>(), need, told: undefined }
-}
-
 /** Whether a workload of this group matches the entry. */
 export function matches(group: Group, entry: Entry): boolean {
   return (
@@ -63,13 +66,13 @@ export function matches(group: Group, entry: Entry): boolean {
   )
 }
 
-/** Gives the group's update to those of its readers whom it concerns. */
-export function deliver(group: Group): void {
+/** Gives the group's update to those of these readers of it whom it concerns. */
+export function deliver(group: Group, readers: Iterable<Reader> = group.readers): void {
   const { update } = group
   if (update === undefined) return
   // Readers were mostly told the same thing, so that one comparison does for all.
   let compared: { told: WorkloadUpdate; need: Need; difference: Difference } | undefined
-  for (const reader of group.readers) {
+  for (const reader of readers) {
     const { told, need } = reader
     if (told !== undefined && (compared?.told !== told || compared.need !== need)) {
       compared = { told, need, difference: differenceOf(told, update, need) }
@@ -78,6 +81,6 @@ export function deliver(group: Group): void {
     const ready = need === 'bundles' || group.complete || group.overdue
     if (difference === 'none' || (difference === 'addition' && !ready)) continue
     reader.told = update
-    reader.mailbox.put(update)
+    reader.deliver(update)
   }
 }

@@ -27,16 +27,16 @@ export type Need = 'svids' | 'bundles'
 /** What a workload's streams are served from. */
 export interface Updates {
   /**
-   * The first update at once, or as soon as all its SVIDs are there; then the newest after each
-   * change that concerns these selectors. Empty lists when nothing matches (any more). Where SVIDs
-   * stay away the first update comes without them after a while: entries, but no identities. Ends
-   * when the signal aborts.
+   * Delivers the first update at once, or as soon as all its SVIDs are there; then the newest after
+   * each change that concerns these selectors. Empty lists when nothing matches (any more). Where
+   * SVIDs stay away the first update comes without them after a while: entries, but no identities.
+   * What comes back ends that. `deliver` must not throw; it may be called before this returns.
    */
-  subscribe(
+  watch(
     selectors: readonly Selector[],
-    signal: AbortSignal,
-    need?: Need,
-  ): AsyncIterable<WorkloadUpdate>
+    need: Need,
+    deliver: (update: WorkloadUpdate) => void,
+  ): () => void
   /** What there is now; undefined before the first bundle of the own trust domain is there. */
   current(selectors: readonly Selector[]): WorkloadUpdate | undefined
 }

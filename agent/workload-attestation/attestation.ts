@@ -13,11 +13,12 @@ export interface Attested {
   readonly selectors: readonly Selector[]
   /**
    * Looks again and throws `unavailable` (`caller-gone`, `caller-changed`) where anything differs from
-   * what the selectors were read from. To be called right before each answer.
+   * what the selectors were read from. To be called right before each answer. In one `slice` one look
+   * counts for all connections of a process.
    */
-  confirm(): void
-  /** The same in turn with other users' work: for messages that nobody waits for. */
-  confirmInTurn(signal: AbortSignal): Promise<void>
+  confirm(slice?: object): void
+  /** Runs a job in turn with other users' work: for messages that nobody waits for. It must not throw. */
+  inTurn(job: (slice: object) => void): void
 }
 
 export interface Attestation {
@@ -95,13 +96,12 @@ export function createAttestation(deps: AttestationDeps): Attestation {
         return { before, result: selectorsOf(peerProcessOf(caller.credentials, before), signal) }
       })
       const selectors = await first.result
-      const confirm = (): void => {
-        if (caller.look().rights !== first.before.rights) throw changed()
-      }
       return {
         selectors,
-        confirm,
-        confirmInTurn: (turnSignal) => deps.queue.run(uid, turnSignal, confirm),
+        confirm(slice) {
+          if (caller.look(slice).rights !== first.before.rights) throw changed()
+        },
+        inTurn: (job) => deps.queue.later(uid, job),
       }
     },
   }

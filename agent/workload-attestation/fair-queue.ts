@@ -1,9 +1,7 @@
 import type { Clock } from '../../src/runtime/clock.ts'
 
-interface Job {
-  readonly run: () => void
-  readonly signal: AbortSignal
-}
+/** Runs without a break with the others that are given the same slice. */
+type Job = (slice: object) => void
 
 /**
  * Runs short synchronous jobs in turn: one a user, round and round, however many one of them brings.
@@ -46,39 +44,50 @@ export class FairQueue {
           reject(error)
         }
       }
-      if (this.#waiting.size === 0 && this.#hasTime()) {
-        run()
-        return
-      }
-      const jobs = this.#waiting.get(uid)
-      if (jobs === undefined) this.#waiting.set(uid, [{ run, signal }])
-      else jobs.push({ run, signal })
+      if (this.#waiting.size === 0 && this.#hasTime()) run()
+      else this.#enqueue(uid, run)
     })
   }
 
+  /** For what nobody waits for: never at once, and many in one slice. The job must not throw. */
+  later(uid: number, job: Job): void {
+    this.#arm()
+    this.#enqueue(uid, job)
+  }
+
+  #enqueue(uid: number, job: Job): void {
+    const jobs = this.#waiting.get(uid)
+    if (jobs === undefined) this.#waiting.set(uid, [job])
+    else jobs.push(job)
+  }
+
+  #arm(): void {
+    if (this.#armed) return
+    this.#armed = true
+    this.#jobsLeft = this.#sliceJobs
+    this.#sliceEndMs = this.#clock.monotonicMs() + this.#sliceMs
+    setImmediate(() => this.#nextSlice())
+  }
+
   #hasTime(): boolean {
-    if (!this.#armed) {
-      this.#armed = true
-      this.#jobsLeft = this.#sliceJobs
-      this.#sliceEndMs = this.#clock.monotonicMs() + this.#sliceMs
-      setImmediate(() => this.#nextSlice())
-    }
+    this.#arm()
     this.#jobsLeft -= 1
     return this.#jobsLeft >= 0 && this.#clock.monotonicMs() < this.#sliceEndMs
   }
 
   #nextSlice(): void {
     this.#armed = false
-    while (this.#waiting.size > 0 && this.#hasTime()) this.#runNext()
+    const slice = {}
+    while (this.#waiting.size > 0 && this.#hasTime()) this.#runNext(slice)
   }
 
-  #runNext(): void {
+  #runNext(slice: object): void {
     for (const [uid, jobs] of this.#waiting) {
       const job = jobs.shift()
       this.#waiting.delete(uid)
       // Behind the others: the map keeps the order in which its keys came.
       if (jobs.length > 0) this.#waiting.set(uid, jobs)
-      job?.run()
+      job?.(slice)
       return
     }
   }

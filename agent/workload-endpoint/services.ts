@@ -2,8 +2,14 @@ import { CountersignError } from '../../src/errors.ts'
 import type { HealthCheckRequest } from '../../src/rpc/gen/grpc/health/v1/HealthCheckRequest.ts'
 import type { JWTSVIDRequest } from '../../src/rpc/gen/JWTSVIDRequest.ts'
 import type { ValidateJWTSVIDRequest } from '../../src/rpc/gen/ValidateJWTSVIDRequest.ts'
-import { type RpcHandler, type RpcServer, serverStream, unary } from '../../src/rpc/server.ts'
-import type { CallContext } from '../../src/rpc/server-call.ts'
+import {
+  pushStream,
+  type RpcHandler,
+  type RpcServer,
+  serverStream,
+  unary,
+} from '../../src/rpc/server.ts'
+import type { CallContext, PushCall } from '../../src/rpc/server-call.ts'
 import { serviceDefinition } from '../../src/rpc/services.ts'
 import type { Need, WorkloadUpdate } from '../cache/cache.ts'
 import type { Attestation } from '../workload-attestation/attestation.ts'
@@ -12,7 +18,7 @@ import type { AttestedCall, HandlerDeps } from './handler-deps.ts'
 import { checkHealth, listHealth, watchHealth } from './health.ts'
 import { encodeJwtBundles, encodeX509Bundles, encodeX509Svids } from './messages.ts'
 import type { Peer } from './peer.ts'
-import { encodedOnce, pushes } from './push.ts'
+import { encodedOnce, type PushTarget, pushUpdates } from './push.ts'
 import { checkValidateRequest, validateJwtSvid } from './validate-jwt-svid.ts'
 
 export interface ServiceDeps extends HandlerDeps {
@@ -68,15 +74,20 @@ function stateStream(
   encode: (update: WorkloadUpdate) => Buffer,
   need: Need,
 ): RpcHandler<Peer> {
-  return serverStream(async function* (_request: object, context: Context) {
-    const leave = deps.enter(context)
-    try {
-      yield* pushes(deps, await attest(deps, context), encode, need)
-    } catch (error) {
-      throw cutWhereLost(deps, context, error)
-    } finally {
-      leave()
+  return pushStream((_request: object, context: PushCall<Peer>) => {
+    context.onEnd(deps.enter(context))
+    const call: PushTarget = {
+      get ended() {
+        return context.ended
+      },
+      send: (message, sent) => context.send(message, sent),
+      fail: (error) => context.fail(cutWhereLost(deps, context, error)),
+      onEnd: (listener) => context.onEnd(listener),
     }
+    attest(deps, context).then(
+      (caller) => pushUpdates(deps.updates, caller, call, encode, need),
+      (error) => call.fail(error),
+    )
   })
 }
 
@@ -99,11 +110,8 @@ async function attest(deps: ServiceDeps, context: Context): Promise<AttestedCall
   const unavailable = deps.unavailable()
   if (unavailable !== undefined) throw unavailable
   const { signal } = context
-  const { selectors, confirm, confirmInTurn } = await deps.attestation.attest(
-    context.caller.caller,
-    signal,
-  )
-  return { selectors, confirm, confirmInTurn, signal }
+  const attested = await deps.attestation.attest(context.caller.caller, signal)
+  return { ...attested, signal }
 }
 
 function cutWhereLost(deps: ServiceDeps, context: Context, error: unknown): unknown {

@@ -17,6 +17,17 @@ export interface CallContext<C> {
   readonly signal: AbortSignal
 }
 
+/** A call whose responses come when there are any, without somebody who waits for the next. */
+export interface PushCall<C> extends CallContext<C> {
+  readonly ended: boolean
+  /** Sends an encoded message; `sent` runs once it is on its way, and never where the call ends before. */
+  send(message: Buffer, sent: () => void): void
+  /** Ends the call with the error. */
+  fail(error: unknown): void
+  /** Runs at the end of the call, whoever ended it; at once where that is past. */
+  onEnd(listener: () => void): void
+}
+
 /** What a call needs of the server that it runs on. */
 export interface CallHost<C> {
   /** Who calls; throws, or rejects, to refuse. */
@@ -39,7 +50,7 @@ const nothing = (): void => {}
  * itself: nothing of the request is read, let alone decoded, before the guard has answered, and each
  * further message is read only when somebody asks for it.
  */
-export class ServerCall<C> extends ServerInterceptingCall implements CallContext<C> {
+export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C> {
   readonly method: string
   readonly #next: Next
   readonly #host: CallHost<C>
@@ -184,12 +195,16 @@ export class ServerCall<C> extends ServerInterceptingCall implements CallContext
     this.sendStatus(ok)
   }
 
+  send(message: Buffer, sent: () => void): void {
+    if (!this.#ended) this.#next.sendMessage(message, sent)
+  }
+
   /** Sends a message; true once it is on its way, so that at most one waits for a slow reader. */
   write(message: Buffer): Promise<boolean> {
     if (this.#ended) return Promise.resolve(false)
     return new Promise((resolve) => {
       this.#onWriteEnd = () => resolve(false)
-      this.#next.sendMessage(message, () => resolve(true))
+      this.send(message, () => resolve(true))
     })
   }
 
@@ -216,7 +231,6 @@ export class ServerCall<C> extends ServerInterceptingCall implements CallContext
     this.#endWith(toStatus(error))
   }
 
-  /** Runs at the end of the call, whoever ended it. */
   onEnd(listener: () => void): void {
     if (this.#ended) listener()
     else this.#onEnd.push(listener)

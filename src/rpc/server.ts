@@ -12,7 +12,13 @@ import { CountersignError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import { Deadlines } from './deadlines.ts'
-import { type CallContext, type CallHost, refusedCall, ServerCall } from './server-call.ts'
+import {
+  type CallContext,
+  type CallHost,
+  type PushCall,
+  refusedCall,
+  ServerCall,
+} from './server-call.ts'
 import { codeWord } from './status.ts'
 
 // grpc-js would write header bytes of the caller's choice to standard error.
@@ -21,7 +27,7 @@ setLogVerbosity(logVerbosity.NONE)
 type Encode = (message: unknown) => Buffer
 type Shape = 'unary' | 'serverStream' | 'bidi'
 
-/** Serves one RPC. Made by `unary`, `serverStream` and `bidiStream`. */
+/** Serves one RPC. Made by `unary`, `serverStream`, `pushStream` and `bidiStream`. */
 export interface RpcHandler<C> {
   readonly shape: Shape
   serve(call: ServerCall<C>, context: CallContext<C>, encode: Encode): void
@@ -65,6 +71,25 @@ export function serverStream<C, Req, Res>(
     shape: 'serverStream',
     serve(call, context, encode) {
       call.onRequest((request) => void send(call, encode, () => fn(request as Req, context)))
+    },
+  }
+}
+
+/**
+ * One request, a stream of responses that the handler sends when there are any: for many streams that
+ * mostly wait. It keeps to one message at a time, and ends the call; what it throws ends it too.
+ */
+export function pushStream<C, Req>(open: (request: Req, call: PushCall<C>) => void): RpcHandler<C> {
+  return {
+    shape: 'serverStream',
+    serve(call) {
+      call.onRequest((request) => {
+        try {
+          open(request as Req, call)
+        } catch (error) {
+          call.fail(error)
+        }
+      })
     },
   }
 }

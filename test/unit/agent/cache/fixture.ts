@@ -156,32 +156,26 @@ export async function sign(
   cache.put(held)
 }
 
-/** A stream that is read as its messages come. */
+/** A stream that takes its messages as they come. */
 export interface Watched {
   readonly updates: WorkloadUpdate[]
   readonly last: WorkloadUpdate | undefined
-  stop(): Promise<void>
+  stop(): void
 }
 
 export function watch(
   cache: Cache,
   selectors: readonly Selector[],
-  need?: 'svids' | 'bundles',
+  need: 'svids' | 'bundles' = 'svids',
 ): Watched {
-  const over = new AbortController()
   const updates: WorkloadUpdate[] = []
-  const reading = (async () => {
-    for await (const update of cache.subscribe(selectors, over.signal, need)) updates.push(update)
-  })()
+  const stop = cache.watch(selectors, need, (update) => updates.push(update))
   return {
     updates,
     get last() {
       return updates.at(-1)
     },
-    async stop() {
-      over.abort()
-      await reading
-    },
+    stop,
   }
 }
 

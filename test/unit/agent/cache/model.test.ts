@@ -227,7 +227,7 @@ test('after any changes each workload, with or without a stream, has what a plai
         for (const { selectors, stream } of streams) {
           const expected = model.update(selectors, clock.now())
           expect(told(stream.last)).toEqual(told(expected))
-          await stream.stop()
+          stream.stop()
         }
         expect(cache.load).toEqual({ readers: 0, groups: 0 })
         expect(clock.sleeping).toBe(0)

@@ -1,9 +1,8 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { SignJWT } from 'jose'
-import type { Identity, Updates, WorkloadUpdate } from '../../../../agent/cache/cache.ts'
+import type { Identity, Need, Updates, WorkloadUpdate } from '../../../../agent/cache/cache.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import type { Entry, Selector } from '../../../../src/entry/entry.ts'
-import { Latest } from '../../../../src/runtime/latest.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 
 export const trustDomain: TrustDomain = TrustDomain.parse('example.org')
@@ -102,7 +101,10 @@ export class HandUpdates implements Updates {
   federated: ReadonlyMap<TrustDomain, Bundle> = new Map()
   entries: readonly Entry[] = []
   ready = true
-  readonly #readers = new Set<{ selectors: readonly Selector[]; box: Latest<WorkloadUpdate> }>()
+  readonly #readers = new Set<{
+    readonly selectors: readonly Selector[]
+    readonly deliver: (update: WorkloadUpdate) => void
+  }>()
   readonly #made = new Map<string, WorkloadUpdate>()
 
   constructor(bundle: Bundle) {
@@ -120,28 +122,22 @@ export class HandUpdates implements Updates {
 
   push(): void {
     this.#made.clear()
-    for (const { selectors, box } of this.#readers) box.put(this.#updateFor(selectors))
+    for (const { selectors, deliver } of this.#readers) deliver(this.#updateFor(selectors))
   }
 
   current(selectors: readonly Selector[]): WorkloadUpdate | undefined {
     return this.ready ? this.#updateFor(selectors) : undefined
   }
 
-  async *subscribe(
+  watch(
     selectors: readonly Selector[],
-    signal: AbortSignal,
-  ): AsyncGenerator<WorkloadUpdate> {
-    const reader = { selectors, box: new Latest<WorkloadUpdate>() }
-    const end = (): void => reader.box.end()
-    signal.addEventListener('abort', end, { once: true })
+    _need: Need,
+    deliver: (update: WorkloadUpdate) => void,
+  ): () => void {
+    const reader = { selectors, deliver }
     this.#readers.add(reader)
-    reader.box.put(this.#updateFor(selectors))
-    try {
-      yield* reader.box
-    } finally {
-      signal.removeEventListener('abort', end)
-      this.#readers.delete(reader)
-    }
+    deliver(this.#updateFor(selectors))
+    return () => this.#readers.delete(reader)
   }
 
   #updateFor(selectors: readonly Selector[]): WorkloadUpdate {
