@@ -6,6 +6,7 @@ import type { BatchNewX509SVIDRequest } from '../../src/rpc/gen/spire/api/server
 import type { BatchNewX509SVIDResponse$Input } from '../../src/rpc/gen/spire/api/server/svid/v1/BatchNewX509SVIDResponse.ts'
 import type { MintJWTSVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/MintJWTSVIDRequest.ts'
 import type { MintX509SVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/MintX509SVIDRequest.ts'
+import type { NewDownstreamX509CARequest } from '../../src/rpc/gen/spire/api/server/svid/v1/NewDownstreamX509CARequest.ts'
 import type { NewJWTSVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/NewJWTSVIDRequest.ts'
 import type { X509SVID$Input } from '../../src/rpc/gen/spire/api/types/X509SVID.ts'
 import { type RpcHandler, unary } from '../../src/rpc/server.ts'
@@ -18,7 +19,7 @@ import { type ApiDeps, actOf } from './deps.ts'
 
 const maxBatch = 1000
 
-type Deps = Pick<ApiDeps, 'index' | 'ca' | 'limits'>
+type Deps = Pick<ApiDeps, 'index' | 'ca' | 'limits' | 'bundles'>
 
 /** spire.api.server.svid.v1.SVID */
 export function svidHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
@@ -50,7 +51,31 @@ export function svidHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
       })
       return { svid: jwtSvidToWire(issued) }
     }),
+    NewDownstreamX509CA: unary(async (request: NewDownstreamX509CARequest, { caller }) => {
+      deps.limits.sign.take(caller.id ?? '')
+      const entry = downstreamEntry(deps, caller)
+      const { spki } = await verifiedCsr(request.csr)
+      const issued = await deps.ca.issueDownstreamCa({
+        spki,
+        ttlSeconds: request.preferred_ttl,
+        audit: auditOf(caller, entry),
+      })
+      return {
+        ca_cert_chain: [...issued.chain],
+        x509_authorities: deps.bundles.own().x509Authorities.map(({ certificate }) => certificate),
+      }
+    }),
   }
+}
+
+/** The entry that lets the caller's ID have a CA; the access table has asked for one. */
+function downstreamEntry({ index }: Deps, { id }: Caller): Entry {
+  const [entry] =
+    id === undefined ? [] : index.list({ spiffeId: id, downstream: true }, undefined, 1)
+  if (entry !== undefined) return entry
+  throw new CountersignError('forbidden', 'caller is not a downstream workload', {
+    reason: 'not-downstream',
+  })
 }
 
 /** Each item is answered for itself; all that can be signed are signed side by side. */

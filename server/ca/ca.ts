@@ -15,6 +15,12 @@ import type { Store } from '../store/store.ts'
 import { askToActivate, askToPrepare, askToRevoke, askToTaint } from './asked.ts'
 import { type Authorities, type JwtKey, noAuthorities, openAuthorities } from './authorities.ts'
 import { type ClockGuard, createClockGuard } from './clock-guard.ts'
+import {
+  type DownstreamCaRequest,
+  downstreamCaEvent,
+  type IssuedCa,
+  signDownstreamCa,
+} from './issue-ca.ts'
 import { type IssuedJwt, type JwtRequest, jwtEvent, signJwt } from './issue-jwt.ts'
 import {
   type IssueAudit,
@@ -78,6 +84,8 @@ export interface Ca {
     act: Pick<IssueAudit, 'actor' | 'requestId'>,
   ): Promise<SignedX509>
   issueJwt(request: JwtRequest): Promise<IssuedJwt>
+  /** A CA below the active one, for a nested server. */
+  issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa>
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */
   issueServerIdentity(): Promise<X509Svid>
   state(kind: AuthorityKind): CaState
@@ -178,6 +186,15 @@ class StoredCa implements Ca {
     const issued = await signJwt(request, key, settings, now)
     await trail.append([jwtEvent(request, issued, key.keyId, now)])
     observe?.issued?.('jwt', 1, clock.monotonicMs() - startedMs)
+    return issued
+  }
+
+  async issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {
+    const { settings, trail } = this.#deps
+    const now = this.#guard.now()
+    const { id, authority } = this.#activeX509(now)
+    const issued = await signDownstreamCa(request, authority, settings, now)
+    await trail.append([downstreamCaEvent(request, issued, settings, id, now)])
     return issued
   }
 

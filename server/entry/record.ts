@@ -8,7 +8,7 @@ type EntryAuditKind = Extract<AuditKind, `entry.${string}`>
 export function entryEvent(
   kind: EntryAuditKind,
   entry: Entry,
-  options: BatchOptions,
+  options: Pick<BatchOptions, 'actor' | 'requestId'>,
   time: Date,
   reason?: string,
 ): AuditEvent {

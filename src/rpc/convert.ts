@@ -186,6 +186,17 @@ export function bundleToWire(bundle: Bundle): WireBundle {
 export function bundleFromWire(wire: WireBundle): Bundle {
   return {
     trustDomain: TrustDomain.parseIdOrName(wire.trust_domain),
+    ...authoritiesFromWire(wire),
+    sequence: BigInt(wire.sequence_number),
+    refreshHintSeconds: refreshHintOf(wire.refresh_hint),
+  }
+}
+
+/** Throws `invalid` / `wire-instant`; keys and certificates are not looked into. */
+export function authoritiesFromWire(
+  wire: Pick<WireBundle, 'x509_authorities' | 'jwt_authorities'>,
+): Pick<Bundle, 'x509Authorities' | 'jwtAuthorities'> {
+  return {
     x509Authorities: wire.x509_authorities.map(({ asn1, tainted }) => ({
       certificate: Buffer.from(asn1),
       tainted,
@@ -196,8 +207,6 @@ export function bundleFromWire(wire: WireBundle): Bundle {
       expiresAt: instantOf(key.expires_at),
       tainted: key.tainted,
     })),
-    sequence: BigInt(wire.sequence_number),
-    refreshHintSeconds: refreshHintOf(wire.refresh_hint),
   }
 }
 

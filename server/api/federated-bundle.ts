@@ -1,0 +1,110 @@
+import { asCountersignError, type CountersignError } from '../../src/errors.ts'
+import { bundleFromWire, bundleToWire, maskBundle } from '../../src/rpc/convert.ts'
+import type { BatchCreateFederatedBundleRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/BatchCreateFederatedBundleRequest.ts'
+import type { BatchDeleteFederatedBundleRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/BatchDeleteFederatedBundleRequest.ts'
+import type { BatchSetFederatedBundleRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/BatchSetFederatedBundleRequest.ts'
+import type { BatchUpdateFederatedBundleRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/BatchUpdateFederatedBundleRequest.ts'
+import type { Bundle as WireBundle } from '../../src/rpc/gen/spire/api/types/Bundle.ts'
+import type { BundleMask } from '../../src/rpc/gen/spire/api/types/BundleMask.ts'
+import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { itemStatus } from '../../src/rpc/status.ts'
+import type { Caller } from '../access/caller.ts'
+import {
+  type BundleField,
+  deleteFederated,
+  type PutMode,
+  type PutResult,
+  putFederated,
+} from '../bundle/federated.ts'
+import { type LeaveMode, leaveTrustDomain } from '../entry/leave.ts'
+import { type ApiDeps, actOf } from './deps.ts'
+
+type Deps = Pick<ApiDeps, 'trustDomain' | 'store' | 'changes' | 'clock' | 'index'>
+
+interface PutRequest {
+  readonly bundle: readonly WireBundle[]
+  readonly input_mask?: BundleMask | null
+  readonly output_mask: BundleMask | null
+}
+
+const leaveModes: Readonly<Record<BatchDeleteFederatedBundleRequest['mode'], LeaveMode>> = {
+  RESTRICT: 'restrict',
+  DELETE: 'delete',
+  DISSOCIATE: 'dissociate',
+}
+
+/** The writing half of spire.api.server.bundle.v1.Bundle. */
+export function federatedBundleHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
+  const put = async (mode: PutMode, request: PutRequest, caller: Caller) => {
+    const options = { mode, fields: fieldsOf(request.input_mask) }
+    const items = request.bundle.map(bundleOrFault)
+    const results = await putFederated(deps, items, options, actOf(caller))
+    return { results: results.map((result) => putResultToWire(result, request.output_mask)) }
+  }
+  return {
+    BatchCreateFederatedBundle: unary((request: BatchCreateFederatedBundleRequest, { caller }) =>
+      put('create', request, caller),
+    ),
+    BatchUpdateFederatedBundle: unary((request: BatchUpdateFederatedBundleRequest, { caller }) =>
+      put('update', request, caller),
+    ),
+    BatchSetFederatedBundle: unary((request: BatchSetFederatedBundleRequest, { caller }) =>
+      put('set', request, caller),
+    ),
+    BatchDeleteFederatedBundle: unary(
+      async (request: BatchDeleteFederatedBundleRequest, { caller }) => {
+        // An unknown number on the wire is the mode that deletes least.
+        const mode = leaveModes[request.mode] ?? 'restrict'
+        const act = actOf(caller)
+        const results = await deleteFederated(
+          deps,
+          request.trust_domains,
+          mode,
+          (tx, trustDomain) => leaveTrustDomain(deps, tx, trustDomain, mode, act),
+          act,
+        )
+        return {
+          results: results.map((error, at) => ({
+            status: itemStatus(error),
+            trust_domain: request.trust_domains[at] ?? '',
+          })),
+        }
+      },
+    ),
+  }
+}
+
+/** A bundle that cannot be read is its item's refusal. */
+export function bundleOrFault(wire: WireBundle): PutResult {
+  try {
+    return bundleFromWire(wire)
+  } catch (error) {
+    const fault = asCountersignError(error)
+    if (fault.code === 'internal') throw error
+    return fault
+  }
+}
+
+function putResultToWire(result: PutResult, mask: BundleMask | null): object {
+  return isFault(result)
+    ? { status: itemStatus(result) }
+    : { status: itemStatus(undefined), bundle: maskBundle(bundleToWire(result), mask) }
+}
+
+function isFault(result: PutResult): result is CountersignError {
+  return result instanceof Error
+}
+
+const maskFields: Readonly<Record<keyof BundleMask, readonly BundleField[]>> = {
+  x509_authorities: ['x509Authorities'],
+  jwt_authorities: ['jwtAuthorities'],
+  refresh_hint: ['refreshHintSeconds'],
+  sequence_number: ['sequence'],
+  wit_authorities: [],
+}
+
+function fieldsOf(mask: BundleMask | null | undefined): ReadonlySet<BundleField> | undefined {
+  if (mask === null || mask === undefined) return undefined
+  const named = Object.entries(maskFields).filter(([name]) => mask[name as keyof BundleMask])
+  return new Set(named.flatMap(([, fields]) => fields))
+}
