@@ -21,9 +21,11 @@ import { openServerTrust, type ServerTrust } from './node-attestation/server-tru
 import { tokenSource } from './node-attestation/token-file.ts'
 import { follow } from './sync/follow.ts'
 import { Membership } from './sync/membership.ts'
+import { pollChanges } from './sync/poll.ts'
 import { renew } from './sync/renew.ts'
-import { issueJwt, openSync, postStatus, signBatch } from './sync/server-calls.ts'
+import { issueJwt, openSync, pollCalls, postStatus, signBatch } from './sync/server-calls.ts'
 import { AgentState } from './sync/state.ts'
+import { streamChanges } from './sync/stream.ts'
 import { unixAttestor } from './workload-attestation/unix.ts'
 import { unixExecutableAttestor } from './workload-attestation/unix-executable.ts'
 import { serveWorkloadApi, type WorkloadEndpoint } from './workload-endpoint/endpoint.ts'
@@ -175,11 +177,10 @@ export async function runAgent(
           (inner) =>
             follow(
               {
-                trustDomain,
-                open: openSync(channel),
+                stream: streamChanges({ trustDomain, open: openSync(channel), clock, log }),
+                poll: pollChanges({ trustDomain, calls: pollCalls(channel), clock, log }),
                 connection: () => connection.signal,
                 cache,
-                heard: () => {},
                 applied: reporting({ state, identity, channel, log, signal: inner }),
                 lost: (error, within) => membership.lost(error, within),
                 clock,

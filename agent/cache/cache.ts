@@ -75,9 +75,12 @@ export class Cache implements Updates, BundleSource {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Takes over what the server sent. */
+  /** Takes over what the server sent. What says the same as before wakes nobody. */
   apply(change: Change): void {
-    const applied = applyChange(this.#snapshot, change, this.#trustDomain)
+    const before = this.#snapshot
+    const applied = applyChange(before, change, this.#trustDomain)
+    const isSame = change.logId === before.logId && change.position === before.position
+    if (isSame && applied.entries.size === 0 && !applied.bundlesChanged) return
     this.#snapshot = applied.next
     for (const [id, entry] of applied.entries) this.#index(id, entry)
     const concerned =

@@ -1,14 +1,10 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import type { Entry } from '../../src/entry/entry.ts'
-import { CountersignError } from '../../src/errors.ts'
-import { bundleFromWire, entryFromWire } from '../../src/rpc/convert.ts'
 import type { Update } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Change } from '../cache/snapshot.ts'
-
-/** Far above what one node is for; a server that sends more is broken or no server of ours. */
-const maxItems = 500_000
+import { broken, maxItems, receivedBundle, receivedEntry } from './received.ts'
 
 /** Gathers the messages of one group: it is applied whole, or not at all. */
 export class Group {
@@ -33,36 +29,18 @@ export class Group {
     }
     for (const entry of update.entries) {
       // What the entry said before does not hold any more, so that it is none until it can be read.
-      const read = this.#take(() => this.#entries.push(this.#read(entry)))
+      const read = this.#take(() => this.#entries.push(receivedEntry(this.#trustDomain, entry)))
       if (!read) this.#removedEntryIds.push(entry.id)
     }
     for (const id of update.removed_entry_ids) this.#removedEntryIds.push(id)
     for (const bundle of update.bundles) {
-      this.#take(() => this.#bundles.push(this.#readBundle(bundle)))
+      this.#take(() => this.#bundles.push(receivedBundle(this.#trustDomain, bundle)))
     }
     for (const name of update.removed_trust_domains) {
       this.#take(() => this.#removedTrustDomains.push(TrustDomain.parse(name)))
     }
     if (this.#size > maxItems) throw broken('sync-too-much', 'the server sends too much at once')
     return update.more ? undefined : this.#finish(update)
-  }
-
-  /** Throws `invalid`, where no workload of this node may ever have the entry's ID. */
-  #read(wire: Update['entries'][number]): Entry {
-    const entry = entryFromWire(wire)
-    if (entry.id === '' || SpiffeId.trustDomainOf(entry.spiffeId) !== this.#trustDomain) {
-      throw broken('sync-entry', 'the entry has no id, or names another trust domain')
-    }
-    return entry
-  }
-
-  /** Throws `invalid`, where under the own bundle no server could be believed ever again. */
-  #readBundle(wire: Update['bundles'][number]): Bundle {
-    const bundle = bundleFromWire(wire)
-    if (bundle.trustDomain === this.#trustDomain && bundle.x509Authorities.length === 0) {
-      throw broken('sync-bundle', 'the bundle of this trust domain has no X.509 authority')
-    }
-    return bundle
   }
 
   get #size(): number {
@@ -100,8 +78,4 @@ export class Group {
       removedTrustDomains: this.#removedTrustDomains,
     }
   }
-}
-
-function broken(reason: string, message: string): CountersignError {
-  return new CountersignError('invalid', message, { reason })
 }

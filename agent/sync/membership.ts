@@ -19,6 +19,7 @@ export interface MembershipDeps {
 }
 
 const bannedRetryMs = 10_000
+const expiredRetryMs = 1000
 const tokenPollMs = 1000
 
 /** Makes this node a member, and decides what a lost or refused connection means for that. */
@@ -62,6 +63,12 @@ export class Membership {
       case 'agent-not-attested':
         await this.#outcast(signal)
         return 0
+      case 'agent-expired':
+        // The connection may have outlived the SVID that opened it; the next shows the one of now.
+        state.lost(error)
+        connection.replace()
+        if (!identity.isAlive()) await this.join(signal)
+        return expiredRetryMs
       default:
         state.lost(error)
         connection.failOver()

@@ -3,17 +3,34 @@ import { createClient } from '../../src/rpc/client.ts'
 import type { RpcChannel } from '../../src/rpc/dial.ts'
 import { itemError } from '../../src/rpc/status.ts'
 import type { IssueJwt } from '../cache/jwt.ts'
-import type { SyncStream } from './follow.ts'
+import type { PollCalls } from './poll.ts'
 import type { SignBatch } from './renew.ts'
+import type { SyncStream } from './stream.ts'
 
 /** The connection of this moment; another one after each change of the agent's own SVID. */
 export type Channel = () => RpcChannel
 
 const batchTimeoutMs = 30_000
 const tokenTimeoutMs = 10_000
+const pollTimeoutMs = 30_000
 
 export function openSync(channel: Channel): (signal: AbortSignal) => SyncStream {
   return (signal) => createClient('countersign.sync.v1.Sync', channel()).bidi('Follow', { signal })
+}
+
+export function pollCalls(channel: Channel): PollCalls {
+  const entries = () => createClient('spire.api.server.entry.v1.Entry', channel())
+  const bundles = () => createClient('spire.api.server.bundle.v1.Bundle', channel())
+  const within = (signal: AbortSignal) => ({ signal, timeoutMs: pollTimeoutMs })
+  return {
+    syncEntries: (signal) => entries().bidi('SyncAuthorizedEntries', within(signal)),
+    async allEntries(signal) {
+      return (await entries().unary('GetAuthorizedEntries', {}, within(signal))).entries
+    },
+    ownBundle: (signal) => bundles().unary('GetBundle', {}, within(signal)),
+    federatedBundle: (name, signal) =>
+      bundles().unary('GetFederatedBundle', { trust_domain: name }, within(signal)),
+  }
 }
 
 /** Each request has its own answer: the chain, DER, or why there is none. */

@@ -1,6 +1,8 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Cache } from '../../../../agent/cache/cache.ts'
-import { type FollowDeps, follow, type SyncStream } from '../../../../agent/sync/follow.ts'
+import { type FollowDeps, follow } from '../../../../agent/sync/follow.ts'
+import type { ChangeSource } from '../../../../agent/sync/source.ts'
+import { type StreamDeps, type SyncStream, streamChanges } from '../../../../agent/sync/stream.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { bundleToWire, entryToWire } from '../../../../src/rpc/convert.ts'
 import type { FollowRequest$Input } from '../../../../src/rpc/gen/countersign/sync/v1/FollowRequest.ts'
@@ -97,6 +99,10 @@ class FakeServer {
   }
 }
 
+const noPoll: ChangeSource = () => {
+  throw new TypeError('nobody is to poll here')
+}
+
 interface Seen {
   applied: number
   readonly lost: string[]
@@ -104,18 +110,23 @@ interface Seen {
 
 async function during(
   act: (seen: Seen) => Promise<void>,
-  extra: Partial<FollowDeps> = {},
+  extra: Partial<FollowDeps & StreamDeps> = {},
 ): Promise<void> {
   const over = new AbortController()
   const open = new AbortController().signal
   const seen: Seen = { applied: 0, lost: [] }
   const running = follow(
     {
-      trustDomain,
-      open: (signal) => server.open(signal),
+      stream: streamChanges({
+        trustDomain,
+        open: (signal) => server.open(signal),
+        clock,
+        log: silentLog,
+        ...extra,
+      }),
+      poll: noPoll,
       connection: () => open,
       cache,
-      heard: () => undefined,
       applied: () => {
         seen.applied += 1
       },
