@@ -30,6 +30,7 @@ import { loggerHandlers } from './api/logger.ts'
 import { registryHandlers } from './api/registry.ts'
 import { svidHandlers } from './api/svid.ts'
 import { syncHandlers } from './api/sync.ts'
+import { trustDomainHandlers } from './api/trust-domain.ts'
 import type { ServerConfig } from './config.ts'
 
 const maxReceiveBytes = 4 << 20
@@ -73,7 +74,10 @@ export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
     serviceDefinition('spire.api.server.localauthority.v1.LocalAuthority'),
     localAuthorityHandlers(deps),
   )
-  rpc.addService(serviceDefinition('spire.api.server.trustdomain.v1.TrustDomain'), {})
+  rpc.addService(
+    serviceDefinition('spire.api.server.trustdomain.v1.TrustDomain'),
+    trustDomainHandlers(deps),
+  )
   rpc.addService(
     serviceDefinition('spire.api.server.debug.v1.Debug'),
     debugHandlers({ ...deps, serverSvidExpiresAt: () => deps.identity().expiresAt }),

@@ -124,7 +124,8 @@ export async function deleteFederated(
   return results
 }
 
-function checkBatch(items: readonly unknown[]): void {
+/** Throws `invalid` / `batch-size`. */
+export function checkBatch(items: readonly unknown[]): void {
   if (items.length <= maxBatch) return
   throw new CountersignError('invalid', `a batch has at most ${maxBatch} items`, {
     reason: 'batch-size',
@@ -133,7 +134,7 @@ function checkBatch(items: readonly unknown[]): void {
 }
 
 /** A refusal says that nothing was written for the item; anything else undoes the whole write. */
-async function refusable<T>(work: () => Promise<T>): Promise<T | CountersignError> {
+export async function refusable<T>(work: () => Promise<T>): Promise<T | CountersignError> {
   try {
     return await work()
   } catch (error) {
@@ -150,7 +151,8 @@ const refusals: ReadonlySet<string> = new Set([
   'exhausted',
 ])
 
-function refuseOwn(name: TrustDomain, own: TrustDomain): void {
+/** Throws `invalid` / `bundle-own`. */
+export function refuseOwn(name: TrustDomain, own: TrustDomain): void {
   if (name !== own) return
   throw new CountersignError(
     'invalid',

@@ -9,6 +9,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0001-core': { up: createCoreTables },
   '0002-audit-records': { up: createAuditRecords },
   '0003-entry-columns': { up: narrowEntries },
+  '0004-federation': { up: createFederation },
 }
 
 /**
@@ -121,4 +122,12 @@ async function narrowEntries(db: Kysely<Schema>): Promise<void> {
     }
     if (rows.length === 0) return
   }
+}
+
+async function createFederation(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .createTable('federation_relationships')
+    .addColumn('trust_domain', 'text', (column) => column.primaryKey())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .execute()
 }

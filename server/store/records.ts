@@ -1,5 +1,5 @@
 import type { Selector } from '../../src/entry/entry.ts'
-import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { KeyKind } from '../../src/x509/key.ts'
 
 /** An attested node. */
@@ -48,3 +48,16 @@ export interface JoinTokenRecord {
   readonly agentId: SpiffeId
   readonly expiresAt: Date
 }
+
+/** Where the bundle of another trust domain is fetched, and whom to believe there (SPIFFE Federation §5.2). */
+export interface FederationRelationship {
+  readonly trustDomain: TrustDomain
+  /** `https:`, without user info. */
+  readonly bundleEndpointUrl: string
+  readonly profile: BundleEndpointProfile
+}
+
+/** `https_web`: the Web PKI. `https_spiffe`: an SVID of this ID. */
+export type BundleEndpointProfile =
+  | { readonly type: 'https_web' }
+  | { readonly type: 'https_spiffe'; readonly endpointSpiffeId: SpiffeId }

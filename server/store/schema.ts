@@ -23,6 +23,7 @@ export interface Schema {
   agents: { id: string; expires_at: number; body: string }
   /** `sequence` is decimal in 20 digits, so that its order as text is its order as a number. */
   bundles: { trust_domain: string; sequence: string; body: string }
+  federation_relationships: { trust_domain: string; body: string }
   authorities: { id: string; kind: AuthorityKind; slot: AuthoritySlot; body: string }
   /** Copies of the lines of the servers' audit trails; `chain` names the trail, `number` the place in it. */
   audit_records: { chain: string; number: number; hash: string; line: string }
