@@ -5,6 +5,7 @@ import type { ClockDefinition } from './gen/countersign/clock/v1/Clock.ts'
 import type { FleetDefinition } from './gen/countersign/fleet/v1/Fleet.ts'
 import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.ts'
 import type { SyncDefinition } from './gen/countersign/sync/v1/Sync.ts'
+import type { SecretDiscoveryServiceDefinition } from './gen/envoy/service/secret/v3/SecretDiscoveryService.ts'
 import type { HealthDefinition } from './gen/grpc/health/v1/Health.ts'
 import type { SpiffeWorkloadAPIDefinition } from './gen/SpiffeWorkloadAPI.ts'
 import type { AgentDefinition } from './gen/spire/api/server/agent/v1/Agent.ts'
@@ -31,6 +32,7 @@ export interface ServiceDefinitions {
   readonly 'countersign.fleet.v1.Fleet': FleetDefinition
   readonly 'countersign.registry.v1.Registry': RegistryDefinition
   readonly 'countersign.sync.v1.Sync': SyncDefinition
+  readonly 'envoy.service.secret.v3.SecretDiscoveryService': SecretDiscoveryServiceDefinition
   readonly 'grpc.health.v1.Health': HealthDefinition
 }
 
@@ -52,6 +54,7 @@ const protoFiles = {
   'countersign.fleet.v1.Fleet': 'countersign/fleet/v1/fleet.proto',
   'countersign.registry.v1.Registry': 'countersign/registry/v1/registry.proto',
   'countersign.sync.v1.Sync': 'countersign/sync/v1/sync.proto',
+  'envoy.service.secret.v3.SecretDiscoveryService': 'envoy/service/secret/v3/sds.proto',
   'grpc.health.v1.Health': 'grpc/health/v1/health.proto',
 } as const satisfies Record<ServiceName, string>
 

@@ -23,6 +23,11 @@ const services: Readonly<Record<ServiceName, readonly string[]>> = {
   'countersign.fleet.v1.Fleet': [],
   'countersign.registry.v1.Registry': [],
   'countersign.sync.v1.Sync': ['Follow'],
+  'envoy.service.secret.v3.SecretDiscoveryService': [
+    'StreamSecrets',
+    'FetchSecrets',
+    'DeltaSecrets',
+  ],
   'grpc.health.v1.Health': ['Check', 'Watch'],
 }
 

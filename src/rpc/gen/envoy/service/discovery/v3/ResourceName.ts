@@ -1,0 +1,8 @@
+
+export interface ResourceName$Input {
+  'name'?: (string);
+}
+
+export interface ResourceName {
+  'name': (string);
+}
