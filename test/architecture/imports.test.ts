@@ -44,9 +44,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
 
   'agent/main': ['agent/*', ...values],
-  'agent/config': [],
+  'agent/config': ['agent/sds'],
   'agent/metrics': [],
-  'agent/workload-endpoint': ['agent/workload-attestation', 'agent/cache', ...values],
+  'agent/sds': ['agent/cache', ...values],
+  'agent/workload-endpoint': ['agent/workload-attestation', 'agent/cache', 'agent/sds', ...values],
   'agent/workload-attestation': values,
   'agent/cache': values,
   'agent/sync': ['agent/cache', 'agent/node-attestation', ...values],
