@@ -6,6 +6,7 @@ import { type Overrides, readOverrides, requireSetting } from '../src/runtime/co
 import { duration, type HostPort, hostPort, parsedBy, path } from '../src/runtime/config-value.ts'
 import type { LogLevel } from '../src/runtime/log.ts'
 import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
+import { defaultSdsConfig, type SdsConfig } from './sds/names.ts'
 
 /** Why the agent believes that it talks to its own server the first time. */
 export type ServerTrust =
@@ -35,6 +36,8 @@ export interface AgentConfig {
   readonly x509SvidCacheSize: number
   readonly jwtSvidCacheSize: number
   readonly maxStreamsPerUid: number
+  /** Undefined: Envoy's secret discovery service is not served. */
+  readonly sds: SdsConfig | undefined
 }
 
 /** The SHA-256 of a SubjectPublicKeyInfo. */
@@ -42,6 +45,7 @@ const keyHash = z
   .string()
   .regex(/^[0-9a-f]{64}$/, 'the SHA-256 of a public key, 64 lower-case hex digits')
 const count = z.number().int().min(1).max(1_000_000)
+const secretName = z.string().min(1).max(255)
 
 /** The file as an operator writes it. Every key, with its default; an unknown one is refused. */
 const fileSchema = z.strictObject({
@@ -71,6 +75,15 @@ const fileSchema = z.strictObject({
   x509_svid_cache_size: count.optional(),
   jwt_svid_cache_size: count.optional(),
   max_streams_per_uid: count.optional(),
+  sds: z
+    .strictObject({
+      enabled: z.boolean().optional(),
+      default_svid_name: secretName.optional(),
+      default_bundle_name: secretName.optional(),
+      default_all_bundles_name: secretName.optional(),
+      disable_spiffe_cert_validation: z.boolean().optional(),
+    })
+    .optional(),
 })
 
 /** What may also be said on the command line, and by the environment variable beside it. */
@@ -114,7 +127,29 @@ export function loadAgentConfig(said: Overrides): AgentConfig {
     x509SvidCacheSize: merged.x509_svid_cache_size ?? 1000,
     jwtSvidCacheSize: merged.jwt_svid_cache_size ?? 1000,
     maxStreamsPerUid: merged.max_streams_per_uid ?? 2048,
+    sds: merged.sds?.enabled === false ? undefined : sdsConfig(merged.sds ?? {}),
   }
+}
+
+function sdsConfig(said: NonNullable<z.infer<typeof fileSchema>['sds']>): SdsConfig {
+  const config: SdsConfig = {
+    defaultSvidName: said.default_svid_name ?? defaultSdsConfig.defaultSvidName,
+    defaultBundleName: said.default_bundle_name ?? defaultSdsConfig.defaultBundleName,
+    defaultAllBundlesName: said.default_all_bundles_name ?? defaultSdsConfig.defaultAllBundlesName,
+    disableSpiffeCertValidation: said.disable_spiffe_cert_validation ?? false,
+  }
+  const names = [config.defaultSvidName, config.defaultBundleName, config.defaultAllBundlesName]
+  if (new Set(names).size < names.length) {
+    throw new CountersignError(
+      'invalid',
+      `two of the names under sds are the same: ${names.join(', ')}`,
+      {
+        reason: 'config-sds-names',
+        fix: 'give the SVID, the bundle and all bundles a name each',
+      },
+    )
+  }
+  return config
 }
 
 function chooseTrust(said: {

@@ -162,6 +162,7 @@ export async function runAgent(
             clock,
             log,
             limits: { streamsPerUid: config.maxStreamsPerUid },
+            sds: config.sds,
             socketFolderMode: 0o755,
             observe: metrics.call,
             onListening: (opened) => {

@@ -12,6 +12,7 @@ import { aborted } from '../../src/runtime/tasks.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Updates } from '../cache/cache.ts'
 import type { JwtSource } from '../cache/jwt.ts'
+import type { SdsConfig } from '../sds/names.ts'
 import { type Attestation, createAttestation } from '../workload-attestation/attestation.ts'
 import type { WorkloadAttestor } from '../workload-attestation/attestor.ts'
 import { acceptCaller, type PidFdKind } from '../workload-attestation/caller.ts'
@@ -25,6 +26,7 @@ import { descriptorsForConnections, type EndpointLimits, withDefaults } from './
 import type { Peer } from './peer.ts'
 import { readPreface } from './preface.ts'
 import { refuseConnection } from './refusal.ts'
+import { addSecretService } from './secret-service.ts'
 import { addServices } from './services.ts'
 import { StreamCaps } from './streams.ts'
 
@@ -39,6 +41,8 @@ export interface WorkloadEndpointDeps {
   readonly clock: Clock
   readonly log: Log
   readonly limits?: Partial<EndpointLimits>
+  /** How secrets are named; undefined: there is no SDS. */
+  readonly sds?: SdsConfig | undefined
   /** The mode of the socket's folder where it has to be made; without it a missing folder is refused. */
   readonly socketFolderMode?: number
   /** After each call: `/Service/Rpc`, and `ok` or an error code. */
@@ -140,13 +144,15 @@ export async function openWorkloadEndpoint(
     rpc.endCalls((other) => other === peer, error)
     deadlines.set(peer, cutDelayMs, () => peer.connection.socket.destroy())
   }
-  addServices(rpc, {
+  const serviceDeps = {
     ...deps,
     limits,
     attestation,
-    enter: (context) => enter(context, streams, connections),
+    enter: (context: CallContext<Peer>) => enter(context, streams, connections),
     cut,
-  })
+  }
+  addServices(rpc, serviceDeps)
+  if (deps.sds !== undefined) addSecretService(rpc, { ...serviceDeps, sds: deps.sds })
 
   let pidFdCost = 0
   const onPidFdKind = (kind: PidFdKind): void => {

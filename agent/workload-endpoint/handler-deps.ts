@@ -30,6 +30,13 @@ export function noIdentity(): CountersignError {
   })
 }
 
+export function svidPending(): CountersignError {
+  return new CountersignError('unavailable', 'the server has not signed an SVID yet', {
+    reason: 'svid-pending',
+    retryAfterMs: 1000,
+  })
+}
+
 /** What there is for the caller now. Throws `unavailable` (`not-synced`) before the first sync. */
 export function currentUpdate(deps: HandlerDeps, call: AttestedCall): WorkloadUpdate {
   const update = deps.updates.current(call.selectors)

@@ -6,7 +6,10 @@ export interface EndpointLimits {
   readonly streamsPerUid: number
   /** Open calls of all uids together. */
   readonly streams: number
-  /** A request larger than this is refused before it is read. */
+  /**
+   * A request larger than this is refused before it is read. An Envoy of today names all its
+   * extensions in the first one of a stream, some 60 KB.
+   */
   readonly messageBytes: number
   readonly audiences: number
   readonly audienceBytes: number
@@ -28,7 +31,7 @@ export interface EndpointLimits {
 export const defaultLimits: EndpointLimits = {
   streamsPerUid: 2048,
   streams: 32_768,
-  messageBytes: 65_536,
+  messageBytes: 131_072,
   audiences: 32,
   audienceBytes: 1024,
   descriptors: undefined,

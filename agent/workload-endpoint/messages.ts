@@ -1,10 +1,9 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { jwtBundleJwks, x509BundleDer } from '../../src/bundle/document.ts'
-import { CountersignError } from '../../src/errors.ts'
 import { serviceDefinition } from '../../src/rpc/services.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { WorkloadUpdate } from '../cache/cache.ts'
-import { noIdentity } from './handler-deps.ts'
+import { noIdentity, svidPending } from './handler-deps.ts'
 
 type Write = (bundle: Bundle) => Buffer
 
@@ -34,12 +33,7 @@ function byTrustDomain(bundles: Iterable<Bundle>, write: Write): Record<string, 
 /** Workload API §5.2.1. Throws `forbidden` (`no-identity`), or `unavailable` (`svid-pending`) where nothing has been signed yet. */
 export function encodeX509Svids(update: WorkloadUpdate): Buffer {
   if (update.entries.length === 0) throw noIdentity()
-  if (update.identities.length === 0) {
-    throw new CountersignError('unavailable', 'the server has not signed an SVID yet', {
-      reason: 'svid-pending',
-      retryAfterMs: 1000,
-    })
-  }
+  if (update.identities.length === 0) throw svidPending()
   const bundle = der(update.bundle)
   return serviceDefinition('SpiffeWorkloadAPI').FetchX509SVID.responseSerialize({
     svids: update.identities.map(({ entry, svid }) => ({

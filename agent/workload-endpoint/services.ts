@@ -30,7 +30,7 @@ export interface ServiceDeps extends HandlerDeps {
   readonly cut: (peer: Peer, error: CountersignError) => void
 }
 
-type Context = CallContext<Peer>
+export type Context = CallContext<Peer>
 
 /** What a look at the process may say: nothing that comes over this connection can succeed again. */
 const lostCaller: ReadonlySet<string> = new Set([
@@ -91,7 +91,7 @@ function stateStream(
   })
 }
 
-async function attested<T>(
+export async function attested<T>(
   deps: ServiceDeps,
   context: Context,
   answer: (call: AttestedCall) => Promise<T>,
@@ -106,7 +106,7 @@ async function attested<T>(
   }
 }
 
-async function attest(deps: ServiceDeps, context: Context): Promise<AttestedCall> {
+export async function attest(deps: ServiceDeps, context: Context): Promise<AttestedCall> {
   const unavailable = deps.unavailable()
   if (unavailable !== undefined) throw unavailable
   const { signal } = context
@@ -114,7 +114,7 @@ async function attest(deps: ServiceDeps, context: Context): Promise<AttestedCall
   return { ...attested, signal }
 }
 
-function cutWhereLost(deps: ServiceDeps, context: Context, error: unknown): unknown {
+export function cutWhereLost(deps: ServiceDeps, context: Context, error: unknown): unknown {
   if (error instanceof CountersignError && lostCaller.has(error.reason)) {
     deps.cut(context.caller, error)
   }

@@ -17,6 +17,8 @@ export interface Child {
     uid?: number
     asked?: number
     pid?: number
+    secrets?: string[]
+    missing?: string[]
     answers?: Record<string, number>
   }>
   ask(line: string): ReturnType<Child['heard']>

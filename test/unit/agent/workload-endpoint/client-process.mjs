@@ -32,7 +32,42 @@ function connectApi() {
   api = dial()
 }
 
+function connectSecrets() {
+  const grpc = require('@grpc/grpc-js')
+  const { loadSync } = require('@grpc/proto-loader')
+  const definition = loadSync('envoy/service/secret/v3/sds.proto', {
+    keepCase: true,
+    bytes: String,
+    defaults: true,
+    includeDirs: [protos],
+  })
+  const { SecretDiscoveryService } = grpc.loadPackageDefinition(definition).envoy.service.secret.v3
+  return new SecretDiscoveryService(`unix:${path}`, grpc.credentials.createInsecure(), {
+    'grpc.use_local_subchannel_pool': 1,
+  })
+}
+
 const commands = {
+  /** Asks SDS for these secrets, and says of each response what came and what did not. */
+  secrets(rpc, ...names) {
+    const stream = connectSecrets()[rpc]()
+    open.push(stream)
+    stream.on('data', ({ resources, resource_errors: errors }) =>
+      say({
+        // Names are text in what is otherwise a certificate and a key.
+        secrets: names.filter((name) =>
+          resources.some((one) =>
+            Buffer.from((one.resource ?? one).value, 'base64').includes(name),
+          ),
+        ),
+        missing: errors.map((one) => one.resource_name.name),
+      }),
+    )
+    stream.on('error', (error) => say({ code: error.code }))
+    stream.write(
+      rpc === 'DeltaSecrets' ? { resource_names_subscribe: names } : { resource_names: names },
+    )
+  },
   fetch() {
     api ?? connectApi()
     const stream = api.FetchX509SVID({}, metadata)
