@@ -2,8 +2,7 @@ import type { AuditActor, AuditEvent } from '../../src/audit/event.ts'
 import { asCountersignError, CountersignError } from '../../src/errors.ts'
 import { isReserved, serverId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import { readCertificate } from '../../src/x509/certificate.ts'
-import { type CertificateAuthority, issueLeaf } from '../../src/x509/issue.ts'
+import { type CertificateAuthority, signLeaf } from '../../src/x509/issue.ts'
 import { backdateSeconds } from './rotation.ts'
 import type { CaSettings } from './settings.ts'
 
@@ -49,7 +48,7 @@ export async function signX509(
   checkName(request, settings.trustDomain)
   const ttlSeconds = request.ttlSeconds === 0 ? defaultTtl(request, settings) : request.ttlSeconds
   checkTtl(ttlSeconds)
-  const der = await issueLeaf(
+  const { der, serial, notBefore, notAfter } = await signLeaf(
     {
       spiffeId: request.spiffeId,
       spki: request.spki,
@@ -59,7 +58,6 @@ export async function signX509(
     },
     ca,
   )
-  const { serial, notBefore, notAfter } = readCertificate(der)
   return { spiffeId: request.spiffeId, chain: [der], serial, notBefore, expiresAt: notAfter }
 }
 

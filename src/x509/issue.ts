@@ -1,7 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import { type SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { signingAlgorithmFor, verifyNow } from './algorithm.ts'
-import { type Certificate, parseCertificate } from './certificate.ts'
+import { type Certificate, type CertificateFields, parseCertificate } from './certificate.ts'
 import {
   bitString,
   boolean,
@@ -123,11 +123,19 @@ function subjectKeyId(spki: Buffer): Buffer {
   return extension(OID.subjectKeyIdentifier, octetString(subjectKeyIdOf(spki)))
 }
 
+/** A leaf X509-SVID, DER. Throws as `signLeaf`. */
+export async function issueLeaf(template: LeafTemplate, ca: CertificateAuthority): Promise<Buffer> {
+  return (await signLeaf(template, ca)).der
+}
+
 /**
- * A leaf X509-SVID, DER, after the lint. Throws `invalid`: `certificate-lifetime`, `ca-key`,
+ * A leaf X509-SVID as the lint has read it. Throws `invalid`: `certificate-lifetime`, `ca-key`,
  * `ca-signature` (the signer's key is not the certificate's), `lint-…`.
  */
-export async function issueLeaf(template: LeafTemplate, ca: CertificateAuthority): Promise<Buffer> {
+export async function signLeaf(
+  template: LeafTemplate,
+  ca: CertificateAuthority,
+): Promise<CertificateFields> {
   const authority = prepare(ca)
   const dnsNames = template.dnsNames ?? []
   const { notBefore, notAfter } = lifetime(template, ca.certificate)
@@ -170,7 +178,7 @@ export async function issueLeaf(template: LeafTemplate, ca: CertificateAuthority
     proveSignature(leaf, ca)
     authority.proven = true
   }
-  return der
+  return leaf
 }
 
 /** Once a CA: a signer that signs with another key than it shows is found before its first leaf is out. */
