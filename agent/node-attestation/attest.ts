@@ -7,6 +7,7 @@ import type { Secret } from '../../src/runtime/secret.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { verifyX509Svid, type X509Svid, x509SvidFrom } from '../../src/svid/x509-svid.ts'
+import { readCertificate } from '../../src/x509/certificate.ts'
 import type { StoredIdentity } from '../key-store/key-store.ts'
 import { makeNewKey, type NewKey } from './new-key.ts'
 
@@ -82,7 +83,11 @@ export async function renewAgentSvid(
   return renewed
 }
 
-/** What came back is an agent's SVID of this trust domain, for our key, under the bundle. */
+/**
+ * What came back is an agent's SVID of this trust domain, for our key, under the bundle. Whether it is
+ * valid by this machine's clock is not asked: the server has just signed it, and where the clocks
+ * differ it is the server's that counts when it is shown.
+ */
 function checkAgentSvid(
   deps: AttestDeps,
   wireChain: readonly Buffer[],
@@ -93,13 +98,21 @@ function checkAgentSvid(
   const { spiffeId, leaf } = verifyX509Svid(
     chain,
     { bundleOf: (name) => (name === bundle.trustDomain ? bundle : undefined) },
-    deps.now(),
+    withinLife(chain, deps.now()),
   )
   if (SpiffeId.trustDomainOf(spiffeId) !== deps.trustDomain || !isAgentId(spiffeId)) {
     throw wrongSvid('it names no agent of this trust domain')
   }
   if (!leaf.spki.equals(key.spki)) throw wrongSvid('it is for another key')
   return x509SvidFrom(chain, key.privateKey)
+}
+
+/** `now`, or the end of the leaf's life that is nearer to it. */
+function withinLife([leaf]: readonly Buffer[], now: Date): Date {
+  if (leaf === undefined) return now
+  const { notBefore, notAfter } = readCertificate(leaf)
+  if (now < notBefore) return notBefore
+  return now > notAfter ? notAfter : now
 }
 
 function wrongSvid(why: string): CountersignError {

@@ -10,6 +10,8 @@ import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import type { KeyStore, StoredIdentity } from '../key-store/key-store.ts'
 import { fetchBundle, joinWithToken, renewAgentSvid } from './attest.ts'
 import type { ServerConnection } from './connection.ts'
+import { type FreshSvid, freshSvid, isAlive } from './freshness.ts'
+import { compareClocks } from './server-clock.ts'
 import type { ServerTrust } from './server-trust.ts'
 
 export interface IdentityDeps {
@@ -29,12 +31,15 @@ export interface IdentityDeps {
 const retryCapMs = 3000
 const minRenewMs = 500
 const lookMs = 1000
+const apartWorthSayingMs = 60_000
 
 /** The SVID that this agent shows: obtained, renewed, and kept so that no crash locks it out. */
 export class AgentIdentity {
   readonly #deps: IdentityDeps
   #stored: StoredIdentity | undefined
   #tried: Secret | undefined
+  /** The last SVID that came, if any came since the start. */
+  #fresh: FreshSvid | undefined
   /** The server has refused the pending SVID; the current one is shown again. */
   #pendingRefused = false
 
@@ -65,14 +70,18 @@ export class AgentIdentity {
   /** Whether there is an SVID that has not expired. */
   isAlive(): boolean {
     const shown = this.shown()
-    return shown !== undefined && shown.expiresAt > this.#deps.clock.now()
+    return shown !== undefined && isAlive(shown, this.#fresh, this.#deps.clock)
   }
 
   /**
-   * Joins where there is no living SVID; tries until a server answers. Throws what a server that
-   * refuses says, and `unauthenticated` / `join-token-missing` where there is nothing to prove with.
+   * Joins where there is no living SVID; tries until a server answers, and tells what stood in the
+   * way. Throws what a server that refuses says, and `unauthenticated` / `join-token-missing` where
+   * there is nothing to prove with.
    */
-  async ensure(signal: AbortSignal): Promise<void> {
+  async ensure(
+    signal: AbortSignal,
+    hindered: (error: CountersignError) => void = () => {},
+  ): Promise<void> {
     if (this.isAlive()) return
     const backoff = createBackoff({ baseMs: 200, capMs: retryCapMs })
     const token = await this.#deps.joinToken()
@@ -86,7 +95,8 @@ export class AgentIdentity {
         signal.throwIfAborted()
         const known = asCountersignError(error)
         if (!isPassing(known)) throw known
-        this.#deps.log.warn('cannot join yet; trying again', { error: known })
+        hindered(known)
+        this.#deps.log.warn('cannot join yet; trying again', { error: known, fix: known.fix })
         this.#deps.connection.failOver()
         await this.#deps.clock.sleep(Math.max(backoff.next(), known.retryAfterMs ?? 0), signal)
       }
@@ -99,12 +109,24 @@ export class AgentIdentity {
     trust.adopt(bundle)
     await store.saveBundle(bundle)
     const deps = { trustDomain, channel: connection.channel, now: () => clock.now() }
+    await compareClocks(deps, signal)
     this.#stored = await joinWithToken(deps, token, bundle, signal)
+    this.#received(this.#stored.current)
     await store.saveIdentity(this.#stored)
     connection.replace()
     log.info('this node has joined', {
       agentId: this.agentId,
       expiresAt: this.#stored.current.expiresAt,
+    })
+  }
+
+  #received(svid: X509Svid): void {
+    const { clock, log } = this.#deps
+    this.#fresh = freshSvid(svid, clock)
+    const { aheadMs } = this.#fresh
+    if (Math.abs(aheadMs) < apartWorthSayingMs) return
+    log.warn(`this machine's clock and the server's differ: workloads may find SVIDs out of date`, {
+      aheadSeconds: Math.round(aheadMs / 1000),
     })
   }
 
@@ -166,11 +188,7 @@ export class AgentIdentity {
       } catch (error) {
         signal.throwIfAborted()
         log.warn('the agent could not renew its SVID; trying again', { error })
-        if (misdated.has(asCountersignError(error).reason)) {
-          dueMs = clock.monotonicMs() + lifeMsOf(shown) * misdatedRetry
-        } else {
-          await clock.sleep(backoff.next(), signal)
-        }
+        await clock.sleep(backoff.next(), signal)
       }
     }
   }
@@ -180,11 +198,17 @@ export class AgentIdentity {
     return bundle !== undefined && !isUntainted(signersOf(chain), bundle)
   }
 
-  /** However the wall clock stands, never longer than the SVID's own life, and never at once. */
+  /**
+   * Of one that has just come, what is left is known without the wall clock. Of one from disk, however
+   * that clock stands, never longer than its own life, and never at once.
+   */
   #waitMs(svid: X509Svid): number {
     const { clock, random = Math.random } = this.#deps
-    const leftMs = svid.expiresAt.getTime() - clock.now().getTime()
-    return Math.max(Math.min(leftMs, lifeMsOf(svid)) * (0.45 + 0.1 * random()), minRenewMs)
+    const leftMs =
+      this.#fresh?.svid === svid
+        ? this.#fresh.goodForMs
+        : Math.min(svid.expiresAt.getTime() - clock.now().getTime(), lifeMsOf(svid))
+    return Math.max(leftMs * (0.45 + 0.1 * random()), minRenewMs)
   }
 
   async #renewOnce(shown: X509Svid, signal: AbortSignal): Promise<void> {
@@ -204,6 +228,7 @@ export class AgentIdentity {
     )
     const stored = this.#stored
     if (stored === undefined) return
+    this.#received(pending)
     // Saved before it is shown: whatever happens now, one of the two on disk is good.
     const next = { ...stored, current: shown, pending }
     await store.saveIdentity(next)
@@ -230,15 +255,6 @@ export class AgentIdentity {
 
 export const rejoinCommand =
   'on the server: countersign token create; here: countersign agent run --join-token-file FILE --trust-ca-sha256 HASH, with the rest as before'
-
-/** An SVID that is out of date when it comes: the clock is wrong, here or there. */
-const misdated: ReadonlySet<string> = new Set(['svid-chain-expired', 'svid-chain-not-yet-valid'])
-
-/**
- * The part of a lifetime until the next try where the clock is wrong: the answer would be the same
- * until it is set, but an SVID that ends unrenewed costs a join token.
- */
-const misdatedRetry = 0.1
 
 function lifeMsOf({ notBefore, expiresAt }: X509Svid): number {
   return expiresAt.getTime() - notBefore.getTime()

@@ -72,7 +72,7 @@ function verifyServer(deps: TrustDeps, chain: readonly Buffer[], bundle: Bundle)
   const source: BundleSource = {
     bundleOf: (name) => (name === bundle.trustDomain ? bundle : undefined),
   }
-  const { spiffeId } = verifyX509Svid(chain, source, deps.clock.now())
+  const { spiffeId } = verifyByClock(chain, source, deps.clock.now())
   if (spiffeId !== expected) {
     throw new CountersignError('unauthenticated', `the peer is ${spiffeId}, not ${expected}`, {
       reason: 'server-id',
@@ -81,6 +81,29 @@ function verifyServer(deps: TrustDeps, chain: readonly Buffer[], bundle: Bundle)
   }
   return spiffeId
 }
+
+function verifyByClock(
+  chain: readonly Buffer[],
+  source: BundleSource,
+  now: Date,
+): ReturnType<typeof verifyX509Svid> {
+  try {
+    return verifyX509Svid(chain, source, now)
+  } catch (error) {
+    if (!(error instanceof CountersignError && misdated.has(error.reason))) throw error
+    throw new CountersignError(
+      error.code,
+      `the server's certificate is not valid at ${now.toISOString()}, which is the time here`,
+      {
+        reason: error.reason,
+        fix: 'set the clock of this machine, or that of the server; no join token was used',
+        cause: error,
+      },
+    )
+  }
+}
+
+const misdated: ReadonlySet<string> = new Set(['svid-chain-expired', 'svid-chain-not-yet-valid'])
 
 /** The CA out of the presented chain that the bootstrap lets the agent believe. */
 function rootsOf(

@@ -36,7 +36,7 @@ export class Membership {
     while (!identity.isAlive()) {
       state.attesting()
       try {
-        await identity.ensure(signal)
+        await identity.ensure(signal, (error) => state.hindered(error))
       } catch (error) {
         signal.throwIfAborted()
         const known = asCountersignError(error)

@@ -63,6 +63,11 @@ export class AgentState {
     this.#become('attesting')
   }
 
+  /** What stands in the way of proving this node; it is tried again. */
+  hindered(error: CountersignError): void {
+    this.#lastError = error
+  }
+
   /** A server was heard, and what it sent has been applied. */
   contact(): void {
     this.#lastContact = this.#clock.now()
@@ -132,5 +137,6 @@ function unavailable(
   message: string,
   cause: CountersignError | undefined,
 ): CountersignError {
-  return new CountersignError('unavailable', message, { reason, fix: cause?.fix, cause })
+  const why = cause === undefined ? message : `${message}: ${cause.message}`
+  return new CountersignError('unavailable', why, { reason, fix: cause?.fix, cause })
 }

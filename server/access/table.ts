@@ -95,6 +95,7 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   '/countersign.sync.v1.Sync/Follow': ['agent'],
   '/countersign.fleet.v1.Fleet/ListStatus': operators,
   '/countersign.clock.v1.Clock/Accept': ['local'],
+  '/countersign.clock.v1.Clock/Now': ['any'],
   '/spire.api.server.debug.v1.Debug/GetInfo': ['local'],
   '/grpc.health.v1.Health/Check': ['local'],
   '/grpc.health.v1.Health/List': ['local'],

@@ -13,5 +13,6 @@ export function clockHandlers({
       const latest = await ca.acceptClock(actor, requestId)
       return { now_ms: clock.now().getTime(), latest_seen_ms: latest.getTime() }
     }),
+    Now: unary(() => ({ now_ms: clock.now().getTime() })),
   }
 }

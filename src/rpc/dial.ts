@@ -209,7 +209,9 @@ class Channel implements RpcChannel {
       if (pattern.test(error.details)) return unavailable(message, reason, error)
     }
     const { refusal } = this
-    return refusal === undefined ? plain : unavailable(refusal.message, refusal.reason, refusal)
+    return refusal === undefined
+      ? plain
+      : unavailable(refusal.message, refusal.reason, refusal, refusal.fix)
   }
 
   /** Gives up the attempt to connect; the next call makes a new one. */
@@ -227,6 +229,11 @@ class Channel implements RpcChannel {
   }
 }
 
-function unavailable(message: string, reason: string, cause: unknown): CountersignError {
-  return new CountersignError('unavailable', message, { reason, cause })
+function unavailable(
+  message: string,
+  reason: string,
+  cause: unknown,
+  fix?: string,
+): CountersignError {
+  return new CountersignError('unavailable', message, { reason, cause, fix })
 }

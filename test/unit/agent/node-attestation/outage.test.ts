@@ -38,7 +38,8 @@ const away = new CountersignError('unavailable', 'away', { reason: 'away' })
 let ca: CertificateAuthority
 
 beforeAll(async () => {
-  ca = await makeCa()
+  // In force long before and after, so that clocks may differ by a day.
+  ca = await makeCa(trustDomain, new Date('2026-05-25T12:00:00Z'))
 })
 
 interface Node {
@@ -58,7 +59,7 @@ interface Node {
 }
 
 /** An agent with two addresses, and a server that signs by the fake clock. */
-async function node(): Promise<Node> {
+async function node({ tellsTime = false } = {}): Promise<Node> {
   const folder = mkdtempSync(join(tmpdir(), 'outage-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const { server, dial } = await serve()
@@ -118,6 +119,11 @@ async function node(): Promise<Node> {
       return bundleToWire(at.bundle)
     }),
   })
+  if (tellsTime) {
+    server.addService(serviceDefinition('countersign.clock.v1.Clock'), {
+      Now: unary(() => ({ now_ms: clock.now().getTime() + at.serverAheadMs })),
+    })
+  }
   server.addService(serviceDefinition('spire.api.server.agent.v1.Agent'), {
     AttestAgent: bidiStream(async function* (requests: AsyncIterable<AttestAgentRequest>) {
       for await (const { params } of requests) {
@@ -255,33 +261,92 @@ describe('renewing while servers are away', () => {
     }
   })
 
-  test('T20 with a clock that is a day behind there are few tries in a lifetime, until it is set', async () => {
-    const at = await member()
-    const first = at.identity.shown()
+  test.each([
+    ['a day behind', 24 * hourMs],
+    ['almost a lifetime ahead', -0.9 * hourMs],
+    ['a day ahead', -24 * hourMs],
+  ])(
+    'T20 with a clock that is %s each SVID is renewed once, at half of its life',
+    async (_, aheadMs) => {
+      const at = await node()
+      at.serverAheadMs = aheadMs
+      await at.identity.ensure(never)
+      at.asked.length = 0
+      await renewing(at, async () => {
+        await pass(at, hourMs * 0.45, 60_000)
+        expect(at.asked).toEqual([])
+        for (let life = 1; life <= 4; life += 1) {
+          await pass(at, hourMs * 0.5, 60_000)
+          expect(at.asked).toHaveLength(life)
+          expect(at.identity.isAlive()).toBe(true)
+        }
+      })
+    },
+  )
+
+  test('T20 a clock that is set right makes an SVID look as old as it is', async () => {
+    const at = await node()
+    at.serverAheadMs = -24 * hourMs
+    await at.identity.ensure(never)
+    expect(at.identity.isAlive()).toBe(true)
+    await at.clock.advance(hourMs / 2)
     at.clock.jump(-24 * hourMs)
-    at.serverAheadMs = 24 * hourMs
-    await renewing(at, async () => {
-      await pass(at, hourMs * 0.95, 60_000)
-      expect(at.asked.length).toBeGreaterThanOrEqual(3)
-      expect(at.asked.length).toBeLessThanOrEqual(6)
-      expect(at.identity.shown()).toBe(first)
-    })
+    expect(at.identity.isAlive()).toBe(true)
+    await at.clock.advance(hourMs)
+    expect(at.identity.isAlive()).toBe(false)
   })
 
-  test('T20 once the clock is set right the next try is before the SVID ends', async () => {
+  test('T20 a clock that jumps ahead after the SVID came is read as it stands', async () => {
     const at = await member()
-    const first = at.identity.shown()
-    at.clock.jump(-24 * hourMs)
-    at.serverAheadMs = 24 * hourMs
-    await renewing(at, async () => {
-      await pass(at, hourMs * 0.55, 60_000)
-      expect(at.asked.length).toBeGreaterThan(0)
-      at.clock.jump(24 * hourMs)
-      at.serverAheadMs = 0
-      await pass(at, hourMs * 0.2, 60_000)
-      expect(at.identity.isAlive()).toBe(true)
-      expect(at.identity.shown()).not.toBe(first)
+    at.clock.jump(2 * hourMs)
+    expect(at.identity.isAlive()).toBe(false)
+    at.clock.jump(-2 * hourMs)
+    await at.clock.advance(2 * hourMs)
+    expect(at.identity.isAlive()).toBe(false)
+  })
+})
+
+describe('T20 a clock that is wrong when the node joins', () => {
+  test.each([
+    ['behind', 60_000],
+    ['ahead', -hourMs],
+  ])('is found out before the token is spent: %s', async (how, aheadMs) => {
+    const at = await node({ tellsTime: true })
+    at.serverAheadMs = aheadMs
+    const hindered: CountersignError[] = []
+    const joined = at.identity.ensure(never, (error) => void hindered.push(error))
+    for (let round = 0; round < 3; round += 1) {
+      await expect.poll(() => at.clock.sleeping, { interval: 1 }).toBe(1)
+      await at.clock.advance(3000)
+    }
+    expect(hindered[0]).toMatchObject({
+      reason: `clock-${how}`,
+      message: expect.stringContaining(`${Math.abs(aheadMs) / 1000} s ${how}`),
     })
+    expect(at.asked).not.toContain('token')
+    await expect.poll(() => at.clock.sleeping, { interval: 1 }).toBe(1)
+    at.clock.jump(aheadMs)
+    at.serverAheadMs = 0
+    await at.clock.advance(3000)
+    await joined
+    expect(at.asked.filter((what) => what === 'token')).toHaveLength(1)
+  })
+
+  test.each([8000, 0, -300_000])('does not matter where it is off by %i ms', async (aheadMs) => {
+    const at = await node({ tellsTime: true })
+    at.serverAheadMs = aheadMs
+    await at.identity.ensure(never)
+    expect(at.asked).toEqual(['bundle', 'token'])
+  })
+
+  test('loses no SVID where the server does not tell the time: it is kept, and shown', async () => {
+    const at = await node()
+    at.serverAheadMs = hourMs
+    await at.identity.ensure(never)
+    const shown = at.identity.shown()
+    expect(shown?.notBefore.getTime()).toBeGreaterThan(at.clock.now().getTime())
+    expect(at.identity.isAlive()).toBe(true)
+    expect((await at.store.loadIdentity())?.current).toEqual(shown)
   })
 })
 

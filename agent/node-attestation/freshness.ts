@@ -1,0 +1,43 @@
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { X509Svid } from '../../src/svid/x509-svid.ts'
+
+/** By how much servers date certificates back. */
+const backdateMs = 10_000
+/** Clocks drift; what is set moves further. */
+const clockSetMs = 30_000
+
+/** An SVID that was signed just now, and what the clocks said when it came. */
+export interface FreshSvid {
+  readonly svid: X509Svid
+  /** What is left of its life, without a word from this machine's wall clock. */
+  readonly goodForMs: number
+  /** By how much the wall clock was ahead of the server's, about. */
+  readonly aheadMs: number
+  /** By how much it was ahead of the monotonic clock. */
+  readonly apartMs: number
+}
+
+export function freshSvid(svid: X509Svid, clock: Clock): FreshSvid {
+  const nowMs = clock.now().getTime()
+  const lifeMs = svid.expiresAt.getTime() - svid.notBefore.getTime()
+  const goodForMs = Math.max(lifeMs - backdateMs, lifeMs / 2)
+  return {
+    svid,
+    goodForMs,
+    aheadMs: nowMs - (svid.expiresAt.getTime() - goodForMs),
+    apartMs: nowMs - clock.monotonicMs(),
+  }
+}
+
+/**
+ * Whether an SVID has not expired. As long as the wall clock was not set since it came, it is read as
+ * the server's would be, so that one that is wrong makes no fresh SVID look old.
+ */
+export function isAlive(svid: X509Svid, fresh: FreshSvid | undefined, clock: Clock): boolean {
+  const nowMs = clock.now().getTime()
+  const endMs = svid.expiresAt.getTime()
+  if (endMs > nowMs) return true
+  if (fresh?.svid !== svid) return false
+  const wasSet = Math.abs(nowMs - clock.monotonicMs() - fresh.apartMs) > clockSetMs
+  return !wasSet && endMs > nowMs - fresh.aheadMs
+}

@@ -1,0 +1,6 @@
+
+export interface NowRequest$Input {
+}
+
+export interface NowRequest {
+}
