@@ -77,6 +77,7 @@ async function runDev(io: Io, setting: Setting): Promise<void> {
     await runTogether(
       signal,
       () => running,
+      async (until) => (await import('./process-memory.ts')).keepProcessSmall(until),
       async (until) => {
         // The server has been running since before this began: it ends when this does.
         until.addEventListener('abort', () => stopping.abort(until.reason), { once: true })

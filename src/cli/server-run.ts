@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { runTogether } from '../runtime/tasks.ts'
 import type { Io } from './io.ts'
 import { launchAgent, launchServer, loadAgent, loadServer } from './launch.ts'
 
@@ -39,7 +40,7 @@ export function serverRun(io: Io): Command {
     .action(async (options: RunOptions) => {
       const config = await loadServer(saidBy(io, options, serverFlags))
       if (options.checkConfig === true) io.write('the configuration is good\n')
-      else await launchServer(config, io.signal)
+      else await stay(io.signal, (until) => launchServer(config, until))
     })
 }
 
@@ -62,8 +63,13 @@ Example:
           : said.flags
       const config = await loadAgent({ ...said, flags })
       if (options.checkConfig === true) io.write('the configuration is good\n')
-      else await launchAgent(config, io.signal)
+      else await stay(io.signal, (until) => launchAgent(config, until))
     })
+}
+
+async function stay(signal: AbortSignal, run: (until: AbortSignal) => Promise<void>) {
+  const { keepProcessSmall } = await import('./process-memory.ts')
+  await runTogether(signal, run, keepProcessSmall)
 }
 
 type Flags = Readonly<Record<string, readonly [string, string]>>

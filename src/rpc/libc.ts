@@ -10,6 +10,8 @@ export interface Libc {
   close(fd: number): number
   /** Of the call before. */
   errno(): number
+  /** Gives free pages of the heap back to the system; does nothing where the C library has no such call. */
+  trimHeap(): void
 }
 
 // asm-generic: the same on x64, arm64, riscv64 and loong64.
@@ -43,6 +45,7 @@ function load(): Libc {
     })
   }
   const own = koffi.load(null)
+  const trim = trimOf(own)
   const syscall = own.func('long syscall(long number, ...)')
   return {
     getsockopt: own.func(
@@ -52,5 +55,15 @@ function load(): Libc {
     pidfdOpen: (pid) => Number(syscall(SYS_PIDFD_OPEN, 'int', pid, 'uint', 0)),
     close: own.func('int close(int fd)'),
     errno: () => koffi.errno(),
+    trimHeap: () => void trim?.(0),
+  }
+}
+
+/** Of glibc alone. */
+function trimOf(own: ReturnType<typeof koffiModule.load>): ((pad: number) => number) | undefined {
+  try {
+    return own.func('int malloc_trim(size_t pad)')
+  } catch {
+    return undefined
   }
 }
