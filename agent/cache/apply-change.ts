@@ -1,7 +1,7 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { sameBundle } from '../../src/bundle/document.ts'
 import type { Entry } from '../../src/entry/entry.ts'
-import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { HeldSvid } from './held-svid.ts'
 import { sameEntry } from './same-entry.ts'
 import type { Change, Snapshot } from './snapshot.ts'
@@ -36,12 +36,18 @@ export function applyChange(before: Snapshot, change: Change, own: TrustDomain):
 function changedEntries(before: Snapshot, change: Change): ReadonlyMap<string, Entry | undefined> {
   const changed = new Map<string, Entry | undefined>()
   const present = new Set<string>()
+  // Each decoded string is one of its own, also where ten thousand entries name the same parent.
+  const parents = new Map<SpiffeId, SpiffeId>()
   for (const id of change.removedEntryIds) if (before.entries.has(id)) changed.set(id, undefined)
   for (const entry of change.entries) {
     present.add(entry.id)
     const old = before.entries.get(entry.id)
     if (old !== undefined && sameEntry(old, entry)) changed.delete(entry.id)
-    else changed.set(entry.id, entry)
+    else {
+      const parentId = parents.get(entry.parentId) ?? entry.parentId
+      parents.set(parentId, parentId)
+      changed.set(entry.id, { ...entry, parentId })
+    }
   }
   if (change.snapshot) {
     for (const id of before.entries.keys()) if (!present.has(id)) changed.set(id, undefined)

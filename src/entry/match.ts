@@ -13,7 +13,7 @@ interface Known<T> {
   /** How many groups ask for it. */
   uses: number
   /** The groups that hang here: those that ask for nothing rarer. */
-  readonly groups: Group<T>[]
+  groups: Group<T>[]
   /** At how many groups the anchors here are chosen anew. */
   reviewAt: number
   /** The number of the last match in which the workload had it. */
@@ -24,7 +24,8 @@ interface Known<T> {
 interface Group<T> {
   readonly key: string
   readonly needs: readonly Known<T>[]
-  readonly items: Map<string, T>
+  /** The item itself where it is the only one: most are, and a map for each would outweigh them all. */
+  items: T | Map<string, T>
   anchor: Known<T>
 }
 
@@ -51,22 +52,21 @@ export class SelectorMatcher<T extends Matchable> {
     const keys = [...new Set(item.selectors.map(selectorKey))]
     const held = this.#groupOf.get(item.id)
     if (held !== undefined && isFor(held, keys)) {
-      held.items.set(item.id, item)
+      add(held, item)
       return
     }
     this.delete(item.id)
     if (keys.length === 0) return
-    const group = this.#groupFor(keys)
-    group.items.set(item.id, item)
-    this.#groupOf.set(item.id, group)
+    this.#groupOf.set(item.id, this.#inGroup(keys, item))
   }
 
   delete(id: string): void {
     const group = this.#groupOf.get(id)
     if (group === undefined) return
     this.#groupOf.delete(id)
-    group.items.delete(id)
-    if (group.items.size === 0) this.#dropGroup(group)
+    const { items } = group
+    if (items instanceof Map) items.delete(id)
+    if (!(items instanceof Map) || items.size === 0) this.#dropGroup(group)
   }
 
   /** Every item whose selectors are all among these, in no particular order. */
@@ -83,20 +83,26 @@ export class SelectorMatcher<T extends Matchable> {
     for (const known of had) {
       for (const group of known.groups) {
         if (group.needs.every((need) => need.seenIn === this.#matches)) {
-          for (const item of group.items.values()) found.push(item)
+          const { items } = group
+          if (!(items instanceof Map)) found.push(items)
+          else for (const item of items.values()) found.push(item)
         }
       }
     }
     return found
   }
 
-  #groupFor(keys: readonly string[]): Group<T> {
+  /** Puts the item, which is in no group, into the one for these keys. */
+  #inGroup(keys: readonly string[], item: T): Group<T> {
     const needs = keys.map((key) => this.#know(key)).sort((a, b) => a.number - b.number)
     const key = needs.map((known) => known.number).join()
     const existing = this.#groups.get(key)
-    if (existing !== undefined) return existing
+    if (existing !== undefined) {
+      add(existing, item)
+      return existing
+    }
     for (const known of needs) known.uses += 1
-    const group: Group<T> = { key, needs, items: new Map(), anchor: rarest(needs) }
+    const group: Group<T> = { key, needs, items: item, anchor: rarest(needs) }
     this.#groups.set(key, group)
     this.#hang(group)
     return group
@@ -119,9 +125,11 @@ export class SelectorMatcher<T extends Matchable> {
   }
 
   #hang(group: Group<T>): void {
-    const { groups } = group.anchor
-    groups.push(group)
-    if (groups.length >= group.anchor.reviewAt) this.#review(group.anchor)
+    const { anchor } = group
+    // A first `push` would reserve room for sixteen more.
+    if (anchor.groups.length === 0) anchor.groups = [group]
+    else anchor.groups.push(group)
+    if (anchor.groups.length >= anchor.reviewAt) this.#review(anchor)
   }
 
   /**
@@ -157,6 +165,18 @@ export class SelectorMatcher<T extends Matchable> {
       known.uses -= 1
       if (known.uses === 0) this.#known.delete(known.key)
     }
+  }
+}
+
+function add<T extends Matchable>(group: Group<T>, item: T): void {
+  const { items } = group
+  if (items instanceof Map) items.set(item.id, item)
+  else if (items.id === item.id) group.items = item
+  else {
+    group.items = new Map([
+      [items.id, items],
+      [item.id, item],
+    ])
   }
 }
 

@@ -59,6 +59,9 @@ export function selectorToWire({ type, value }: Selector): WireSelector {
   return { type, value }
 }
 
+const none: readonly never[] = Object.freeze([])
+const noLabels: Entry['labels'] = Object.freeze({})
+
 /** Unchecked but for its shape. */
 export function selectorFromWire({ type, value }: WireSelector): Selector {
   return { type, value }
@@ -100,13 +103,13 @@ export function entryFromWire(wire: WireEntry): Entry {
     selectors: sortSelectors(wire.selectors.map(selectorFromWire)),
     x509SvidTtlSeconds: wire.x509_svid_ttl,
     jwtSvidTtlSeconds: wire.jwt_svid_ttl,
-    federatesWith: [
-      ...new Set(wire.federates_with.map((name) => TrustDomain.parseIdOrName(name))),
-    ].sort(),
+    federatesWith: orNone(
+      [...new Set(wire.federates_with.map((name) => TrustDomain.parseIdOrName(name)))].sort(),
+    ),
     admin: wire.admin,
     downstream: wire.downstream,
     expiresAt: instantOf(wire.expires_at),
-    dnsNames: [...wire.dns_names],
+    dnsNames: orNone([...wire.dns_names]),
     revision: Number(wire.revision_number),
     storeSvid: wire.store_svid,
     hint: wire.hint,
@@ -115,8 +118,13 @@ export function entryFromWire(wire: WireEntry): Entry {
     jwtSvidIncludeJti: wire.additional_attributes?.jwt_svid_include_jti ?? false,
     owner: '',
     purpose: '',
-    labels: {},
+    labels: noLabels,
   }
+}
+
+/** One empty list for all: an agent holds ten thousand entries, and most name nothing here. */
+function orNone<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? none : list
 }
 
 export function registeredEntryToWire(entry: Entry): WireRegisteredEntry {
