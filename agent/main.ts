@@ -2,7 +2,6 @@ import { dialTls } from '../src/rpc/dial.ts'
 import { systemClock } from '../src/runtime/clock.ts'
 import { formatHostPort } from '../src/runtime/config-value.ts'
 import { createLog, type Log } from '../src/runtime/log.ts'
-import { serveMonitoring } from '../src/runtime/monitoring.ts'
 import type { Secret } from '../src/runtime/secret.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
 import { version } from '../src/runtime/version.ts'
@@ -14,7 +13,7 @@ import { volatileFolder } from './cache/volatile-folder.ts'
 import type { AgentConfig } from './config.ts'
 import { type KeyStore, openKeyStore } from './key-store/key-store.ts'
 import { readPrivateFile, removePrivateFile, writePrivateFile } from './key-store/private-file.ts'
-import { createAgentMetrics } from './metrics.ts'
+import type { AgentGauges, AgentMetrics } from './metrics.ts'
 import { ServerConnection } from './node-attestation/connection.ts'
 import { AgentIdentity } from './node-attestation/identity.ts'
 import { openServerTrust, type ServerTrust } from './node-attestation/server-trust.ts'
@@ -123,7 +122,7 @@ export async function runAgent(
   await restore({ config, sealed, identity, cache, jwt, state, log })
 
   let endpoint: WorkloadEndpoint | undefined
-  const metrics = createAgentMetrics({
+  const metrics = await metricsOf(config, {
     entries: () => cache.snapshot.entries.size,
     x509Svids: () => cache.snapshot.svids.size,
     jwtSvids: () => jwt.size,
@@ -164,7 +163,7 @@ export async function runAgent(
             limits: { streamsPerUid: config.maxStreamsPerUid },
             sds: config.sds,
             socketFolderMode: 0o755,
-            observe: metrics.call,
+            ...(metrics !== undefined && { observe: metrics.call }),
             onListening: (opened) => {
               endpoint = opened
             },
@@ -198,7 +197,8 @@ export async function runAgent(
       (until) => sealer?.run(until) ?? aborted(until),
       (until) => watchOffline(state, config, until),
       async (until) => {
-        if (config.httpAddress === undefined) return
+        if (config.httpAddress === undefined || metrics === undefined) return
+        const { serveMonitoring } = await import('../src/runtime/monitoring.ts')
         await serveMonitoring(
           config.httpAddress,
           {
@@ -221,6 +221,16 @@ export async function runAgent(
 function requireTrust(trust: ServerTrust | undefined): ServerTrust {
   if (trust === undefined) throw new TypeError('the trust in the server is not settled yet')
   return trust
+}
+
+/** Loaded where somebody can ask for them only: most agents have no such address. */
+async function metricsOf(
+  config: AgentConfig,
+  gauges: AgentGauges,
+): Promise<AgentMetrics | undefined> {
+  if (config.httpAddress === undefined) return undefined
+  const { createAgentMetrics } = await import('./metrics.ts')
+  return createAgentMetrics(gauges)
 }
 
 function attestorsOf(config: AgentConfig) {

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { Registry } from 'prom-client'
 import { CountersignError } from '../errors.ts'
 import { formatHostPort, type HostPort } from './config-value.ts'
@@ -9,6 +9,10 @@ export interface Monitored {
   notReady(): Promise<string | undefined>
   readonly metrics: Registry
 }
+
+// Not by `import`: that reads each export once, and among those of node:http are WebSocket and others
+// that load Node's whole fetch, 7 MB which nothing here uses.
+const { createServer } = process.getBuiltinModule('node:http')
 
 const maxConnections = 64
 
