@@ -1,7 +1,11 @@
 // A server in a process of its own. Argument: { folder }. The line `usage` is answered with what it holds.
-import { startServer } from '../test/support/running-server.ts'
+import { enableCompileCache } from 'node:module'
 import { argument, onLine, say } from './support/child.ts'
 import { usage } from './support/usage.ts'
+
+// As the command does it; before anything large is loaded.
+enableCompileCache()
+const { startServer } = await import('../test/support/running-server.ts')
 
 const plenty = { perSecond: 10_000_000, burst: 10_000_000 }
 

@@ -120,7 +120,9 @@ function refsByKind(changes: readonly Change[]): ReadonlyMap<ChangeKind, string[
 }
 
 function byKey<K, V>(rows: readonly V[], keyOf: (row: V) => K): Map<K, V> {
-  return new Map(rows.map((row) => [keyOf(row), row]))
+  const map = new Map<K, V>()
+  for (const row of rows) map.set(keyOf(row), row)
+  return map
 }
 
 /** Adds to the rows found an undefined for each that was asked for in vain; keeps `known` up to date. */
@@ -130,6 +132,7 @@ function note<K, V>(
   found: ReadonlyMap<K, V>,
 ): ReadonlyMap<K, V | undefined> {
   for (const key of found.keys()) known.add(key)
+  if (asked.length === 0) return found
   const gone = asked.filter((key) => !found.has(key))
   if (gone.length === 0) return found
   const batch = new Map<K, V | undefined>(found)

@@ -57,7 +57,7 @@ export function createEntryIndex(options: {
   const forest = createForest(options.trustDomain)
   const { byParent, bySpiffeId, nodes } = forest
   const entries = new Map<string, Entry>()
-  const order = new OrderedIds()
+  const order = new OrderedIds(entries)
   const applied = new WeakMap<ChangeBatch, Applied>()
 
   /** Puts or removes one entry; answers what was there before. */

@@ -1,42 +1,52 @@
 const fewChanges = 32
 
 /**
- * Ids in the order of their code units. Changes are noted and worked in at the next reading, so that
- * filling it costs one sort and a large batch one merge.
+ * The keys of a collection in the order of their code units. Changes are noted and worked in at the
+ * next reading, so that a large batch costs one merge; filling it costs nothing before it is read.
  */
 export class OrderedIds {
-  #ids: string[] = []
+  readonly #all: { keys(): Iterable<string> }
+  #ids: string[] | undefined
   readonly #added = new Set<string>()
   readonly #removed = new Set<string>()
 
+  /** `all` is the collection whose changes are told. */
+  constructor(all: { keys(): Iterable<string> }) {
+    this.#all = all
+  }
+
   add(id: string): void {
-    if (!this.#removed.delete(id)) this.#added.add(id)
+    if (this.#ids !== undefined && !this.#removed.delete(id)) this.#added.add(id)
   }
 
   delete(id: string): void {
-    if (!this.#added.delete(id)) this.#removed.add(id)
+    if (this.#ids !== undefined && !this.#added.delete(id)) this.#removed.add(id)
   }
 
   /** The ids that come after the given one, in order; all where it is undefined. Not to be changed while it is read. */
   *after(id: string | undefined): Generator<string> {
-    this.#settle()
-    const ids = this.#ids
+    const ids = this.#settled()
     for (let at = id === undefined ? 0 : firstAfter(ids, id); at < ids.length; at += 1) {
       yield ids[at] as string
     }
   }
 
-  #settle(): void {
+  #settled(): readonly string[] {
+    const ids = this.#ids
+    if (ids === undefined) {
+      this.#ids = [...this.#all.keys()].sort()
+      return this.#ids
+    }
     if (this.#added.size + this.#removed.size <= fewChanges) {
-      for (const id of this.#removed) this.#ids.splice(firstAfter(this.#ids, id) - 1, 1)
-      for (const id of this.#added) this.#ids.splice(firstAfter(this.#ids, id), 0, id)
+      for (const id of this.#removed) ids.splice(firstAfter(ids, id) - 1, 1)
+      for (const id of this.#added) ids.splice(firstAfter(ids, id), 0, id)
     } else {
-      const kept =
-        this.#removed.size === 0 ? this.#ids : this.#ids.filter((id) => !this.#removed.has(id))
+      const kept = this.#removed.size === 0 ? ids : ids.filter((id) => !this.#removed.has(id))
       this.#ids = merge(kept, [...this.#added].sort())
     }
     this.#added.clear()
     this.#removed.clear()
+    return this.#ids ?? ids
   }
 }
 

@@ -146,8 +146,8 @@ test('ids stay in order whatever is added and deleted between two readings', () 
       fc.array(fc.array(change, { maxLength: 100 }), { maxLength: 6 }),
       fc.nat({ max: 99 }).map(String),
       (rounds, after) => {
-        const order = new OrderedIds()
         const ids = new Set<string>()
+        const order = new OrderedIds(ids)
         for (const changes of rounds) {
           for (const { id, there } of changes) {
             if (there === ids.has(id)) continue
