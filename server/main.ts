@@ -167,6 +167,23 @@ async function serve(
     bundles: () => [bundles.own(), ...bundles.federated()],
     position: () => changes.position,
     clock,
+    failed: (agentId, error) => log.error('a change could not be told', { agentId, error }),
+    duplicated(spiffeId, addresses) {
+      log.warn('two processes show the SVID of one agent', { agentId: spiffeId, addresses })
+      trail
+        .append([
+          {
+            kind: 'agent.duplicated',
+            time: clock.now(),
+            actor: { kind: 'server' },
+            spiffeId,
+            decision: 'deny',
+            reason: 'agent-duplicated',
+            details: { addresses: addresses.join(' ') },
+          },
+        ])
+        .catch((error: unknown) => log.error('a duplicate is not on record', { error }))
+    },
   })
   const registry = createRegistry({
     store,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { CountersignError } from '../../src/errors.ts'
 import type { FollowRequest$Input } from '../../src/rpc/gen/countersign/sync/v1/FollowRequest.ts'
 import type { Update } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
@@ -22,18 +23,21 @@ export interface StreamDeps {
   readonly log: Log
   /** A server that has been silent for this long counts as gone. */
   readonly silenceMs?: number
+  /** Names this process, so that the server can tell a copy of the data folder from it. Default: drawn. */
+  readonly instance?: string
 }
 
 const defaultSilenceMs = 60_000
 
 /** Each change as a Countersign server commits it; what was applied is acknowledged. */
 export function streamChanges(deps: StreamDeps): ChangeSource {
+  const instance = deps.instance ?? randomBytes(16).toString('hex')
   return async function* (held, signal) {
     const over = new AbortController()
     try {
       const stream = deps.open(AbortSignal.any([signal, over.signal]))
       const { logId, position } = held()
-      stream.send({ log_id: logId, applied: String(position) })
+      stream.send({ log_id: logId, applied: String(position), instance })
       for await (const change of changesOf(deps, stream, over)) {
         checkContinues(held(), change)
         yield change

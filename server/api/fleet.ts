@@ -6,9 +6,10 @@ import type { ApiDeps } from './deps.ts'
 export function fleetHandlers({
   followers,
   changes,
-}: Pick<ApiDeps, 'followers' | 'changes'>): Record<string, RpcHandler<Caller>> {
+  notReady,
+}: Pick<ApiDeps, 'followers' | 'changes' | 'notReady'>): Record<string, RpcHandler<Caller>> {
   return {
-    ListStatus: unary(() => ({
+    ListStatus: unary(async () => ({
       position: changes.position,
       agents: followers.status().map((status) => ({
         agent_id: status.agentId,
@@ -17,7 +18,9 @@ export function fleetHandlers({
         lag_ms: status.lagMs,
         address: status.address,
         connected_since_ms: status.connectedSince.getTime(),
+        contended: status.contended,
       })),
+      not_ready: (await notReady()) ?? '',
     })),
   }
 }

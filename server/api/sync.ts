@@ -14,6 +14,7 @@ import type { ApiDeps } from './deps.ts'
 import { nextRequest } from './next-request.ts'
 
 const beatMs = 15_000
+const maxInstanceLength = 64
 /** Of one message, roughly; the wire takes four times as much. */
 const chunkBytes = 1 << 20
 
@@ -47,7 +48,12 @@ async function* follow(
   // A call that is over does not take the place of the agent's next one.
   if (signal.aborted) return
   // In one turn: a batch between the two would be told to nobody.
-  const follower = deps.followers.open(id, peer.address, resumeOf(deps, id, held, missed))
+  const follower = deps.followers.open(
+    id,
+    peer.address,
+    resumeOf(deps, id, held, missed),
+    first.value.instance.slice(0, maxInstanceLength),
+  )
   const done = new AbortController()
   const end = (): void => follower.end()
   signal.addEventListener('abort', end, { once: true })

@@ -36,6 +36,12 @@ interface Pending {
 export class Follower {
   readonly agentId: SpiffeId
   readonly address: string
+  /** The agent's process, in its own word; empty where it does not say. */
+  readonly instance: string
+  /** Processes that this stream and those before it were taken from. */
+  readonly replaced: ReadonlySet<string>
+  /** One of those came back. */
+  contended = false
   readonly connectedSince: Date
   readonly #onAcknowledged: () => void
   #pending: Pending | undefined
@@ -49,11 +55,15 @@ export class Follower {
   constructor(options: {
     readonly agentId: SpiffeId
     readonly address: string
+    readonly instance?: string
+    readonly replaced?: ReadonlySet<string>
     readonly connectedSince: Date
     readonly onAcknowledged: () => void
   }) {
     this.agentId = options.agentId
     this.address = options.address
+    this.instance = options.instance ?? ''
+    this.replaced = options.replaced ?? new Set()
     this.connectedSince = options.connectedSince
     this.#onAcknowledged = options.onAcknowledged
   }

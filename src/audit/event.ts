@@ -9,6 +9,7 @@ export type AuditKind =
   | 'agent.renewed'
   | 'agent.banned'
   | 'agent.evicted'
+  | 'agent.duplicated'
   | 'entry.created'
   | 'entry.updated'
   | 'entry.deleted'
@@ -36,6 +37,7 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'svid.x509.issued',
   'svid.jwt.issued',
   'access.denied',
+  'agent.duplicated',
   'clock.accepted',
   'server.started',
   'server.stopped',

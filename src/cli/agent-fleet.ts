@@ -15,6 +15,8 @@ interface AgentJson {
   readonly banned: boolean
   readonly canReattest: boolean
   readonly connected: boolean
+  /** Another process shows the same SVID: a data folder was copied. */
+  readonly contended: boolean
   readonly lagMs: number | null
   readonly appliedPosition: number | null
   readonly address: string | null
@@ -153,6 +155,7 @@ async function withStatus(channel: RpcChannel, agents: readonly Agent[]): Promis
       banned: agent.banned,
       canReattest: agent.can_reattest,
       connected,
+      contended: status?.contended === true,
       lagMs: connected ? Number(status.lag_ms) : null,
       appliedPosition: connected ? Number(status.applied) : null,
       address: connected ? status.address : null,
@@ -166,6 +169,7 @@ async function withStatus(channel: RpcChannel, agents: readonly Agent[]): Promis
 
 function stateOf(agent: AgentJson): string {
   if (agent.banned) return 'banned'
+  if (agent.contended) return 'connected, and a copy is kept out'
   return agent.connected ? 'connected' : 'away'
 }
 

@@ -18,10 +18,14 @@ export function serverHealth(io: Io): Command {
     .action(async (options: AdminOptions) => {
       await withServer(io, options, async (channel) => {
         const { createClient } = await import('../rpc/client.ts')
-        if (await report(io, options, createClient('grpc.health.v1.Health', channel))) return
+        const status = await statusOf(createClient('grpc.health.v1.Health', channel))
+        if (status === 'SERVING') return report(io, options, status, '')
+        const fleet = createClient('countersign.fleet.v1.Fleet', channel)
+        const { not_ready: reason } = await fleet.unary('ListStatus', {}, { timeoutMs })
+        report(io, options, status, reason)
         throw new CountersignError('unavailable', 'the server is not serving', {
-          reason: 'not-serving',
-          fix: 'its log, and /ready on its http_address, say why',
+          reason: reason === '' ? 'not-serving' : reason,
+          fix: 'its log says more',
         })
       })
     })
@@ -35,7 +39,8 @@ export function agentHealth(io: Io): Command {
     .addHelpText('after', '\nExample:\n  countersign agent health')
     .action(async (options: WorkloadOptions) => {
       await withWorkloadApi(io, options, async (api) => {
-        if (await report(io, options, api.health())) return
+        const status = await statusOf(api.health())
+        if (status === 'SERVING') return report(io, options, status, '')
         let why: unknown
         try {
           // A call that the agent refuses says why; health checks only know yes and no.
@@ -47,7 +52,9 @@ export function agentHealth(io: Io): Command {
         } catch (error) {
           why = error
         }
-        throw notServing(why)
+        const error = notServing(why)
+        report(io, options, status, error.reason)
+        throw error
       })
     })
 }
@@ -61,13 +68,18 @@ function notServing(why: unknown): CountersignError {
   })
 }
 
-/** True where it serves. */
-async function report(
+async function statusOf(health: RpcClient<HealthDefinition>): Promise<string> {
+  return (await health.unary('Check', {}, { timeoutMs })).status
+}
+
+/** `reason`: why it does not serve, a stable word; empty where it does. */
+function report(
   io: Io,
   options: { readonly output: AdminOptions['output'] },
-  health: RpcClient<HealthDefinition>,
-): Promise<boolean> {
-  const { status } = await health.unary('Check', {}, { timeoutMs })
-  printRecord(io, options.output, { status }, [['status', status]])
-  return status === 'SERVING'
+  status: string,
+  reason: string,
+): void {
+  const why: readonly [string, string][] = reason === '' ? [] : [['reason', reason]]
+  const json = { status, reason: reason === '' ? null : reason }
+  printRecord(io, options.output, json, [['status', status], ...why])
 }

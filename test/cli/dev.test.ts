@@ -208,7 +208,7 @@ test('dev that is stopped before it is up ends well, joins anew where it was evi
   expect((await dev.command('agent', 'ban', '--id', agent?.id ?? '')).code).toBe(0)
   await expect.poll(async () => (await dev.command('agent', 'health')).code).toBe(69)
   const health = await dev.command('agent', 'health')
-  expect(health.stdout).toContain('NOT_SERVING')
+  expect(health.stdout).toMatch(/NOT_SERVING\nreason\s+agent-banned/)
   expect(health.stderr).toContain('error[agent-banned]')
   expect(await dev.stop()).toBe(0)
 

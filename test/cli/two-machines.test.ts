@@ -60,7 +60,9 @@ test('a server and an agent as on two machines: config file, token on standard i
   )
   const server = launch(['server', 'run', '--config', config])
   await expect.poll(() => existsSync(adminSocket), { timeout: 10_000 }).toBe(true)
-  await expect.poll(async () => (await run(['server', 'health'], admin)).code).toBe(0)
+  await expect
+    .poll(async () => (await run(['server', 'health'], admin)).code, { timeout: 10_000 })
+    .toBe(0)
   expect((await fetch(`http://127.0.0.1:${httpPort}/ready`)).status).toBe(200)
 
   const made = await run(['token', 'create', '-o', 'json'], admin)

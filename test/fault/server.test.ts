@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { verifyFiles } from '../../src/audit/verify-files.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
+import { run } from '../support/command.ts'
 import { someAgent, startServer, wireEntry } from '../support/running-server.ts'
 
 const entryService = 'spire.api.server.entry.v1.Entry'
@@ -120,6 +121,9 @@ test.skipIf(!isRoot)(
       await expect
         .poll(async () => (await health.unary('Check', {})).status, { timeout: 5000 })
         .toBe('NOT_SERVING')
+      const told = await run(['server', 'health', '--admin-socket', server.config.adminSocket])
+      expect(told.code).toBe(69)
+      expect(told.stdout).toMatch(/NOT_SERVING\nreason\s+(audit|store)-unwritable/)
       rmSync(ballast)
       const freedMs = performance.now()
       await expect

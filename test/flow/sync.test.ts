@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient } from '../../src/rpc/client.ts'
 import type { Update } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
@@ -19,7 +20,10 @@ afterAll(() => server.remove())
 const entryService = 'spire.api.server.entry.v1.Entry'
 
 /** A stream as an agent follows it; `next` gives one group, acknowledged. */
-function follow(agent: TestIdentity, from: { log_id: string; applied: string | number }) {
+function follow(
+  agent: TestIdentity,
+  from: { log_id: string; applied: string | number; instance?: string },
+) {
   const call = createClient('countersign.sync.v1.Sync', server.dial(agent)).bidi('Follow')
   call.send(from)
   const messages = call.responses[Symbol.asyncIterator]()
@@ -129,4 +133,30 @@ test('who waits for a change is told when the agent has acknowledged it', async 
   const { agents } = await server.admin('countersign.fleet.v1.Fleet').unary('ListStatus', {})
   expect(agents.find(({ agent_id }) => agent_id === agent.id)?.lag_ms).toBe('0')
   stream.end()
+})
+
+test('T19 a copy of an agent is kept out once both were seen, and is in the list and on record', async () => {
+  const agent = await server.joinAgent()
+  const from = (instance: string) => ({ log_id: '', applied: 0, instance })
+  const original = follow(agent, from('original'))
+  await original.next()
+  const copy = follow(agent, from('copy'))
+  await copy.next()
+  await expect(original.next()).rejects.toMatchObject({ reason: 'stream-replaced' })
+  await expect(follow(agent, from('original')).next()).rejects.toMatchObject({
+    code: 'unavailable',
+    reason: 'agent-duplicated',
+    retryAfterMs: 30_000,
+  })
+  await create(agent, ['/for-the-one-that-is-in'])
+  expect(pathsOf(await copy.next())).toEqual(['/for-the-one-that-is-in'])
+  const { agents } = await server.admin('countersign.fleet.v1.Fleet').unary('ListStatus', {})
+  expect(agents.find(({ agent_id }) => agent_id === agent.id)?.contended).toBe(true)
+  await expect
+    .poll(
+      () =>
+        readFileSync(server.config.auditFile, 'utf8').match(/"kind":"agent\.duplicated"/g)?.length,
+    )
+    .toBe(1)
+  copy.end()
 })

@@ -118,6 +118,7 @@ async function during(
   const running = follow(
     {
       stream: streamChanges({
+        instance: 'this-process',
         trustDomain,
         open: (signal) => server.open(signal),
         clock,
@@ -164,7 +165,7 @@ const ids = (): string[] => [...cache.snapshot.entries.keys()].sort()
 describe('a stream of changes', () => {
   test('begins with nothing, is applied and acknowledged', async () => {
     await during(async (seen) => {
-      expect(server.last.requests).toEqual([{ log_id: '', applied: '0' }])
+      expect(server.last.requests).toEqual([{ log_id: '', applied: '0', instance: 'this-process' }])
       server.last.give({ ...snapshot(), position: '4' })
       await settle()
       expect(ids()).toEqual(['web'])
@@ -208,7 +209,9 @@ describe('a stream of changes', () => {
       server.last.fail(new Error('reset'))
       await clock.advance(3000)
       expect(server.streams).toHaveLength(2)
-      expect(server.last.requests).toEqual([{ log_id: 'log', applied: '9' }])
+      expect(server.last.requests).toEqual([
+        { log_id: 'log', applied: '9', instance: 'this-process' },
+      ])
     })
   })
 

@@ -47,7 +47,9 @@ export interface World {
   readonly followers: Followers
   /** Commits and applies it; answers the position after it. */
   write(change: Write): number
-  open(id: SpiffeId): Follower
+  open(id: SpiffeId, instance?: string): Follower
+  /** Agents of which the server has said that two processes show their SVID. */
+  readonly duplicated: SpiffeId[]
   /** How an agent goes on that holds what there was at this position. */
   resume(id: SpiffeId, applied: number, lines?: readonly Change[], logId?: string): Resume
 }
@@ -57,11 +59,13 @@ export function world(): World {
   const index: EntryIndex = createEntryIndex({ trustDomain, clock })
   const bundles = new Map<TrustDomain, Bundle>([[trustDomain, bundleOf(trustDomain)]])
   const log: Change[] = []
+  const duplicated: SpiffeId[] = []
   const followers = new Followers({
     index,
     bundles: () => [...bundles.values()],
     position: () => log.length,
     clock,
+    duplicated: (id) => void duplicated.push(id),
   })
   const note = (kind: Change['kind'], ref: string): void => {
     log.push({ number: log.length + 1, kind, ref })
@@ -93,7 +97,8 @@ export function world(): World {
       followers.apply(batch)
       return log.length
     },
-    open: (id: SpiffeId) => followers.open(id, '192.0.2.1:5', { from: 'snapshot' }),
+    open: (id, instance) => followers.open(id, '192.0.2.1:5', { from: 'snapshot' }, instance),
+    duplicated,
     resume: (id, applied, lines = log.slice(Math.max(0, applied)), logId = 'log') =>
       resumeFrom(
         {

@@ -221,6 +221,76 @@ describe('streams', () => {
   })
 })
 
+describe('two processes with the SVID of one agent', () => {
+  test('the one that was replaced is kept out while the other is there, and both are named', async () => {
+    const { write, open, followers, duplicated } = world()
+    write({ agents: [agentOf('a'), agentOf('b')] })
+    const first = open(a, 'first')
+    const second = open(a, 'second')
+    expect(await reasonOf(first.next())).toBe('stream-replaced')
+    followers.close(first)
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      expect(() => open(a, 'first')).toThrow(
+        expect.objectContaining({ reason: 'agent-duplicated', retryAfterMs: 30_000 }),
+      )
+    }
+    expect(duplicated).toEqual([a])
+    expect(followers.status()).toMatchObject([{ agentId: a, contended: true }])
+    await take(second)
+    // The other agent is none of this, and a stream that is over leaves its place.
+    open(b, 'first')
+    followers.close(second)
+    open(a, 'first')
+    expect(followers.status().map(({ contended }) => contended)).toEqual([false, false])
+  })
+
+  test('a process that reconnects, one that starts again, and one that does not say are let in', async () => {
+    const { write, open, duplicated } = world()
+    write({ agents: [agentOf('a')] })
+    for (const instance of ['one', 'one', 'two', 'two', 'three', '', '']) {
+      await take(open(a, instance))
+    }
+    expect(duplicated).toEqual([])
+  })
+})
+
+describe('a change that could not be told', () => {
+  test('T26 ends the streams that miss it, and each begins with a snapshot, whatever it held', async () => {
+    const w = world()
+    w.write({ agents: [agentOf('a'), agentOf('b')], entries: [put(entryOf({ id: 'x' }))] })
+    const follower = w.open(a)
+    const held = (await take(follower)).position
+    const { agentsConcernedBy } = w.index
+    w.index.agentsConcernedBy = () => {
+      throw new Error('a bug')
+    }
+    w.write({ entries: [gone('x'), put(entryOf({ id: 'y' }))] })
+    w.index.agentsConcernedBy = agentsConcernedBy
+    w.write({ entries: [put(entryOf({ id: 'z' }))] })
+    expect(await reasonOf(follower.next())).toBe('stream-fault')
+    w.followers.close(follower)
+    const again = w.followers.open(a, '', w.resume(a, held))
+    const group = await take(again)
+    expect(group.snapshot).toBe(true)
+    expect(idsOf(group)).toEqual(['y', 'z'])
+  })
+
+  test('T26 of one agent alone ends its stream and no other', async () => {
+    const w = world()
+    w.write({ agents: [agentOf('a'), agentOf('b')] })
+    const [one, other] = [w.open(a), w.open(b)]
+    await take(one)
+    await take(other)
+    one.skipTo = one.add = () => {
+      throw new Error('a bug')
+    }
+    w.write({ entries: [put(entryOf({ id: 'x' }))] })
+    expect(await reasonOf(one.next())).toBe('stream-fault')
+    w.write({ bundles: [[trustDomain, bundleOf(trustDomain, 7n)]] })
+    expect((await take(other)).bundles).toHaveLength(1)
+  })
+})
+
 const step = fc.oneof(
   { weight: 4, arbitrary: drawnWrites.map((change) => ({ do: 'write' as const, change })) },
   {

@@ -7,6 +7,7 @@ export interface _countersign_fleet_v1_ListStatusResponse_AgentStatus$Input {
   'lag_ms'?: (number | string | Long);
   'address'?: (string);
   'connected_since_ms'?: (number | string | Long);
+  'contended'?: (boolean);
 }
 
 export interface _countersign_fleet_v1_ListStatusResponse_AgentStatus {
@@ -16,14 +17,17 @@ export interface _countersign_fleet_v1_ListStatusResponse_AgentStatus {
   'lag_ms': (string);
   'address': (string);
   'connected_since_ms': (string);
+  'contended': (boolean);
 }
 
 export interface ListStatusResponse$Input {
   'agents'?: (_countersign_fleet_v1_ListStatusResponse_AgentStatus$Input)[];
   'position'?: (number | string | Long);
+  'not_ready'?: (string);
 }
 
 export interface ListStatusResponse {
   'agents': (_countersign_fleet_v1_ListStatusResponse_AgentStatus)[];
   'position': (string);
+  'not_ready': (string);
 }
