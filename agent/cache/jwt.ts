@@ -9,13 +9,13 @@ import type { Moment } from './held-svid.ts'
 import { type JwtRecord, jwtKey, jwtRecord } from './jwt-record.ts'
 import { Wake } from './wake.ts'
 
-/** What the Workload API gets JWT-SVIDs from. */
+/** What the Workload API gets JWT-SVIDs from. A call's signal is asked for only where it has to wait. */
 export interface JwtSource {
   /** Throws what the server answers, and `unavailable` where there is none and no token is left. */
   fetch(
     entry: Entry,
     audience: readonly string[],
-    signal: AbortSignal,
+    call: { readonly signal: AbortSignal },
   ): Promise<{ token: string; expiresAt: Date }>
 }
 
@@ -75,11 +75,10 @@ export class JwtCache implements JwtSource {
   async fetch(
     entry: Entry,
     audience: readonly string[],
-    signal: AbortSignal,
+    call: { readonly signal: AbortSignal },
   ): Promise<{ token: string; expiresAt: Date }> {
-    signal.throwIfAborted()
     // Each such token is to be another one.
-    if (entry.jwtSvidIncludeJti) return this.#issue(entry, audience, signal)
+    if (entry.jwtSvidIncludeJti) return this.#issue(entry, audience, call.signal)
     const key = jwtKey(entry, audience)
     const record = this.#records.get(key)
     if (record !== undefined && this.#isValid(record)) {
@@ -89,7 +88,7 @@ export class JwtCache implements JwtSource {
       if (record.renewAtMs <= this.#options.clock.monotonicMs()) this.#wake.set()
       return record
     }
-    const issued = await unlessAborted(this.#fly(key, entry, audience), signal)
+    const issued = await unlessAborted(this.#fly(key, entry, audience), call.signal)
     issued.used = true
     return issued
   }

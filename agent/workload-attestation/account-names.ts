@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
+import type { Clock } from '../../src/runtime/clock.ts'
 
 /** Names by number, from a file in the manner of /etc/passwd and /etc/group. */
 export interface AccountNames {
@@ -9,18 +10,24 @@ export interface AccountNames {
 }
 
 const maxFileBytes = 16 << 20
+/** A moment, in which many callers may come. */
+const freshMs = 10
 
-/** Reads the file when it has changed since the last call of `refresh`. */
-export function accountNames(path: string): AccountNames & { refresh(): void } {
+/** Reads the file when it has changed since `refresh` looked at it last; it looks once in 10 ms. */
+export function accountNames(path: string, clock: Clock): AccountNames & { refresh(): void } {
   let names = new Map<number, string>()
   let seen = ''
   let version = 0
+  let lookedAtMs = Number.NEGATIVE_INFINITY
   return {
     nameOf: (id) => names.get(id),
     get version() {
       return version
     },
     refresh() {
+      const nowMs = clock.monotonicMs()
+      if (nowMs - lookedAtMs < freshMs) return
+      lookedAtMs = nowMs
       const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
       const now =
         stats === undefined

@@ -3,9 +3,10 @@ import { sortSelectors } from '../../src/entry/selector.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import type { PeerProcess, WorkloadAttestor } from './attestor.ts'
+import type { Asking, PeerProcess, WorkloadAttestor } from './attestor.ts'
 import { type Caller, changed, peerProcessOf } from './caller.ts'
 import type { FairQueue } from './fair-queue.ts'
+import type { ProcessState } from './process-state.ts'
 
 /** What is known of a caller, and the means to make sure that it still holds. */
 export interface Attested {
@@ -18,11 +19,11 @@ export interface Attested {
    */
   confirm(slice?: object): void
   /** Runs a job in turn with other users' work: for messages that nobody waits for. It must not throw. */
-  inTurn(job: (slice: object) => void): void
+  inTurn(job: (slice: object | undefined) => void): void
 }
 
 export interface Attestation {
-  attest(caller: Caller, signal: AbortSignal): Promise<Attested>
+  attest(caller: Caller, call: Asking): Promise<Attested>
   /** How often each attestor failed, by type. */
   readonly failures: ReadonlyMap<string, number>
 }
@@ -38,6 +39,11 @@ export interface AttestationDeps {
 
 const logEveryMs = 10_000
 type Result = readonly Selector[] | Promise<readonly Selector[]>
+
+interface Begun {
+  readonly before: ProcessState
+  readonly result: Result
+}
 
 export function createAttestation(deps: AttestationDeps): Attestation {
   const failures = new Map<string, number>()
@@ -58,12 +64,12 @@ export function createAttestation(deps: AttestationDeps): Attestation {
     })
   }
 
-  const selectorsOf = (process: PeerProcess, signal: AbortSignal): Result => {
+  const selectorsOf = (process: PeerProcess, call: Asking): Result => {
     const results = deps.attestors.map((attestor): Result | undefined => {
       try {
-        const result = attestor.attest(process, signal)
+        const result = attestor.attest(process, call)
         if (!(result instanceof Promise)) return result
-        return withDeadline(result, deps, signal)
+        return withDeadline(result, deps, call.signal)
       } catch (error) {
         failed(attestor, process, error)
         return undefined
@@ -78,7 +84,7 @@ export function createAttestation(deps: AttestationDeps): Attestation {
       try {
         return await result
       } catch (error) {
-        signal.throwIfAborted()
+        call.signal.throwIfAborted()
         const attestor = deps.attestors[index]
         if (attestor !== undefined) failed(attestor, process, error)
         return undefined
@@ -87,21 +93,33 @@ export function createAttestation(deps: AttestationDeps): Attestation {
     return Promise.all(settled).then(merged)
   }
 
+  const begin = (caller: Caller, call: Asking): Begun => {
+    const before = caller.look()
+    return { before, result: selectorsOf(peerProcessOf(caller.credentials, before), call) }
+  }
+  const inTurn = (caller: Caller, call: Asking): Promise<Begun> =>
+    new Promise((resolve, reject) => {
+      deps.queue.soon(caller.credentials.uid, (slice) => {
+        try {
+          // Who had to wait may have left.
+          if (slice !== undefined) call.signal.throwIfAborted()
+          resolve(begin(caller, call))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+
   return {
     failures,
-    async attest(caller, signal) {
-      const uid = caller.credentials.uid
-      const first = await deps.queue.run(uid, signal, () => {
-        const before = caller.look()
-        return { before, result: selectorsOf(peerProcessOf(caller.credentials, before), signal) }
-      })
-      const selectors = await first.result
+    async attest(caller, call) {
+      const { before, result } = await inTurn(caller, call)
       return {
-        selectors,
+        selectors: result instanceof Promise ? await result : result,
         confirm(slice) {
-          if (caller.look(slice).rights !== first.before.rights) throw changed()
+          if (caller.look(slice).rights !== before.rights) throw changed()
         },
-        inTurn: (job) => deps.queue.later(uid, job),
+        inTurn: (job) => deps.queue.later(caller.credentials.uid, job),
       }
     },
   }

@@ -20,6 +20,12 @@ export interface PeerProcess {
   readonly executable: FileIdentity | undefined
 }
 
+/** The call that somebody is attested for. An AbortController is one. */
+export interface Asking {
+  /** Aborts when the call ends. Made when it is asked for, since most calls need none. */
+  readonly signal: AbortSignal
+}
+
 /** Tells what can be said of a process from outside of it. One file a method. */
 export interface WorkloadAttestor {
   /** A name for logs and metrics. */
@@ -28,8 +34,5 @@ export interface WorkloadAttestor {
    * What is known at once is returned as it is; what takes time comes as a promise, without blocking
    * the loop. Throws where it cannot tell: its selectors are then missing, which is logged and counted.
    */
-  attest(
-    process: PeerProcess,
-    signal: AbortSignal,
-  ): readonly Selector[] | Promise<readonly Selector[]>
+  attest(process: PeerProcess, call: Asking): readonly Selector[] | Promise<readonly Selector[]>
 }

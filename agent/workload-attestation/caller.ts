@@ -8,7 +8,7 @@ import {
 } from '../../src/rpc/peer-credentials.ts'
 import type { PeerProcess } from './attestor.ts'
 import { type ProcessState, sameExecutable, supplementaryGidsOf } from './process-state.ts'
-import type { HeldProcess, Processes } from './processes.ts'
+import type { Held, HeldProcess, Processes } from './processes.ts'
 
 /** The process behind one connection, as it was when it was accepted. */
 export interface Caller {
@@ -36,19 +36,14 @@ export function acceptCaller(
 ): Caller {
   const { pid } = credentials
   if (pid <= 0) return refusedCaller(credentials, invisible)
-  const first = peerPidFd(socket, pid)
-  const pidFd = first === 'unsupported' ? openPidFd(pid) : undefined
-  onKind(first === 'unsupported' ? 'by-number' : 'by-socket')
   const held = processes.hold(pid)
-  // Alive after the process was opened by its number: the number was its own, and what is open is it.
-  const alive = isAlive(first === 'unsupported' ? pidFd : first)
-  if (first !== 'unsupported') first?.close()
-  if (held === undefined || !alive) {
+  const proof = prove(socket, pid, held, onKind)
+  if (held === undefined || proof === undefined) {
     if (held !== undefined) processes.release(held.process)
-    pidFd?.close()
     return refusedCaller(credentials, gone)
   }
-  const accepted = held.state
+  const { pidFd } = proof
+  const accepted = held.identity
   let process: HeldProcess | undefined = held.process
 
   const letGo = (): void => {
@@ -58,9 +53,12 @@ export function acceptCaller(
   /** Its descriptors had to make room: as at accept, once more. */
   const holdAnew = (): ProcessState | undefined => {
     letGo()
-    const again = processes.hold(pid)
-    process = again?.process
-    if (pidFd === undefined ? isAliveNow(socket, pid) : pidFd.alive()) return again?.state
+    process = processes.hold(pid)?.process
+    const state = process?.look()
+    if (pidFd === undefined ? isAliveNow(socket, pid) : pidFd.alive()) {
+      if (process !== undefined && pidFd === undefined) process.proven = true
+      return state
+    }
     letGo()
     return undefined
   }
@@ -92,8 +90,35 @@ export function acceptCaller(
   }
 }
 
-function isAlive(pidFd: PidFd | undefined): boolean {
-  return pidFd?.alive() ?? false
+/**
+ * Makes sure that the held process is the socket's other end; undefined where it is not. A pidfd that
+ * says, after the process was opened by its number, that the peer is alive shows that the number was
+ * its own, and that what is open is it. Where the kernel gives none by socket, one by number is kept.
+ *
+ * Connections are accepted in the order in which they were made. Where an earlier one was proven to be
+ * of this process, it has had its number ever since that one was made, hence when this one was.
+ */
+function prove(
+  socket: Socket,
+  pid: number,
+  held: Held | undefined,
+  onKind: (kind: PidFdKind) => void,
+): { readonly pidFd: PidFd | undefined } | undefined {
+  if (held?.process.proven) return { pidFd: undefined }
+  const bySocket = peerPidFd(socket, pid)
+  onKind(bySocket === 'unsupported' ? 'by-number' : 'by-socket')
+  if (bySocket === 'unsupported') {
+    const pidFd = openPidFd(pid)
+    // Both alive in between: they are one process.
+    if (held?.process.look() !== undefined && pidFd?.alive()) return { pidFd }
+    pidFd?.close()
+    return undefined
+  }
+  const alive = bySocket?.alive() ?? false
+  bySocket?.close()
+  if (!alive) return undefined
+  if (held !== undefined) held.process.proven = true
+  return { pidFd: undefined }
 }
 
 /** By a pidfd for the moment: one for each connection would halve the number of connections. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/runtime/clock.ts'
 
-/** Runs without a break with the others that are given the same slice. */
-type Job = (slice: object) => void
+/** Runs without a break with the others that are given the same slice. It must not throw. */
+type Job = (slice: object | undefined) => void
 
 /**
  * Runs short synchronous jobs in turn: one a user, round and round, however many one of them brings.
@@ -33,23 +33,13 @@ export class FairQueue {
     return length
   }
 
-  /** Runs the job at once if nobody waits and the slice is not used up. Rejects with the signal's reason. */
-  run<T>(uid: number, signal: AbortSignal, job: () => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const run = (): void => {
-        try {
-          signal.throwIfAborted()
-          resolve(job())
-        } catch (error) {
-          reject(error)
-        }
-      }
-      if (this.#waiting.size === 0 && this.#hasTime()) run()
-      else this.#enqueue(uid, run)
-    })
+  /** Runs the job at once, without a slice, if nobody waits and there is time; else in its turn. */
+  soon(uid: number, job: Job): void {
+    if (this.#waiting.size === 0 && this.#hasTime()) job(undefined)
+    else this.#enqueue(uid, job)
   }
 
-  /** For what nobody waits for: never at once, and many in one slice. The job must not throw. */
+  /** For what nobody waits for: never at once, and many in one slice. */
   later(uid: number, job: Job): void {
     this.#arm()
     this.#enqueue(uid, job)

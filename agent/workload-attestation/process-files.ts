@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import type { FileIdentity } from './attestor.ts'
-import { type ProcessState, rightsOf, startTimeOf } from './process-state.ts'
+import { type ProcessIdentity, type ProcessState, rightsOf, startTimeOf } from './process-state.ts'
 
 /**
  * A process by its open files in /proc. The kernel ties them to that very process: once it has been
@@ -8,6 +8,8 @@ import { type ProcessState, rightsOf, startTimeOf } from './process-state.ts'
  */
 export interface ProcessFiles {
   /** Undefined where the process is gone or a zombie; what is told is of one moment's process. */
+  identify(): ProcessIdentity | undefined
+  /** The same, and its rights. */
   look(): ProcessState | undefined
   close(): void
 }
@@ -31,23 +33,34 @@ export function openProcessFiles(pid: number): ProcessFiles | undefined {
     return undefined
   }
   const executable = `/proc/${pid}/exe`
+  const identify = (): ProcessIdentity | undefined => {
+    const file = identityOf(executable)
+    // The executable is named by number. Whoever lives after that had the number all the while.
+    const startTime = startTimeOf(textOf(stat))
+    return startTime === undefined ? undefined : { startTime, executable: file }
+  }
   return {
-    look() {
-      try {
+    identify: () => unlessGone(identify),
+    look: () =>
+      unlessGone(() => {
         const rights = rightsOf(textOf(status))
-        const file = identityOf(executable)
-        // The executable is named by number. Whoever lives after that had the number all the while.
-        const startTime = startTimeOf(textOf(stat))
-        if (rights === undefined || startTime === undefined) return undefined
-        return { startTime, ...rights, executable: file }
-      } catch {
-        return undefined
-      }
-    },
+        const identity = identify()
+        if (rights === undefined || identity === undefined) return undefined
+        return { ...identity, ...rights }
+      }),
     close() {
       closeSync(stat)
       closeSync(status)
     },
+  }
+}
+
+/** A read of a process that is gone fails. */
+function unlessGone<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
   }
 }
 

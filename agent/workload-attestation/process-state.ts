@@ -1,14 +1,19 @@
 import type { FileIdentity } from './attestor.ts'
 
-/** A process as /proc shows it at one moment. */
-export interface ProcessState {
+/** Which process it is, and which program it runs. */
+export interface ProcessIdentity {
   /** In clock ticks since boot; with the pid it names a process for good. */
   readonly startTime: string
+  /** Undefined where the agent may not see it. */
+  readonly executable: FileIdentity | undefined
+}
+
+/** A process as /proc shows it at one moment. */
+export interface ProcessState extends ProcessIdentity {
   readonly effectiveUid: number
   readonly effectiveGid: number
   /** The lines Uid, Gid and Groups as they stand: equal text is equal rights. */
   readonly rights: string
-  readonly executable: FileIdentity | undefined
 }
 
 export type ProcessRights = Pick<ProcessState, 'effectiveUid' | 'effectiveGid' | 'rights'>

@@ -1,8 +1,10 @@
 import { openProcessFiles } from './process-files.ts'
-import type { ProcessState } from './process-state.ts'
+import type { ProcessIdentity, ProcessState } from './process-state.ts'
 
 /** One process, for all of its connections. */
 export interface HeldProcess {
+  /** Set by who made sure that it is the process at the other end of a connection. */
+  proven: boolean
   /** True once its descriptors had to make room: whoever needs the process holds it anew. */
   readonly closed: boolean
   /** Undefined where the process is gone or a zombie, or no longer held. */
@@ -11,8 +13,14 @@ export interface HeldProcess {
   lookIn(slice: object): ProcessState | undefined
 }
 
+export interface Held {
+  readonly process: HeldProcess
+  readonly identity: ProcessIdentity
+}
+
 interface Holding extends HeldProcess {
   holders: number
+  identify(): ProcessIdentity | undefined
   close(): void
 }
 
@@ -34,22 +42,22 @@ export class Processes {
   }
 
   /**
-   * The process that has this number now, and how it looks; undefined where there is none. It is for
-   * the caller to make sure afterwards that the number is still that of the process which it means.
-   * To be given back by `release`.
+   * The process that has this number now; undefined where there is none. Where it is not proven, the
+   * caller has to make sure that the number is still that of the process which it means. To be given
+   * back by `release`.
    */
-  hold(pid: number): { readonly process: HeldProcess; readonly state: ProcessState } | undefined {
+  hold(pid: number): Held | undefined {
     let holding = this.#open.get(pid)
-    let state = holding?.look()
+    let identity = holding?.identify()
     // What is open may be of a process before, whose number this was.
-    if (holding !== undefined && state === undefined) holding.close()
-    if (holding === undefined || state === undefined) {
+    if (holding !== undefined && identity === undefined) holding.close()
+    if (holding === undefined || identity === undefined) {
       holding = this.#openAnew(pid)
-      state = holding?.look()
+      identity = holding?.identify()
     }
     if (holding === undefined) return undefined
     holding.holders += 1
-    if (state !== undefined) return { process: holding, state }
+    if (identity !== undefined) return { process: holding, identity }
     this.release(holding)
     return undefined
   }
@@ -73,6 +81,8 @@ export class Processes {
     const open = this.#open
     const holding: Holding = {
       holders: 0,
+      proven: false,
+      identify: () => (closed ? undefined : files.identify()),
       get closed() {
         return closed
       },

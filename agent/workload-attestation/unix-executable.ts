@@ -22,7 +22,7 @@ export function unixExecutableAttestor(options: UnixExecutableOptions = {}): Wor
   const hashes = options.hashes ?? fileHashes({ maxFileBytes: Math.max(limit, 0) })
   return {
     type: 'unix-executable',
-    async attest(process, signal) {
+    async attest(process, { signal }) {
       if (process.executable === undefined) {
         throw new CountersignError('unavailable', 'the executable of the caller cannot be seen', {
           reason: 'executable-invisible',

@@ -1,11 +1,13 @@
 import type { Selector } from '../../src/entry/entry.ts'
 import { sortSelectors } from '../../src/entry/selector.ts'
+import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { type AccountNames, accountNames } from './account-names.ts'
 import type { PeerProcess, WorkloadAttestor } from './attestor.ts'
 
 export interface UnixAttestorOptions {
   readonly passwdPath?: string
   readonly groupPath?: string
+  readonly clock?: Clock
 }
 
 const maxRemembered = 1024
@@ -15,8 +17,9 @@ const maxRemembered = 1024
  * `unix:supplementary_group:`. A number without a name gets no selector with a name.
  */
 export function unixAttestor(options: UnixAttestorOptions = {}): WorkloadAttestor {
-  const users = accountNames(options.passwdPath ?? '/etc/passwd')
-  const groups = accountNames(options.groupPath ?? '/etc/group')
+  const clock = options.clock ?? systemClock
+  const users = accountNames(options.passwdPath ?? '/etc/passwd', clock)
+  const groups = accountNames(options.groupPath ?? '/etc/group', clock)
   // The same rights give the same array, so that those who compare it can do so at a glance.
   const remembered = new Map<string, readonly Selector[]>()
   let versions = ''

@@ -24,7 +24,7 @@ import { Connections } from './connections.ts'
 import { checkSecurityHeader } from './guard.ts'
 import { descriptorsForConnections, type EndpointLimits, withDefaults } from './limits.ts'
 import type { Peer } from './peer.ts'
-import { readPreface } from './preface.ts'
+import { type ClientKind, peekPreface, readPreface } from './preface.ts'
 import { refuseConnection } from './refusal.ts'
 import { addSecretService } from './secret-service.ts'
 import { addServices } from './services.ts'
@@ -162,7 +162,6 @@ export async function openWorkloadEndpoint(
       consequence: 'a caller that is replaced before it is accepted may go unnoticed',
     })
   }
-  const stopped = new AbortController()
   let refusing = 0
   let mended = 0
 
@@ -178,7 +177,7 @@ export async function openWorkloadEndpoint(
     refuseConnection(socket, tooManyConnections(), deadlines, refusalTimeoutMs)
   }
 
-  const serve = async (socket: Socket, credentials: PeerCredentials): Promise<void> => {
+  const serve = (socket: Socket, credentials: PeerCredentials): void => {
     const connection = connections.admit(socket, credentials.uid, 1 + pidFdCost)
     if (connection === undefined) {
       refuse(socket)
@@ -190,20 +189,33 @@ export async function openWorkloadEndpoint(
       caller.release()
       deadlines.clear(peer)
     })
-    const kind = await readPreface(socket, deadlines, limits.prefaceTimeoutMs)
-    if (kind === undefined) return
     // A session costs more than a call: a thousand at once are made in turn with other users' work.
-    await queue.run(credentials.uid, stopped.signal, () => accept(socket, kind, peer))
+    const acceptInTurn = (kind: ClientKind): void =>
+      queue.soon(credentials.uid, () => accept(socket, kind, peer))
+    const kind = peekPreface(socket)
+    if (kind !== undefined) {
+      acceptInTurn(kind)
+      return
+    }
+    void readPreface(socket, deadlines, limits.prefaceTimeoutMs).then((later) => {
+      if (later !== undefined) acceptInTurn(later)
+    })
   }
 
-  const accept = (socket: Socket, kind: 'native' | 'rewrite', peer: Peer): void => {
-    if (kind === 'native') {
-      rpc.accept(socket, peer)
-    } else if (connections.grow(peer.connection, mendingDescriptors)) {
-      mended += 1
-      rpc.accept(mendingAuthority(socket), peer)
-    } else {
-      refuse(socket)
+  const accept = (socket: Socket, kind: ClientKind, peer: Peer): void => {
+    if (socket.destroyed) return
+    try {
+      if (kind === 'native') {
+        rpc.accept(socket, peer)
+      } else if (connections.grow(peer.connection, mendingDescriptors)) {
+        mended += 1
+        rpc.accept(mendingAuthority(socket), peer)
+      } else {
+        refuse(socket)
+      }
+    } catch (error) {
+      log.error('a connection could not be served', { error })
+      socket.destroy()
     }
   }
 
@@ -211,12 +223,7 @@ export async function openWorkloadEndpoint(
     path: socketPath,
     mode: 0o777,
     ...(deps.socketFolderMode === undefined ? {} : { folderMode: deps.socketFolderMode }),
-    onConnection: (socket, credentials) => {
-      serve(socket, credentials).catch((error: unknown) => {
-        if (!stopped.signal.aborted) log.error('a connection could not be served', { error })
-        socket.destroy()
-      })
-    },
+    onConnection: serve,
   })
   log.info('the Workload API is served', { socket: listener.path, descriptors: capacity })
 
@@ -236,7 +243,6 @@ export async function openWorkloadEndpoint(
     }),
     async close() {
       listener.stop()
-      stopped.abort()
       await rpc.close(limits.stopGraceMs)
       await listener.close()
     },

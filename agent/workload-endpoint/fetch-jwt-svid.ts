@@ -50,7 +50,7 @@ export async function fetchJwtSvids(
   if (entries.length === 0) throw noIdentity()
   const svids = await Promise.all(
     entries.map(async (entry) => {
-      const { token } = await deps.jwt.fetch(entry, question.audience, call.signal)
+      const { token } = await deps.jwt.fetch(entry, question.audience, call)
       return { spiffe_id: entry.spiffeId, svid: token, hint: entry.hint }
     }),
   )

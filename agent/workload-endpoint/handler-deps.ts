@@ -5,6 +5,7 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Updates, WorkloadUpdate } from '../cache/cache.ts'
 import type { JwtSource } from '../cache/jwt.ts'
 import type { Attested } from '../workload-attestation/attestation.ts'
+import type { Asking } from '../workload-attestation/attestor.ts'
 import type { EndpointLimits } from './limits.ts'
 
 /** What the handlers of the Workload API are served from. */
@@ -18,9 +19,7 @@ export interface HandlerDeps {
 }
 
 /** A caller whose process has been attested for this call. */
-export interface AttestedCall extends Attested {
-  readonly signal: AbortSignal
-}
+export interface AttestedCall extends Attested, Asking {}
 
 /** Workload Endpoint §6; the text is what clients of SPIRE know. */
 export function noIdentity(): CountersignError {

@@ -109,9 +109,13 @@ export async function attested<T>(
 export async function attest(deps: ServiceDeps, context: Context): Promise<AttestedCall> {
   const unavailable = deps.unavailable()
   if (unavailable !== undefined) throw unavailable
-  const { signal } = context
-  const attested = await deps.attestation.attest(context.caller.caller, signal)
-  return { ...attested, signal }
+  const attested = await deps.attestation.attest(context.caller.caller, context)
+  return {
+    ...attested,
+    get signal() {
+      return context.signal
+    },
+  }
 }
 
 export function cutWhereLost(deps: ServiceDeps, context: Context, error: unknown): unknown {

@@ -5,6 +5,7 @@ import { CountersignError } from '../errors.ts'
 /** The few calls of the C library that Node has no words for. Each returns -1 where it failed. */
 export interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Uint32Array): number
+  recv(fd: number, buffer: Buffer, length: number, flags: number): number
   socketpair(domain: number, type: number, protocol: number, fds: Int32Array): number
   pidfdOpen(pid: number): number
   close(fd: number): number
@@ -51,6 +52,7 @@ function load(): Libc {
     getsockopt: own.func(
       'int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
     ),
+    recv: own.func('long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
     socketpair: own.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
     pidfdOpen: (pid) => Number(syscall(SYS_PIDFD_OPEN, 'int', pid, 'uint', 0)),
     close: own.func('int close(int fd)'),

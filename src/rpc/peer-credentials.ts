@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { CountersignError } from '../errors.ts'
 import { libc } from './libc.ts'
+import { descriptorOf } from './socket-descriptor.ts'
 
 /** Who connected, as the kernel noted it at connect(): pid as seen from here, effective uid and gid. */
 export interface PeerCredentials {
@@ -29,12 +30,6 @@ const credentials = Buffer.alloc(12)
 const credentialsLength = new Uint32Array(1)
 const descriptor = Buffer.alloc(4)
 const descriptorLength = new Uint32Array(1)
-
-/** The socket's descriptor; undefined once it is closed. Node keeps it on the handle that libuv owns. */
-function descriptorOf(socket: Socket): number | undefined {
-  const fd = (socket as { _handle?: { readonly fd?: number } | null })._handle?.fd
-  return fd === undefined || fd < 0 ? undefined : fd
-}
 
 /**
  * SO_PEERCRED of a connected Unix socket. A pid of 0 or less is a process that this pid namespace

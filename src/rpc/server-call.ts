@@ -2,7 +2,7 @@ import { type Metadata, ServerInterceptingCall, type StatusObject } from '@grpc/
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { isAbortError } from '../runtime/tasks.ts'
-import { itemStatus, type RpcStatus, toStatus } from './status.ts'
+import { type RpcStatus, toStatus } from './status.ts'
 
 type Next = ConstructorParameters<typeof ServerInterceptingCall>[0]
 type Listener = Parameters<Next['start']>[0]
@@ -43,6 +43,14 @@ export interface CallHost<C> {
 }
 
 const ok = { code: 0, details: 'OK' } as const
+const cancelled = 1
+const deadlineExceeded = 4
+const leftBehind = {
+  late: () =>
+    new CountersignError('deadline', 'the deadline has passed', { reason: 'call-deadline' }),
+  cancelled: () =>
+    new CountersignError('cancelled', 'the caller has left', { reason: 'call-cancelled' }),
+}
 const nothing = (): void => {}
 
 /**
@@ -57,7 +65,10 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
   #caller: { readonly value: C } | undefined
   #metadata: Metadata | undefined
   #ended = false
+  /** Why it was ended from outside. */
   #stopped: CountersignError | undefined
+  /** The same where the caller ended it: made when it is asked for, since an error costs a stack. */
+  #left: 'late' | 'cancelled' | undefined
   #abort: AbortController | undefined
   #onMessage: (message: unknown) => void = nothing
   #onHalfClose: () => void = nothing
@@ -83,7 +94,8 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
 
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
-    if (this.#stopped !== undefined) this.#abort.abort(this.#stopped)
+    const reason = this.#reason
+    if (reason !== undefined) this.#abort.abort(reason)
     return this.#abort.signal
   }
 
@@ -220,7 +232,7 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
 
   /** What a handler throws after the call was over: worth a line unless it only says so. */
   failedLate(error: unknown): void {
-    if (error === this.#stopped || isAbortError(error)) return
+    if (error === this.#reason || isAbortError(error)) return
     this.#host.failed(this, error)
   }
 
@@ -253,17 +265,20 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
     if (this.#ended) return
     // grpc-js counts deadlines by the system's clock.
     const late = Number(this.#next.getDeadline()) <= systemClock.now().getTime()
-    this.#stopped = late
-      ? new CountersignError('deadline', 'the deadline has passed', { reason: 'call-deadline' })
-      : new CountersignError('cancelled', 'the caller has left', { reason: 'call-cancelled' })
-    this.#close(itemStatus(this.#stopped).code)
+    this.#left = late ? 'late' : 'cancelled'
+    this.#close(late ? deadlineExceeded : cancelled)
+  }
+
+  get #reason(): CountersignError | undefined {
+    if (this.#left !== undefined) this.#stopped ??= leftBehind[this.#left]()
+    return this.#stopped
   }
 
   #close(code: number): void {
     this.#ended = true
     this.#onMessage = nothing
     this.#onHalfClose = nothing
-    if (this.#stopped !== undefined) this.#abort?.abort(this.#stopped)
+    if (this.#abort !== undefined && this.#reason !== undefined) this.#abort.abort(this.#reason)
     this.#onWriteEnd()
     for (const listener of this.#onEnd) listener()
     this.#onEnd.length = 0

@@ -11,7 +11,7 @@ import { bundleWith, entryOf, trustDomain } from './fixture.ts'
 
 const web = entryOf('/web', ['unix:uid:1000'], { id: 'web' })
 const ttlMs = 300_000
-const never = new AbortController().signal
+const never = new AbortController()
 
 let signers: Map<string, Signer>
 let authorities: JwtAuthority[]

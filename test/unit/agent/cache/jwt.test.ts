@@ -13,7 +13,7 @@ import { bundleWith, entryOf, trustDomain } from './fixture.ts'
 
 const web = entryOf('/web', ['unix:uid:1000'], { id: 'web' })
 const ttlMs = 300_000
-const never = new AbortController().signal
+const never = new AbortController()
 
 let signer: Signer
 let authority: JwtAuthority
@@ -82,7 +82,7 @@ describe('a token', () => {
 
   test('is asked for once however many wait for it; one that leaves takes it from nobody', async () => {
     const leaving = new AbortController()
-    const left = cache.fetch(web, ['a'], leaving.signal)
+    const left = cache.fetch(web, ['a'], leaving)
     const others = Array.from({ length: 10 }, () => cache.fetch(web, ['a'], never))
     leaving.abort(new Error('left'))
     await expect(left).rejects.toThrow('left')

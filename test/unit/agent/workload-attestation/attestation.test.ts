@@ -8,7 +8,7 @@ import type { Clock } from '../../../../src/runtime/clock.ts'
 import { type Log, silentLog } from '../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 
-const signal = new AbortController().signal
+const call = new AbortController()
 
 const state: ProcessState = {
   startTime: '1',
@@ -57,7 +57,7 @@ const late: WorkloadAttestor = { type: 'late', attest: () => new Promise(() => {
 
 describe('attestation', () => {
   test('joins what all attestors say, sorted and each once', async () => {
-    const { selectors } = await attestationOf([good, slow, slow]).attest(callerOf(), signal)
+    const { selectors } = await attestationOf([good, slow, slow]).attest(callerOf(), call)
     expect(selectors.map(({ type, value }) => `${type}:${value}`)).toEqual([
       'a:b',
       'good:gid:9',
@@ -75,19 +75,19 @@ describe('attestation', () => {
     }
     const attestation = attestationOf([good, bad, rejecting], { log, clock })
     for (let round = 0; round < 5; round += 1) {
-      const { selectors } = await attestation.attest(callerOf(), signal)
+      const { selectors } = await attestation.attest(callerOf(), call)
       expect(selectors).toHaveLength(2)
     }
     expect(lines).toEqual(['bad', 'rejecting'])
     await clock.advance(10_000)
-    await attestation.attest(callerOf(), signal)
+    await attestation.attest(callerOf(), call)
     expect(lines).toEqual(['bad', 'rejecting', 'bad', 'rejecting'])
     expect(Object.fromEntries(attestation.failures)).toEqual({ bad: 6, rejecting: 6 })
   })
 
   test('where all fail the caller is not attested', async () => {
     for (const attestors of [[bad], [bad, bad], []]) {
-      await expect(attestationOf(attestors).attest(callerOf(), signal)).rejects.toMatchObject({
+      await expect(attestationOf(attestors).attest(callerOf(), call)).rejects.toMatchObject({
         code: 'unavailable',
         reason: 'attestation-failed',
       })
@@ -97,7 +97,7 @@ describe('attestation', () => {
   test('an attestor that hangs counts as failed after its time', async () => {
     const clock = new FakeClock()
     const attestation = attestationOf([good, late], { clock })
-    const attested = attestation.attest(callerOf(), signal)
+    const attested = attestation.attest(callerOf(), call)
     await clock.advance(1000)
     expect((await attested).selectors).toHaveLength(2)
     expect(attestation.failures.get('late')).toBe(1)
@@ -107,7 +107,7 @@ describe('attestation', () => {
   test('a caller who leaves ends the waiting', async () => {
     const clock = new FakeClock()
     const leaving = new AbortController()
-    const attested = attestationOf([late], { clock }).attest(callerOf(), leaving.signal)
+    const attested = attestationOf([late], { clock }).attest(callerOf(), leaving)
     leaving.abort()
     await expect(attested).rejects.toMatchObject({ name: 'AbortError' })
     expect(clock.sleeping).toBe(0)
@@ -117,7 +117,7 @@ describe('attestation', () => {
     let now = state
     const attested = await attestationOf([good]).attest(
       callerOf(() => now),
-      signal,
+      call,
     )
     attested.confirm()
     now = { ...state, rights: `${state.rights} 10` }
@@ -138,7 +138,7 @@ describe('attestation', () => {
       callerOf(() => {
         throw error
       }),
-      signal,
+      call,
     )
     await expect(looking).rejects.toBe(error)
     expect(attestation.failures.size).toBe(0)

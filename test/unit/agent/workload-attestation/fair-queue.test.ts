@@ -2,18 +2,16 @@ import { describe, expect, test } from 'vitest'
 import { FairQueue } from '../../../../agent/workload-attestation/fair-queue.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 
-const signal = new AbortController().signal
-
-function busy(ms: number): void {
-  const end = performance.now() + ms
-  while (performance.now() < end);
+/** A job, and when it has run. */
+function run<T>(queue: FairQueue, uid: number, job: () => T): Promise<T> {
+  return new Promise((resolve) => queue.soon(uid, () => resolve(job())))
 }
 
 describe('the queue', () => {
   test('runs a lone job at once', () => {
     const queue = new FairQueue(systemClock)
     let ran = false
-    void queue.run(1, signal, () => {
+    queue.soon(1, () => {
       ran = true
     })
     expect(ran).toBe(true)
@@ -23,55 +21,53 @@ describe('the queue', () => {
   test('takes the users in turn', async () => {
     const queue = new FairQueue(systemClock, { sliceJobs: 1 })
     const order: number[] = []
-    const run = (uid: number): Promise<void> =>
-      queue.run(uid, signal, () => {
+    const note = (uid: number): Promise<void> =>
+      run(queue, uid, () => {
         order.push(uid)
       })
-    const many = Array.from({ length: 20 }, () => run(1))
-    const others = [run(2), run(3), run(2)]
+    const many = Array.from({ length: 20 }, () => note(1))
+    const others = [note(2), note(3), note(2)]
     await Promise.all([...many, ...others])
     expect(order.slice(0, 6)).toEqual([1, 1, 2, 3, 1, 2])
     expect(order).toHaveLength(23)
   })
 
   test('gives everything else a turn at least every 10 ms', async () => {
-    const queue = new FairQueue(systemClock)
+    // A clock of the jobs' own work: what other programs take of the machine is not the queue's doing.
+    let workedMs = 0
+    const queue = new FairQueue({ ...systemClock, monotonicMs: () => workedMs })
     let longest = 0
-    let last = performance.now()
+    let last = 0
     let watching = true
     const watch = (): void => {
-      const now = performance.now()
-      longest = Math.max(longest, now - last)
-      last = now
+      longest = Math.max(longest, workedMs - last)
+      last = workedMs
       if (watching) setImmediate(watch)
     }
     watch()
-    await Promise.all(Array.from({ length: 100 }, () => queue.run(1, signal, () => busy(1))))
+    const jobs = Array.from({ length: 100 }, (_, at) =>
+      run(queue, at % 3, () => {
+        workedMs += 1
+      }),
+    )
+    await Promise.all(jobs)
     watching = false
-    // 10 ms, and what a machine with other work adds.
-    expect(longest).toBeLessThan(30)
+    expect(workedMs).toBe(100)
+    expect(longest).toBeLessThan(10)
   })
 
-  test('does not run what nobody waits for any more', async () => {
-    const queue = new FairQueue(systemClock, { sliceJobs: 1 })
-    const leaving = new AbortController()
-    const first = queue.run(1, signal, () => 'first')
-    const second = queue.run(1, leaving.signal, () => {
-      throw new Error('must not run')
+  test('runs what can wait in slices that the jobs can tell apart', async () => {
+    const queue = new FairQueue(systemClock, { sliceJobs: 4 })
+    const slices: (object | undefined)[] = []
+    await new Promise<void>((resolve) => {
+      for (let at = 0; at < 8; at += 1) queue.later(at % 2, (slice) => slices.push(slice))
+      queue.later(0, () => resolve())
     })
-    leaving.abort()
-    expect(await first).toBe('first')
-    await expect(second).rejects.toMatchObject({ name: 'AbortError' })
+    expect(slices).toHaveLength(8)
+    expect(slices).not.toContain(undefined)
+    expect(new Set(slices.slice(0, 4)).size).toBe(1)
+    expect(new Set(slices.slice(4)).size).toBe(1)
+    expect(slices[4]).not.toBe(slices[3])
     expect(queue.length).toBe(0)
-  })
-
-  test('hands on what a job throws and goes on', async () => {
-    const queue = new FairQueue(systemClock, { sliceJobs: 1 })
-    const failing = queue.run(1, signal, () => {
-      throw new Error('no')
-    })
-    const next = queue.run(1, signal, () => 'yes')
-    await expect(failing).rejects.toThrow('no')
-    expect(await next).toBe('yes')
   })
 })

@@ -40,8 +40,8 @@ function openFilesOf(pid: number): number {
   }).length
 }
 
-function accept(processes: Processes, pid: number): Caller {
-  alive = true
+function accept(processes: Processes, pid: number, isAlive = true): Caller {
+  alive = isAlive
   const uid = process.geteuid?.() ?? 0
   return acceptCaller({} as Socket, { pid, uid, gid: process.getegid?.() ?? 0 }, processes)
 }
@@ -98,6 +98,19 @@ describe('the files of a process', () => {
     expect(processes.size).toBe(0)
     expect(() => caller.look()).toThrow(expect.objectContaining({ reason: 'caller-gone' }))
     caller.release()
+  })
+
+  test('once they are known to be of the socket’s other end, are so for its later connections', async () => {
+    const processes = new Processes(4)
+    const { pid } = await startSleep()
+    const first = accept(processes, pid)
+    const second = accept(processes, pid, false)
+    expect(second.look()).toEqual(first.look())
+    first.release()
+    second.release()
+    const third = accept(processes, pid, false)
+    expect(() => third.look()).toThrow(expect.objectContaining({ reason: 'caller-gone' }))
+    expect(processes.size).toBe(0)
   })
 
   test('show it once a slice to all who ask, and anew in the next', async () => {

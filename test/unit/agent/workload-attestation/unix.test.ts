@@ -17,8 +17,10 @@ import type { FileIdentity, PeerProcess } from '../../../../agent/workload-attes
 import { fileHashes } from '../../../../agent/workload-attestation/file-hash.ts'
 import { unixAttestor } from '../../../../agent/workload-attestation/unix.ts'
 import { unixExecutableAttestor } from '../../../../agent/workload-attestation/unix-executable.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
 
-const signal = new AbortController().signal
+const call = new AbortController()
+const { signal } = call
 
 function folder(): string {
   const path = mkdtempSync('/tmp/csgn-')
@@ -54,7 +56,7 @@ describe('uid, gid and their names', () => {
       passwdPath: join(base, 'passwd'),
       groupPath: join(base, 'group'),
     })
-    const selectors = await attestor.attest(peer({ supplementaryGids: [4, 77, 1000] }), signal)
+    const selectors = await attestor.attest(peer({ supplementaryGids: [4, 77, 1000] }), call)
     expect(values(selectors)).toEqual([
       'unix:gid:1000',
       'unix:group:staff',
@@ -78,12 +80,12 @@ describe('uid, gid and their names', () => {
       passwdPath: join(base, 'passwd'),
       groupPath: join(base, 'missing'),
     })
-    expect(values(await attestor.attest(peer(), signal))).toEqual([
+    expect(values(await attestor.attest(peer(), call))).toEqual([
       'unix:gid:1000',
       'unix:uid:1000',
       'unix:user:ada',
     ])
-    expect(values(await attestor.attest(peer({ uid: 7 }), signal))).toEqual([
+    expect(values(await attestor.attest(peer({ uid: 7 }), call))).toEqual([
       'unix:gid:1000',
       'unix:uid:7',
     ])
@@ -92,9 +94,14 @@ describe('uid, gid and their names', () => {
   test('a changed file is read anew, also where only its name was swapped', async () => {
     const base = folder()
     const passwd = join(base, 'passwd')
-    const attestor = unixAttestor({ passwdPath: passwd, groupPath: join(base, 'group') })
-    const user = async (): Promise<string | undefined> =>
-      values(await attestor.attest(peer(), signal)).find((text) => text.startsWith('unix:user:'))
+    const clock = new FakeClock()
+    const attestor = unixAttestor({ passwdPath: passwd, groupPath: join(base, 'group'), clock })
+    const user = async (): Promise<string | undefined> => {
+      await clock.advance(10)
+      return values(await attestor.attest(peer(), call)).find((text) =>
+        text.startsWith('unix:user:'),
+      )
+    }
     expect(await user()).toBeUndefined()
     writeFileSync(passwd, 'ada:x:1000:\n')
     expect(await user()).toBe('unix:user:ada')
@@ -106,7 +113,7 @@ describe('uid, gid and their names', () => {
 
   test('the same rights give the same array', () => {
     const attestor = unixAttestor()
-    expect(attestor.attest(peer(), signal)).toBe(attestor.attest(peer(), signal))
+    expect(attestor.attest(peer(), call)).toBe(attestor.attest(peer(), call))
   })
 })
 
@@ -114,22 +121,22 @@ describe('path and sha256', () => {
   const ownHash = createHash('sha256').update(readFileSync('/proc/self/exe')).digest('hex')
 
   test('are those of the program that runs', async () => {
-    const selectors = await unixExecutableAttestor().attest(peer(), signal)
+    const selectors = await unixExecutableAttestor().attest(peer(), call)
     expect(values(selectors)).toEqual([`unix:path:${process.execPath}`, `unix:sha256:${ownHash}`])
   })
 
   test('a limit of -1 leaves the hash out, a limit below the size refuses', async () => {
     const none = unixExecutableAttestor({ workloadSizeLimitBytes: -1 })
-    expect(values(await none.attest(peer(), signal))).toEqual([`unix:path:${process.execPath}`])
+    expect(values(await none.attest(peer(), call))).toEqual([`unix:path:${process.execPath}`])
     const small = unixExecutableAttestor({ workloadSizeLimitBytes: 1000 })
-    await expect(small.attest(peer(), signal)).rejects.toMatchObject({
+    await expect(small.attest(peer(), call)).rejects.toMatchObject({
       reason: 'executable-too-large',
     })
   })
 
   test('a program that may not be seen is refused', async () => {
     await expect(
-      unixExecutableAttestor().attest(peer({ executable: undefined }), signal),
+      unixExecutableAttestor().attest(peer({ executable: undefined }), call),
     ).rejects.toMatchObject({ reason: 'executable-invisible' })
   })
 
@@ -146,17 +153,17 @@ describe('path and sha256', () => {
     const running = identity(`/proc/${pid}/exe`)
     const attestor = unixExecutableAttestor()
     const sleepHash = createHash('sha256').update(readFileSync('/bin/sleep')).digest('hex')
-    expect(values(await attestor.attest(peer({ pid, executable: running }), signal))).toEqual([
+    expect(values(await attestor.attest(peer({ pid, executable: running }), call))).toEqual([
       `unix:path:${program}`,
       `unix:sha256:${sleepHash}`,
     ])
     copyFileSync('/bin/true', `${program}.new`)
     renameSync(`${program}.new`, program)
-    expect(values(await attestor.attest(peer({ pid, executable: running }), signal))).toEqual([
+    expect(values(await attestor.attest(peer({ pid, executable: running }), call))).toEqual([
       `unix:sha256:${sleepHash}`,
     ])
     await expect(
-      attestor.attest(peer({ pid, executable: identity(program) }), signal),
+      attestor.attest(peer({ pid, executable: identity(program) }), call),
     ).rejects.toMatchObject({ reason: 'executable-changed' })
   })
 })
