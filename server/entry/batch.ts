@@ -26,7 +26,7 @@ export interface ItemResult {
   readonly error?: CountersignError | undefined
   /** The entry that stands in the way of a duplicate. */
   readonly existingId?: string | undefined
-  /** The same, whole; absent where it is an item of this very batch. */
+  /** The same, whole; absent where an update of this very batch is in the way. */
   readonly existing?: Entry | undefined
   /** What was accepted but is probably not meant, for people. */
   readonly warnings: readonly string[]

@@ -48,7 +48,10 @@ export async function createBatch(
     }
     for (const [at, first] of repeats) {
       const like = draft[first]
-      draft[at] = duplicateItem(like?.entry?.id ?? like?.existingId ?? '', like?.existing)
+      draft[at] = duplicateItem(
+        like?.entry?.id ?? like?.existingId ?? '',
+        like?.entry ?? like?.existing,
+      )
     }
     return inserted.map((entry) => entryEvent('entry.created', entry, options, now))
   })

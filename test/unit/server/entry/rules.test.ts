@@ -202,6 +202,18 @@ describe('the type of a selector', () => {
   })
 })
 
+test('the entry with which the controller manager for Kubernetes asks what there is passes, and nothing like it', () => {
+  const path = 'spiffe://example.org/spire-controller-manager/unsupported-fields-test'
+  const probe = { spiffeId: path, parentId: path, selectors: [{ type: 'a', value: '1' }] }
+  expect(refusal(probe)).toBeUndefined()
+  expect(refusal({ ...probe, spiffeId: `${path}s`, parentId: `${path}s` })).toBeDefined()
+  expect(refusal({ ...probe, parentId: agent })).toMatchObject({ reason: 'selector-type-unknown' })
+  const foreign = path.replace('example.org', 'evil.test')
+  expect(refusal({ ...probe, spiffeId: foreign, parentId: foreign })).toMatchObject({
+    reason: 'entry-spiffe-id',
+  })
+})
+
 describe('warningsFor', () => {
   const warn = (changes: Partial<EntryInput>, known = true): readonly string[] =>
     warningsFor(checkEntry({ ...input, ...changes }, context), { knowsId: () => known })
