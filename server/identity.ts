@@ -5,7 +5,8 @@ import type { X509Svid } from '../src/svid/x509-svid.ts'
 import type { Bundles } from './bundle/bundles.ts'
 import type { Ca } from './ca/ca.ts'
 
-const retryMs = 1000
+/** No two attempts are nearer to each other, but where the bundle changes. */
+const pauseMs = 1000
 
 /** The server's own SVID. */
 export interface ServerIdentity {
@@ -17,8 +18,9 @@ export interface ServerIdentity {
 }
 
 /**
- * Replaces the SVID at half its life, and at once where its authority is tainted or gone, so that no
- * agent is shown what it is about to distrust. Tries again each second while that fails.
+ * Replaces the SVID at half of the life that it had when it was issued, and at once where its authority
+ * is tainted or gone, so that no agent is shown what it is about to distrust. Tries again each second
+ * while that fails.
  */
 export async function followIdentity(
   ca: Pick<Ca, 'issueServerIdentity'>,
@@ -26,11 +28,13 @@ export async function followIdentity(
   clock: Clock,
 ): Promise<ServerIdentity> {
   let svid = await ca.issueServerIdentity()
+  let issuedAt = clock.now()
   let wake = new AbortController()
+  // Not from `notBefore`, which lies in the past: of a short life that would be more than half.
   const waitMs = (): number => {
     if (!isUntainted(signersOf(svid.chain.slice(0, 1)), bundles.own())) return 0
-    const halfLifeMs = (svid.expiresAt.getTime() - svid.notBefore.getTime()) / 2
-    return svid.notBefore.getTime() + halfLifeMs - clock.now().getTime()
+    const halfLifeMs = (svid.expiresAt.getTime() - issuedAt.getTime()) / 2
+    return issuedAt.getTime() + halfLifeMs - clock.now().getTime()
   }
   return {
     current: () => svid,
@@ -39,16 +43,16 @@ export async function followIdentity(
       let leastMs = 0
       for (;;) {
         wake = new AbortController()
-        const leftMs = Math.max(waitMs(), leastMs)
-        if (leftMs > 0) await sleepUnlessWoken(clock, leftMs, wake.signal, signal)
+        await sleepUnlessWoken(clock, Math.max(waitMs(), leastMs), wake.signal, signal)
         leastMs = 0
         if (waitMs() > 0) continue
+        leastMs = pauseMs
         try {
           svid = await ca.issueServerIdentity()
+          issuedAt = clock.now()
           changed()
         } catch (error) {
           if (!(error instanceof CountersignError)) throw error
-          leastMs = retryMs
         }
       }
     },
