@@ -1,9 +1,7 @@
-import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import {
   createSecureContext,
   createServer as createTlsServer,
-  type SecureContextOptions,
   type TLSSocket,
   connect as tlsConnect,
 } from 'node:tls'
@@ -11,6 +9,7 @@ import { asCountersignError, CountersignError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { type Log, silentLog } from '../runtime/log.ts'
 import { Admission, addressShare } from './admission.ts'
+import { contextOptions, ownProtocol, type TlsIdentity, type TlsProtocol } from './context.ts'
 
 /*
  * TLS alone would check a peer against one pool of CAs, and would let a resumed session skip the
@@ -19,36 +18,8 @@ import { Admission, addressShare } from './admission.ts'
  * reaches a protocol parser.
  */
 
-export interface TlsIdentity {
-  /** DER, leaf first; all of it is sent. */
-  readonly chain: readonly Buffer[]
-  /** PKCS#8, DER. */
-  readonly privateKey: Buffer
-}
-
 const maxChainLength = 10
 const defaults = { maxConnections: 20_000, maxConnectionsPerAddress: 2_000, maxHandshakes: 512 }
-const alpn = ['h2']
-
-/** TLS 1.3 only, no session tickets (a resumed session skips the certificate), no CA of the system. */
-function contextOptions(identity: TlsIdentity | undefined): SecureContextOptions {
-  return {
-    ca: [],
-    minVersion: 'TLSv1.3',
-    maxVersion: 'TLSv1.3',
-    secureOptions: constants.SSL_OP_NO_TICKET,
-    ...(identity === undefined
-      ? {}
-      : {
-          cert: identity.chain.map((der) => new X509Certificate(der).toString()).join(''),
-          key: createPrivateKey({
-            key: identity.privateKey,
-            format: 'der',
-            type: 'pkcs8',
-          }).export({ format: 'pem', type: 'pkcs8' }),
-        }),
-  }
-}
 
 /**
  * What the peer presented, DER, in its order; `[]` where it presented nothing. Node hands the chain
@@ -71,10 +42,15 @@ function presentedChain(socket: TLSSocket): readonly Buffer[] {
   return chain
 }
 
+/** An empty list would be offered, and be refused. */
+function offered({ alpn }: TlsProtocol): { ALPNProtocols?: string[] } {
+  return alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }
+}
+
 /** What TLS itself has to have come to. */
-function checkSession(socket: TLSSocket): void {
-  if (socket.alpnProtocol !== 'h2') {
-    throw new CountersignError('unauthenticated', 'the peer does not speak HTTP/2', {
+function checkSession(socket: TLSSocket, { alpn }: TlsProtocol): void {
+  if (alpn.length > 0 && !alpn.includes(socket.alpnProtocol || '')) {
+    throw new CountersignError('unauthenticated', `the peer does not speak ${alpn.join(' or ')}`, {
       reason: 'peer-alpn',
     })
   }
@@ -88,8 +64,10 @@ function checkSession(socket: TLSSocket): void {
 export interface ListenTlsOptions<P> {
   readonly host?: string
   readonly port: number
-  /** Asked at the start and at each `refreshIdentity`. */
-  readonly identity: () => TlsIdentity
+  /** Asked at the start and at each `refreshIdentity`; while there is none, no handshake succeeds. */
+  readonly identity: () => TlsIdentity | undefined
+  /** What our own parts speak, unless told. */
+  readonly protocol?: TlsProtocol
   /**
    * Whom the presented chain (DER, in the client's order; `[]` when it showed none) makes of the
    * client at `remote`, `host:port`. Throws to refuse.
@@ -122,10 +100,11 @@ interface Guest {
   destroy(): void
 }
 
-/** Listens for TLS 1.3 connections and hands on those whose client has been verified. */
+/** Listens for TLS connections and hands on those whose client has been verified. */
 export async function listenTls<P>(options: ListenTlsOptions<P>): Promise<TlsListener> {
   const clock = options.clock ?? systemClock
   const log = options.log ?? silentLog
+  const protocol = options.protocol ?? ownProtocol
   const admission = new Admission({
     maxConnections: options.maxConnections ?? defaults.maxConnections,
     maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? defaults.maxConnectionsPerAddress,
@@ -135,10 +114,10 @@ export async function listenTls<P>(options: ListenTlsOptions<P>): Promise<TlsLis
   const guests = new Map<string, Guest>()
 
   const tls = createTlsServer({
-    ...contextOptions(options.identity()),
+    ...contextOptions(options.identity(), protocol),
+    ...offered(protocol),
     requestCert: true,
     rejectUnauthorized: false,
-    ALPNProtocols: alpn,
     handshakeTimeout: options.handshakeTimeoutMs,
   })
   const listener = createServer({ noDelay: true }, (raw) => {
@@ -182,7 +161,7 @@ export async function listenTls<P>(options: ListenTlsOptions<P>): Promise<TlsLis
   }
   const check = async (socket: TLSSocket, guest: Guest): Promise<void> => {
     try {
-      checkSession(socket)
+      checkSession(socket, protocol)
       handOn(socket, guest, await options.verifyClient(presentedChain(socket), guest.remote))
     } catch (error) {
       refuse(socket, guest.remote, error)
@@ -202,7 +181,7 @@ export async function listenTls<P>(options: ListenTlsOptions<P>): Promise<TlsLis
   await listening(listener, options)
   return {
     address: listener.address() as AddressInfo,
-    refreshIdentity: () => tls.setSecureContext(contextOptions(options.identity())),
+    refreshIdentity: () => tls.setSecureContext(contextOptions(options.identity(), protocol)),
     close: () =>
       new Promise((resolve) => {
         listener.close(() => resolve())
@@ -243,6 +222,8 @@ export interface ConnectTlsOptions {
   readonly socket: Socket
   /** Shown to the server where there is one. */
   readonly identity: TlsIdentity | undefined
+  /** What our own parts speak, unless told. */
+  readonly protocol?: TlsProtocol
   /** Throws to refuse the server by the chain that it presented, DER, in its order. */
   readonly verifyServer: (chain: readonly Buffer[]) => unknown
   readonly handshakeTimeoutMs: number
@@ -250,18 +231,19 @@ export interface ConnectTlsOptions {
 }
 
 /**
- * Makes a TLS 1.3 connection of a plain one. Resolves once the server has been verified, before any
+ * Makes a TLS connection of a plain one. Resolves once the server has been verified, before any
  * of its data has been read. Rejects with what `verifyServer` threw, or `unavailable`: `tls-handshake`,
  * `tls-handshake-timeout`.
  */
 export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
   const clock = options.clock ?? systemClock
+  const protocol = options.protocol ?? ownProtocol
   const over = new AbortController()
   return new Promise<TLSSocket>((resolve, reject) => {
     const socket = tlsConnect({
       socket: options.socket,
-      secureContext: createSecureContext(contextOptions(options.identity)),
-      ALPNProtocols: alpn,
+      secureContext: createSecureContext(contextOptions(options.identity, protocol)),
+      ...offered(protocol),
       // Replaced by `verifyServer`.
       rejectUnauthorized: false,
     })
@@ -273,7 +255,7 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
     socket.once('close', () => fail(handshakeFailed(undefined)))
     socket.once('secureConnect', () => {
       try {
-        checkSession(socket)
+        checkSession(socket, protocol)
         options.verifyServer(presentedChain(socket))
         resolve(socket)
       } catch (error) {

@@ -9,7 +9,8 @@ import {
   setLogVerbosity,
 } from '@grpc/grpc-js'
 import { asCountersignError, CountersignError } from '../errors.ts'
-import { connectTls, type TlsIdentity } from '../mtls/handshake.ts'
+import type { TlsIdentity } from '../mtls/context.ts'
+import { connectTls } from '../mtls/handshake.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'

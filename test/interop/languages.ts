@@ -108,8 +108,18 @@ const java: Language = {
   },
 }
 
+const node: Language = {
+  name: 'node',
+  library: 'our own src/mtls and src/workload-api',
+  tools: [],
+  async build() {
+    const executable = realpathSync(process.execPath)
+    return { language: 'node', command: [executable, join(sources, 'node/probe.ts')], executable }
+  },
+}
+
 /** All that take part. */
-export const languages: readonly Language[] = [go, python, java, rust]
+export const languages: readonly Language[] = [node, go, python, java, rust]
 
 /** Why a language cannot take part on this machine; undefined where it can. */
 export async function lackOf(language: Language): Promise<string | undefined> {

@@ -42,6 +42,12 @@ export interface Watched {
   readonly roots: number
 }
 
+export interface Dialled {
+  readonly peer?: string
+  readonly seenAs?: string
+  readonly error?: string
+}
+
 /** A probe that runs. */
 export interface RunningProbe {
   readonly child: ChildProcess

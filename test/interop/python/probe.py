@@ -10,7 +10,7 @@ from OpenSSL import SSL
 from cryptography import x509
 
 from spiffe import JwtSource, JwtSvid, SpiffeId, WorkloadApiClient, X509Source
-from spiffetls import ClientTlsMode, ListenOptions, ServerTlsMode, dial, listen
+from spiffetls import ClientTlsMode, create_ssl_context, dial
 from spiffetls.tlsconfig.authorize import authorize_id, authorize_member_of
 
 TIMEOUT_SECONDS = 20
@@ -119,27 +119,48 @@ def read_line(connection):
     return text.decode().rstrip("\n")
 
 
+class Acceptor:
+    """
+    spiffetls.listen keeps one context for good, which pyOpenSSL, from 26.1 on, lets nobody change once it
+    is in use: such a listener shows its first SVID until long after its end. So here each update of
+    the source makes a context of its own.
+    """
+
+    def __init__(self, source):
+        self.source = source
+        self.authorize = authorize_member_of(source.svid.spiffe_id.trust_domain)
+        source.subscribe_for_updates(self.renew)
+        self.renew()
+
+    def renew(self):
+        self.context = create_ssl_context(SSL.TLS_SERVER_METHOD, self.source, self.authorize)
+
+    def accept(self, accepted):
+        connection = SSL.Connection(self.context, accepted)
+        connection.set_accept_state()
+        return connection
+
+
 def serve():
     with X509Source(timeout_in_seconds=TIMEOUT_SECONDS) as source:
-        authorize = authorize_member_of(source.svid.spiffe_id.trust_domain)
-        options = ListenOptions(ServerTlsMode.MTLS, authorize, backlog=64)
-        listener = listen("127.0.0.1:0", source, options)
-        host, port = listener.getsockname()
-        say(listening=f"{host}:{port}")
+        acceptor = Acceptor(source)
+        listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        say(listening=f"127.0.0.1:{listener.getsockname()[1]}")
 
         def accept():
             while True:
-                connection, _ = listener.accept()
-                threading.Thread(target=greet, args=[connection], daemon=True).start()
+                accepted, _ = listener.accept()
+                threading.Thread(target=greet, args=[acceptor, accepted], daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
         for _ in input_lines():
             pass
 
 
-def greet(connection):
+def greet(acceptor, accepted):
+    connection = with_timeout(acceptor.accept(accepted))
     try:
-        with_timeout(connection).do_handshake()
+        connection.do_handshake()
         read_line(connection)
         connection.sendall(f"{peer_id(connection)}\n".encode())
         connection.shutdown()

@@ -4,11 +4,11 @@ import { createServer, connect as netConnect, type Socket } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
+import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import {
   connectTls,
   type ListenTlsOptions,
   listenTls,
-  type TlsIdentity,
   type TlsListener,
 } from '../../../src/mtls/handshake.ts'
 import { identity, type TestIdentity, testAuthorities } from './identities.ts'

@@ -1,4 +1,4 @@
-import type { TlsIdentity } from '../../../src/mtls/handshake.ts'
+import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import { generateKeyPair, softwareSigner } from '../../../src/x509/key.ts'
 import { certify, type Made, partyWith, root } from '../../support/x509-fixtures.ts'
 

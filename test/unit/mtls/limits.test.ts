@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { connect as netConnect, type Socket } from 'node:net'
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import {
   connectTls,
   type ListenTlsOptions,
   listenTls,
-  type TlsIdentity,
   type TlsListener,
 } from '../../../src/mtls/handshake.ts'
 import { FakeClock } from '../../support/fake-clock.ts'

@@ -1,6 +1,7 @@
 import type { ServerTrust } from '../../../../agent/node-attestation/server-trust.ts'
 import { CountersignError } from '../../../../src/errors.ts'
-import { listenTls, type TlsIdentity } from '../../../../src/mtls/handshake.ts'
+import type { TlsIdentity } from '../../../../src/mtls/context.ts'
+import { listenTls } from '../../../../src/mtls/handshake.ts'
 import { bundleToWire, x509SvidToWire } from '../../../../src/rpc/convert.ts'
 import { dialTls, type RpcChannel } from '../../../../src/rpc/dial.ts'
 import type { AttestAgentRequest } from '../../../../src/rpc/gen/spire/api/server/agent/v1/AttestAgentRequest.ts'

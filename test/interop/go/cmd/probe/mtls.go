@@ -53,14 +53,15 @@ func serve(ctx context.Context, _ []string) error {
 	return nil
 }
 
-func greet(connection net.Conn) {
-	defer connection.Close()
+func greet(accepted net.Conn) {
+	defer accepted.Close()
+	connection := accepted.(*tls.Conn)
 	_ = connection.SetDeadline(time.Now().Add(connectionTimeout))
 	if _, err := bufio.NewReader(connection).ReadString('\n'); err != nil {
 		say(line{"refused": err.Error()})
 		return
 	}
-	id, err := spiffetls.PeerIDFromConn(connection)
+	id, err := spiffetls.PeerIDFromConnectionState(connection.ConnectionState())
 	if err == nil {
 		_, err = fmt.Fprintf(connection, "%s\n", id)
 	}
@@ -102,7 +103,7 @@ func shake(source *workloadapi.X509Source, address, expected string) (peer, seen
 	}
 	defer connection.Close()
 	_ = connection.SetDeadline(time.Now().Add(connectionTimeout))
-	peerID, err := spiffetls.PeerIDFromConn(connection)
+	peerID, err := spiffetls.PeerIDFromConnectionState(connection.ConnectionState())
 	if err != nil {
 		return "", "", err
 	}

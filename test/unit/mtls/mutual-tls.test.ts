@@ -1,0 +1,214 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { CountersignError } from '../../../src/errors.ts'
+import { anyOf, memberOf } from '../../../src/mtls/authorizer.ts'
+import type { TlsIdentity } from '../../../src/mtls/context.ts'
+import type { TlsListener } from '../../../src/mtls/handshake.ts'
+import {
+  connectMtls,
+  type IdentitySource,
+  type ListenMtlsOptions,
+  listenMtls,
+} from '../../../src/mtls/mutual-tls.ts'
+import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { type X509Svid, x509SvidFrom } from '../../../src/svid/x509-svid.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import {
+  bundleOf,
+  type Made,
+  NOW,
+  reasonOfAsync,
+  root,
+  sourceOf,
+} from '../../support/x509-fixtures.ts'
+import { identity } from './identities.ts'
+
+const clock = new FakeClock(NOW)
+const here = memberOf(TrustDomain.parse('here.test'))
+const there = memberOf(TrustDomain.parse('there.test'))
+let ourCa: Made
+let theirCa: Made
+let server: X509Svid
+let client: X509Svid
+
+beforeAll(async () => {
+  ourCa = await root('ca')
+  theirCa = await root('ca')
+  server = await svid(ourCa, 'spiffe://here.test/server')
+  client = await svid(ourCa, 'spiffe://here.test/client')
+})
+
+async function svid(ca: Made, id: string): Promise<X509Svid> {
+  const { chain, privateKey } = await identity(ca, id, [])
+  return x509SvidFrom(chain, privateKey)
+}
+
+/** A source that trusts each trust domain by its own CA alone, and whose SVID a test may change. */
+class Source implements IdentitySource {
+  #svid: X509Svid | undefined
+  readonly #listeners = new Set<() => void>()
+  readonly bundleOf = sourceOf(
+    bundleOf('here.test', ourCa),
+    bundleOf('there.test', theirCa),
+  ).bundleOf
+
+  constructor(first: X509Svid | undefined) {
+    this.#svid = first
+  }
+
+  svid(): X509Svid {
+    if (this.#svid !== undefined) return this.#svid
+    throw new CountersignError('unavailable', 'there is none', { reason: 'no-svid' })
+  }
+
+  replace(next: X509Svid | undefined): void {
+    this.#svid = next
+    for (const listener of this.#listeners) listener()
+  }
+
+  onUpdate(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  get listeners(): number {
+    return this.#listeners.size
+  }
+}
+
+async function listen(options: Partial<ListenMtlsOptions> = {}): Promise<TlsListener> {
+  const listener = await listenMtls({
+    source: new Source(server),
+    authorize: here,
+    host: '127.0.0.1',
+    port: 0,
+    onConnection: (socket, peer) => socket.end(peer.spiffeId),
+    clock,
+    ...options,
+  })
+  onTestFinished(() => listener.close())
+  return listener
+}
+
+/** Who the server says that we are; rejects where it does not let us in. */
+async function greeted(socket: TLSSocket): Promise<string> {
+  let text = ''
+  for await (const data of socket) text += String(data)
+  if (text === '') throw new CountersignError('unavailable', 'hung up', { reason: 'hung-up' })
+  return text
+}
+
+async function dial(
+  { address }: TlsListener,
+  shown: X509Svid,
+  authorize = anyOf(SpiffeId.parse('spiffe://here.test/server')),
+): Promise<string> {
+  const options = { source: new Source(shown), authorize, clock }
+  const { socket } = await connectMtls({ ...options, host: '127.0.0.1', port: address.port })
+  onTestFinished(() => void socket.destroy())
+  return greeted(socket)
+}
+
+/** What node:tls does by itself, and does not check. */
+async function knock(
+  { address }: TlsListener,
+  shown: TlsIdentity | undefined,
+  options: ConnectionOptions = {},
+): Promise<string> {
+  const socket = connect({
+    port: address.port,
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    ...(shown !== undefined && {
+      cert: shown.chain.map((der) => new X509Certificate(der).toString()).join(''),
+      key: createPrivateKey({ key: shown.privateKey, format: 'der', type: 'pkcs8' })
+        .export({ format: 'pem', type: 'pkcs8' })
+        .toString(),
+    }),
+    ...options,
+  })
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'secureConnect')
+  return `${socket.getProtocol()} ${await greeted(socket)}`
+}
+
+test('each side learns who the other is, by TLS 1.3', async () => {
+  const listener = await listen()
+  expect(await dial(listener, client)).toBe('spiffe://here.test/client')
+  expect(await knock(listener, client)).toBe('TLSv1.3 spiffe://here.test/client')
+})
+
+test('a peer that has no more than TLS 1.2 is let in with forward secrecy, and not without', async () => {
+  const listener = await listen()
+  const tls12: ConnectionOptions = { maxVersion: 'TLSv1.2' }
+  expect(await knock(listener, client, tls12)).toBe('TLSv1.2 spiffe://here.test/client')
+  await expect(
+    knock(listener, client, { ...tls12, ciphers: 'AES128-GCM-SHA256' }),
+  ).rejects.toThrow()
+})
+
+test('X509-28 an ID of one trust domain under the CA of another is refused by both sides, though both CAs are trusted', async () => {
+  const forged = await svid(theirCa, 'spiffe://here.test/client')
+  expect(await reasonOfAsync(async () => dial(await listen(), forged))).toBe('hung-up')
+  const liar = await listen({
+    source: new Source(await svid(theirCa, 'spiffe://here.test/server')),
+  })
+  expect(await reasonOfAsync(() => dial(liar, client))).toBe('svid-chain-unknown-authority')
+  // Each under its own CA, the same two are let in.
+  const foreign = await svid(theirCa, 'spiffe://there.test/client')
+  expect(await dial(await listen({ authorize: there }), foreign)).toBe('spiffe://there.test/client')
+})
+
+test('the ID of a trust domain is nobody to either side', async () => {
+  const { chain, privateKey } = await identity(ourCa, 'spiffe://here.test', [])
+  await expect(
+    knock(await listen({ authorize: () => true }), { chain, privateKey }),
+  ).rejects.toThrow()
+  const nobody = { ...server, chain, privateKey }
+  const listener = await listen({ source: new Source(nobody) })
+  expect(await reasonOfAsync(() => dial(listener, client, () => true))).toBe('svid-root-path')
+})
+
+test('who shows no certificate, one that has ended, or an ID that is not let in, is refused', async () => {
+  const listener = await listen({ authorize: anyOf(client.spiffeId) })
+  await expect(knock(listener, undefined)).rejects.toThrow()
+  expect(await reasonOfAsync(() => dial(listener, server))).toBe('hung-up')
+  const late = await listen({ clock: new FakeClock(new Date(client.expiresAt.getTime() + 1000)) })
+  expect(await reasonOfAsync(() => dial(late, client))).toBe('hung-up')
+  expect(await reasonOfAsync(() => dial(listener, client, anyOf()))).toBe('peer-unauthorized')
+})
+
+test('a new handshake shows the new SVID, and a connection that is open lives on', async () => {
+  const source = new Source(server)
+  const listener = await listen({ source, onConnection: (socket) => socket.pipe(socket) })
+  const open = async (id: SpiffeId): Promise<TLSSocket> => {
+    const { socket } = await connectMtls({
+      source: new Source(client),
+      authorize: anyOf(id),
+      host: '127.0.0.1',
+      port: listener.address.port,
+      clock,
+    })
+    onTestFinished(() => void socket.destroy())
+    return socket
+  }
+  const before = await open(server.spiffeId)
+  source.replace(await svid(ourCa, 'spiffe://here.test/renewed'))
+  await open(SpiffeId.parse('spiffe://here.test/renewed'))
+  before.write('still here')
+  expect(String((await once(before, 'data'))[0])).toBe('still here')
+})
+
+test('while the source has no SVID nobody gets in, and nobody is dialled', async () => {
+  const source = new Source(undefined)
+  const listener = await listen({ source })
+  expect(await reasonOfAsync(() => dial(listener, client))).toBe('tls-handshake')
+  const options = { source, authorize: here, host: '127.0.0.1', port: listener.address.port }
+  expect(await reasonOfAsync(() => connectMtls({ ...options, clock }))).toBe('no-svid')
+  source.replace(server)
+  expect(await dial(listener, client)).toBe('spiffe://here.test/client')
+  await listener.close()
+  expect(source.listeners).toBe(0)
+})
