@@ -32,6 +32,8 @@ export interface AgentConfig {
     readonly hashSizeLimitBytes: number
   }
   readonly offlineCache: boolean
+  /** The cache lies in the data folder, sealed under this key; undefined: in memory that a reboot forgets. */
+  readonly offlineCacheKeyFile: string | undefined
   readonly maxOfflineSeconds: number
   readonly x509SvidCacheSize: number
   readonly jwtSvidCacheSize: number
@@ -71,6 +73,7 @@ const fileSchema = z.strictObject({
     })
     .optional(),
   offline_cache: z.boolean().optional(),
+  offline_cache_key_file: z.string().min(1).max(4096).optional(),
   max_offline: duration.optional(),
   x509_svid_cache_size: count.optional(),
   jwt_svid_cache_size: count.optional(),
@@ -123,6 +126,7 @@ export function loadAgentConfig(said: Overrides): AgentConfig {
       hashSizeLimitBytes: merged.unix_attestor?.hash_size_limit ?? 0,
     },
     offlineCache: merged.offline_cache ?? true,
+    offlineCacheKeyFile: keyFileOf(merged, said.env),
     maxOfflineSeconds: merged.max_offline ?? 3600,
     x509SvidCacheSize: merged.x509_svid_cache_size ?? 1000,
     jwtSvidCacheSize: merged.jwt_svid_cache_size ?? 1000,
@@ -150,6 +154,36 @@ function sdsConfig(said: NonNullable<z.infer<typeof fileSchema>['sds']>): SdsCon
     )
   }
   return config
+}
+
+const credential = 'credential:'
+
+/** A path, or `credential:<name>` for one that systemd hands to the service. */
+function keyFileOf(
+  said: {
+    readonly offline_cache?: boolean | undefined
+    readonly offline_cache_key_file?: string | undefined
+  },
+  env: Overrides['env'],
+): string | undefined {
+  const { offline_cache_key_file: text } = said
+  if (text === undefined) return undefined
+  if (said.offline_cache === false) {
+    throw new CountersignError('invalid', 'offline_cache_key_file is for offline_cache: true', {
+      reason: 'config-offline-key',
+      fix: 'leave one of the two out',
+    })
+  }
+  if (!text.startsWith(credential)) return path.parse(text)
+  const name = text.slice(credential.length)
+  const folder = env['CREDENTIALS_DIRECTORY']
+  if (folder === undefined || !/^[A-Za-z0-9_.-]+$/.test(name) || name.startsWith('.')) {
+    throw new CountersignError('invalid', `there is no ${text}`, {
+      reason: 'config-offline-key',
+      fix: 'start the agent as a service with LoadCredentialEncrypted=NAME:FILE in its unit',
+    })
+  }
+  return join(folder, name)
 }
 
 function chooseTrust(said: {

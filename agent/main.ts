@@ -7,6 +7,7 @@ import { aborted, runTogether } from '../src/runtime/tasks.ts'
 import { version } from '../src/runtime/version.ts'
 import { Cache } from './cache/cache.ts'
 import { JwtCache } from './cache/jwt.ts'
+import { readOfflineKey } from './cache/offline-key.ts'
 import { openSealedCache, type SealedCache } from './cache/sealed.ts'
 import { Sealer } from './cache/sealer.ts'
 import { volatileFolder } from './cache/volatile-folder.ts'
@@ -240,17 +241,19 @@ function attestorsOf(config: AgentConfig) {
     : [unixAttestor()]
 }
 
+/** On disk under the operator's key, else in memory with a key of its own; where there is neither, not at all. */
 async function openSealed(config: AgentConfig): Promise<SealedCache | undefined> {
   if (!config.offlineCache) return undefined
-  const folder = await volatileFolder({
-    dataDir: config.dataDir,
-    runtimeDir: process.env['XDG_RUNTIME_DIR'],
-  })
-  if (folder === undefined) return undefined
-  return openSealedCache({
-    folder,
-    files: { read: readPrivateFile, write: writePrivateFile, remove: removePrivateFile },
-  })
+  const files = { read: readPrivateFile, write: writePrivateFile, remove: removePrivateFile }
+  const { dataDir, offlineCacheKeyFile: path } = config
+  const folder = await volatileFolder({ dataDir, runtimeDir: process.env['XDG_RUNTIME_DIR'] })
+  const inMemory = folder === undefined ? undefined : openSealedCache({ folder, files })
+  if (path === undefined) return inMemory
+  const credentialsDir = process.env['CREDENTIALS_DIRECTORY']
+  const key = await readOfflineKey({ path, dataDir, credentialsDir })
+  // What an earlier run without the key has left would outlive a ban.
+  await inMemory?.erase()
+  return openSealedCache({ folder: dataDir, key, files })
 }
 
 function aboutOf(state: AgentState, identity: AgentIdentity) {

@@ -1,4 +1,7 @@
+import { randomBytes } from 'node:crypto'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { AgentConfig } from '../../agent/config.ts'
 import { CountersignError } from '../../src/errors.ts'
@@ -106,6 +109,31 @@ test('F6 an agent that restarts while the server is away serves what is still va
   expect(await ask(again)).toBe('spiffe://example.org/self')
   expect(performance.now() - startedMs).toBeLessThan(1000)
   expect(await health(again)).toBe('SERVING')
+})
+
+test('F6 a cache on disk under a given key serves after a restart; under another key, or without, it does not open', async () => {
+  const running = await server()
+  const keyFile = join(running.folder, 'offline.key')
+  writeFileSync(keyFile, randomBytes(32), { mode: 0o600 })
+  const overrides: Partial<AgentConfig> = { offlineCacheKeyFile: keyFile }
+  const agent = await startAgent(running, { overrides })
+  const { dataDir } = agent.config
+  await registerSelf(running)
+  await expect.poll(() => ask(agent)).toBe('spiffe://example.org/self')
+  await agent.stop()
+  await running.stop()
+  expect(readdirSync(dataDir)).toContain('cache.sealed')
+  expect(readdirSync(dataDir)).not.toContain('cache.key')
+  const again = await startAgent(running, { overrides: { ...overrides, dataDir } })
+  expect(await ask(again)).toBe('spiffe://example.org/self')
+  await again.stop()
+  writeFileSync(keyFile, randomBytes(32).toString('hex'))
+  const other = await agentOf(running, {
+    overrides: { ...overrides, dataDir },
+    waitUntilReady: false,
+  })
+  await expect.poll(() => ask(other)).toBe('unavailable agent-starting')
+  expect(readdirSync(dataDir)).not.toContain('cache.sealed')
 })
 
 test('F6 without a cache the socket is there and says why nothing is served', async () => {
