@@ -1,10 +1,13 @@
 import type { TestProject } from 'vitest/node'
+import { type Envoy, envoyVersions, installEnvoy } from './envoy/install-envoy.ts'
 import { lackOf, languages, type Probe } from './languages.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** By the language's name; a language that this machine lacks is not there. */
     probes: Readonly<Record<string, Probe>>
+    /** By version; one that could not be installed is not there. */
+    envoys: Readonly<Record<string, Envoy>>
   }
 }
 
@@ -23,11 +26,20 @@ export async function setup(project: TestProject): Promise<void> {
       )
     } else lacks.set(language.name, lack)
   }
+  const envoys: Record<string, Envoy> = {}
+  for (const version of envoyVersions) {
+    try {
+      envoys[version] = await installEnvoy(version)
+    } catch (error) {
+      lacks.set(`envoy ${version}`, String(error))
+    }
+  }
   sayLacks()
   if (lacks.size > 0 && process.env['CI'] === 'true') {
-    throw new Error(`in CI every language runs, but this machine lacks ${[...lacks.keys()]}`)
+    throw new Error(`in CI everything runs, but this machine lacks ${[...lacks.keys()]}`)
   }
   project.provide('probes', probes)
+  project.provide('envoys', envoys)
 }
 
 /** Once more below the results, where it is read. */
