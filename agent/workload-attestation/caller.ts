@@ -27,17 +27,21 @@ export interface Caller {
 /** What a connection costs in descriptors: itself, and a pidfd where the kernel gives none by socket. */
 export type PidFdKind = 'by-socket' | 'by-number'
 
-/** Remembers the process at accept; never throws. `onKind` tells which kind of pidfd it lives by. */
+/**
+ * Remembers the process at accept; never throws. `serial` counts the connections in the order in which
+ * they were accepted. `onKind` tells which kind of pidfd it lives by.
+ */
 export function acceptCaller(
   socket: Socket,
   credentials: PeerCredentials,
+  serial: number,
   processes: Processes,
   onKind: (kind: PidFdKind) => void = () => {},
 ): Caller {
   const { pid } = credentials
   if (pid <= 0) return refusedCaller(credentials, invisible)
   const held = processes.hold(pid)
-  const proof = prove(socket, pid, held, onKind)
+  const proof = prove(socket, pid, serial, held, onKind)
   if (held === undefined || proof === undefined) {
     if (held !== undefined) processes.release(held.process)
     return refusedCaller(credentials, gone)
@@ -56,7 +60,7 @@ export function acceptCaller(
     process = processes.hold(pid)?.process
     const state = process?.look()
     if (pidFd === undefined ? isAliveNow(socket, pid) : pidFd.alive()) {
-      if (process !== undefined && pidFd === undefined) process.proven = true
+      if (process !== undefined && pidFd === undefined) noteProof(process, serial)
       return state
     }
     letGo()
@@ -101,10 +105,11 @@ export function acceptCaller(
 function prove(
   socket: Socket,
   pid: number,
+  serial: number,
   held: Held | undefined,
   onKind: (kind: PidFdKind) => void,
 ): { readonly pidFd: PidFd | undefined } | undefined {
-  if (held?.process.proven) return { pidFd: undefined }
+  if (held !== undefined && held.process.provenSince < serial) return { pidFd: undefined }
   const bySocket = peerPidFd(socket, pid)
   onKind(bySocket === 'unsupported' ? 'by-number' : 'by-socket')
   if (bySocket === 'unsupported') {
@@ -117,8 +122,12 @@ function prove(
   const alive = bySocket?.alive() ?? false
   bySocket?.close()
   if (!alive) return undefined
-  if (held !== undefined) held.process.proven = true
+  if (held !== undefined) noteProof(held.process, serial)
   return { pidFd: undefined }
+}
+
+function noteProof(process: HeldProcess, serial: number): void {
+  process.provenSince = Math.min(process.provenSince, serial)
 }
 
 /** By a pidfd for the moment: one for each connection would halve the number of connections. */

@@ -3,8 +3,8 @@ import type { ProcessIdentity, ProcessState } from './process-state.ts'
 
 /** One process, for all of its connections. */
 export interface HeldProcess {
-  /** Set by who made sure that it is the process at the other end of a connection. */
-  proven: boolean
+  /** The serial number of the first connection that was made sure to be of this process. */
+  provenSince: number
   /** True once its descriptors had to make room: whoever needs the process holds it anew. */
   readonly closed: boolean
   /** Undefined where the process is gone or a zombie, or no longer held. */
@@ -81,7 +81,7 @@ export class Processes {
     const open = this.#open
     const holding: Holding = {
       holders: 0,
-      proven: false,
+      provenSince: Number.POSITIVE_INFINITY,
       identify: () => (closed ? undefined : files.identify()),
       get closed() {
         return closed

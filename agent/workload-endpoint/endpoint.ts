@@ -20,7 +20,7 @@ import { FairQueue } from '../workload-attestation/fair-queue.ts'
 import { descriptorsPerProcess } from '../workload-attestation/process-files.ts'
 import { Processes } from '../workload-attestation/processes.ts'
 import { mendingAuthority, mendingDescriptors } from './authority.ts'
-import { Connections } from './connections.ts'
+import { type Connection, Connections } from './connections.ts'
 import { checkSecurityHeader } from './guard.ts'
 import { descriptorsForConnections, type EndpointLimits, withDefaults } from './limits.ts'
 import type { Peer } from './peer.ts'
@@ -164,6 +164,7 @@ export async function openWorkloadEndpoint(
   }
   let refusing = 0
   let mended = 0
+  let accepted = 0
 
   const refuse = (socket: Socket): void => {
     if (refusing >= capacity / refusalPart) {
@@ -183,22 +184,34 @@ export async function openWorkloadEndpoint(
       refuse(socket)
       return
     }
-    const caller = acceptCaller(socket, credentials, processes, onPidFdKind)
+    accepted += 1
+    const serial = accepted
+    // A connection costs as much as a call: a thousand at once are met in turn with other users' work.
+    queue.soon(credentials.uid, () => meet(socket, credentials, serial, connection))
+  }
+
+  const meet = (
+    socket: Socket,
+    credentials: PeerCredentials,
+    serial: number,
+    connection: Connection,
+  ): void => {
+    if (socket.destroyed) return
+    const caller = acceptCaller(socket, credentials, serial, processes, onPidFdKind)
     const peer: Peer = { caller, connection }
     socket.once('close', () => {
       caller.release()
       deadlines.clear(peer)
     })
-    // A session costs more than a call: a thousand at once are made in turn with other users' work.
-    const acceptInTurn = (kind: ClientKind): void =>
-      queue.soon(credentials.uid, () => accept(socket, kind, peer))
     const kind = peekPreface(socket)
     if (kind !== undefined) {
-      acceptInTurn(kind)
+      accept(socket, kind, peer)
       return
     }
     void readPreface(socket, deadlines, limits.prefaceTimeoutMs).then((later) => {
-      if (later !== undefined) acceptInTurn(later)
+      if (later !== undefined) {
+        queue.soon(credentials.uid, () => accept(socket, later, peer))
+      }
     })
   }
 

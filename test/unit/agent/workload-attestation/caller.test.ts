@@ -22,7 +22,7 @@ const own = {
 describe('a caller', () => {
   test('T4 that this pid namespace cannot see is refused', () => {
     for (const pid of [0, -1]) {
-      const caller = acceptCaller(socket, { pid, uid: 0, gid: 0 }, processes)
+      const caller = acceptCaller(socket, { pid, uid: 0, gid: 0 }, 1, processes)
       expect(() => caller.look()).toThrow(
         expect.objectContaining({ code: 'forbidden', reason: 'caller-invisible' }),
       )
@@ -30,13 +30,13 @@ describe('a caller', () => {
   })
 
   test('that is gone before it is accepted is refused', () => {
-    const caller = acceptCaller(socket, { ...own, pid: 2 ** 21 + 7 }, processes)
+    const caller = acceptCaller(socket, { ...own, pid: 2 ** 21 + 7 }, 1, processes)
     expect(() => caller.look()).toThrow(expect.objectContaining({ reason: 'caller-gone' }))
   })
 
   test('whose user or group is not that of its connection is refused', () => {
     for (const other of [{ uid: own.uid + 1 }, { gid: own.gid + 1 }]) {
-      const caller = acceptCaller(socket, { ...own, ...other }, processes)
+      const caller = acceptCaller(socket, { ...own, ...other }, 1, processes)
       expect(() => caller.look()).toThrow(expect.objectContaining({ reason: 'caller-changed' }))
       caller.release()
     }
@@ -50,7 +50,7 @@ describe('a caller', () => {
     })
     await new Promise((resolve) => child.once('spawn', resolve))
     const kinds: string[] = []
-    const caller = acceptCaller(socket, { ...own, pid: child.pid ?? 0 }, processes, (kind) =>
+    const caller = acceptCaller(socket, { ...own, pid: child.pid ?? 0 }, 1, processes, (kind) =>
       kinds.push(kind),
     )
     expect(kinds).toEqual(['by-number'])

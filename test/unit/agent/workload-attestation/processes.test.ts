@@ -40,10 +40,12 @@ function openFilesOf(pid: number): number {
   }).length
 }
 
-function accept(processes: Processes, pid: number, isAlive = true): Caller {
+let lastSerial = 0
+
+function accept(processes: Processes, pid: number, isAlive = true, serial = ++lastSerial): Caller {
   alive = isAlive
   const uid = process.geteuid?.() ?? 0
-  return acceptCaller({} as Socket, { pid, uid, gid: process.getegid?.() ?? 0 }, processes)
+  return acceptCaller({} as Socket, { pid, uid, gid: process.getegid?.() ?? 0 }, serial, processes)
 }
 
 describe('the files of a process', () => {
@@ -106,6 +108,9 @@ describe('the files of a process', () => {
     const first = accept(processes, pid)
     const second = accept(processes, pid, false)
     expect(second.look()).toEqual(first.look())
+    // One that was made before says nothing: the number may have been another's then.
+    const before = accept(processes, pid, false, lastSerial - 2)
+    expect(() => before.look()).toThrow(expect.objectContaining({ reason: 'caller-gone' }))
     first.release()
     second.release()
     const third = accept(processes, pid, false)

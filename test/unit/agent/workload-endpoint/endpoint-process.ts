@@ -1,5 +1,7 @@
 // An endpoint in a process of its own, so that it can have a limit of its own on descriptors. The
-// argument is the socket's path. Everyone may have an identity. One JSON line of stats a request.
+// argument is the socket's path. Everyone may have an identity. One JSON line of stats a request,
+// after a collection where it runs with --expose-gc.
+import { readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { unixAttestor } from '../../../../agent/workload-attestation/unix.ts'
 import { openWorkloadEndpoint } from '../../../../agent/workload-endpoint/endpoint.ts'
@@ -22,5 +24,11 @@ const endpoint = await openWorkloadEndpoint(process.argv[2] ?? '', {
 })
 process.stdout.write('{}\n')
 createInterface({ input: process.stdin }).on('line', () => {
-  process.stdout.write(`${JSON.stringify(endpoint.stats())}\n`)
+  globalThis.gc?.()
+  const held = {
+    descriptors: readdirSync('/proc/self/fd').length,
+    timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length,
+    heapMiB: process.memoryUsage().heapUsed / (1 << 20),
+  }
+  process.stdout.write(`${JSON.stringify({ ...endpoint.stats(), ...held })}\n`)
 })
