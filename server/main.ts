@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { AuditEvent } from '../src/audit/event.ts'
 import type { CountersignError } from '../src/errors.ts'
 import { agentBanned, agentNotAttested } from '../src/rpc/agent-refusal.ts'
 import { systemClock } from '../src/runtime/clock.ts'
@@ -35,6 +36,7 @@ import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
 import { createReadiness } from './readiness.ts'
 import { lockFolder } from './store/folder-lock.ts'
+import type { RefusedRow } from './store/row-seal.ts'
 import { openStore, type Store } from './store/store.ts'
 
 export interface ServerHooks {
@@ -74,6 +76,8 @@ async function runLocked(
     const store = await openStore({
       path: join(config.dataDir, 'store.sqlite'),
       trustDomain: config.trustDomain,
+      sealKey: keys.deriveKey(`row seal of ${config.trustDomain}`),
+      onRefused: (row) => recordRefusal(row, trail, log),
       log,
       clock,
       beforeCommit: async (events, db) => recorder?.beforeCommit(events, db),
@@ -90,6 +94,20 @@ async function runLocked(
   } finally {
     await trail[Symbol.asyncDispose]()
   }
+}
+
+function recordRefusal({ table, id }: RefusedRow, trail: Trail, log: Log): void {
+  const event: AuditEvent = {
+    kind: 'store.row.refused',
+    time: systemClock.now(),
+    actor: { kind: 'server' },
+    decision: 'deny',
+    reason: 'row-seal',
+    details: { table, id },
+  }
+  trail
+    .append([event])
+    .catch((error: unknown) => log.error('a refusal is not on record', { error }))
 }
 
 function openKeys(config: ServerConfig): Promise<KeyManager> {
@@ -120,6 +138,7 @@ async function serve(
   const bundles = createBundles(trustDomain)
   const metrics: ServerMetrics = createServerMetrics({
     entries: () => index.size,
+    refusedRows: () => store.refusedRows(),
     agents: () => index.agents().length,
     connectedAgents: () => followers.size,
     position: () => changes.position,

@@ -13,6 +13,7 @@ export interface ServerMetrics {
 /** Gauges are read when somebody asks: nothing is kept twice. */
 export interface ServerGauges {
   entries(): number
+  refusedRows(): number
   agents(): number
   connectedAgents(): number
   position(): number
@@ -61,6 +62,7 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
     })
   }
   gauge('entries', 'Registration entries in the index.', gauges.entries)
+  gauge('refused_rows', 'Rows of the database that somebody else wrote.', gauges.refusedRows)
   gauge('agents', 'Attested agents.', gauges.agents)
   gauge('connected_agents', 'Agents that follow the change log now.', gauges.connectedAgents)
   gauge('change_log_position', 'Number of the last change that was applied.', gauges.position)

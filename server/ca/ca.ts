@@ -141,6 +141,8 @@ class StoredCa implements Ca {
   #authorities: Authorities = noAuthorities
   #reloading: Promise<void> = Promise.resolve()
   #stale = false
+  /** Somebody has changed the authorities in the database; what is in memory was read before. */
+  #refused: CountersignError | undefined
   #savedMs = 0
   #failing = false
 
@@ -272,7 +274,7 @@ class StoredCa implements Ca {
   }
 
   ready(): CountersignError | undefined {
-    const fault = this.#guard.ready() ?? this.#deps.trail.ready()
+    const fault = this.#guard.ready() ?? this.#deps.trail.ready() ?? this.#refused
     if (fault !== undefined) return fault
     try {
       const now = this.#guard.now()
@@ -360,7 +362,12 @@ class StoredCa implements Ca {
 
   async #read(): Promise<void> {
     const { store, keys, settings } = this.#deps
-    const records = await loadAuthorities(store.db)
+    const records = await loadAuthorities(store.db).catch((error: unknown) => {
+      const refused = error instanceof CountersignError && error.reason === 'authority-row-refused'
+      this.#refused = refused ? error : undefined
+      throw error
+    })
+    this.#refused = undefined
     this.#authorities = await openAuthorities(
       settings.trustDomain,
       records,

@@ -2,6 +2,7 @@ import {
   createCipheriv,
   createDecipheriv,
   createPrivateKey,
+  hkdfSync,
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
@@ -24,6 +25,8 @@ export interface KeyManager {
   seal(privateKey: KeyObject, about: KeyContext): Promise<Buffer>
   /** Throws `conflict` `sealed-key-refused`: another wrapping key, another context, or changed bytes. */
   open(sealed: Buffer, about: KeyContext): Promise<Signer>
+  /** 32 bytes for another purpose, the same at each start with the same wrapping key (HKDF-SHA-256, RFC 5869). */
+  deriveKey(purpose: string): Buffer
 }
 
 /** Seals with the key in this file, which is made with mode 0600 where it is absent. Throws as `readWrappingKey`. */
@@ -43,6 +46,8 @@ const tagLength = 16
 /** AES-256-GCM: format byte, nonce, tag, PKCS#8 DER; the context is the associated data. */
 function sealingWith(wrappingKey: Buffer): KeyManager {
   return {
+    deriveKey: (purpose) =>
+      Buffer.from(hkdfSync('sha256', wrappingKey, '', `countersign ${purpose}`, 32)),
     async seal(privateKey, about) {
       const nonce = randomBytes(nonceLength)
       const cipher = createCipheriv('aes-256-gcm', wrappingKey, nonce, { authTagLength: tagLength })

@@ -19,7 +19,7 @@ export interface BatchOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** What became of one item: either `entry` or `error` is there. */
+/** What became of one item: `entry` or `error`; neither where a row was deleted that had been refused. */
 export interface ItemResult {
   /** As it is now; after a deletion, as it was. */
   readonly entry?: Entry | undefined

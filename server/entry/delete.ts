@@ -8,7 +8,7 @@ import {
   missingItem,
   type RegistryDeps,
 } from './batch.ts'
-import { entryEvent } from './record.ts'
+import { entryEvent, refusedRowEvent } from './record.ts'
 
 /** `only` narrows it down to the entries of which that still holds within the write; the reason goes on record. */
 export interface DeleteOptions extends BatchOptions {
@@ -28,18 +28,19 @@ export async function deleteBatch(
     const doomed = new Map(
       rows.filter((entry) => options.only?.(entry) ?? true).map((entry) => [entry.id, entry]),
     )
-    const deleted = await deleteEntries(tx, [...doomed.keys()])
+    // A row that was refused cannot be read, but an operator can be rid of it.
+    const unread = options.only === undefined ? ids.filter((id) => !doomed.has(id)) : []
+    const deleted = await deleteEntries(tx, [...doomed.keys(), ...unread])
     // An id that the batch names twice is there for the first item only.
     const left = new Set(deleted)
     for (const [at, id] of ids.entries()) {
-      const entry = left.delete(id) ? doomed.get(id) : undefined
-      draft[at] = entry === undefined ? missingItem() : { entry, warnings: [] }
+      draft[at] = left.delete(id) ? { entry: doomed.get(id), warnings: [] } : missingItem()
     }
-    return [...deleted].flatMap((id) => {
+    return [...deleted].map((id) => {
       const entry = doomed.get(id)
-      return entry === undefined
-        ? []
-        : [entryEvent('entry.deleted', entry, options, now, options.reason)]
+      if (entry !== undefined)
+        return entryEvent('entry.deleted', entry, options, now, options.reason)
+      return refusedRowEvent(id, options, now)
     })
   })
 }

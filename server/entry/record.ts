@@ -33,3 +33,10 @@ export function entryEvent(
     },
   }
 }
+
+/** A row that the server did not believe was deleted; nothing that it said is repeated. */
+export function refusedRowEvent(entryId: string, options: BatchOptions, time: Date): AuditEvent {
+  const { actor, requestId } = options
+  const reason = 'row-refused'
+  return { kind: 'entry.deleted', time, actor, entryId, decision: 'allow', reason, requestId }
+}

@@ -1,13 +1,14 @@
 import type { Kysely } from 'kysely'
+import { openRows } from './open-rows.ts'
 import { chunksOf } from './prepared.ts'
-import { readBody } from './read-body.ts'
 import type { AgentRecord } from './records.ts'
+import { sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
 /** Adds or replaces the agent with this ID; resolves with the number of the change. */
 export async function putAgent(tx: WriteTx, agent: AgentRecord): Promise<number> {
-  const columns = { expires_at: agent.expiresAt.getTime(), body: encode(agent) }
+  const columns = columnsOf(tx, agent)
   await tx.db
     .insertInto('agents')
     .values({ id: agent.id, ...columns })
@@ -27,12 +28,18 @@ export async function compareAndPutAgent(
 ): Promise<number> {
   const updated = await tx.db
     .updateTable('agents')
-    .set({ expires_at: after.expiresAt.getTime(), body: encode(after) })
+    .set(columnsOf(tx, after))
     .where('id', '=', after.id)
     .where('body', '=', encode(before))
     .returning('id')
     .execute()
   return updated.length === 0 ? 0 : tx.change('agent', [after.id])
+}
+
+function columnsOf({ db }: WriteTx, agent: AgentRecord): Omit<Schema['agents'], 'id'> {
+  const body = encode(agent)
+  const mac = sealOf(db).mac('agents', agent.id, body)
+  return { expires_at: agent.expiresAt.getTime(), body, mac }
 }
 
 /** Resolves with the number of the change, 0 where there is no such agent. */
@@ -46,14 +53,14 @@ export async function loadAgents(
   db: Kysely<Schema>,
   ids?: readonly string[],
 ): Promise<AgentRecord[]> {
-  const select = db.selectFrom('agents').select(['id', 'body'])
+  const select = db.selectFrom('agents').select(['id', 'body', 'mac'])
   if (ids === undefined) {
-    return (await select.execute()).map((row) => readBody('agents', row, decode))
+    return openRows(db, 'agents', await select.execute(), decode)
   }
   const agents: AgentRecord[] = []
   for (const chunk of chunksOf([...new Set(ids)])) {
     const rows = await select.where('id', 'in', chunk).execute()
-    for (const row of rows) agents.push(readBody('agents', row, decode))
+    agents.push(...openRows(db, 'agents', rows, decode))
   }
   return agents
 }

@@ -1,12 +1,16 @@
 import type { Kysely } from 'kysely'
-import { readBody } from './read-body.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { openRows } from './open-rows.ts'
 import type { AuthorityRecord } from './records.ts'
+import { sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
 /** Adds or replaces the authority with this id; resolves with the number of the change. */
 export async function putAuthority(tx: WriteTx, authority: AuthorityRecord): Promise<number> {
-  const columns = { kind: authority.kind, slot: authority.slot, body: encode(authority) }
+  const { kind, slot } = authority
+  const body = encode(authority)
+  const columns = { kind, slot, body, mac: sealOf(tx.db).mac('authorities', authority.id, body) }
   await tx.db
     .insertInto('authorities')
     .values({ id: authority.id, ...columns })
@@ -25,12 +29,24 @@ export async function deleteAuthority(tx: WriteTx, id: string): Promise<number> 
   return deleted.length === 0 ? 0 : tx.change('authority', [id])
 }
 
-/** All of both kinds, oldest first. Throws `internal` / `store-corrupt`. */
+/**
+ * All of both kinds, oldest first. Throws `internal` / `store-corrupt`, and `conflict` /
+ * `authority-row-refused` where one of them was changed: with a part of them nobody may go on.
+ */
 export async function loadAuthorities(db: Kysely<Schema>): Promise<AuthorityRecord[]> {
-  const rows = await db.selectFrom('authorities').select(['id', 'body']).orderBy('id').execute()
-  return rows
-    .map((row) => readBody('authorities', row, decode))
-    .sort((a, b) => a.notBefore.getTime() - b.notBefore.getTime())
+  const rows = await db
+    .selectFrom('authorities')
+    .select(['id', 'body', 'mac'])
+    .orderBy('id')
+    .execute()
+  const authorities = openRows(db, 'authorities', rows, decode)
+  if (authorities.length < rows.length) {
+    throw new CountersignError('conflict', 'somebody has changed an authority in the database', {
+      reason: 'authority-row-refused',
+      fix: 'restore the table authorities from a backup; the log names the rows',
+    })
+  }
+  return authorities.sort((a, b) => a.notBefore.getTime() - b.notBefore.getTime())
 }
 
 type Bytes = 'publicKey' | 'certificate' | 'sealedKey'

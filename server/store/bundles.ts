@@ -2,8 +2,9 @@ import type { Kysely } from 'kysely'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { openRows, type SealedRow } from './open-rows.ts'
 import { chunksOf } from './prepared.ts'
-import { readBody } from './read-body.ts'
+import { sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
@@ -13,7 +14,10 @@ import type { WriteTx } from './store.ts'
  * how a bundle that has been overtaken would bring back what was taken out of it.
  */
 export async function putBundle(tx: WriteTx, bundle: Bundle): Promise<number> {
-  const columns = { sequence: sortable(bundle.sequence), body: encode(bundle) }
+  const sequence = sortable(bundle.sequence)
+  const body = encode(bundle)
+  const mac = sealOf(tx.db).mac('bundles', bundle.trustDomain, sequence, body)
+  const columns = { sequence, body, mac }
   const put = await tx.db
     .insertInto('bundles')
     .values({ trust_domain: bundle.trustDomain, ...columns })
@@ -51,16 +55,23 @@ export async function loadBundles(
   db: Kysely<Schema>,
   trustDomains?: readonly string[],
 ): Promise<Bundle[]> {
-  const select = db.selectFrom('bundles').select(['trust_domain as id', 'body'])
+  const select = db.selectFrom('bundles').select(['trust_domain as id', 'sequence', 'body', 'mac'])
   if (trustDomains === undefined) {
-    return (await select.execute()).map((row) => readBody('bundles', row, decode))
+    return open(db, await select.execute())
   }
   const bundles: Bundle[] = []
   for (const chunk of chunksOf([...new Set(trustDomains)])) {
     const rows = await select.where('trust_domain', 'in', chunk).execute()
-    for (const row of rows) bundles.push(readBody('bundles', row, decode))
+    bundles.push(...open(db, rows))
   }
   return bundles
+}
+
+function open(
+  db: Kysely<Schema>,
+  rows: readonly (SealedRow & { readonly sequence: string })[],
+): Bundle[] {
+  return openRows(db, 'bundles', rows, decode, ({ sequence }) => [sequence])
 }
 
 /** Bytes in base64, instants in milliseconds, the sequence number in decimal. */

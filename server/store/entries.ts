@@ -3,8 +3,9 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { isUniqueViolation } from './driver-error.ts'
 import { decodeEntry, encodeEntry, naturalKey } from './entry-body.ts'
+import { openRows, type SealedRow } from './open-rows.ts'
 import { chunksOf, places, prepared } from './prepared.ts'
-import { readBody } from './read-body.ts'
+import { sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
@@ -22,7 +23,7 @@ interface Row {
 const insertRows = prepared<{ id: string }>((db, size) =>
   db
     .insertInto('entries')
-    .values(places(size, { id: '', natural_key: '', body: '' }))
+    .values(places(size, { id: '', natural_key: '', body: '', mac: '' }))
     .onConflict((conflict) => conflict.doNothing())
     .returning('id'),
 )
@@ -37,23 +38,27 @@ const findTaken = prepared<{ id: string; natural_key: string }>((db, size) =>
 )
 
 const updateRow = prepared<{ id: string }>((db) =>
-  db.updateTable('entries').set({ natural_key: '', body: '' }).where('id', '=', '').returning('id'),
+  db
+    .updateTable('entries')
+    .set({ natural_key: '', body: '', mac: '' })
+    .where('id', '=', '')
+    .returning('id'),
 )
 
 const deleteRows = prepared<{ id: string }>((db, size) =>
   db.deleteFrom('entries').where('id', 'in', places(size, '')).returning('id'),
 )
 
-const selectRows = prepared<{ id: string; body: string }>((db, size) =>
-  db.selectFrom('entries').select(['id', 'body']).where('id', 'in', places(size, '')),
+const selectRows = prepared<SealedRow>((db, size) =>
+  db.selectFrom('entries').select(['id', 'body', 'mac']).where('id', 'in', places(size, '')),
 )
 
 const loadPageSize = 2000
 
-const selectPage = prepared<{ row: number; id: string; body: string }>((db) =>
+const selectPage = prepared<SealedRow & { row: number }>((db) =>
   db
     .selectFrom('entries')
-    .select(['row', 'id', 'body'])
+    .select(['row', 'id', 'body', 'mac'])
     .where('row', '>', 0)
     .orderBy('row')
     .limit(loadPageSize),
@@ -75,7 +80,7 @@ export async function insertEntries(
     seen.add(entry.id)
   }
   for (const chunk of chunksOf(rows)) {
-    const parameters = chunk.flatMap((row) => [row.entry.id, ...columnsOf(row)])
+    const parameters = chunk.flatMap((row) => [row.entry.id, ...columnsOf(tx, row)])
     const kept = new Set((await insertRows(tx.db, chunk.length, parameters)).map((row) => row.id))
     for (const row of chunk) {
       if (kept.has(row.entry.id)) inserted.push(row.entry)
@@ -126,7 +131,7 @@ export async function updateEntries(
   const updated = new Map<string, Entry>()
   for (const entry of entries) {
     const row = { entry, key: naturalKey(entry) }
-    const found = await updateRow(tx.db, 1, [...columnsOf(row), entry.id]).catch((error) => {
+    const found = await updateRow(tx.db, 1, [...columnsOf(tx, row), entry.id]).catch((error) => {
       throw isUniqueViolation(error) ? alike(entry.id, error) : error
     })
     if (found.length > 0) updated.set(entry.id, entry)
@@ -143,8 +148,9 @@ function alike(id: string, cause: unknown): CountersignError {
   )
 }
 
-function columnsOf({ entry, key }: Row): readonly [string, string] {
-  return [key, encodeEntry(entry)]
+function columnsOf({ db }: WriteTx, { entry, key }: Row): readonly [string, string, string] {
+  const body = encodeEntry(entry)
+  return [key, body, sealOf(db).mac('entries', entry.id, body)]
 }
 
 /** Resolves with the ids that there were, and numbers those in the change log. */
@@ -165,9 +171,8 @@ export async function loadEntries(db: Kysely<Schema>, ids?: readonly string[]): 
   if (ids === undefined) return loadAllEntries(db)
   const entries: Entry[] = []
   for (const chunk of chunksOf([...new Set(ids)])) {
-    for (const row of await selectRows(db, chunk.length, chunk)) {
-      entries.push(readBody('entries', row, decodeEntry))
-    }
+    const rows = await selectRows(db, chunk.length, chunk)
+    entries.push(...openRows(db, 'entries', rows, decodeEntry))
   }
   return entries
 }
@@ -178,7 +183,7 @@ async function loadAllEntries(db: Kysely<Schema>): Promise<Entry[]> {
   let after = 0
   for (;;) {
     const page = await selectPage(db, 1, [after, loadPageSize])
-    for (const row of page) entries.push(readBody('entries', row, decodeEntry))
+    entries.push(...openRows(db, 'entries', page, decodeEntry))
     const last = page.at(-1)
     if (last === undefined || page.length < loadPageSize) return entries
     after = last.row

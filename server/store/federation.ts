@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import { readBody } from './read-body.ts'
+import { openRows } from './open-rows.ts'
 import type { FederationRelationship } from './records.ts'
+import { sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
@@ -10,7 +11,9 @@ export async function putRelationship(
   tx: WriteTx,
   relationship: FederationRelationship,
 ): Promise<void> {
-  const columns = { body: JSON.stringify(relationship) }
+  const { trustDomain } = relationship
+  const body = JSON.stringify(relationship)
+  const columns = { body, mac: sealOf(tx.db).mac('federation_relationships', trustDomain, body) }
   await tx.db
     .insertInto('federation_relationships')
     .values({ trust_domain: relationship.trustDomain, ...columns })
@@ -35,10 +38,10 @@ export async function loadRelationship(
 ): Promise<FederationRelationship | undefined> {
   const row = await db
     .selectFrom('federation_relationships')
-    .select(['trust_domain as id', 'body'])
+    .select(['trust_domain as id', 'body', 'mac'])
     .where('trust_domain', '=', trustDomain)
     .executeTakeFirst()
-  return row && readBody('federation_relationships', row, decode)
+  return row && openRows(db, 'federation_relationships', [row], decode)[0]
 }
 
 /** At most `limit`, by trust domain, from the first after `after` on. Throws `internal` / `store-corrupt`. */
@@ -49,12 +52,12 @@ export async function listRelationships(
 ): Promise<FederationRelationship[]> {
   const rows = await db
     .selectFrom('federation_relationships')
-    .select(['trust_domain as id', 'body'])
+    .select(['trust_domain as id', 'body', 'mac'])
     .where('trust_domain', '>', after)
     .orderBy('trust_domain')
     .limit(limit)
     .execute()
-  return rows.map((row) => readBody('federation_relationships', row, decode))
+  return openRows(db, 'federation_relationships', rows, decode)
 }
 
 export async function countRelationships(db: Kysely<Schema>): Promise<number> {

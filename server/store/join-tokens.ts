@@ -1,17 +1,20 @@
 import type { Kysely } from 'kysely'
 import { CountersignError } from '../../src/errors.ts'
 import type { JoinTokenRecord } from './records.ts'
+import { sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
 /** Throws `exists` / `join-token-exists` where a token has this hash. */
 export async function createJoinToken(tx: WriteTx, token: JoinTokenRecord): Promise<void> {
+  const expiresAt = token.expiresAt.getTime()
   const created = await tx.db
     .insertInto('join_tokens')
     .values({
       hash: token.hash,
       agent_id: token.agentId,
-      expires_at: token.expiresAt.getTime(),
+      expires_at: expiresAt,
+      mac: sealOf(tx.db).mac('join_tokens', token.hash, token.agentId, String(expiresAt)),
     })
     .onConflict((conflict) => conflict.column('hash').doNothing())
     .returning('hash')
@@ -31,10 +34,10 @@ export async function findJoinToken(
 ): Promise<JoinTokenRecord | undefined> {
   const row = await db
     .selectFrom('join_tokens')
-    .select(['agent_id', 'expires_at'])
+    .select(['agent_id', 'expires_at', 'mac'])
     .where('hash', '=', hash)
     .executeTakeFirst()
-  return row === undefined ? undefined : goodToken(hash, row, now)
+  return row === undefined ? undefined : goodToken(db, hash, row, now)
 }
 
 /**
@@ -49,17 +52,21 @@ export async function consumeJoinToken(
   const [row] = await tx.db
     .deleteFrom('join_tokens')
     .where('hash', '=', hash)
-    .returning(['agent_id', 'expires_at'])
+    .returning(['agent_id', 'expires_at', 'mac'])
     .execute()
-  return row === undefined ? undefined : goodToken(hash, row, now)
+  return row === undefined ? undefined : goodToken(tx.db, hash, row, now)
 }
 
+/** Undefined where it has expired, or somebody else has written it. */
 function goodToken(
+  db: Kysely<Schema>,
   hash: string,
-  row: Pick<Schema['join_tokens'], 'agent_id' | 'expires_at'>,
+  row: Omit<Schema['join_tokens'], 'hash'>,
   now: Date,
 ): JoinTokenRecord | undefined {
   if (row.expires_at <= now.getTime()) return undefined
+  const expiresAt = String(row.expires_at)
+  if (!sealOf(db).holds(row.mac, 'join_tokens', hash, row.agent_id, expiresAt)) return undefined
   return {
     hash,
     agentId: row.agent_id as JoinTokenRecord['agentId'],

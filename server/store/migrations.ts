@@ -1,25 +1,30 @@
-import { type Kysely, SqliteAdapter } from 'kysely'
+import { type Kysely, SqliteAdapter, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { CountersignError } from '../../src/errors.ts'
 import { decodeEntry, naturalKey } from './entry-body.ts'
+import { type SealedTable, sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 
 /** Sorted by name; one that has been released is never edited, the next one changes what it made. */
-const migrations: Readonly<Record<string, Migration>> = {
+const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0001-core': { up: createCoreTables },
   '0002-audit-records': { up: createAuditRecords },
   '0003-entry-columns': { up: narrowEntries },
   '0004-federation': { up: createFederation },
-}
+  '0005-row-seals': { up: (db) => sealRows(db, maySeal) },
+})
 
 /**
  * Brings the tables to this program's version. `db` is a transaction, so that a crash leaves either
- * all of it or nothing. Throws `conflict` / `store-version` where a newer program has been here.
+ * all of it or nothing. Throws `conflict`: `store-version` where a newer program has been here,
+ * `store-unsealed` where there are rows without a MAC and `maySeal` is false.
  */
-export async function migrate(db: Kysely<Schema>): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+export async function migrate(db: Kysely<Schema>, maySeal: boolean): Promise<void> {
+  const provider = { getMigrations: async () => migrations(maySeal) }
+  const migrator = new Migrator({ db, provider })
   const { error, results } = await migrator.migrateToLatest()
   if (error === undefined) return
+  if (error instanceof CountersignError) throw error
   // Without a result nothing was tried: the list of what has run does not fit this program's.
   if (results === undefined || results.length === 0) {
     throw new CountersignError('conflict', 'the data file was written by another version', {
@@ -130,4 +135,46 @@ async function createFederation(db: Kysely<Schema>): Promise<void> {
     .addColumn('trust_domain', 'text', (column) => column.primaryKey())
     .addColumn('body', 'text', (column) => column.notNull())
     .execute()
+}
+
+const sealed: Readonly<Record<SealedTable, readonly string[]>> = {
+  settings: ['name', 'value'],
+  entries: ['id', 'body'],
+  agents: ['id', 'body'],
+  bundles: ['trust_domain', 'sequence', 'body'],
+  federation_relationships: ['trust_domain', 'body'],
+  authorities: ['id', 'body'],
+  join_tokens: ['hash', 'agent_id', 'expires_at'],
+}
+
+/**
+ * Rows from before there were MACs get one, but only where an operator says so: a database that was
+ * made to look old must not have what was written into it sealed.
+ */
+async function sealRows(db: Kysely<Schema>, maySeal: boolean): Promise<void> {
+  const seal = sealOf(db)
+  for (const [table, columns] of Object.entries(sealed) as [SealedTable, readonly string[]][]) {
+    await db.schema
+      .alterTable(table)
+      .addColumn('mac', 'text', (column) => column.notNull().defaultTo(''))
+      .execute()
+    const key = sql.ref(columns[0] ?? '')
+    const { rows } = await sql<
+      Record<string, unknown>
+    >`select ${sql.join(columns.map((name) => sql.ref(name)))} from ${sql.table(table)}`.execute(db)
+    if (rows.length > 0 && !maySeal) throw unsealed()
+    for (const row of rows) {
+      const mac = seal.mac(table, ...columns.map((name) => String(row[name])))
+      await sql`update ${sql.table(table)} set mac = ${mac} where ${key} = ${row[columns[0] ?? '']}`.execute(
+        db,
+      )
+    }
+  }
+}
+
+function unsealed(): CountersignError {
+  return new CountersignError('conflict', 'the data was written before rows had a seal', {
+    reason: 'store-unsealed',
+    fix: 'if nobody but the server could write to it, make the file seal-existing-rows beside it and start again; it is used once',
+  })
 }

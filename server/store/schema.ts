@@ -6,10 +6,10 @@ export type ChangeKind = 'entry' | 'agent' | 'bundle' | 'authority'
 
 /**
  * The tables. Instants are milliseconds since 1970; `body` is the whole record as JSON, and the
- * columns beside it are what a query has to find or compare.
+ * columns beside it are what a query has to find or compare. `mac` is the row seal's.
  */
 export interface Schema {
-  settings: { name: string; value: string }
+  settings: { name: string; value: string; mac: string }
   /** One row: how many changes there have been. Its lock puts the writers of all servers in order. */
   change_counter: { id: number; number: number }
   changes: { number: number; kind: ChangeKind; ref: string }
@@ -19,13 +19,14 @@ export interface Schema {
     id: string
     natural_key: string
     body: string
+    mac: string
   }
-  agents: { id: string; expires_at: number; body: string }
+  agents: { id: string; expires_at: number; body: string; mac: string }
   /** `sequence` is decimal in 20 digits, so that its order as text is its order as a number. */
-  bundles: { trust_domain: string; sequence: string; body: string }
-  federation_relationships: { trust_domain: string; body: string }
-  authorities: { id: string; kind: AuthorityKind; slot: AuthoritySlot; body: string }
+  bundles: { trust_domain: string; sequence: string; body: string; mac: string }
+  federation_relationships: { trust_domain: string; body: string; mac: string }
+  authorities: { id: string; kind: AuthorityKind; slot: AuthoritySlot; body: string; mac: string }
   /** Copies of the lines of the servers' audit trails; `chain` names the trail, `number` the place in it. */
   audit_records: { chain: string; number: number; hash: string; line: string }
-  join_tokens: { hash: string; agent_id: string; expires_at: number }
+  join_tokens: { hash: string; agent_id: string; expires_at: number; mac: string }
 }

@@ -1,30 +1,34 @@
 import type { Kysely } from 'kysely'
+import { CountersignError } from '../../src/errors.ts'
+import { sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
-/** What the server keeps about itself: one short text a name. */
+/** What the server keeps about itself: one short text a name. Undefined too where somebody else has written it. */
 export async function getSetting(db: Kysely<Schema>, name: string): Promise<string | undefined> {
   const row = await db
     .selectFrom('settings')
-    .select('value')
+    .select(['value', 'mac'])
     .where('name', '=', name)
     .executeTakeFirst()
-  return row?.value
+  if (row === undefined) return undefined
+  return sealOf(db).holds(row.mac, 'settings', name, row.value) ? row.value : undefined
 }
 
 export async function putSetting(
-  tx: Pick<WriteTx, 'db'>,
+  { db }: Pick<WriteTx, 'db'>,
   name: string,
   value: string,
 ): Promise<void> {
-  await tx.db
+  const mac = sealOf(db).mac('settings', name, value)
+  await db
     .insertInto('settings')
-    .values({ name, value })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+    .values({ name, value, mac })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ value, mac }))
     .execute()
 }
 
-/** Keeps `value` where there is none yet; resolves with what is kept. */
+/** Keeps `value` where there is none yet; resolves with what is kept. Throws `conflict` / `store-seal` where that is not ours. */
 export async function settleSetting(
   db: Kysely<Schema>,
   name: string,
@@ -32,8 +36,17 @@ export async function settleSetting(
 ): Promise<string> {
   await db
     .insertInto('settings')
-    .values({ name, value })
+    .values({ name, value, mac: sealOf(db).mac('settings', name, value) })
     .onConflict((conflict) => conflict.column('name').doNothing())
     .execute()
-  return (await getSetting(db, name)) ?? value
+  const kept = await getSetting(db, name)
+  if (kept !== undefined) return kept
+  throw new CountersignError(
+    'conflict',
+    `the data was written under another wrapping key, or its setting ${name} was changed`,
+    {
+      reason: 'store-seal',
+      fix: 'give the server the wrapping key that it had when this data was written; else restore the last backup',
+    },
+  )
 }

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { unlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { ControlledTransaction, Kysely } from 'kysely'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Entry } from '../../src/entry/entry.ts'
@@ -9,6 +11,7 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { fromDriver, isBusy, unwritable } from './driver-error.ts'
 import { GroupCommit } from './group-commit.ts'
 import { migrate } from './migrations.ts'
+import { attachSeal, createRowSeal, type RefusedRow, type RowSeal } from './row-seal.ts'
 import type { ChangeKind, Schema } from './schema.ts'
 import { putSetting, settleSetting } from './settings.ts'
 import { type Connections, openSqlite } from './sqlite.ts'
@@ -45,6 +48,8 @@ export interface Store extends AsyncDisposable {
   write<T>(job: (tx: WriteTx) => Promise<T>): Promise<T>
   /** Calls the listener after each commit that numbered changes, with the last number and all that were numbered. */
   onCommit(listener: CommitListener): () => void
+  /** How many rows were refused so far because somebody else wrote them. */
+  refusedRows(): number
   /** Proves that a write can succeed; throws as `write` does. */
   probe(): Promise<void>
 }
@@ -52,6 +57,10 @@ export interface Store extends AsyncDisposable {
 export interface StoreOptions {
   readonly path: string
   readonly trustDomain: TrustDomain
+  /** 32 bytes that the row seal's MACs are made with; nobody who can write to the database has them. */
+  readonly sealKey: Buffer
+  /** Told once of each row that somebody else has written or changed; it counts as absent. */
+  readonly onRefused?: (row: RefusedRow) => void
   readonly log: Log
   readonly clock: Clock
   /** Gets the audit events of a transaction, and the transaction, before it is committed; where it throws, nothing is. */
@@ -72,16 +81,18 @@ export type BeforeCommit = (
 
 /**
  * Opens the data file, or creates it (0600, in a folder of 0700), and brings it to this version.
- * Throws `conflict` / `store-trust-domain` for another trust domain's file, `conflict` /
- * `store-version`, `forbidden` / `store-mode`, `internal` / `store-corrupt`, `unavailable` /
+ * Throws `conflict` / `store-trust-domain` for another trust domain's file, `conflict` / `store-seal`
+ * under another wrapping key, `store-unsealed`, `store-version`, `forbidden` / `store-mode`, `internal` / `store-corrupt`, `unavailable` /
  * `store-unwritable`.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   let connections: Connections | undefined
   try {
     connections = openSqlite(options.path)
+    const seal = createRowSeal(options.sealKey, (row) => tellRefused(row, options))
+    for (const db of [connections.writer, connections.reader]) attachSeal(db, seal)
     const logId = await prepareSchema(connections, options)
-    return createStore(connections, logId, options)
+    return createStore(connections, logId, seal, options)
   } catch (error) {
     await connections?.close()
     throw fromDriver(error)
@@ -92,7 +103,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 async function prepareSchema(connections: Connections, options: StoreOptions): Promise<string> {
   const transaction = await begin(connections.writer, options.clock)
   try {
-    await migrate(transaction)
+    await migrate(transaction, takeConsent(options.path))
     const trustDomain = await settleSetting(transaction, 'trust-domain', options.trustDomain)
     if (trustDomain !== options.trustDomain) {
       throw new CountersignError(
@@ -138,7 +149,32 @@ async function begin(writer: Kysely<Schema>, clock: Clock): Promise<ControlledTr
   }
 }
 
-function createStore(connections: Connections, logId: string, options: StoreOptions): Store {
+const sealExistingFile = 'seal-existing-rows'
+
+/** Whether the operator has made the file beside the database that says so; it is gone then. */
+function takeConsent(path: string): boolean {
+  try {
+    unlinkSync(join(dirname(path), sealExistingFile))
+    return true
+  } catch {
+    return false
+  }
+}
+
+function tellRefused(row: RefusedRow, { log, onRefused }: StoreOptions): void {
+  log.error('a row of the database is not one that this server wrote: it is refused', {
+    ...row,
+    fix: 'find out who can write to the database; restore the row from a backup, or delete it and make anew what it was',
+  })
+  onRefused?.(row)
+}
+
+function createStore(
+  connections: Connections,
+  logId: string,
+  seal: RowSeal,
+  options: StoreOptions,
+): Store {
   const { clock, log, beforeCommit } = options
   const listeners = new Set<CommitListener>()
   const committer = new GroupCommit({
@@ -164,6 +200,7 @@ function createStore(connections: Connections, logId: string, options: StoreOpti
   return {
     logId,
     db: connections.reader,
+    refusedRows: () => seal.refused,
     write: (job) => committer.write(job),
     onCommit(listener) {
       const own: CommitListener = (position, written) => listener(position, written)

@@ -27,6 +27,7 @@ export type AuditKind =
   | 'authority.revoked'
   | 'access.denied'
   | 'clock.accepted'
+  | 'store.row.refused'
   | 'server.started'
   | 'server.stopped'
   | 'trail.repaired'

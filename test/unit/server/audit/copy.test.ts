@@ -51,6 +51,7 @@ async function start(options: { readonly maxFileBytes?: number } = {}): Promise<
   let recorder: ReturnType<typeof createCommitRecorder> | undefined
   const store = closing.use(
     await openStore({
+      sealKey: Buffer.alloc(32, 7),
       path: join(folder, 'data', 'store.db'),
       trustDomain,
       clock,

@@ -55,6 +55,7 @@ async function startInto(
   )
   const store = closing.use(
     await openStore({
+      sealKey: Buffer.alloc(32, 7),
       path: join(folder, 'data', 'store.db'),
       trustDomain,
       clock,

@@ -325,6 +325,28 @@ test('without its wrapping key the server does not start, instead of making new 
   })
 })
 
+test('an authority that somebody has changed in the database signs nothing, and nothing is made in its place', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  {
+    await using server = await startCa({ folder: folder.path, clock })
+    expect(server.ca.ready()).toBeUndefined()
+    const before = server.ca.state('x509').active
+    await server.store.write(async (tx) => {
+      await tx.db.updateTable('authorities').set({ mac: 'forged' }).execute()
+      await tx.change('authority', ['x'])
+    })
+    await server.caughtUp()
+    expect(server.ca.ready()?.reason).toBe('authority-row-refused')
+    await server.ca.tick()
+    expect(server.ca.state('x509').active).toEqual(before)
+    expect((await jwt(server)).token).toMatch(/^ey/)
+  }
+  await expect(startCa({ folder: folder.path, clock })).rejects.toMatchObject({
+    reason: 'authority-row-refused',
+  })
+})
+
 test('what cannot be put on record is not issued', async () => {
   await using folder = await temporaryFolder()
   await using server = await startCa({ folder: folder.path, clock: new FakeClock() })

@@ -38,6 +38,7 @@ beforeEach(async () => {
   audited = []
   auditFailure = undefined
   store = await openStore({
+    sealKey: Buffer.alloc(32, 7),
     path: join(folder, 'data', 'server.db'),
     trustDomain,
     log: silentLog,
@@ -374,6 +375,23 @@ describe('deleting', () => {
     expect(result.results[0]?.entry).toMatchObject({ id: 'a' })
     expect(index.get('a')).toBeUndefined()
     expect(audited).toMatchObject([{ kind: 'entry.deleted', entryId: 'a', owner: 'team' }])
+  })
+
+  test('a row that somebody else has changed cannot be read, but deleted', async () => {
+    await store.write((tx) =>
+      tx.db.updateTable('entries').set({ mac: 'forged' }).where('id', '=', 'a').execute(),
+    )
+    expect(
+      (await registry.updateEntries([{ id: 'a', hint: 'x' }], { actor })).results[0],
+    ).toMatchObject({
+      error: { reason: 'entry-not-found' },
+    })
+    const result = await registry.deleteEntries(['a'], { actor })
+    expect(result.results).toEqual([{ entry: undefined, warnings: [] }])
+    expect(audited).toMatchObject([{ kind: 'entry.deleted', entryId: 'a', reason: 'row-refused' }])
+    expect(index.get('a')).toBeUndefined()
+    const again = await registry.createEntries([inputOf('a', { id: 'a' })], { actor })
+    expect(reasonsOf(again)).toEqual([undefined])
   })
 
   test('a batch that is all or nothing deletes nothing when one is missing', async () => {

@@ -1,5 +1,4 @@
 import fc from 'fast-check'
-import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { readChanges } from '../../../../server/store/changes.ts'
 import {
@@ -9,6 +8,7 @@ import {
   updateEntries,
 } from '../../../../server/store/entries.ts'
 import { naturalKey } from '../../../../server/store/entry-body.ts'
+import { sealOf } from '../../../../server/store/row-seal.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { anEntry, rejection, tempStore } from './fixture.ts'
@@ -138,7 +138,11 @@ describe('entries', () => {
     const store = await tempStore()
     await store.write((tx) => insertEntries(tx, [anEntry('a'), anEntry('b')]))
     await store.write((tx) =>
-      sql`update entries set body = substr(body, 2) where id = 'entry-b'`.execute(tx.db),
+      tx.db
+        .updateTable('entries')
+        .set({ body: 'torn', mac: sealOf(tx.db).mac('entries', 'entry-b', 'torn') })
+        .where('id', '=', 'entry-b')
+        .execute(),
     )
     expect(await rejection(loadEntries(store.db))).toMatchObject({ reason: 'store-corrupt' })
   })

@@ -11,6 +11,9 @@ import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 
 export const trustDomain: TrustDomain = TrustDomain.parse('example.org')
 
+/** What rows are sealed with. */
+export const sealKey: Buffer = Buffer.alloc(32, 7)
+
 /** A folder that is gone after the test. */
 export function tempFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-store-'))
@@ -23,6 +26,7 @@ export async function tempStore(options: Partial<StoreOptions> = {}): Promise<St
   const store = await openStore({
     path: join(tempFolder(), 'data.sqlite'),
     trustDomain,
+    sealKey,
     log: silentLog,
     clock: systemClock,
     ...options,

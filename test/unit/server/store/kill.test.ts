@@ -35,6 +35,7 @@ test('F2 a server that is killed loses nothing that it has acknowledged', async 
   for (const [round, count] of [150, 400, 37].entries()) {
     acknowledged.push(...(await killAfter(count, path, round)))
     await using store = await openStore({
+      sealKey: Buffer.alloc(32, 7),
       path,
       trustDomain,
       log: silentLog,

@@ -12,9 +12,9 @@ import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
-import { anEntry, rejection, tempFolder, tempStore, trustDomain } from './fixture.ts'
+import { anEntry, rejection, sealKey, tempFolder, tempStore, trustDomain } from './fixture.ts'
 
-const options = { trustDomain, log: silentLog, clock: systemClock }
+const options = { sealKey, trustDomain, log: silentLog, clock: systemClock }
 
 function anEvent(entryId: string): AuditEvent {
   const time = new Date('2026-06-01T12:00:00Z')
@@ -343,7 +343,7 @@ describe('opening', () => {
   test('writing past the transactions is refused', async () => {
     const store = await tempStore()
     await expect(
-      store.db.insertInto('settings').values({ name: 'a', value: 'b' }).execute(),
+      store.db.insertInto('settings').values({ name: 'a', value: 'b', mac: '' }).execute(),
     ).rejects.toThrow()
   })
 

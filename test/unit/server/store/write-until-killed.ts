@@ -8,7 +8,13 @@ import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 // Writes entries from eight callers at once, and prints the id of each one that was acknowledged.
 const [path = '', round = ''] = process.argv.slice(2)
 const trustDomain = TrustDomain.parse('example.org')
-const store = await openStore({ path, trustDomain, log: silentLog, clock: systemClock })
+const store = await openStore({
+  sealKey: Buffer.alloc(32, 7),
+  path,
+  trustDomain,
+  log: silentLog,
+  clock: systemClock,
+})
 
 async function writeOn(caller: number): Promise<never> {
   for (let i = 0; ; i += 1) {
