@@ -5,7 +5,8 @@ import { readConfigFile } from '../src/runtime/config-file.ts'
 import { type Overrides, readOverrides, requireSetting } from '../src/runtime/config-override.ts'
 import { duration, type HostPort, hostPort, parsedBy, path } from '../src/runtime/config-value.ts'
 import type { LogLevel } from '../src/runtime/log.ts'
-import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
+import { SpiffeId, TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
+import { apartFrom, delegatesOf } from './admin-endpoint/settings.ts'
 import { defaultSdsConfig, type SdsConfig } from './sds/names.ts'
 
 /** Why the agent believes that it talks to its own server the first time. */
@@ -19,6 +20,10 @@ export interface AgentConfig {
   readonly dataDir: string
   readonly serverAddresses: readonly HostPort[]
   readonly socket: string
+  /** Where the agent's own APIs are served; undefined: nowhere. */
+  readonly adminSocket: string | undefined
+  /** Who may ask for others' identities on the admin socket. */
+  readonly authorizedDelegates: ReadonlySet<SpiffeId>
   /** Where `/live`, `/ready` and `/metrics` are served; undefined: nowhere. */
   readonly httpAddress: HostPort | undefined
   readonly logLevel: LogLevel
@@ -57,6 +62,8 @@ const fileSchema = z.strictObject({
     .union([hostPort.transform((one) => [one]), z.array(hostPort).min(1).max(32)])
     .optional(),
   socket: path.optional(),
+  admin_socket: path.optional(),
+  authorized_delegates: z.array(parsedBy(SpiffeId.parse)).max(64).optional(),
   http_address: z.union([hostPort, z.literal(false)]).optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
   trust_bundle: path.optional(),
@@ -95,6 +102,7 @@ export const agentSettings = {
   data_dir: 'COUNTERSIGN_DATA_DIR',
   server_address: 'COUNTERSIGN_SERVER_ADDRESS',
   socket: 'COUNTERSIGN_SOCKET',
+  admin_socket: 'COUNTERSIGN_AGENT_ADMIN_SOCKET',
   http_address: 'COUNTERSIGN_HTTP_ADDRESS',
   log_level: 'COUNTERSIGN_LOG_LEVEL',
   trust_bundle: 'COUNTERSIGN_TRUST_BUNDLE',
@@ -108,15 +116,23 @@ export function loadAgentConfig(said: Overrides): AgentConfig {
   const file = said.file === undefined ? {} : readConfigFile(said.file, fileSchema)
   const merged = { ...file, ...readOverrides(fileSchema, agentSettings, said) }
   const dataDir = merged.data_dir ?? path.parse('./.countersign/agent')
+  const socket = merged.socket ?? join(dataDir, 'public', 'api.sock')
+  const trustDomain = requireSetting(
+    merged.trust_domain,
+    'trust_domain',
+    agentSettings.trust_domain,
+  )
   return {
-    trustDomain: requireSetting(merged.trust_domain, 'trust_domain', agentSettings.trust_domain),
+    trustDomain,
     dataDir,
     serverAddresses: requireSetting(
       merged.server_address,
       'server_address',
       agentSettings.server_address,
     ),
-    socket: merged.socket ?? join(dataDir, 'public', 'api.sock'),
+    socket,
+    adminSocket: apartFrom(socket, merged.admin_socket),
+    authorizedDelegates: delegatesOf(trustDomain, merged),
     httpAddress: merged.http_address === false ? undefined : merged.http_address,
     logLevel: merged.log_level ?? 'info',
     trust: chooseTrust(merged),

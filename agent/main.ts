@@ -1,10 +1,11 @@
 import { dialTls } from '../src/rpc/dial.ts'
 import { systemClock } from '../src/runtime/clock.ts'
 import { formatHostPort } from '../src/runtime/config-value.ts'
-import { createLog, type Log } from '../src/runtime/log.ts'
+import { createLevelSwitch, createLog, type Log } from '../src/runtime/log.ts'
 import type { Secret } from '../src/runtime/secret.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
 import { version } from '../src/runtime/version.ts'
+import { serveAdminApi } from './admin-endpoint/endpoint.ts'
 import { Cache } from './cache/cache.ts'
 import { JwtCache } from './cache/jwt.ts'
 import { readOfflineKey } from './cache/offline-key.ts'
@@ -44,7 +45,8 @@ export async function runAgent(
   signal: AbortSignal,
   hooks: AgentHooks = {},
 ): Promise<void> {
-  const log = hooks.log ?? createLog({ level: config.logLevel, component: 'agent' })
+  const logLevel = createLevelSwitch(config.logLevel)
+  const log = hooks.log ?? createLog({ level: logLevel, component: 'agent' })
   const clock = systemClock
   const { trustDomain } = config
   const store = await openKeyStore(config.dataDir, trustDomain)
@@ -171,6 +173,37 @@ export async function runAgent(
           },
           until,
         ),
+      async (until) => {
+        if (config.adminSocket === undefined) return
+        await serveAdminApi(
+          config.adminSocket,
+          {
+            updates: cache,
+            jwt,
+            bundles: {
+              all: () => cache.snapshot.bundles,
+              listen: (changed) =>
+                cache.listen((event) => {
+                  if (event === 'snapshot') changed()
+                }),
+            },
+            attestors: attestorsOf(config),
+            delegates: config.authorizedDelegates,
+            facts: {
+              svid: () => identity.shown(),
+              lastContact: () => state.health.lastContact,
+              entries: () => cache.snapshot.entries.size,
+              x509Svids: () => cache.snapshot.svids.size,
+              jwtSvids: () => jwt.size,
+            },
+            unavailable: () => state.unavailable(),
+            logLevel,
+            clock,
+            log,
+          },
+          until,
+        )
+      },
       async (until) => {
         await membership.join(until)
         await runTogether(

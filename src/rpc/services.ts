@@ -8,6 +8,9 @@ import type { SyncDefinition } from './gen/countersign/sync/v1/Sync.ts'
 import type { SecretDiscoveryServiceDefinition } from './gen/envoy/service/secret/v3/SecretDiscoveryService.ts'
 import type { HealthDefinition } from './gen/grpc/health/v1/Health.ts'
 import type { SpiffeWorkloadAPIDefinition } from './gen/SpiffeWorkloadAPI.ts'
+import type { DebugDefinition as AgentDebugDefinition } from './gen/spire/agent/debug/v1/Debug.ts'
+import type { DelegatedIdentityDefinition } from './gen/spire/api/agent/delegatedidentity/v1/DelegatedIdentity.ts'
+import type { LoggerDefinition as AgentLoggerDefinition } from './gen/spire/api/agent/logger/v1/Logger.ts'
 import type { AgentDefinition } from './gen/spire/api/server/agent/v1/Agent.ts'
 import type { BundleDefinition } from './gen/spire/api/server/bundle/v1/Bundle.ts'
 import type { DebugDefinition } from './gen/spire/api/server/debug/v1/Debug.ts'
@@ -20,6 +23,9 @@ import type { TrustDomainDefinition } from './gen/spire/api/server/trustdomain/v
 /** Every service that is spoken here, by its full name on the wire. */
 export interface ServiceDefinitions {
   readonly SpiffeWorkloadAPI: SpiffeWorkloadAPIDefinition
+  readonly 'spire.agent.debug.v1.Debug': AgentDebugDefinition
+  readonly 'spire.api.agent.delegatedidentity.v1.DelegatedIdentity': DelegatedIdentityDefinition
+  readonly 'spire.api.agent.logger.v1.Logger': AgentLoggerDefinition
   readonly 'spire.api.server.agent.v1.Agent': AgentDefinition
   readonly 'spire.api.server.bundle.v1.Bundle': BundleDefinition
   readonly 'spire.api.server.debug.v1.Debug': DebugDefinition
@@ -40,6 +46,10 @@ export type ServiceName = keyof ServiceDefinitions
 
 const protoFiles = {
   SpiffeWorkloadAPI: 'spiffe/workload.proto',
+  'spire.agent.debug.v1.Debug': 'spire/api/agent/debug/v1/debug.proto',
+  'spire.api.agent.delegatedidentity.v1.DelegatedIdentity':
+    'spire/api/agent/delegatedidentity/v1/delegatedidentity.proto',
+  'spire.api.agent.logger.v1.Logger': 'spire/api/agent/logger/v1/logger.proto',
   'spire.api.server.agent.v1.Agent': 'spire/api/server/agent/v1/agent.proto',
   'spire.api.server.bundle.v1.Bundle': 'spire/api/server/bundle/v1/bundle.proto',
   'spire.api.server.debug.v1.Debug': 'spire/api/server/debug/v1/debug.proto',

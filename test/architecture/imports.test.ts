@@ -44,10 +44,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
 
   'agent/main': ['agent/*', ...values],
-  'agent/config': ['agent/sds'],
+  'agent/config': ['agent/admin-endpoint', 'agent/sds'],
   'agent/metrics': [],
   'agent/sds': ['agent/cache', ...values],
   'agent/workload-endpoint': ['agent/workload-attestation', 'agent/cache', 'agent/sds', ...values],
+  'agent/admin-endpoint': [
+    'agent/workload-endpoint',
+    'agent/workload-attestation',
+    'agent/cache',
+    ...values,
+  ],
   'agent/workload-attestation': values,
   'agent/cache': values,
   'agent/sync': ['agent/cache', 'agent/node-attestation', ...values],

@@ -1,0 +1,6 @@
+
+export interface GetInfoRequest$Input {
+}
+
+export interface GetInfoRequest {
+}

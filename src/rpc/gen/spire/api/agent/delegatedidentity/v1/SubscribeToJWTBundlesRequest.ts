@@ -1,0 +1,6 @@
+
+export interface SubscribeToJWTBundlesRequest$Input {
+}
+
+export interface SubscribeToJWTBundlesRequest {
+}

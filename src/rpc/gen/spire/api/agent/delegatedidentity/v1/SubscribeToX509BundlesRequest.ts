@@ -1,0 +1,6 @@
+
+export interface SubscribeToX509BundlesRequest$Input {
+}
+
+export interface SubscribeToX509BundlesRequest {
+}

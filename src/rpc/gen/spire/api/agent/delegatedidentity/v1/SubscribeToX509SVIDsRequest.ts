@@ -1,0 +1,11 @@
+import type { Selector$Input as _spire_api_types_Selector$Input, Selector as _spire_api_types_Selector } from '../../../../../spire/api/types/Selector.ts';
+
+export interface SubscribeToX509SVIDsRequest$Input {
+  'selectors'?: (_spire_api_types_Selector$Input)[];
+  'pid'?: (number);
+}
+
+export interface SubscribeToX509SVIDsRequest {
+  'selectors': (_spire_api_types_Selector)[];
+  'pid': (number);
+}

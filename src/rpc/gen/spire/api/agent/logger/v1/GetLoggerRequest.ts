@@ -1,0 +1,6 @@
+
+export interface GetLoggerRequest$Input {
+}
+
+export interface GetLoggerRequest {
+}

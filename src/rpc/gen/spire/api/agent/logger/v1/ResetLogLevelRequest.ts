@@ -1,0 +1,6 @@
+
+export interface ResetLogLevelRequest$Input {
+}
+
+export interface ResetLogLevelRequest {
+}
