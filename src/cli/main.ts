@@ -3,7 +3,7 @@ import { every } from '../runtime/clock.ts'
 import { untilStopped } from '../runtime/signals.ts'
 import { version } from '../runtime/version.ts'
 import { describeFailure, exitCodes } from './failure.ts'
-import { createIo } from './io.ts'
+import { createIo, type Io } from './io.ts'
 import { createProgram } from './program.ts'
 
 /** Runs the command that the arguments name, and sets the exit code; the process ends by itself. */
@@ -18,11 +18,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     every,
   })
   try {
-    await createProgram(io, version).parseAsync([...argv])
-  } catch (error) {
-    if (!output.aborted) process.exitCode = conclude(error, (line) => io.note(line))
+    const code = await runVerb(argv.slice(2), io)
+    if (code !== exitCodes.ok && !output.aborted) process.exitCode = code
   } finally {
     stop.release()
+  }
+}
+
+/** Runs the verb that the arguments name, says what went wrong, and resolves with the exit code. */
+export async function runVerb(args: readonly string[], io: Io): Promise<number> {
+  try {
+    await createProgram(io, version).parseAsync([...args], { from: 'user' })
+    return exitCodes.ok
+  } catch (error) {
+    return conclude(error, (line) => io.note(line))
   }
 }
 

@@ -1,7 +1,16 @@
 import { Command } from 'commander'
 import { agentBan, agentEvict, agentList, agentShow } from './agent-fleet.ts'
 import { auditVerify } from './audit-verify.ts'
+import {
+  type AuthorityKind,
+  authorityActivate,
+  authorityPrepare,
+  authorityRevoke,
+  authorityShow,
+  authorityTaint,
+} from './authority.ts'
 import { bundleList, bundleShow } from './bundle.ts'
+import { bundleDelete, bundleSet } from './bundle-set.ts'
 import { clockAccept } from './clock-accept.ts'
 import { completion } from './completion.ts'
 import { dev } from './dev.ts'
@@ -9,9 +18,19 @@ import { entryCreate } from './entry-create.ts'
 import { entryDelete } from './entry-delete.ts'
 import { entryCount, entryList, entryShow } from './entry-list.ts'
 import { entryUpdate } from './entry-update.ts'
+import {
+  federationCreate,
+  federationDelete,
+  federationList,
+  federationRefresh,
+  federationShow,
+  federationUpdate,
+} from './federation.ts'
 import { fetchBundles, fetchJwt, fetchX509, validateJwt, watch } from './fetch.ts'
 import { agentHealth, serverHealth } from './health.ts'
+import { importEntries } from './import.ts'
 import type { Io } from './io.ts'
+import { loggerGet, loggerReset, loggerSet } from './logger.ts'
 import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
@@ -38,7 +57,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(serverRun(io))
       .addCommand(serverInit(io))
       .addCommand(serverHealth(io))
-      .addCommand(group('clock', `the server's clock`).addCommand(clockAccept(io))),
+      .addCommand(group('clock', `the server's clock`, 'server clock').addCommand(clockAccept(io))),
   )
   program.addCommand(
     group('agent', 'run an agent, or look after those of a server')
@@ -60,12 +79,39 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(entryCount(io)),
   )
   program.addCommand(
-    group('bundle', 'trust bundles').addCommand(bundleShow(io)).addCommand(bundleList(io)),
+    group('bundle', 'trust bundles')
+      .addCommand(bundleShow(io))
+      .addCommand(bundleList(io))
+      .addCommand(bundleSet(io))
+      .addCommand(bundleDelete(io)),
   )
+  program.addCommand(
+    group('federation', 'where other trust domains serve their bundles')
+      .addCommand(federationCreate(io))
+      .addCommand(federationUpdate(io))
+      .addCommand(federationList(io))
+      .addCommand(federationShow(io))
+      .addCommand(federationDelete(io))
+      .addCommand(federationRefresh(io)),
+  )
+  program.addCommand(
+    group('authority', 'the keys that sign')
+      .addCommand(authority(io, 'x509', 'CAs, which sign certificates'))
+      .addCommand(authority(io, 'jwt', 'keys that sign tokens')),
+  )
+  program.addCommand(
+    group('logger', 'what the server logs')
+      .addCommand(loggerGet(io))
+      .addCommand(loggerSet(io))
+      .addCommand(loggerReset(io)),
+  )
+  program.addCommand(importEntries(io))
   program.addCommand(group('audit', 'what was issued and changed').addCommand(auditVerify(io)))
   program.addCommand(
     group('svid', 'sign without an entry').addCommand(
-      group('mint', 'for an ID of your choice').addCommand(mintX509(io)).addCommand(mintJwt(io)),
+      group('mint', 'for an ID of your choice', 'svid mint')
+        .addCommand(mintX509(io))
+        .addCommand(mintJwt(io)),
     ),
   )
   program.addCommand(
@@ -89,13 +135,19 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   return program
 }
 
-function group(name: string, description: string): Command {
+function authority(io: Io, kind: AuthorityKind, description: string): Command {
+  return group(kind, description, `authority ${kind}`)
+    .addCommand(authorityShow(io, kind))
+    .addCommand(authorityPrepare(io, kind))
+    .addCommand(authorityActivate(io, kind))
+    .addCommand(authorityTaint(io, kind))
+    .addCommand(authorityRevoke(io, kind))
+}
+
+function group(name: string, description: string, path: string = name): Command {
   return new Command(name)
     .description(description)
-    .addHelpText(
-      'after',
-      `\nExample:\n  countersign ${name === 'mint' ? 'svid mint' : name === 'clock' ? 'server clock' : name} --help`,
-    )
+    .addHelpText('after', `\nExample:\n  countersign ${path} --help`)
 }
 
 function all(command: Command): Command[] {

@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { createIo } from '../../src/cli/io.ts'
+import { runVerb } from '../../src/cli/main.ts'
 
 const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 
@@ -36,6 +39,26 @@ export async function run(args: readonly string[], options: CommandOptions = {})
     new Promise<number | null>((resolve) => child.on('close', resolve)),
   ])
   return { code, stdout, stderr }
+}
+
+/** The same in this process, which saves its start; there is no standard input, and no environment. */
+export async function runHere(args: readonly string[]): Promise<Ended> {
+  const [stdout, stderr] = [new Kept(), new Kept()]
+  const signal = new AbortController().signal
+  const code = await runVerb(
+    args,
+    createIo({ stdout, stderr, env: {}, signal, every: () => () => {} }),
+  )
+  return { code, stdout: stdout.text, stderr: stderr.text }
+}
+
+class Kept extends Writable {
+  text = ''
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString()
+    done()
+  }
 }
 
 async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {

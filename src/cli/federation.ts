@@ -1,0 +1,235 @@
+import { Command, Option } from 'commander'
+import { CountersignError } from '../errors.ts'
+import type { RpcChannel } from '../rpc/dial.ts'
+import type {
+  FederationRelationship,
+  FederationRelationship$Input,
+} from '../rpc/gen/spire/api/types/FederationRelationship.ts'
+import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
+import type { Io } from './io.ts'
+import { onlyItem, printDone } from './item-status.ts'
+import { type OutputFormat, printRecord, printRows } from './output.ts'
+
+interface Of extends AdminOptions {
+  readonly trustDomain: string
+}
+
+interface PutOptions extends Of {
+  readonly url?: string
+  readonly profile?: 'https_web' | 'https_spiffe'
+  readonly endpointSpiffeId?: string
+  readonly bundleFile?: string
+}
+
+const named = '--trust-domain <name>'
+
+/** `countersign federation create` */
+export function federationCreate(io: Io): Command {
+  return withRelationship(
+    new Command('create').description('note where the bundle of another trust domain is served'),
+  )
+    .addHelpText(
+      'after',
+      `
+Example:
+  countersign federation create --trust-domain partner.example --url https://partner.example/bundle \\
+    --profile https_spiffe --endpoint-spiffe-id spiffe://partner.example/spire/server \\
+    --bundle-file partner.json`,
+    )
+    .action(async (options: PutOptions) => {
+      if (options.url === undefined || options.profile === undefined) {
+        throw new CountersignError('invalid', 'a relationship needs --url and --profile', {
+          reason: 'usage',
+          fix: 'see an example: countersign federation create --help',
+        })
+      }
+      const relationship = await relationshipOf(options)
+      await call(io, options, async (client) => {
+        const answer = await client.unary('BatchCreateFederationRelationship', {
+          federation_relationships: [relationship],
+        })
+        print(io, options.output, (await onlyItem(answer.results)).federation_relationship)
+      })
+    })
+}
+
+/** `countersign federation update` */
+export function federationUpdate(io: Io): Command {
+  return withRelationship(
+    new Command('update').description('change what is given; the rest stays as it is'),
+  )
+    .addHelpText(
+      'after',
+      '\nExample:\n  countersign federation update --trust-domain partner.example --url https://new.partner.example/',
+    )
+    .action(async (options: PutOptions) => {
+      const relationship = await relationshipOf(options)
+      await call(io, options, async (client) => {
+        const answer = await client.unary('BatchUpdateFederationRelationship', {
+          federation_relationships: [relationship],
+          input_mask: {
+            bundle_endpoint_url: options.url !== undefined,
+            bundle_endpoint_profile: options.profile !== undefined,
+            trust_domain_bundle: options.bundleFile !== undefined,
+          },
+        })
+        print(io, options.output, (await onlyItem(answer.results)).federation_relationship)
+      })
+    })
+}
+
+/** `countersign federation list` */
+export function federationList(io: Io): Command {
+  return withAdminOptions(new Command('list').description('list the relationships'))
+    .addHelpText('after', '\nExample:\n  countersign federation list -o json')
+    .action(async (options: AdminOptions) => {
+      const found: FederationRelationship[] = []
+      await call(io, options, async (client) => {
+        let page = ''
+        do {
+          const answer = await client.unary('ListFederationRelationships', {
+            page_size: 500,
+            page_token: page,
+          })
+          found.push(...answer.federation_relationships)
+          page = answer.next_page_token
+        } while (page !== '')
+      })
+      printRows(
+        io,
+        options.output,
+        found.map(toJson),
+        [
+          { title: 'TRUST DOMAIN', text: (one) => one.trustDomain },
+          { title: 'PROFILE', text: (one) => one.profile },
+          { title: 'URL', text: (one) => one.bundleEndpointUrl },
+          { title: 'BUNDLE', text: (one) => (one.sequence === null ? 'none' : one.sequence) },
+        ],
+        (one) => one,
+      )
+    })
+}
+
+/** `countersign federation show` */
+export function federationShow(io: Io): Command {
+  return ofOne(new Command('show').description('show one relationship'), 'show').action(
+    async (options: Of) => {
+      await call(io, options, async (client) => {
+        const request = { trust_domain: options.trustDomain }
+        print(io, options.output, await client.unary('GetFederationRelationship', request))
+      })
+    },
+  )
+}
+
+/** `countersign federation delete` */
+export function federationDelete(io: Io): Command {
+  return ofOne(
+    new Command('delete').description('forget a relationship; the bundle stays'),
+    'delete',
+  ).action(async (options: Of) => {
+    await call(io, options, async (client) => {
+      const answer = await client.unary('BatchDeleteFederationRelationship', {
+        trust_domains: [options.trustDomain],
+      })
+      await onlyItem(answer.results)
+      await printDone(io, options.output, 'deleted', options.trustDomain)
+    })
+  })
+}
+
+/** `countersign federation refresh` */
+export function federationRefresh(io: Io): Command {
+  return ofOne(new Command('refresh').description('fetch the bundle now'), 'refresh').action(
+    async (options: Of) => {
+      await call(io, options, async (client) => {
+        await client.unary('RefreshBundle', { trust_domain: options.trustDomain })
+        await printDone(io, options.output, 'refreshed', options.trustDomain)
+      })
+    },
+  )
+}
+
+function ofOne(command: Command, verb: string): Command {
+  return withAdminOptions(command.requiredOption(named, 'with whom')).addHelpText(
+    'after',
+    `\nExample:\n  countersign federation ${verb} --trust-domain partner.example`,
+  )
+}
+
+function withRelationship(command: Command): Command {
+  return withAdminOptions(
+    command
+      .requiredOption(named, 'with whom')
+      .option('--url <https url>', 'where the bundle is served')
+      .addOption(
+        new Option(
+          '--profile <profile>',
+          'whom to believe there: the Web PKI, or an SVID of --endpoint-spiffe-id',
+        ).choices(['https_web', 'https_spiffe']),
+      )
+      .option('--endpoint-spiffe-id <id>', 'who answers there, with https_spiffe')
+      .option('--bundle-file <path>', 'the bundle to begin with, as for "bundle set"'),
+  )
+}
+
+async function relationshipOf(options: PutOptions): Promise<FederationRelationship$Input> {
+  const { trustDomain, bundleFile } = options
+  return {
+    trust_domain: trustDomain,
+    bundle_endpoint_url: options.url ?? '',
+    ...(options.profile === 'https_spiffe'
+      ? { https_spiffe: { endpoint_spiffe_id: options.endpointSpiffeId ?? '' } }
+      : { https_web: {} }),
+    ...(bundleFile !== undefined && {
+      trust_domain_bundle: await (await import('./bundle-file.ts')).readBundleFile(
+        bundleFile,
+        trustDomain,
+      ),
+    }),
+  }
+}
+
+async function clientOf(channel: RpcChannel) {
+  const { createClient } = await import('../rpc/client.ts')
+  return createClient('spire.api.server.trustdomain.v1.TrustDomain', channel)
+}
+
+function call(
+  io: Io,
+  options: AdminOptions,
+  work: (client: Awaited<ReturnType<typeof clientOf>>) => Promise<void>,
+): Promise<void> {
+  return withServer(io, options, async (channel) => work(await clientOf(channel)))
+}
+
+/** A relationship as `-o json` prints it. `sequence` is that of the bundle, null where there is none. */
+interface RelationshipJson {
+  readonly trustDomain: string
+  readonly bundleEndpointUrl: string
+  readonly profile: string
+  readonly endpointSpiffeId: string | null
+  readonly sequence: string | null
+}
+
+function toJson(wire: FederationRelationship): RelationshipJson {
+  return {
+    trustDomain: wire.trust_domain,
+    bundleEndpointUrl: wire.bundle_endpoint_url,
+    profile: wire.bundle_endpoint_profile ?? '',
+    endpointSpiffeId: wire.https_spiffe?.endpoint_spiffe_id ?? null,
+    sequence: wire.trust_domain_bundle?.sequence_number ?? null,
+  }
+}
+
+function print(io: Io, output: OutputFormat, wire: FederationRelationship | null): void {
+  if (wire === null) return
+  const shown = toJson(wire)
+  printRecord(io, output, shown, [
+    ['trust domain', shown.trustDomain],
+    ['url', shown.bundleEndpointUrl],
+    ['profile', shown.profile],
+    ['endpoint', shown.endpointSpiffeId ?? '-'],
+    ['bundle', shown.sequence === null ? 'none' : `sequence ${shown.sequence}`],
+  ])
+}
