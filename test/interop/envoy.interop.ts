@@ -1,10 +1,15 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { parse } from 'yaml'
 import { type EnvoyPart, mtlsClient, mtlsServer, type Secrets } from './envoy/envoy-config.ts'
 import { type Envoy, envoyVersions } from './envoy/install-envoy.ts'
 import { type OwnService, openOwnService } from './envoy/own-service.ts'
 import { eventually, freePorts, get, type RunningEnvoy, startEnvoy } from './envoy/running-envoy.ts'
 import { openStand, type Stand, trustDomain } from './stand.ts'
 
+const run = promisify(execFile)
 const envoys = inject('envoys')
 const rotationsMs = 28_000
 const caTtlSeconds = 20
@@ -45,8 +50,8 @@ describe.for(envoyVersions.map((version) => ({ version })))('Envoy $version', ({
     async () => {
       if (envoy === undefined) return
       const tookMs: number[] = []
-      // On a busy machine the start of the process alone takes that long: the best of three counts.
-      while (Math.min(...tookMs) >= 1000 && tookMs.length < 3) {
+      // On a busy machine the start of the process alone takes that long: the best of five counts.
+      while (Math.min(...tookMs) >= 1000 && tookMs.length < 5) {
         const [port = 0] = await freePorts(1)
         const begun = performance.now()
         const running = start(envoy.server, [mtlsServer(port, stateOfTheWorld, [ownId])])
@@ -61,7 +66,50 @@ describe.for(envoyVersions.map((version) => ({ version })))('Envoy $version', ({
       expect(Math.min(...tookMs)).toBeLessThan(1000)
     },
   )
+
+  test.skipIf(envoy === undefined)(
+    'takes the configuration in docs/envoy.md as it stands',
+    async () => {
+      if (envoy === undefined) return
+      const text = readFileSync(new URL('../../docs/envoy.md', import.meta.url), 'utf8')
+      const [whole, tls] = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) =>
+        parse(block ?? ''),
+      )
+      const check = (validation: unknown) => {
+        const context = { ...tls.common_tls_context, combined_validation_context: validation }
+        const config = JSON.stringify(withListener(whole, context))
+        return run(envoy.server, ['--mode', 'validate', '--config-yaml', config])
+      }
+      const { combined_validation_context: validation } = tls.common_tls_context
+      await expect(check(validation)).resolves.toBeDefined()
+      await expect(check({ ...validation, no_such_key: 1 })).rejects.toThrow('no_such_key')
+    },
+  )
 })
+
+/** The static configuration with a TCP listener that has this TLS context. */
+function withListener(config: { static_resources: object }, context: object): object {
+  const type = 'type.googleapis.com/envoy.extensions'
+  const typed_config = {
+    '@type': `${type}.transport_sockets.tls.v3.DownstreamTlsContext`,
+    common_tls_context: context,
+  }
+  const proxy = {
+    '@type': `${type}.filters.network.tcp_proxy.v3.TcpProxy`,
+    stat_prefix: 'x',
+    cluster: 'countersign',
+  }
+  const chain = {
+    transport_socket: { name: 'envoy.transport_sockets.tls', typed_config },
+    filters: [{ name: 'envoy.filters.network.tcp_proxy', typed_config: proxy }],
+  }
+  const address = { socket_address: { address: '127.0.0.1', port_value: 0 } }
+  const listeners = [{ name: 'x', address, filter_chains: [chain] }]
+  return {
+    node: { id: 'x', cluster: 'x' },
+    static_resources: { ...config.static_resources, listeners },
+  }
+}
 
 const stateOfTheWorld: Secrets = { svid: 'default', bundle: 'ROOTCA', variant: 'GRPC' }
 

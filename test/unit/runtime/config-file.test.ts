@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { loadAgentConfig } from '../../../agent/config.ts'
 import { loadServerConfig } from '../../../server/config.ts'
@@ -72,6 +75,32 @@ describe('settings', () => {
     expect(() =>
       loadServerConfig({ file: undefined, env, flags: { bind_address: 'nowhere' } }),
     ).toThrow(/--bind-address/)
+  })
+
+  test('an agent’s secrets for Envoy are named as with SPIRE, or as the file says, each differently', () => {
+    const flags = { trust_domain: 'a.example', server_address: '127.0.0.1:8081' }
+    const withFile = (text: string) => {
+      const file = join(mkdtempSync(join(tmpdir(), 'cs-config-')), 'agent.yaml')
+      writeFileSync(file, text)
+      onTestFinished(() => rmSync(dirname(file), { recursive: true }))
+      return loadAgentConfig({ file, env: {}, flags }).sds
+    }
+    expect(withFile('')).toEqual({
+      defaultSvidName: 'default',
+      defaultBundleName: 'ROOTCA',
+      defaultAllBundlesName: 'ALL',
+      disableSpiffeCertValidation: false,
+    })
+    expect(
+      withFile('sds: { default_bundle_name: "null", disable_spiffe_cert_validation: true }'),
+    ).toMatchObject({ defaultBundleName: 'null', disableSpiffeCertValidation: true })
+    expect(withFile('sds: { enabled: false }')).toBeUndefined()
+    const reason = (word: string) => expect.objectContaining({ reason: word })
+    expect(() => withFile('sds: { default_svid_name: ALL }')).toThrow(reason('config-sds-names'))
+    expect(() => withFile('sds: { default_svid_nam: x }')).toThrow(
+      expect.objectContaining({ fix: 'did you mean "default_svid_name"?' }),
+    )
+    expect(() => withFile('sds: { default_svid_name: "" }')).toThrow(reason('config-value'))
   })
 
   test('an agent believes one thing of its server the first time, and nothing unless told', () => {
