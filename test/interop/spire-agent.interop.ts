@@ -121,6 +121,14 @@ test.skipIf(!hasGo)(
       input_mask: { hint: true },
     })
     await agent.next('x509-svid', ({ hint }) => hint === 'other')
+    const bundles = admin('spire.api.server.bundle.v1.Bundle')
+    const partner = { ...(await bundles.unary('GetBundle', {})), trust_domain: 'partner.test' }
+    await bundles.unary('BatchSetFederatedBundle', { bundle: [partner] })
+    await admin(entryService).unary('BatchUpdateEntry', {
+      entries: [{ id: web, federates_with: ['partner.test'] }],
+      input_mask: { federates_with: true },
+    })
+    await agent.next('synced', ({ trust_domains }) => trust_domains === 2)
     const [gone = ''] = await register(String(id), '/gone')
     await agent.next('jwt-svid', ({ entry }) => entry === gone)
     await admin(entryService).unary('BatchDeleteEntry', { ids: [gone] })
