@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { agentBan, agentEvict, agentList, agentShow } from './agent-fleet.ts'
+import { agentInfo } from './agent-info.ts'
 import { auditVerify } from './audit-verify.ts'
 import {
   type AuthorityKind,
@@ -63,6 +64,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
     group('agent', 'run an agent, or look after those of a server')
       .addCommand(agentRun(io))
       .addCommand(agentHealth(io))
+      .addCommand(agentInfo(io))
       .addCommand(agentList(io))
       .addCommand(agentShow(io))
       .addCommand(agentBan(io))

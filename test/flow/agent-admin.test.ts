@@ -16,6 +16,7 @@ import {
 } from '../../src/rpc/services.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { x509SvidFrom } from '../../src/svid/x509-svid.ts'
+import { run } from '../support/command.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
 
@@ -365,6 +366,10 @@ test('an operator sees how the agent is, and changes what it logs while it runs'
   const info = await admin(debugService).unary('GetInfo', {})
   expect(info.svid_chain[0]?.id?.path).toBe(SpiffeId.pathOf(parent))
   expect(Number(info.last_sync_success)).toBeGreaterThan(1_600_000_000)
+  const shown = await run(['agent', 'info', '-o', 'json'], {
+    env: { COUNTERSIGN_AGENT_ADMIN_SOCKET: agent.config.adminSocket ?? '' },
+  })
+  expect(JSON.parse(shown.stdout)).toMatchObject({ id: parent, x509Svids: expect.any(Number) })
   const logger = admin(loggerService)
   expect(await logger.unary('GetLogger', {})).toEqual({
     current_level: 'INFO',
