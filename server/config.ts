@@ -7,6 +7,7 @@ import { duration, type HostPort, hostPort, parsedBy, path } from '../src/runtim
 import type { LogLevel } from '../src/runtime/log.ts'
 import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
 import type { RateLimit } from './access/limits.ts'
+import { type OidcSettings, oidcSchema, readOidc } from './oidc/settings.ts'
 
 export interface ServerConfig {
   readonly trustDomain: TrustDomain
@@ -31,6 +32,8 @@ export interface ServerConfig {
   readonly jwtSvidTtlSeconds: number
   readonly agentTtlSeconds: number
   readonly jwtIssuer: string | undefined
+  /** Where the issuer answers for itself; undefined: nowhere. */
+  readonly oidc: OidcSettings | undefined
   /** Selector types of the operator's own attestors. */
   readonly selectorTypes: readonly string[]
   readonly rateLimits: {
@@ -79,6 +82,7 @@ const fileSchema = z.strictObject({
   jwt_svid_ttl: duration.optional(),
   agent_ttl: duration.optional(),
   jwt_issuer: z.url().max(2048).optional(),
+  oidc: oidcSchema.optional(),
   selector_types: z.array(z.string().regex(selectorTypePattern)).max(64).optional(),
   rate_limits: z
     .strictObject({
@@ -132,6 +136,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     jwtSvidTtlSeconds: merged.jwt_svid_ttl ?? 300,
     agentTtlSeconds: merged.agent_ttl ?? 86_400,
     jwtIssuer: merged.jwt_issuer,
+    oidc: readOidc(merged.oidc, merged.jwt_issuer),
     selectorTypes: merged.selector_types ?? [],
     rateLimits: {
       attest: rate(merged.rate_limits?.attest, 10, 100),

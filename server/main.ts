@@ -278,6 +278,7 @@ async function serve(
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => runExpiry(registry, { clock, log }, until),
       (until) => monitor(config, deps, metrics, until),
+      (until) => discover(config, deps, until),
       (until) => Promise.race([following, aborted(until)]),
     )
   } finally {
@@ -300,6 +301,18 @@ async function monitor(
     deps.log,
     signal,
   )
+}
+
+async function discover(
+  { oidc, ca }: ServerConfig,
+  { bundles, log }: EndpointDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  if (oidc === undefined) return aborted(signal)
+  // Few servers need it, and it costs memory.
+  const { serveOidc } = await import('./oidc/endpoint.ts')
+  const ownBundle = () => bundles.own()
+  await serveOidc(oidc, { ownBundle, authorityTtlSeconds: ca.ttlSeconds, log }, signal)
 }
 
 /** Agents that were banned or evicted may go on with nothing that they began before. */

@@ -64,7 +64,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/endpoints': ['server/*', ...values],
   'server/identity': ['server/bundle', 'server/ca', ...values],
   'server/readiness': [],
-  'server/config': ['server/access', 'src/entry'],
+  'server/config': ['server/access', 'server/oidc', 'src/entry'],
   'server/metrics': [],
   'server/api': [
     'server/access',
@@ -89,6 +89,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...values,
   ],
   'server/ca': ['server/bundle', 'server/changes', 'server/store', 'server/audit', ...values],
+  'server/oidc': values,
   'server/bundle': ['server/changes', 'server/store', ...values],
   'server/audit': ['server/store', ...values],
   'server/store': values,

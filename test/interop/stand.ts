@@ -118,7 +118,10 @@ export function idOf(language: string): string {
 }
 
 /** The log line with this message. */
-function saidIn(log: string, message: string): Readonly<Record<string, unknown>> | undefined {
+export function saidIn(
+  log: string,
+  message: string,
+): Readonly<Record<string, unknown>> | undefined {
   const line = log.split('\n').find((one) => one.includes(`"message":"${message}"`))
   return line === undefined ? undefined : (JSON.parse(line) as Readonly<Record<string, unknown>>)
 }

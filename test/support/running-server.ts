@@ -6,7 +6,7 @@ import { runServer } from '../../server/main.ts'
 import { createClient, type RpcClient } from '../../src/rpc/client.ts'
 import { dialTls, dialUnix, type RpcChannel } from '../../src/rpc/dial.ts'
 import type { ServiceDefinitions } from '../../src/rpc/services.ts'
-import { silentLog } from '../../src/runtime/log.ts'
+import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { joinTokenAgentId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { createCsr } from '../../src/x509/csr.ts'
@@ -38,7 +38,11 @@ export interface RunningServer {
 
 /** A real server in this process: real SQLite, real TLS on a free port, real sockets. */
 export async function startServer(
-  options: { readonly overrides?: Partial<ServerConfig>; readonly folder?: string } = {},
+  options: {
+    readonly overrides?: Partial<ServerConfig>
+    readonly folder?: string
+    readonly log?: Log
+  } = {},
 ): Promise<RunningServer> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'cs-'))
   const config: ServerConfig = {
@@ -59,7 +63,7 @@ export async function startServer(
   const ready = Promise.withResolvers<string>()
   failed = ready.reject
   const running = runServer(config, stopping.signal, {
-    log: silentLog,
+    log: options.log ?? silentLog,
     onReady: ({ address }) => ready.resolve(`${address.host}:${address.port}`),
   })
   running.catch(failed)
