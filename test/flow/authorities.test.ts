@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CountersignError } from '../../src/errors.ts'
 import { createClient, type RpcClient } from '../../src/rpc/client.ts'
 import { dialUnix, type RpcChannel } from '../../src/rpc/dial.ts'
 import type { SpiffeWorkloadAPIDefinition } from '../../src/rpc/gen/SpiffeWorkloadAPI.ts'
 import { splitCertificates } from '../../src/x509/certificate.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { mint, type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
 
@@ -28,16 +28,6 @@ afterAll(async () => {
   await agent?.stop()
   await server?.remove()
 })
-
-async function reasonOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return 'accepted'
-  } catch (error) {
-    if (error instanceof CountersignError) return error.reason
-    throw error
-  }
-}
 
 async function register(path: string): Promise<void> {
   await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {

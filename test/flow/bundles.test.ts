@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
 import { dialUnix } from '../../src/rpc/dial.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
@@ -9,6 +8,7 @@ import { parseCertificate } from '../../src/x509/certificate.ts'
 import { createCsr } from '../../src/x509/csr.ts'
 import { issueLeaf } from '../../src/x509/issue.ts'
 import { generateKeyPair, softwareSigner, spkiOf } from '../../src/x509/key.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import { startAgent } from '../support/running-agent.ts'
 import {
   mint,
@@ -32,16 +32,6 @@ beforeAll(async () => {
 afterAll(() => server.remove())
 
 const bundles = () => server.admin(bundleService)
-
-async function reasonOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return 'accepted'
-  } catch (error) {
-    if (error instanceof CountersignError) return error.reason
-    throw error
-  }
-}
 
 const later = Math.floor(Date.now() / 1000) + 3600
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import { mint, type RunningServer, startServer } from '../support/running-server.ts'
 
 let server: RunningServer
@@ -10,16 +10,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => server.remove())
-
-async function reasonOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return 'accepted'
-  } catch (error) {
-    if (error instanceof CountersignError) return error.reason
-    throw error
-  }
-}
 
 test('T27 a connection that outlives the SVID it was made with can do nothing more', async () => {
   const agent = await server.joinAgent()

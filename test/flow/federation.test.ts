@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CountersignError } from '../../src/errors.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import { type RunningServer, startServer } from '../support/running-server.ts'
 import { root } from '../support/x509-fixtures.ts'
 
@@ -13,16 +13,6 @@ beforeAll(async () => {
 afterAll(() => server.remove())
 
 const federation = () => server.admin('spire.api.server.trustdomain.v1.TrustDomain')
-
-async function reasonOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return 'accepted'
-  } catch (error) {
-    if (error instanceof CountersignError) return error.reason
-    throw error
-  }
-}
 
 const web = {
   trust_domain: 'web.test',

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
 import { parseCertificate } from '../../src/x509/certificate.ts'
 import { createCsr } from '../../src/x509/csr.ts'
 import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import {
   attest,
   type RunningServer,
@@ -27,16 +27,6 @@ const svidService = 'spire.api.server.svid.v1.SVID'
 
 function wireId(identity: TestIdentity) {
   return { trust_domain: 'example.org', path: identity.id.slice('spiffe://example.org'.length) }
-}
-
-async function reasonOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return 'accepted'
-  } catch (error) {
-    if (error instanceof CountersignError) return error.reason
-    throw error
-  }
 }
 
 async function newToken(ttl = 60): Promise<string> {

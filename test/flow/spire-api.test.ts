@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
 import type { SyncAuthorizedEntriesRequest$Input } from '../../src/rpc/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesRequest.ts'
 import type { SyncAuthorizedEntriesResponse } from '../../src/rpc/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesResponse.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import {
   type RunningServer,
   startServer,
@@ -19,16 +19,6 @@ beforeAll(async () => {
 afterAll(() => server.remove())
 
 const entryService = 'spire.api.server.entry.v1.Entry'
-
-async function reasonOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call
-    return 'accepted'
-  } catch (error) {
-    if (error instanceof CountersignError) return error.reason
-    throw error
-  }
-}
 
 async function create(parent: TestIdentity, count: number): Promise<string[]> {
   const { results } = await server.admin(entryService).unary('BatchCreateEntry', {
