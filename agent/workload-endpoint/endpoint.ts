@@ -5,6 +5,7 @@ import { Deadlines } from '../../src/rpc/deadlines.ts'
 import type { PeerCredentials } from '../../src/rpc/peer-credentials.ts'
 import { createRpcServer } from '../../src/rpc/server.ts'
 import type { CallContext } from '../../src/rpc/server-call.ts'
+import type { ServiceName } from '../../src/rpc/services.ts'
 import { listenUnix } from '../../src/rpc/unix-listener.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -25,6 +26,7 @@ import { checkSecurityHeader } from './guard.ts'
 import { descriptorsForConnections, type EndpointLimits, withDefaults } from './limits.ts'
 import type { Peer } from './peer.ts'
 import { type ClientKind, peekPreface, readPreface } from './preface.ts'
+import { addReflectionService } from './reflection-service.ts'
 import { refuseConnection } from './refusal.ts'
 import { addSecretService } from './secret-service.ts'
 import { addServices } from './services.ts'
@@ -152,7 +154,12 @@ export async function openWorkloadEndpoint(
     cut,
   }
   addServices(rpc, serviceDeps)
-  if (deps.sds !== undefined) addSecretService(rpc, { ...serviceDeps, sds: deps.sds })
+  const served: ServiceName[] = ['SpiffeWorkloadAPI', 'grpc.health.v1.Health']
+  if (deps.sds !== undefined) {
+    addSecretService(rpc, { ...serviceDeps, sds: deps.sds })
+    served.push('envoy.service.secret.v3.SecretDiscoveryService')
+  }
+  addReflectionService(rpc, serviceDeps, served)
 
   let pidFdCost = 0
   const onPidFdKind = (kind: PidFdKind): void => {

@@ -11,6 +11,7 @@ const browsers = ['origin', 'referer', 'cookie', 'sec-fetch-mode', 'sec-fetch-si
  * Workload Endpoint §3: every request carries the header, once, with the value `true`, so that nobody
  * can be talked into sending one for somebody else. Health checks are free of it, and secret
  * discovery, for which Envoy sends none; a call that comes from a browser is refused there at least.
+ * Reflection is not: whatever speaks it can send the header.
  */
 export function checkSecurityHeader(method: string, metadata: Metadata): void {
   if (free.some((prefix) => method.startsWith(prefix))) {

@@ -7,6 +7,8 @@ import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.
 import type { SyncDefinition } from './gen/countersign/sync/v1/Sync.ts'
 import type { SecretDiscoveryServiceDefinition } from './gen/envoy/service/secret/v3/SecretDiscoveryService.ts'
 import type { HealthDefinition } from './gen/grpc/health/v1/Health.ts'
+import type { ServerReflectionDefinition } from './gen/grpc/reflection/v1/ServerReflection.ts'
+import type { ServerReflectionDefinition as ServerReflectionAlphaDefinition } from './gen/grpc/reflection/v1alpha/ServerReflection.ts'
 import type { SpiffeWorkloadAPIDefinition } from './gen/SpiffeWorkloadAPI.ts'
 import type { DebugDefinition as AgentDebugDefinition } from './gen/spire/agent/debug/v1/Debug.ts'
 import type { DelegatedIdentityDefinition } from './gen/spire/api/agent/delegatedidentity/v1/DelegatedIdentity.ts'
@@ -40,11 +42,14 @@ export interface ServiceDefinitions {
   readonly 'countersign.sync.v1.Sync': SyncDefinition
   readonly 'envoy.service.secret.v3.SecretDiscoveryService': SecretDiscoveryServiceDefinition
   readonly 'grpc.health.v1.Health': HealthDefinition
+  readonly 'grpc.reflection.v1.ServerReflection': ServerReflectionDefinition
+  readonly 'grpc.reflection.v1alpha.ServerReflection': ServerReflectionAlphaDefinition
 }
 
 export type ServiceName = keyof ServiceDefinitions
 
-const protoFiles = {
+/** Where each is defined, below `proto/`. */
+export const protoFiles: Readonly<Record<ServiceName, string>> = {
   SpiffeWorkloadAPI: 'spiffe/workload.proto',
   'spire.agent.debug.v1.Debug': 'spire/api/agent/debug/v1/debug.proto',
   'spire.api.agent.delegatedidentity.v1.DelegatedIdentity':
@@ -66,7 +71,9 @@ const protoFiles = {
   'countersign.sync.v1.Sync': 'countersign/sync/v1/sync.proto',
   'envoy.service.secret.v3.SecretDiscoveryService': 'envoy/service/secret/v3/sds.proto',
   'grpc.health.v1.Health': 'grpc/health/v1/health.proto',
-} as const satisfies Record<ServiceName, string>
+  'grpc.reflection.v1.ServerReflection': 'grpc/reflection/v1/reflection.proto',
+  'grpc.reflection.v1alpha.ServerReflection': 'grpc/reflection/v1alpha/reflection.proto',
+}
 
 const loaded = new Map<string, PackageDefinition>()
 

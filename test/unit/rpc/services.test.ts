@@ -37,6 +37,8 @@ const services: Readonly<Record<ServiceName, readonly string[]>> = {
     'DeltaSecrets',
   ],
   'grpc.health.v1.Health': ['Check', 'Watch'],
+  'grpc.reflection.v1.ServerReflection': ['ServerReflectionInfo'],
+  'grpc.reflection.v1alpha.ServerReflection': ['ServerReflectionInfo'],
 }
 
 describe.each(Object.entries(services) as [ServiceName, readonly string[]][])(

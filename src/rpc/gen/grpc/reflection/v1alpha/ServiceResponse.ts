@@ -1,0 +1,8 @@
+
+export interface ServiceResponse$Input {
+  'name'?: (string);
+}
+
+export interface ServiceResponse {
+  'name': (string);
+}
