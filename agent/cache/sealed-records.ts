@@ -12,11 +12,6 @@ import type { Snapshot } from './snapshot.ts'
  * its own key has authenticated is read again.
  */
 
-export interface Kept {
-  readonly snapshot: Snapshot
-  readonly tokens: readonly JwtRecord[]
-}
-
 interface EntryLine extends Omit<Entry, 'expiresAt' | 'createdAt'> {
   readonly is: 'entry'
   readonly expiresAt: number | null
@@ -54,17 +49,24 @@ interface TokenLine {
   readonly expiresAt: number
 }
 
-type Line = EntryLine | BundleLine | SvidLine | TokenLine
+type SnapshotLine = EntryLine | BundleLine | SvidLine
 
-export function* keptLines(kept: Kept): Generator<string, void, void> {
-  for (const line of linesOf(kept)) yield `${JSON.stringify(line)}\n`
+export function* snapshotLines(snapshot: Snapshot): Generator<string, void, void> {
+  for (const bundle of snapshot.bundles.values()) yield written(bundleLine(bundle))
+  for (const entry of snapshot.entries.values()) yield written(entryLine(entry))
+  for (const [id, held] of snapshot.svids.entries()) yield written(svidLine(id, held))
 }
 
-function* linesOf({ snapshot, tokens }: Kept): Generator<Line, void, void> {
-  for (const bundle of snapshot.bundles.values()) yield bundleLine(bundle)
-  for (const entry of snapshot.entries.values()) yield entryLine(entry)
-  for (const [id, held] of snapshot.svids.entries()) yield svidLine(id, held)
-  for (const record of tokens) yield tokenLine(record)
+export function* tokenLines(tokens: readonly JwtRecord[]): Generator<string, void, void> {
+  for (const record of tokens) yield written(tokenLine(record))
+}
+
+function written(line: SnapshotLine | TokenLine): string {
+  return `${JSON.stringify(line)}\n`
+}
+
+function* readLines(text: string): Generator<unknown, void, void> {
+  for (const [line] of text.matchAll(/[^\n]+/g)) yield JSON.parse(line)
 }
 
 function entryLine(entry: Entry): EntryLine {
@@ -119,24 +121,19 @@ function tokenLine(record: JwtRecord): TokenLine {
 }
 
 /**
- * The other way round, without what has expired. `chance` draws when each SVID is due again. Throws
+ * The other way round, without SVIDs that have expired. `chance` draws when each is due again. Throws
  * where a line is none of ours.
  */
-export function readKept(
+export function readSnapshot(
   text: string,
   where: { readonly logId: string; readonly position: number },
   at: Moment,
   chance: () => number,
-): Kept {
-  const lines = text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Line)
+): Snapshot {
   const entries = new Map<string, Entry>()
   const bundles = new Map<TrustDomain, Bundle>()
   const svids = new Map<string, HeldSvid>()
-  const tokens: JwtRecord[] = []
-  for (const line of lines) {
+  for (const line of readLines(text) as Iterable<SnapshotLine>) {
     if (line.is === 'entry') entries.set(line.id, readEntry(line))
     else if (line.is === 'bundle')
       bundles.set(TrustDomain.parse(line.trustDomain), readBundle(line))
@@ -144,15 +141,26 @@ export function readKept(
       const held = readSvid(line, at, chance())
       const fits = entries.get(line.entryId)?.spiffeId === held.svid.spiffeId
       if (fits && held.expiresAtMs > at.monotonicMs) svids.set(line.entryId, held)
-    } else if (line.is === 'token') {
-      const entry = entries.get(line.entryId)
-      if (entry !== undefined && line.expiresAt > at.now.getTime()) {
-        tokens.push(readToken(line, entry, at, chance()))
-      }
     }
   }
-  const snapshot = { ...where, entries: SharedMap.of(entries), bundles, svids: SharedMap.of(svids) }
-  return { snapshot, tokens }
+  return { ...where, entries: SharedMap.of(entries), bundles, svids: SharedMap.of(svids) }
+}
+
+/** The tokens of these entries that have not expired. */
+export function readTokens(
+  text: string,
+  entries: Snapshot['entries'],
+  at: Moment,
+  chance: () => number,
+): JwtRecord[] {
+  const tokens: JwtRecord[] = []
+  for (const line of readLines(text) as Iterable<TokenLine>) {
+    const entry = entries.get(line.entryId)
+    if (entry !== undefined && line.expiresAt > at.now.getTime()) {
+      tokens.push(readToken(line, entry, at, chance()))
+    }
+  }
+  return tokens
 }
 
 function readEntry({ is: _, ...line }: EntryLine): Entry {

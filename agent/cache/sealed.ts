@@ -1,15 +1,16 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
-import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Moment } from './held-svid.ts'
-import { type Kept, keptLines, readKept } from './sealed-records.ts'
+import type { JwtRecord } from './jwt-record.ts'
+import { seal, sealRefused, unseal } from './seal.ts'
+import { readSnapshot, readTokens, snapshotLines, tokenLines } from './sealed-records.ts'
+import type { Snapshot } from './snapshot.ts'
 
 /** Reads and writes files that are ours alone; refuses looser ones. */
 export interface PrivateFiles {
   read(path: string, maxBytes: number): Promise<Buffer | undefined>
-  write(path: string, bytes: Uint8Array): Promise<void>
+  write(path: string, bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<void>
   remove(path: string): Promise<void>
 }
 
@@ -20,10 +21,16 @@ export interface SealedAbout {
   readonly lastContact: Date
 }
 
+export interface Kept {
+  readonly snapshot: Snapshot
+  readonly tokens: readonly JwtRecord[]
+}
+
 export interface Restored extends SealedAbout, Kept {}
 
 /** What the agent serves from, kept over a restart. */
 export interface SealedCache {
+  /** Entries, bundles and SVIDs that are the very ones of the time before are not written again. */
   save(about: SealedAbout, kept: Kept): Promise<void>
   /**
    * What was saved; undefined where there is nothing, or what there is may not be used: of another
@@ -38,28 +45,40 @@ export interface SealedCache {
   erase(): Promise<void>
 }
 
-interface Header {
-  readonly agentId: string
-  readonly logId: string
+/** What moves on while entries, bundles and SVIDs stay as they are. */
+interface Recent {
   readonly position: number
   readonly lastContact: number
 }
 
-const magic = Buffer.from('countersign-sealed-cache-2\n')
-const nonceBytes = 12
-const tagBytes = 16
+interface SnapshotHeader extends Recent {
+  readonly is: 'snapshot'
+  /** Drawn for each: only what was written beside it goes with it. */
+  readonly generation: string
+  readonly agentId: string
+  readonly logId: string
+}
+
+interface RecentHeader extends Recent {
+  readonly is: 'recent'
+  readonly generation: string
+}
+
 const keyBytes = 32
+const generationBytes = 16
 const maxBytes = 512 << 20
-const maxHeaderBytes = 8192
-/** How much is encrypted before others get a turn. */
-const sliceCharacters = 256 << 10
 /** How far the clock may have been set back since. */
 const futureLeewayMs = 60_000
 
 /**
  * A sealed cache in the folder. With `key` (32 bytes, from a credential or a key manager) the folder
- * may be anywhere; without, the key is made beside the file, for which the folder must be one that a
+ * may be anywhere; without, the key is made beside the files, for which the folder must be one that a
  * reboot forgets.
+ *
+ * What changes seldom and is large lies in one file; the time of the last contact, which is another
+ * every minute, in a small one with the JWT-SVIDs. The small one says of which generation it is and
+ * counts for no other, so that a time at which the server confirmed one snapshot lengthens the life of
+ * no other. Without it the large one is as old as it says itself.
  */
 export function openSealedCache(options: {
   readonly folder: string
@@ -67,11 +86,18 @@ export function openSealedCache(options: {
   readonly files: PrivateFiles
 }): SealedCache {
   const { folder, files } = options
-  const path = join(folder, 'cache.sealed')
+  const snapshotPath = join(folder, 'cache.sealed')
+  const recentPath = join(folder, 'cache.recent')
   const keyPath = join(folder, 'cache.key')
+  /** What `snapshotPath` holds; undefined where that is not known. */
+  let held:
+    | { readonly generation: string; readonly about: SpiffeId; readonly snapshot: Snapshot }
+    | undefined
   const erase = async (): Promise<void> => {
+    held = undefined
     if (options.key === undefined) await files.remove(keyPath)
-    await files.remove(path)
+    await files.remove(snapshotPath)
+    await files.remove(recentPath)
   }
   const findKey = async (): Promise<Buffer | undefined> => {
     const key = options.key ?? (await files.read(keyPath, keyBytes))
@@ -84,29 +110,55 @@ export function openSealedCache(options: {
     await files.write(keyPath, made)
     return made
   }
+  const readRecent = async (
+    key: Buffer,
+    generation: string,
+  ): Promise<{ header: RecentHeader; text: string } | undefined> => {
+    const sealed = await files.read(recentPath, maxBytes)
+    if (sealed === undefined) return undefined
+    try {
+      const { header, text } = unseal(key, sealed) as { header: RecentHeader; text: string }
+      return header.is === 'recent' && header.generation === generation
+        ? { header, text }
+        : undefined
+    } catch {
+      return undefined
+    }
+  }
   return {
     erase,
-    async save(about, kept) {
-      const header: Header = {
-        agentId: about.agentId,
-        logId: kept.snapshot.logId,
-        position: kept.snapshot.position,
-        lastContact: about.lastContact.getTime(),
+    async save({ agentId, lastContact }, { snapshot, tokens }) {
+      const key = await needKey()
+      const recent = { position: snapshot.position, lastContact: lastContact.getTime() }
+      if (held === undefined || held.about !== agentId || !sameContent(held.snapshot, snapshot)) {
+        held = undefined
+        const generation = randomBytes(generationBytes).toString('hex')
+        const { logId } = snapshot
+        const header: SnapshotHeader = { is: 'snapshot', generation, agentId, logId, ...recent }
+        await files.write(snapshotPath, seal(key, header, snapshotLines(snapshot)))
+        held = { generation, about: agentId, snapshot }
       }
-      await files.write(path, await seal(await needKey(), header, keptLines(kept)))
+      const header: RecentHeader = { is: 'recent', generation: held.generation, ...recent }
+      await files.write(recentPath, seal(key, header, tokenLines(tokens)))
     },
     async load({ agentId, maxOfflineMs, at, random }) {
       const key = await findKey()
-      const sealed = key === undefined ? undefined : await files.read(path, maxBytes)
+      const sealed = key === undefined ? undefined : await files.read(snapshotPath, maxBytes)
       if (key === undefined || sealed === undefined) return undefined
       try {
-        const { header, text } = unseal(key, sealed)
-        const ageMs = at.now.getTime() - header.lastContact
+        const { header, text } = unseal(key, sealed) as { header: SnapshotHeader; text: string }
+        if (header.is !== 'snapshot') throw sealRefused('this is another part of the sealed cache')
+        const recent = await readRecent(key, header.generation)
+        const { position, lastContact } = recent?.header ?? header
+        const ageMs = at.now.getTime() - lastContact
         if (header.agentId !== agentId || ageMs > maxOfflineMs || ageMs < -futureLeewayMs) {
-          throw refused('the sealed cache is not for here and now')
+          throw sealRefused('the sealed cache is not for here and now')
         }
-        const kept = readKept(text, header, at, random)
-        return { agentId, lastContact: new Date(header.lastContact), ...kept }
+        const where = { logId: header.logId, position }
+        const snapshot = readSnapshot(text, where, at, random)
+        const tokens = readTokens(recent?.text ?? '', snapshot.entries, at, random)
+        held = { generation: header.generation, about: agentId, snapshot }
+        return { agentId, lastContact: new Date(lastContact), snapshot, tokens }
       } catch {
         await erase()
         return undefined
@@ -115,55 +167,9 @@ export function openSealedCache(options: {
   }
 }
 
-function headerBytes(header: Header): Buffer {
-  const json = Buffer.from(JSON.stringify(header))
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(json.length)
-  return Buffer.concat([magic, length, json])
-}
-
-async function seal(key: Buffer, header: Header, lines: Iterable<string>): Promise<Buffer> {
-  const head = headerBytes(header)
-  const nonce = randomBytes(nonceBytes)
-  const cipher = createCipheriv('aes-256-gcm', key, nonce)
-  cipher.setAAD(head)
-  const parts: Buffer[] = [head, nonce]
-  let slice = ''
-  for (const line of lines) {
-    slice += line
-    if (slice.length < sliceCharacters) continue
-    parts.push(cipher.update(slice, 'utf8'))
-    slice = ''
-    await turn()
-  }
-  parts.push(cipher.update(slice, 'utf8'), cipher.final(), cipher.getAuthTag())
-  return Buffer.concat(parts)
-}
-
-/** Throws for anything that this key did not seal. */
-function unseal(key: Buffer, sealed: Buffer): { header: Header; text: string } {
-  const lengthAt = magic.length
-  if (sealed.length < lengthAt + 4 || !sealed.subarray(0, lengthAt).equals(magic)) {
-    throw refused('this is no sealed cache')
-  }
-  const headerLength = sealed.readUInt32BE(lengthAt)
-  const headEnd = lengthAt + 4 + headerLength
-  const bodyAt = headEnd + nonceBytes
-  if (headerLength > maxHeaderBytes || sealed.length < bodyAt + tagBytes) {
-    throw refused('the sealed cache is cut off')
-  }
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(headEnd, bodyAt), {
-    authTagLength: tagBytes,
-  })
-  decipher.setAAD(sealed.subarray(0, headEnd))
-  decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes))
-  const body = decipher.update(sealed.subarray(bodyAt, sealed.length - tagBytes))
-  // Throws unless every byte, the header's too, is as it was written.
-  decipher.final()
-  const header = JSON.parse(sealed.subarray(lengthAt + 4, headEnd).toString('utf8')) as Header
-  return { header, text: body.toString('utf8') }
-}
-
-function refused(message: string): CountersignError {
-  return new CountersignError('forbidden', message, { reason: 'sealed-cache' })
+/** A change gives new ones, so that the same ones hold the same. */
+function sameContent(a: Snapshot, b: Snapshot): boolean {
+  return (
+    a.logId === b.logId && a.entries === b.entries && a.bundles === b.bundles && a.svids === b.svids
+  )
 }

@@ -20,7 +20,7 @@ export interface SealerDeps {
 const settleMs = 500
 /** No write begins sooner than this after the one before ended. */
 const betweenMs = 2000
-/** How old the time of the last contact in the file may get while nothing else changes. */
+/** How old the time of the last contact on file, and the JWT-SVIDs beside it, may get while nothing else changes. */
 const contactMs = 60_000
 
 /** Writes the sealed cache behind what changes, at a bounded rate. */

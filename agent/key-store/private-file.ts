@@ -59,7 +59,10 @@ export async function readPrivateFile(path: string, maxBytes: number): Promise<B
  * Replaces the file, 0600, so that at any moment either the old or the new bytes are there, also
  * after the power has failed. Throws `unavailable` / `data-unwritable`.
  */
-export async function writePrivateFile(path: string, bytes: Uint8Array): Promise<void> {
+export async function writePrivateFile(
+  path: string,
+  bytes: AsyncIterable<Uint8Array> | Uint8Array,
+): Promise<void> {
   const temporary = `${path}.new`
   try {
     // What an earlier attempt left: never followed, never added to.

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import {
+  copyFileSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,6 +15,7 @@ import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Cache } from '../../../../agent/cache/cache.ts'
 import type { JwtCache } from '../../../../agent/cache/jwt.ts'
+import type { JwtRecord } from '../../../../agent/cache/jwt-record.ts'
 import { openSealedCache, type SealedCache } from '../../../../agent/cache/sealed.ts'
 import { Sealer } from '../../../../agent/cache/sealer.ts'
 import { volatileFolder } from '../../../../agent/cache/volatile-folder.ts'
@@ -70,8 +72,12 @@ beforeEach(async () => {
 
 afterEach(() => rmSync(folder, { recursive: true }))
 
-const save = (lastContact = start) =>
-  sealed.save({ agentId, lastContact }, { snapshot: cache.snapshot, tokens: [] })
+const save = (lastContact = start, tokens: readonly JwtRecord[] = []) =>
+  sealed.save({ agentId, lastContact }, { snapshot: cache.snapshot, tokens })
+
+const minuteOf = (minutes: number) => new Date(start.getTime() + minutes * 60_000)
+
+const path = (name: 'cache.sealed' | 'cache.recent') => join(folder, name)
 
 const load = (options: { id?: SpiffeId; from?: SealedCache; maxOfflineMs?: number } = {}) =>
   (options.from ?? sealed).load({
@@ -80,6 +86,18 @@ const load = (options: { id?: SpiffeId; from?: SealedCache; maxOfflineMs?: numbe
     at: { now: clock.now(), monotonicMs: clock.monotonicMs() },
     random: () => 0.5,
   })
+
+const tokenOf = (token: string): JwtRecord => ({
+  entry: web,
+  audience: ['aud'],
+  token,
+  keyId: 'k',
+  issuedAt: start,
+  expiresAt: minuteOf(90),
+  renewAtMs: 0,
+  expiresAtMs: 0,
+  used: true,
+})
 
 describe('a sealed cache', () => {
   test('gives back what was saved: entries, bundles, SVIDs with their keys', async () => {
@@ -131,21 +149,20 @@ describe('a sealed cache', () => {
   })
 
   test('T22 no byte of it can be changed, nor cut off', async () => {
-    const path = join(folder, 'cache.sealed')
     await save()
-    const good = readFileSync(path)
+    const good = readFileSync(path('cache.sealed'))
     const header = good.indexOf('{')
     const places = [0, 27, 30, header + 12, good.length >> 1, good.length - 1]
     for (const at of places) {
       const bad = Buffer.from(good)
       bad[at] = (bad[at] ?? 0) ^ 1
       await save()
-      writeFileSync(path, bad)
+      writeFileSync(path('cache.sealed'), bad)
       expect(await load(), `byte ${at}`).toBeUndefined()
     }
     for (const length of [0, 10, 40, header + 20, good.length - 1]) {
       await save()
-      writeFileSync(path, good.subarray(0, length))
+      writeFileSync(path('cache.sealed'), good.subarray(0, length))
       expect(await load(), `length ${length}`).toBeUndefined()
     }
   })
@@ -163,10 +180,68 @@ describe('a sealed cache', () => {
     const key = randomBytes(32)
     const keyed = openSealedCache({ folder, key, files })
     await keyed.save({ agentId, lastContact: start }, { snapshot: cache.snapshot, tokens: [] })
-    expect(readdirSync(folder)).toEqual(['cache.sealed'])
+    expect(readdirSync(folder)).toEqual(['cache.recent', 'cache.sealed'])
     expect(await load({ from: keyed })).toBeDefined()
     const other = openSealedCache({ folder, key: randomBytes(32), files })
     expect(await load({ from: other })).toBeUndefined()
+  })
+
+  test('writes what is large once, however often the server is heard and tokens come', async () => {
+    await save()
+    const written = readFileSync(path('cache.sealed'))
+    const token = tokenOf('one')
+    cache.apply(changeOf({ position: 8 }))
+    await save(minuteOf(50), [token])
+    expect(readFileSync(path('cache.sealed')).equals(written)).toBe(true)
+    clock.jump(80 * 60_000)
+    const restored = await load()
+    expect(restored?.lastContact).toEqual(minuteOf(50))
+    expect(restored?.snapshot).toMatchObject({ position: 8, logId: 'log' })
+    expect(restored?.tokens).toMatchObject([{ token: 'one', entry: { id: 'web' } }])
+    // Also after the restart, as long as it is the same that is served.
+    if (restored !== undefined)
+      await sealed.save({ ...restored, lastContact: minuteOf(70) }, restored)
+    expect(readFileSync(path('cache.sealed')).equals(written)).toBe(true)
+    expect((await load())?.lastContact).toEqual(minuteOf(70))
+  })
+
+  test('T22 a time of the last contact counts for no other snapshot than the one it was confirmed for', async () => {
+    await save()
+    copyFileSync(path('cache.sealed'), join(folder, 'older'))
+    cache.apply(changeOf({ position: 8, removedEntryIds: ['web'] }))
+    await save(minuteOf(50))
+    copyFileSync(join(folder, 'older'), path('cache.sealed'))
+    expect(await load()).toMatchObject({
+      lastContact: start,
+      tokens: [],
+      snapshot: { position: 7 },
+    })
+    clock.jump(61 * 60_000)
+    expect(await load()).toBeUndefined()
+  })
+
+  test('T22 without the time of the last contact, or with one that was touched, what was kept is as old as when it was written', async () => {
+    await save()
+    await save(minuteOf(50), [tokenOf('one')])
+    const good = readFileSync(path('cache.recent'))
+    const header = good.indexOf('{')
+    const touched = [0, 27, header + 12, header + 80, good.length >> 1, good.length - 1].map(
+      (at) => {
+        const bad = Buffer.from(good)
+        bad[at] = (bad[at] ?? 0) ^ 1
+        return bad
+      },
+    )
+    const others = [Buffer.alloc(0), good.subarray(0, -1), readFileSync(path('cache.sealed'))]
+    for (const bytes of [...touched, ...others]) {
+      writeFileSync(path('cache.recent'), bytes)
+      expect(await load()).toMatchObject({ lastContact: start, tokens: [] })
+    }
+    rmSync(path('cache.recent'))
+    expect(await load()).toMatchObject({ lastContact: start, tokens: [] })
+    // One part is not taken for the other.
+    writeFileSync(path('cache.sealed'), good)
+    expect(await load()).toBeUndefined()
   })
 
   test('F6 10,000 entries and 1,000 SVIDs are back in under a second', async () => {
@@ -220,6 +295,24 @@ describe('the sealer', () => {
     over.abort()
     await running
     expect((await load())?.snapshot.position).toBe(209)
+  })
+
+  test('writes the time of the last contact alone while nothing else is new, and JWT-SVIDs with it', async () => {
+    const over = new AbortController()
+    const running = sealer.run(over.signal).catch(() => undefined)
+    cache.apply(changeOf({ position: 8, entries: [entryOf('/db', ['unix:uid:1'])] }))
+    await clock.advance(500)
+    await expect.poll(() => readdirSync(folder)).toContain('cache.recent')
+    const written = readFileSync(path('cache.sealed'))
+    for (let minute = 1; minute <= 5; minute += 1) {
+      about = { agentId, lastContact: clock.now() }
+      await clock.advance(63_000)
+      const from = openSealedCache({ folder, files })
+      await expect.poll(async () => (await load({ from }))?.lastContact).toEqual(about.lastContact)
+    }
+    expect(readFileSync(path('cache.sealed')).equals(written)).toBe(true)
+    over.abort()
+    await running
   })
 
   test('writes nothing after a ban, and what was there is gone', async () => {
