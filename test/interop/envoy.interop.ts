@@ -11,8 +11,8 @@ import { openStand, type Stand, trustDomain } from './stand.ts'
 
 const run = promisify(execFile)
 const envoys = inject('envoys')
-const rotationsMs = 28_000
-const caTtlSeconds = 20
+const rotationsMs = 48_000
+const caTtlSeconds = 36
 const ownId = `spiffe://${trustDomain}/own`
 const idOf = ({ version }: Envoy, role: 'client' | 'server'): string =>
   `spiffe://${trustDomain}/envoy/${version}/${role}`
@@ -20,7 +20,7 @@ const idOf = ({ version }: Envoy, role: 'client' | 'server'): string =>
 let stand: Stand
 
 beforeAll(async () => {
-  stand = await openStand({ server: ['x509_svid_ttl: 6s', 'ca:', `  ttl: ${caTtlSeconds}s`] })
+  stand = await openStand({ server: ['x509_svid_ttl: 12s', 'ca:', `  ttl: ${caTtlSeconds}s`] })
   const [agent] = await stand.operate<{ id: string }[]>('agent', 'list')
   const register = (id: string, program: string) =>
     stand.operate(
