@@ -38,6 +38,8 @@ export interface AttestationDeps {
 }
 
 const logEveryMs = 10_000
+/** A call is as much work as so many other jobs: its answer goes out in the same turn of the loop. */
+const callJobs = 4
 type Result = readonly Selector[] | Promise<readonly Selector[]>
 
 interface Begun {
@@ -103,6 +105,7 @@ export function createAttestation(deps: AttestationDeps): Attestation {
         try {
           // Who had to wait may have left.
           if (slice !== undefined) call.signal.throwIfAborted()
+          deps.queue.weigh(callJobs)
           resolve(begin(caller, call))
         } catch (error) {
           reject(error)

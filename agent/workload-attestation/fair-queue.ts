@@ -3,10 +3,16 @@ import type { Clock } from '../../src/runtime/clock.ts'
 /** Runs without a break with the others that are given the same slice. It must not throw. */
 type Job = (slice: object | undefined) => void
 
+const maxPutOffMs = 8
+
 /**
  * Runs short synchronous jobs in turn: one a user, round and round, however many one of them brings.
  * After a slice of a few milliseconds (or a few jobs, since what a job sets off runs in the same turn
  * of the loop) everything else gets its turn.
+ *
+ * A turn of the loop accepts one connection, in the order in which they were made, whoever made them.
+ * While there are more, most turns do only that: who stands behind a thousand of another user is at
+ * his turn in this queue soon.
  */
 export class FairQueue {
   readonly #clock: Clock
@@ -16,6 +22,8 @@ export class FairQueue {
   #sliceEndMs = 0
   #jobsLeft = 0
   #armed = false
+  #lastSliceMs = Number.NEGATIVE_INFINITY
+  #putOff = false
 
   constructor(
     clock: Clock,
@@ -45,6 +53,16 @@ export class FairQueue {
     this.#enqueue(uid, job)
   }
 
+  /** Puts the next slice off by a turn, unless the last is some milliseconds ago. */
+  putOff(): void {
+    this.#putOff = true
+  }
+
+  /** For a job that sets off as much work as so many others. */
+  weigh(jobs: number): void {
+    this.#jobsLeft -= jobs - 1
+  }
+
   #enqueue(uid: number, job: Job): void {
     const jobs = this.#waiting.get(uid)
     if (jobs === undefined) this.#waiting.set(uid, [job])
@@ -67,8 +85,16 @@ export class FairQueue {
 
   #nextSlice(): void {
     this.#armed = false
+    const nowMs = this.#clock.monotonicMs()
+    const isPutOff = this.#putOff && nowMs < this.#lastSliceMs + maxPutOffMs
+    this.#putOff = false
+    if (isPutOff) {
+      this.#arm()
+      return
+    }
     const slice = {}
     while (this.#waiting.size > 0 && this.#hasTime()) this.#runNext(slice)
+    this.#lastSliceMs = this.#clock.monotonicMs()
   }
 
   #runNext(slice: object): void {

@@ -84,6 +84,8 @@ const processesPart = 16
 const maxProcesses = 1024
 /** Of the descriptors for connections, how many those may hold that are being told of a refusal. */
 const refusalPart = 8
+/** A session is as much work as so many other jobs: its calls, which have come in, are read at once. */
+const sessionJobs = 4
 /** A status needs a moment on its way before the connection is cut. */
 const cutDelayMs = 100
 
@@ -193,8 +195,9 @@ export async function openWorkloadEndpoint(
     }
     accepted += 1
     const serial = accepted
-    // A connection costs as much as a call: a thousand at once are met in turn with other users' work.
-    queue.soon(credentials.uid, () => meet(socket, credentials, serial, connection))
+    // Nothing but this is done at once: a thousand connections are met in turn with other users' work.
+    queue.putOff()
+    queue.later(credentials.uid, () => meet(socket, credentials, serial, connection))
   }
 
   const meet = (
@@ -224,6 +227,7 @@ export async function openWorkloadEndpoint(
 
   const accept = (socket: Socket, kind: ClientKind, peer: Peer): void => {
     if (socket.destroyed) return
+    queue.weigh(sessionJobs)
     try {
       if (kind === 'native') {
         rpc.accept(socket, peer)

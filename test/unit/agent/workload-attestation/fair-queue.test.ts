@@ -32,6 +32,45 @@ describe('the queue', () => {
     expect(order).toHaveLength(23)
   })
 
+  test('lets turns that are put off go by, for a few milliseconds in all', async () => {
+    let nowMs = 0
+    const queue = new FairQueue({ ...systemClock, monotonicMs: () => nowMs })
+    await run(queue, 1, () => {})
+    await new Promise((resolve) => setImmediate(resolve))
+    let turns = 0
+    let ran = false
+    queue.later(1, () => {
+      ran = true
+    })
+    while (!ran) {
+      turns += 1
+      nowMs += 1
+      queue.putOff()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(turns).toBeGreaterThan(5)
+    expect(turns).toBeLessThan(12)
+  })
+
+  test('counts a job that sets off others as so many', async () => {
+    const queue = new FairQueue(systemClock, { sliceJobs: 8 })
+    const slices = new Map<object | undefined, number>()
+    await Promise.all(
+      Array.from(
+        { length: 8 },
+        () =>
+          new Promise<void>((resolve) => {
+            queue.later(1, (slice) => {
+              queue.weigh(4)
+              slices.set(slice, (slices.get(slice) ?? 0) + 1)
+              resolve()
+            })
+          }),
+      ),
+    )
+    expect([...slices.values()]).toEqual([2, 2, 2, 2])
+  })
+
   test('gives everything else a turn at least every 10 ms', async () => {
     // A clock of the jobs' own work: what other programs take of the machine is not the queue's doing.
     let workedMs = 0

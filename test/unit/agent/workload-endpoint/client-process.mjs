@@ -117,6 +117,39 @@ const commands = {
       open.push(stream)
     }
   },
+  /**
+   * So many connections as fast as they can be made, the same bytes over each; how many of them got
+   * a message and how many a refusal.
+   */
+  burst(count, hex) {
+    const bytes = Buffer.from(hex, 'hex')
+    const answers = { messages: 0, refusals: 0 }
+    const got = (kind) => {
+      answers[kind] += 1
+      if (answers.messages + answers.refusals === Number(count)) say({ answers })
+    }
+    for (let made = 0; made < Number(count); made += 1) {
+      const socket = net.connect(path)
+      open.push(socket)
+      socket.on('error', () => {})
+      let pending = Buffer.alloc(0)
+      let told = false
+      socket.on('data', (chunk) => {
+        pending = Buffer.concat([pending, chunk])
+        while (!told && pending.length >= 9) {
+          const [type, flags] = [pending[3], pending[4]]
+          if (type === 0 || (type === 1 && (flags & 1) !== 0)) {
+            told = true
+            got(type === 0 ? 'messages' : 'refusals')
+          }
+          const end = 9 + pending.readUIntBE(0, 3)
+          if (pending.length < end) break
+          pending = pending.subarray(end)
+        }
+      })
+      socket.write(bytes)
+    }
+  },
   idle(count) {
     for (let made = 0; made < Number(count); made += 1) {
       const socket = net.connect(path)
