@@ -42,6 +42,7 @@ export interface EndpointDeps extends ApiDeps {
   readonly guard: (peer: Peer, method: string) => Caller | Promise<Caller>
   readonly identity: () => X509Svid
   readonly observe: (method: string, code: string, elapsedMs: number) => void
+  readonly onFailure: (peer: Peer, method: string, error: unknown) => void
 }
 
 /** The server's two doors: TLS for agents and admins, a socket of its own for local operators. */
@@ -64,6 +65,7 @@ export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
     clock: deps.clock,
     log: deps.log,
     observe: deps.observe,
+    onFailure: deps.onFailure,
   })
   rpc.addService(serviceDefinition('spire.api.server.agent.v1.Agent'), agentHandlers(deps))
   rpc.addService(serviceDefinition('spire.api.server.bundle.v1.Bundle'), bundleHandlers(deps))

@@ -9,6 +9,8 @@ import type { HostPort } from '../src/runtime/config-value.ts'
 import { createLevelSwitch, createLog, type LevelSwitch, type Log } from '../src/runtime/log.ts'
 import { serveMonitoring } from '../src/runtime/monitoring.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
+import { version } from '../src/runtime/version.ts'
+import { createDenials } from './access/denials.ts'
 import { createGuard } from './access/guard.ts'
 import { RateLimiter } from './access/limits.ts'
 import {
@@ -18,6 +20,7 @@ import {
   settleRecords,
 } from './audit/commit-record.ts'
 import { AuditCopy } from './audit/copy.ts'
+import { startedEvent, stoppedEvent } from './audit/run-events.ts'
 import { openTrail, type Trail } from './audit/trail.ts'
 import { createBundles } from './bundle/bundles.ts'
 import { type Ca, createCa } from './ca/ca.ts'
@@ -214,6 +217,16 @@ async function serve(
     knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
     selectorTypes: config.selectorTypes,
   })
+  const denials = createDenials({
+    clock,
+    rights: (id) => index.rightsOf(id),
+    append: (events) => trail.append(events),
+  })
+  const record = async (event: AuditEvent): Promise<void> => {
+    await trail.append([event]).catch((error: unknown) => {
+      log.error('start or stop is not on record', { error })
+    })
+  }
   const identity = await followIdentity(ca, bundles, clock)
   const deps: EndpointDeps = {
     trustDomain,
@@ -252,12 +265,15 @@ async function serve(
     }),
     identity: identity.current,
     observe: metrics.call,
+    onFailure: denials.note,
   }
   const running = new AbortController()
   const following = changes.run(running.signal)
   // It is heard below, once the doors are open.
   following.catch(() => {})
+  let reason: 'asked' | 'failed' = 'failed'
   try {
+    await record(startedEvent({ trustDomain, version, config }, clock.now()))
     const endpoints = await openEndpoints(config, deps)
     changes.subscribe((batch) => {
       cutAgents(batch, endpoints.cut)
@@ -281,9 +297,12 @@ async function serve(
       (until) => discover(config, deps, until),
       (until) => Promise.race([following, aborted(until)]),
     )
+    reason = 'asked'
   } finally {
     running.abort(new DOMException('stopped', 'AbortError'))
     await following.catch(() => {})
+    const deniedLeftOut = denials.leftOut
+    await record(stoppedEvent({ trustDomain, reason, deniedLeftOut }, clock.now()))
   }
   log.info('server has stopped')
 }

@@ -40,10 +40,7 @@ export class RateLimiter {
         fix: 'send smaller batches',
       })
     }
-    const nowMs = this.#clock.monotonicMs()
-    const bucket = this.#bucket(key, nowMs)
-    bucket.tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * perSecond)
-    bucket.atMs = nowMs
+    const bucket = this.#refilled(key)
     if (bucket.tokens < cost) {
       throw new CountersignError('exhausted', 'too many requests', {
         reason: 'rate-limited',
@@ -51,6 +48,23 @@ export class RateLimiter {
       })
     }
     bucket.tokens -= cost
+  }
+
+  /** As `take`; false where it would throw. */
+  tryTake(key: string): boolean {
+    const bucket = this.#refilled(key)
+    if (bucket.tokens < 1) return false
+    bucket.tokens -= 1
+    return true
+  }
+
+  #refilled(key: string): Bucket {
+    const { perSecond, burst } = this.#limit
+    const nowMs = this.#clock.monotonicMs()
+    const bucket = this.#bucket(key, nowMs)
+    bucket.tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * perSecond)
+    bucket.atMs = nowMs
+    return bucket
   }
 
   #bucket(key: string, nowMs: number): Bucket {

@@ -154,6 +154,8 @@ export interface RpcServerOptions<P extends object, C> {
   readonly log: Log
   /** After each call: `/package.Service/Rpc` of a known RPC, and `ok` or an error code. */
   readonly observe?: ((method: string, code: string, elapsedMs: number) => void) | undefined
+  /** What a call, in the guard or in its handler, has failed with. Must not throw. */
+  readonly onFailure?: ((peer: P, method: string, error: unknown) => void) | undefined
 }
 
 export interface RpcServer<P extends object, C> {
@@ -221,6 +223,7 @@ export function createRpcServer<P extends object, C>(
       observe?.(call.method, codeWord(code), clock.monotonicMs() - begunMs)
     },
     failed(call, error) {
+      options.onFailure?.(peer, call.method, error)
       if (error instanceof CountersignError && error.code !== 'internal') return
       log.error('a call failed unexpectedly', { method: call.method, error })
     },

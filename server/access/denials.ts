@@ -1,0 +1,71 @@
+import type { AuditActor, AuditEvent } from '../../src/audit/event.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { isAgentId } from '../../src/spiffe-id/reserved.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { EntryRights, Peer, PeerSvid } from './caller.ts'
+import { type RateLimit, RateLimiter } from './limits.ts'
+
+export interface DenialDeps {
+  readonly clock: Clock
+  readonly rights: (id: SpiffeId) => EntryRights
+  readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
+}
+
+/** Puts refused calls on record: of those alone who have shown an SVID, and never all of a flood. */
+export interface Denials {
+  /** Returns at once; what has failed for another reason than that it is not allowed is left alone. */
+  note(peer: Peer, method: string, error: unknown): void
+  /** Refusals since the last one on record that are not. */
+  readonly leftOut: number
+}
+
+/** What one identity, and all together, may have put on record. */
+const each: RateLimit = { perSecond: 1, burst: 5 }
+const all: RateLimit = { perSecond: 5, burst: 20 }
+const everybody = ''
+
+export function createDenials({ clock, rights, append }: DenialDeps): Denials {
+  const byIdentity = new RateLimiter(each, clock)
+  const together = new RateLimiter(all, clock)
+  let leftOut = 0
+  return {
+    note(peer, method, error) {
+      if (peer.transport !== 'tls' || peer.svid === undefined) return
+      if (!(error instanceof CountersignError) || !isDenial(error)) return
+      if (!byIdentity.tryTake(peer.svid.spiffeId) || !together.tryTake(everybody)) {
+        leftOut += 1
+        return
+      }
+      const before = leftOut
+      leftOut = 0
+      const event: AuditEvent = {
+        kind: 'access.denied',
+        time: clock.now(),
+        actor: actorOf(peer.svid, peer.address, rights),
+        decision: 'deny',
+        reason: error.reason,
+        details: { method, ...(before > 0 && { leftOut: before }) },
+      }
+      append([event]).catch(() => {
+        leftOut += before + 1
+      })
+    },
+    get leftOut() {
+      return leftOut
+    },
+  }
+}
+
+function isDenial({ code }: CountersignError): boolean {
+  return code === 'forbidden' || code === 'unauthenticated'
+}
+
+function actorOf(
+  { spiffeId: id, serial }: PeerSvid,
+  address: string,
+  rights: DenialDeps['rights'],
+): AuditActor {
+  const kind = isAgentId(id) ? 'agent' : rights(id).admin ? 'admin' : 'workload'
+  return { kind, id, address, serial }
+}

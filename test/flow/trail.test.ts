@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { verifyFiles } from '../../src/audit/verify-files.ts'
+import { createClient } from '../../src/rpc/client.ts'
+import { version } from '../../src/runtime/version.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { mint, startServer } from '../support/running-server.ts'
+
+interface Line {
+  readonly kind: string
+  readonly actor: Record<string, unknown>
+  readonly reason?: string
+  readonly details?: Record<string, unknown>
+}
+
+test('the trail tells of start and stop, and of what a known caller was refused', async () => {
+  const server = await startServer()
+  onTestFinished(() => server.remove())
+  const agent = await server.joinAgent()
+  const web = await mint(server, '/web')
+  const list = (identity?: typeof web) =>
+    createClient('spire.api.server.entry.v1.Entry', server.dial(identity)).unary('ListEntries', {})
+  for (const identity of [agent, web, undefined]) {
+    await expect(list(identity)).rejects.toMatchObject({ reason: 'access-denied' })
+  }
+  await server.admin('spire.api.server.agent.v1.Agent').unary('BanAgent', {
+    id: { trust_domain: 'example.org', path: SpiffeId.pathOf(agent.id) },
+  })
+  await expect(list(agent)).rejects.toMatchObject({ reason: 'agent-banned' })
+  await server.stop()
+  const text = readFileSync(server.config.auditFile, 'utf8')
+  const lines = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line)
+  const started = lines.filter(({ kind }) => kind === 'server.started')
+  expect(started).toMatchObject([
+    { actor: { kind: 'server' }, details: { version, node: process.version } },
+  ])
+  expect(started[0]?.details?.['configSha256']).toMatch(/^[0-9a-f]{64}$/)
+  expect(lines.at(-1)).toMatchObject({ kind: 'server.stopped', reason: 'asked' })
+  const denied = lines.filter(({ kind }) => kind === 'access.denied')
+  expect(denied).toMatchObject([
+    { actor: { kind: 'agent', id: agent.id }, reason: 'access-denied' },
+    { actor: { kind: 'workload', id: web.id }, reason: 'access-denied' },
+    {
+      actor: { kind: 'agent', id: agent.id },
+      reason: 'agent-banned',
+      details: { method: '/spire.api.server.entry.v1.Entry/ListEntries' },
+    },
+  ])
+  expect(text).not.toContain(join(server.folder, 'server'))
+  expect(await verifyFiles(server.config.auditFile)).toMatchObject({ fault: undefined })
+})
