@@ -85,7 +85,24 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
 
-export function rssMiB(pid: number): number {
-  const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
-  return (pages * 4096) / (1 << 20)
+export interface Memory {
+  readonly rssMiB: number
+  /** Of the process alone: heap, stacks. */
+  readonly anonMiB: number
+  /** Pages of files, most of them of Node's own: shared by all its processes, and the system's to take back. */
+  readonly fileMiB: number
+  /** The most that it held at once. */
+  readonly peakMiB: number
+}
+
+export function memoryOf(pid: number): Memory {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const mib = (name: string): number =>
+    Math.round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 102.4) / 10
+  return {
+    rssMiB: mib('VmRSS'),
+    anonMiB: mib('RssAnon'),
+    fileMiB: mib('RssFile'),
+    peakMiB: mib('VmHWM'),
+  }
 }
