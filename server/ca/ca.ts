@@ -9,9 +9,9 @@ import type { CertificateAuthority } from '../../src/x509/issue.ts'
 import { generateKeyPair, spkiOf } from '../../src/x509/key.ts'
 import type { Trail } from '../audit/trail.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
-import { loadAuthorities } from '../store/authorities.ts'
+import { hasAuthority, loadAuthorities } from '../store/authorities.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, WriteTx } from '../store/store.ts'
 import { askToActivate, askToPrepare, askToRevoke, askToTaint } from './asked.ts'
 import { type Authorities, type JwtKey, noAuthorities, openAuthorities } from './authorities.ts'
 import { type ClockGuard, createClockGuard } from './clock-guard.ts'
@@ -55,6 +55,11 @@ export interface CaDeps {
 export interface SignedX509 {
   readonly svid: IssuedX509
   readonly event: AuditEvent
+  /**
+   * To be asked in the transaction that records it. Throws `unavailable` `authority-revoked` where what
+   * has signed it was revoked since.
+   */
+  confirm(tx: Pick<WriteTx, 'db'>): Promise<void>
   /** To be called once it is on record and committed, for the metrics. */
   left(): void
 }
@@ -68,7 +73,9 @@ export interface CaState {
 
 /**
  * The trust domain's signer. What it hands out is on record before: all issuing throws `unavailable`
- * with `audit-unwritable`, `clock-went-back`, `authority-missing` or `authority-ended`.
+ * with `audit-unwritable`, `clock-went-back`, `authority-missing`, `authority-ended` or, where the
+ * authority was revoked between signature and answer, `authority-revoked`. What a tainted one has
+ * signed goes out: it is replaced like all that it signed before.
  */
 export interface Ca {
   readonly x509: { active(): CertificateAuthority }
@@ -168,6 +175,7 @@ class StoredCa implements Ca {
         : [x509Event(request, issued, id, now)]
     })
     await trail.append(events)
+    this.#confirm(id)
     observe?.issued?.('x509', events.length, clock.monotonicMs() - startedMs)
     return results
   }
@@ -187,6 +195,7 @@ class StoredCa implements Ca {
     const key = this.#activeJwt(now)
     const issued = await signJwt(request, key, settings, now)
     await trail.append([jwtEvent(request, issued, key.keyId, now)])
+    this.#confirm(key.keyId)
     observe?.issued?.('jwt', 1, clock.monotonicMs() - startedMs)
     return issued
   }
@@ -197,6 +206,7 @@ class StoredCa implements Ca {
     const { id, authority } = this.#activeX509(now)
     const issued = await signDownstreamCa(request, authority, settings, now)
     await trail.append([downstreamCaEvent(request, issued, settings, id, now)])
+    this.#confirm(id)
     return issued
   }
 
@@ -205,6 +215,7 @@ class StoredCa implements Ca {
     const spiffeId = serverId(this.#deps.settings.trustDomain)
     const {
       svid: issued,
+      id,
       authority,
       event,
       left,
@@ -216,6 +227,7 @@ class StoredCa implements Ca {
       audit: { actor: { kind: 'server', id: spiffeId } },
     })
     await this.#deps.trail.append([event])
+    this.#confirm(id)
     left()
     return {
       spiffeId,
@@ -377,7 +389,14 @@ class StoredCa implements Ca {
     this.#stale = false
   }
 
-  async #sign(request: X509Request): Promise<SignedX509 & { readonly authority: Buffer }> {
+  /** The last look before what an authority has signed is handed out. */
+  #confirm(authorityId: string): void {
+    if (!this.#authorities.records.some(({ id }) => id === authorityId)) throw authorityRevoked()
+  }
+
+  async #sign(
+    request: X509Request,
+  ): Promise<SignedX509 & { readonly id: string; readonly authority: Buffer }> {
     const { settings, clock, observe } = this.#deps
     const startedMs = clock.monotonicMs()
     const now = this.#guard.now()
@@ -385,7 +404,11 @@ class StoredCa implements Ca {
     const svid = await signX509(request, authority, settings, now)
     return {
       svid,
+      id,
       event: x509Event(request, svid, id, now),
+      async confirm({ db }) {
+        if (!(await hasAuthority(db, id))) throw authorityRevoked()
+      },
       authority: authority.certificate.der,
       left: () => observe?.issued?.('x509', 1, clock.monotonicMs() - startedMs),
     }
@@ -431,6 +454,14 @@ function missing(kind: AuthorityKind): CountersignError {
 function ended(kind: AuthorityKind): CountersignError {
   return new CountersignError('unavailable', `the ${kind} authority has ended`, {
     reason: 'authority-ended',
+    retryAfterMs: 1000,
+  })
+}
+
+function authorityRevoked(): CountersignError {
+  return new CountersignError('unavailable', 'what has signed this was revoked meanwhile', {
+    reason: 'authority-revoked',
+    fix: 'ask again: another authority signs by now',
     retryAfterMs: 1000,
   })
 }

@@ -63,6 +63,7 @@ export async function attestAgent(
   const position = await deps.store.write(async (tx) => {
     await node.settle(tx)
     await checkNotBanned(tx.db, node.agentId)
+    await signed.confirm(tx)
     tx.audit(signed.event)
     record(tx, deps, 'agent.attested', node.agentId, act, { attestationType: type })
     return putAgent(tx, newRecord(node, signed.svid, type, deps.clock.now()))
@@ -105,6 +106,7 @@ export async function renewAgent(
   const position = await deps.store.write(async (tx) => {
     // What was true when it was signed may have ended since.
     const agent = await loadRenewing(tx.db, id, serial)
+    await signed.confirm(tx)
     tx.audit(signed.event)
     record(tx, deps, 'agent.renewed', id, act, {})
     const number = await compareAndPutAgent(tx, agent, {

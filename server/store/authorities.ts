@@ -29,6 +29,16 @@ export async function deleteAuthority(tx: WriteTx, id: string): Promise<number> 
   return deleted.length === 0 ? 0 : tx.change('authority', [id])
 }
 
+/** Whether there is one with this id, of either kind. */
+export async function hasAuthority(db: Kysely<Schema>, id: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('authorities')
+    .select('id')
+    .where('id', '=', id)
+    .executeTakeFirst()
+  return found !== undefined
+}
+
 /**
  * All of both kinds, oldest first. Throws `internal` / `store-corrupt`, and `conflict` /
  * `authority-row-refused` where one of them was changed: with a part of them nobody may go on.

@@ -53,7 +53,12 @@ beforeEach(async () => {
       }
       await whileSigning()
       const event = { kind: 'svid.x509.issued', serial: svid.serial, time: new Date(0), ...act }
-      return { svid, event: { ...event, decision: 'allow' }, left: () => left.push(svid.serial) }
+      return {
+        svid,
+        event: { ...event, decision: 'allow' },
+        confirm: async () => {},
+        left: () => left.push(svid.serial),
+      }
     },
   }
   deps = {
