@@ -4,7 +4,6 @@ import { CountersignError } from '../../src/errors.ts'
 import { Deadlines } from '../../src/rpc/deadlines.ts'
 import type { PeerCredentials } from '../../src/rpc/peer-credentials.ts'
 import { createRpcServer } from '../../src/rpc/server.ts'
-import type { CallContext } from '../../src/rpc/server-call.ts'
 import type { ServiceName } from '../../src/rpc/services.ts'
 import { listenUnix } from '../../src/rpc/unix-listener.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
@@ -130,10 +129,12 @@ export async function openWorkloadEndpoint(
   const connections = new Connections(clock, { capacity, idleMs: limits.idleMs })
   const streams = new StreamCaps(limits.streamsPerUid, limits.streams)
   const rpc = createRpcServer<Peer, Peer>({
+    enter: (peer) => enter(peer, streams, connections),
     guard: (peer, method, metadata) => {
       checkSecurityHeader(method, metadata)
       return peer
     },
+    requestTimeoutMs: limits.requestTimeoutMs,
     maxReceiveBytes: limits.messageBytes,
     // More than one user may have open: what is too much is answered, not kept waiting by the client.
     maxStreamsPerConnection: 2 * limits.streamsPerUid,
@@ -152,7 +153,6 @@ export async function openWorkloadEndpoint(
     ...deps,
     limits,
     attestation,
-    enter: (context: CallContext<Peer>) => enter(context, streams, connections),
     cut,
   }
   addServices(rpc, serviceDeps)
@@ -161,7 +161,7 @@ export async function openWorkloadEndpoint(
     addSecretService(rpc, { ...serviceDeps, sds: deps.sds })
     served.push('envoy.service.secret.v3.SecretDiscoveryService')
   }
-  addReflectionService(rpc, serviceDeps, served)
+  addReflectionService(rpc, served)
 
   let pidFdCost = 0
   const onPidFdKind = (kind: PidFdKind): void => {
@@ -274,11 +274,7 @@ export async function openWorkloadEndpoint(
 }
 
 /** Counts a call as open, for its user and its connection; what comes back ends that. */
-function enter(
-  { caller: peer }: CallContext<Peer>,
-  streams: StreamCaps,
-  connections: Connections,
-): () => void {
+function enter(peer: Peer, streams: StreamCaps, connections: Connections): () => void {
   streams.enter(peer.connection.uid)
   connections.callBegun(peer.connection)
   return () => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** What one endpoint bears. Each has a default that suits a node; tests set them lower. */
 export interface EndpointLimits {
-  /** Open calls of one uid; the next is refused as exhausted at once. */
+  /** Open calls of one uid, counted from their headers on; the next is refused as exhausted at once. */
   readonly streamsPerUid: number
   /** Open calls of all uids together. */
   readonly streams: number
@@ -21,6 +21,8 @@ export interface EndpointLimits {
   readonly descriptors: number | undefined
   /** A connection that has not sent its HTTP/2 preface by then is closed. */
   readonly prefaceTimeoutMs: number
+  /** A call whose request has not come by then is ended. */
+  readonly requestTimeoutMs: number
   /** A connection that has had no call for this long gives way when its user needs another. */
   readonly idleMs: number
   readonly attestorTimeoutMs: number
@@ -36,6 +38,7 @@ export const defaultLimits: EndpointLimits = {
   audienceBytes: 1024,
   descriptors: undefined,
   prefaceTimeoutMs: 10_000,
+  requestTimeoutMs: 10_000,
   idleMs: 10_000,
   attestorTimeoutMs: 10_000,
   stopGraceMs: 1000,

@@ -6,7 +6,6 @@ import { bidiStream, type RpcServer } from '../../src/rpc/server.ts'
 import { type ServiceName, serviceDefinition } from '../../src/rpc/services.ts'
 import type { Peer } from './peer.ts'
 import { createReflection, maxReflectionRequests } from './reflection.ts'
-import type { Context, ServiceDeps } from './services.ts'
 
 /** Both names that tools call; their messages are the same. */
 const names = [
@@ -17,24 +16,17 @@ const names = [
 /** Workload Endpoint §7: gRPC's server reflection, for `others` and itself. */
 export function addReflectionService(
   rpc: RpcServer<Peer, Peer>,
-  deps: Pick<ServiceDeps, 'enter'>,
   others: readonly ServiceName[],
 ): void {
   const reflection = createReflection([...others, ...names])
   const info = bidiStream(async function* (
     requests: AsyncIterable<ServerReflectionRequest>,
-    context: Context,
   ): AsyncGenerator<ServerReflectionResponse$Input> {
-    const leave = deps.enter(context)
-    try {
-      let answered = 0
-      for await (const request of requests) {
-        if (answered === maxReflectionRequests) throw tooMany()
-        answered += 1
-        yield reflection.answer(request)
-      }
-    } finally {
-      leave()
+    let answered = 0
+    for await (const request of requests) {
+      if (answered === maxReflectionRequests) throw tooMany()
+      answered += 1
+      yield reflection.answer(request)
     }
   })
   for (const name of names) rpc.addService(definitionAtUse(name), { ServerReflectionInfo: info })

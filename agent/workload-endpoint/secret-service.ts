@@ -29,7 +29,6 @@ export function addSecretService(rpc: RpcServer<Peer, Peer>, deps: SecretService
 
   const stream = <Request, Response>(protocol: Protocol<Request, Response>): RpcHandler<Peer> =>
     bidiStream(async function* (requests: AsyncIterable<Request>, context: Context) {
-      const leave = deps.enter(context)
       try {
         yield* serveSecrets(protocol, requests, {
           updates: deps.updates,
@@ -40,8 +39,6 @@ export function addSecretService(rpc: RpcServer<Peer, Peer>, deps: SecretService
         })
       } catch (error) {
         throw cutWhereLost(deps, context, error)
-      } finally {
-        leave()
       }
     })
 

@@ -24,8 +24,6 @@ import { checkValidateRequest, validateJwtSvid } from './validate-jwt-svid.ts'
 export interface ServiceDeps extends HandlerDeps {
   readonly unavailable: () => CountersignError | undefined
   readonly attestation: Attestation
-  /** Counts the call as open; throws where there are too many. What comes back ends it. */
-  readonly enter: (context: CallContext<Peer>) => () => void
   /** Ends every call of the peer and closes its connection. */
   readonly cut: (peer: Peer, error: CountersignError) => void
 }
@@ -58,14 +56,9 @@ export function addServices(rpc: RpcServer<Peer, Peer>, deps: ServiceDeps): void
   rpc.addService(serviceDefinition('grpc.health.v1.Health'), {
     Check: unary((request: HealthCheckRequest) => checkHealth(health, request)),
     List: unary(() => listHealth(health)),
-    Watch: serverStream(async function* (request: HealthCheckRequest, context: Context) {
-      const leave = deps.enter(context)
-      try {
-        yield* watchHealth(health, request, context.signal)
-      } finally {
-        leave()
-      }
-    }),
+    Watch: serverStream((request: HealthCheckRequest, context: Context) =>
+      watchHealth(health, request, context.signal),
+    ),
   })
 }
 
@@ -75,7 +68,6 @@ function stateStream(
   need: Need,
 ): RpcHandler<Peer> {
   return pushStream((_request: object, context: PushCall<Peer>) => {
-    context.onEnd(deps.enter(context))
     const call: PushTarget = {
       get ended() {
         return context.ended
@@ -96,13 +88,10 @@ export async function attested<T>(
   context: Context,
   answer: (call: AttestedCall) => Promise<T>,
 ): Promise<T> {
-  const leave = deps.enter(context)
   try {
     return await answer(await attest(deps, context))
   } catch (error) {
     throw cutWhereLost(deps, context, error)
-  } finally {
-    leave()
   }
 }
 

@@ -30,12 +30,15 @@ export interface PushCall<C> extends CallContext<C> {
 
 /** What a call needs of the server that it runs on. */
 export interface CallHost<C> {
-  /** Who calls; throws, or rejects, to refuse. */
-  admit(method: string, metadata: Metadata): C | Promise<C>
+  /** Who calls, and that there is room; throws, or rejects, to refuse. */
+  admit(call: ServerCall<C>): C | Promise<C>
   /** Runs once the caller is known. */
   serve(call: ServerCall<C>, context: CallContext<C>): void
   begun(call: ServerCall<C>): void
   held(call: ServerCall<C>): void
+  /** Its request, or the first of them, is yet to come. */
+  awaiting(call: ServerCall<C>): void
+  /** It is no longer held, or no longer awaited. */
   released(call: ServerCall<C>): void
   /** Once a call that has begun; `code` is a gRPC code. */
   ended(call: ServerCall<C>, code: number): void
@@ -117,7 +120,7 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
     this.#metadata = metadata
     this.#host.begun(this)
     try {
-      const caller = this.#host.admit(this.method, metadata)
+      const caller = this.#host.admit(this)
       if (caller instanceof Promise) {
         this.#host.held(this)
         caller.then(
@@ -156,9 +159,11 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
       this.#next.startRead()
     }
     this.#onHalfClose = () => {
+      this.#host.released(this)
       if (request === undefined) this.fail(wrongRequestCount())
       else if (!this.#ended) take(request.message)
     }
+    this.#host.awaiting(this)
     this.#next.startRead()
   }
 
@@ -168,6 +173,7 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
    */
   requests(): AsyncIterableIterator<unknown> {
     let over = false
+    let begun = false
     let waiting: ((result: IteratorResult<unknown>) => void) | undefined
     const answer = (result: IteratorResult<unknown>): void => {
       const resolve = waiting
@@ -178,8 +184,14 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
       over = true
       answer({ done: true, value: undefined })
     }
-    this.#onMessage = (value) => answer({ done: false, value })
-    this.#onHalfClose = finish
+    this.#onMessage = (value) => {
+      this.#host.released(this)
+      answer({ done: false, value })
+    }
+    this.#onHalfClose = () => {
+      this.#host.released(this)
+      finish()
+    }
     this.onEnd(finish)
     return {
       [Symbol.asyncIterator]() {
@@ -190,6 +202,8 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
         if (waiting !== undefined) return Promise.reject(new Error('requests are read one by one'))
         return new Promise((resolve) => {
           waiting = resolve
+          if (!begun) this.#host.awaiting(this)
+          begun = true
           this.#next.startRead()
         })
       },

@@ -135,6 +135,8 @@ async function send<C>(
 }
 
 export interface RpcServerOptions<P extends object, C> {
+  /** Counts a call as open from its headers on; throws to refuse it. What comes back runs at its end. */
+  readonly enter?: (peer: P) => () => void
   /**
    * Who is calling, from what the connection proved. Throws to refuse. It runs before the request is
    * read; while a promise of it is open the call is held, for at most `guardTimeoutMs`.
@@ -143,6 +145,8 @@ export interface RpcServerOptions<P extends object, C> {
   readonly maxReceiveBytes: number
   readonly maxStreamsPerConnection: number
   readonly guardTimeoutMs?: number
+  /** A call whose request, or the first of them, has not come whole by then ends with DEADLINE_EXCEEDED. */
+  readonly requestTimeoutMs?: number
   /** A connection that has made no call for this long after it was accepted is cut. */
   readonly firstCallTimeoutMs?: number
   /** A connection without a call for this long is closed in good order. */
@@ -178,6 +182,7 @@ interface Connection<P, C> {
 
 const defaults = {
   guardTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
   firstCallTimeoutMs: 10_000,
   idleMs: 300_000,
   keepaliveMs: 30_000,
@@ -187,10 +192,11 @@ const defaults = {
 export function createRpcServer<P extends object, C>(
   options: RpcServerOptions<P, C>,
 ): RpcServer<P, C> {
-  const { guard, log, observe } = options
+  const { enter, guard, log, observe } = options
   const clock = options.clock ?? systemClock
   const deadlines = new Deadlines(clock)
   const guardTimeoutMs = options.guardTimeoutMs ?? defaults.guardTimeoutMs
+  const requestTimeoutMs = options.requestTimeoutMs ?? defaults.requestTimeoutMs
   const firstCallTimeoutMs = options.firstCallTimeoutMs ?? defaults.firstCallTimeoutMs
   const handlers = new Map<string, { handler: RpcHandler<C>; encode: Encode }>()
   // The key travels as the socket's remote address, which grpc-js hands to interceptors: nothing
@@ -201,9 +207,10 @@ export function createRpcServer<P extends object, C>(
   let onEmpty: (() => void) | undefined
 
   const hostOf = (peer: P, connection: () => Connection<P, C>): CallHost<C> => ({
-    admit(method, metadata) {
+    admit(call) {
       if (closing !== undefined) throw closing
-      return guard(peer, method, metadata)
+      if (enter !== undefined) call.onEnd(enter(peer))
+      return guard(peer, call.method, call.metadata)
     },
     serve(call, context) {
       const { handler, encode } = handlers.get(call.method) ?? unknownMethod()
@@ -215,8 +222,10 @@ export function createRpcServer<P extends object, C>(
       calls.set(call, observe === undefined ? 0 : clock.monotonicMs())
     },
     held: (call) => deadlines.set(call, guardTimeoutMs, () => call.stop(guardTooSlow())),
+    awaiting: (call) => deadlines.set(call, requestTimeoutMs, () => call.stop(requestTooSlow())),
     released: (call) => deadlines.clear(call),
     ended(call, code) {
+      deadlines.clear(call)
       const { calls } = connection()
       const begunMs = calls.get(call) ?? 0
       calls.delete(call)
@@ -348,5 +357,12 @@ function unknownMethod(): never {
 function guardTooSlow(): CountersignError {
   return new CountersignError('unavailable', 'the caller could not be identified in time', {
     reason: 'guard-timeout',
+  })
+}
+
+function requestTooSlow(): CountersignError {
+  return new CountersignError('deadline', 'the request did not come in time', {
+    reason: 'request-timeout',
+    fix: 'send the request with the call, and close the sending side where it is the only one',
   })
 }

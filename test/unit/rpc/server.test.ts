@@ -254,6 +254,53 @@ describe('the guard', () => {
     expect(error).toMatchObject({ code: 'unavailable', reason: 'guard-timeout' })
   })
 
+  test('a stream whose first request never comes is ended, one that has sent it is not', async () => {
+    const { server, dial } = await serve({ requestTimeoutMs: 50 })
+    server.addService(sync, {
+      Follow: bidiStream(async function* (requests: AsyncIterable<{ applied: string }>) {
+        for await (const { applied } of requests) yield { position: applied }
+      }),
+    })
+    const client = createClient('countersign.sync.v1.Sync', dial())
+    const asked = client.bidi('Follow')
+    asked.send({ applied: '8' })
+    const answers = asked.responses[Symbol.asyncIterator]()
+    await answers.next()
+    const silent = client.bidi('Follow').responses[Symbol.asyncIterator]()
+    expect(await failureOf(silent.next())).toMatchObject({ reason: 'request-timeout' })
+    asked.send({ applied: '9' })
+    expect((await answers.next()).value).toMatchObject({ position: '9' })
+  })
+
+  test('each call counts from its headers on until it ends, and is refused where there is no room', async () => {
+    let open = 0
+    const { server, dial } = await serve({
+      enter: () => {
+        if (open === 1) throw new CountersignError('exhausted', 'full', { reason: 'full' })
+        open += 1
+        return () => {
+          open -= 1
+        }
+      },
+    })
+    server.addService(sync, {
+      Follow: bidiStream(async function* (requests: AsyncIterable<unknown>) {
+        yield {}
+        for await (const _ of requests);
+      }),
+    })
+    const client = createClient('countersign.sync.v1.Sync', dial())
+    const first = client.bidi('Follow')
+    const responses = first.responses[Symbol.asyncIterator]()
+    await responses.next()
+    const second = client.bidi('Follow').responses[Symbol.asyncIterator]()
+    expect(await failureOf(second.next())).toMatchObject({ reason: 'full' })
+    expect(open).toBe(1)
+    first.end()
+    await responses.next()
+    expect(open).toBe(0)
+  })
+
   test('the guard sees the metadata of the call', async () => {
     const { server, dial } = await serve({
       guard: (peer, _method, metadata) => {

@@ -11,6 +11,7 @@ import {
   header,
   nextMessage,
   ownUid,
+  reasonOf,
   startEndpoint,
   temporaryFolder,
   until,
@@ -25,6 +26,7 @@ import {
   jwtMethod,
   message,
   prefaceBytes,
+  rawClient,
   settings,
 } from './raw-http2.ts'
 
@@ -77,6 +79,28 @@ describe.skipIf(whyNot !== undefined)(`other users’ processes ${whyNot ?? ''}`
       expect(ids).toEqual(['spiffe://example.org/web'])
       break
     }
+  })
+
+  test('streams whose request never comes count, leave other users theirs, and end', async () => {
+    const { path, updates, endpoint } = await startEndpoint({ limits: { requestTimeoutMs: 3000 } })
+    updates.set([entryOf('/other', ['unix:uid:20001']), entryOf('/root', ['unix:uid:0'])])
+    const other = await startChild(path, 20_001)
+    const headers = headerBlock('/SpiffeWorkloadAPI/FetchX509SVID', authority('localhost', 0x00))
+    const silent = Array.from({ length: 750 }, (_, at) =>
+      frame(1, flag.endHeaders, 1 + 2 * at, headers),
+    )
+    const hostile = Array.from({ length: 4 }, () => rawClient(path))
+    for (const { socket } of hostile) {
+      socket.write(Buffer.concat([prefaceBytes, settings(), ...silent]))
+    }
+    await until(() => endpoint.stats().refusedStreams === 3000 - 2048)
+    expect(endpoint.stats().streamsByUid).toEqual(new Map([[0, 2048]]))
+    expect((await other.ask('fetch')).ids).toEqual(['spiffe://example.org/other'])
+    expect(await reasonOf(nextMessage(dial(path).FetchX509SVID({}, header)))).toBe(
+      'too-many-streams',
+    )
+    await until(() => endpoint.stats().streams === 0)
+    expect((await nextMessage(dial(path).FetchX509SVID({}, header))).svids).toHaveLength(1)
   })
 
   test('a user that fills its streams or its connections leaves the others theirs', async () => {
