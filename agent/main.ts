@@ -27,6 +27,7 @@ import { renew } from './sync/renew.ts'
 import { issueJwt, openSync, pollCalls, postStatus, signBatch } from './sync/server-calls.ts'
 import { AgentState } from './sync/state.ts'
 import { streamChanges } from './sync/stream.ts'
+import { withdrawExpired } from './sync/withdraw.ts'
 import { unixAttestor } from './workload-attestation/unix.ts'
 import { unixExecutableAttestor } from './workload-attestation/unix-executable.ts'
 import { serveWorkloadApi, type WorkloadEndpoint } from './workload-endpoint/endpoint.ts'
@@ -227,6 +228,7 @@ export async function runAgent(
         )
       },
       (until) => jwt.run(until),
+      (until) => withdrawExpired({ cache, clock }, until),
       (until) => keepBundle({ cache, trust: requireTrust(trust), store, config, log }, until),
       (until) => sealer?.run(until) ?? aborted(until),
       (until) => watchOffline(state, config, until),

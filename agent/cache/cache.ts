@@ -135,11 +135,31 @@ export class Cache implements Updates, BundleSource {
     if (ended.length > 0) this.#changed(ended, true)
   }
 
+  /** When the next SVID, or the next entry of an open stream, expires, in ms from now; Infinity: none. */
+  nextExpiryInMs(): number {
+    const nowMs = this.#clock.monotonicMs()
+    const wallMs = this.#clock.now().getTime()
+    let nextMs = Infinity
+    for (const [, { expiresAtMs }] of this.#snapshot.svids.entries()) {
+      nextMs = Math.min(nextMs, expiresAtMs - nowMs)
+    }
+    for (const { entries } of this.#groups.values()) {
+      for (const { expiresAt } of entries) {
+        if (expiresAt !== undefined) nextMs = Math.min(nextMs, expiresAt.getTime() - wallMs)
+      }
+    }
+    return Math.max(0, nextMs)
+  }
+
   current(selectors: readonly Selector[]): WorkloadUpdate | undefined {
     const key = groupKey(selectors)
     const group = this.#groups.get(key)
     if (group !== undefined) return group.update
-    if (this.#remembered.has(key)) return this.#remembered.get(key)
+    if (this.#remembered.has(key)) {
+      const remembered = this.#remembered.get(key)
+      const now = this.#clock.now()
+      if (!remembered?.entries.some((entry) => hasExpired(entry, now))) return remembered
+    }
     const update = updateFor(this.#snapshot, this.#trustDomain, this.#match(selectors))
     if (this.#remembered.size >= maxRemembered) this.#remembered.clear()
     this.#remembered.set(key, update)
