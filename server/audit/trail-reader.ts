@@ -70,9 +70,40 @@ export class TrailReader implements AsyncDisposable {
       this.#file = file
       if (first <= after + 1) break
     }
-    this.#offset = 0
+    this.#offset = this.#file === undefined ? 0 : await offsetAfter(this.#file, after)
     this.#at = after
   }
+}
+
+/** From here a file is read through rather than halved again. */
+const readThroughBytes = 256 << 10
+
+/** A place not far before the line that follows line `number`, by halving: the numbers of lines rise. */
+async function offsetAfter(file: FileHandle, number: number): Promise<number> {
+  let low = 0
+  let high = (await file.stat()).size
+  while (high - low > readThroughBytes) {
+    const middle = low + Math.floor((high - low) / 2)
+    const line = await numberedLineIn(file, middle)
+    if (line !== undefined && line.number <= number) low = line.end
+    else high = middle
+  }
+  return low
+}
+
+/** The first line with a number among the next ones that begin after `offset`. */
+async function numberedLineIn(
+  file: FileHandle,
+  offset: number,
+): Promise<{ readonly number: number; readonly end: number } | undefined> {
+  for await (const [, ...whole] of readLines(file, offset)) {
+    for (const { text, end } of whole) {
+      const number = claimedLink(text)?.head.number
+      if (number !== undefined) return { number, end }
+    }
+    return undefined
+  }
+  return undefined
 }
 
 async function firstNumber(file: FileHandle): Promise<number | undefined> {
