@@ -3,16 +3,17 @@
 // with no setting of V8 or of the C library; then the same with a smaller young generation. For
 // orientation: what a Node process holds that does nothing, and one that has loaded grpc-js. `fileMiB` is
 // Node's own file for the most part, shared by all.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createClient } from '../src/rpc/client.ts'
 import { dialUnix } from '../src/rpc/dial.ts'
+import { freePort } from '../test/support/free-port.ts'
 import { wireEntry } from '../test/support/running-server.ts'
 import { cpuSeconds, memoryOf } from './support/child.ts'
+import { eventually, startCommand, stopCommand, withBundle } from './support/command.ts'
 import { agentIdAmong } from './support/countersign.ts'
 import { bounded, type Figure, report, short } from './support/report.ts'
 
@@ -21,38 +22,6 @@ const idleSeconds = short ? 2 : 10
 // An idle process collects after ten seconds, and trims after another ten; its minutely work is seen too.
 const restSeconds = short ? 1 : 65
 const root = fileURLToPath(new URL('..', import.meta.url))
-
-function command(args: readonly string[], nodeOptions: string): ChildProcess {
-  const child = spawn(
-    process.execPath,
-    [join(root, 'bin', 'countersign.mjs'), ...args, '--log-level', 'error'],
-    {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, NODE_OPTIONS: nodeOptions },
-    },
-  )
-  process.once('exit', () => child.kill('SIGKILL'))
-  return child
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let left = 200; ; left--) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (left === 0) throw error
-      await seconds(0.1)
-    }
-  }
-}
 
 function seconds(count: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, count * 1000))
@@ -70,25 +39,26 @@ async function idle(pids: readonly number[]): Promise<void> {
 async function measure(nodeOptions: string): Promise<Record<'server' | 'agent', Figure>> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const [port, httpPort] = [await freePort(), await freePort()]
-  const server = command(
+  const options = { logLevel: 'error', nodeOptions }
+  const server = startCommand(
     [
       ...['server', 'run', '--trust-domain', 'example.org', '--data-dir', join(folder, 'server')],
       ...['--bind-address', `127.0.0.1:${port}`, '--http-address', `127.0.0.1:${httpPort}`],
     ],
-    nodeOptions,
+    options,
   )
   const channel = dialUnix(join(folder, 'server', 'admin', 'api.sock'))
   const agents = createClient('spire.api.server.agent.v1.Agent', channel)
   const { value } = await eventually(() => agents.unary('CreateJoinToken', { ttl: 60 }))
   const tokenFile = join(folder, 'token')
   writeFileSync(tokenFile, value, { mode: 0o600 })
-  const agent = command(
+  const agent = startCommand(
     [
       ...['agent', 'run', '--trust-domain', 'example.org', '--data-dir', join(folder, 'agent')],
       ...['--server-address', `127.0.0.1:${port}`, '--insecure-bootstrap'],
       ...['--join-token-file', tokenFile, '--socket', join(folder, 'agent.sock.d', 'api.sock')],
     ],
-    nodeOptions,
+    options,
   )
   const parent = await eventually(async () =>
     agentIdAmong((await agents.unary('ListAgents', {})).agents),
@@ -109,11 +79,8 @@ async function measure(nodeOptions: string): Promise<Record<'server' | 'agent', 
     return bounded(rssMiB, most, 'MiB', { ...parts, entries: entryCount, nodeOptions })
   }
   const figures = { server: held(pids[0], 150), agent: held(pids[1], 100) }
-  for (const child of [agent, server]) {
-    const ended = new Promise((resolve) => child.once('close', resolve))
-    child.kill('SIGTERM')
-    await ended
-  }
+  await stopCommand(agent)
+  await stopCommand(server)
   rmSync(folder, { recursive: true, force: true })
   return figures
 }
@@ -131,10 +98,7 @@ async function bare(program: string): Promise<Figure> {
   return { ours: rssMiB, unit: 'MiB', ...parts }
 }
 
-const dist = join(root, 'dist')
-const built = existsSync(dist)
-execFileSync(process.execPath, [join(root, 'scripts', 'build.mjs')], { stdio: 'inherit' })
-try {
+await withBundle(async () => {
   const bareNode = await bare('')
   const bareGrpc = await bare(`require('@grpc/grpc-js')`)
   const plain = await measure('')
@@ -146,7 +110,4 @@ try {
     serverSmallYoung: small.server,
     agentSmallYoung: small.agent,
   })
-} finally {
-  // The command would run it from then on in place of the source.
-  if (!built) rmSync(dist, { recursive: true, force: true })
-}
+})
