@@ -40,6 +40,7 @@ import { promotePendingSvid } from './node/lifecycle.ts'
 import { createReadiness } from './readiness.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import type { RefusedRow } from './store/row-seal.ts'
+import { openSqlite } from './store/sqlite.ts'
 import { openStore, type Store } from './store/store.ts'
 
 export interface ServerHooks {
@@ -77,7 +78,7 @@ async function runLocked(
   try {
     let recorder: CommitRecorder | undefined
     const store = await openStore({
-      path: join(config.dataDir, 'store.sqlite'),
+      connect: () => openSqlite(join(config.dataDir, 'store.sqlite')),
       trustDomain: config.trustDomain,
       sealKey: keys.deriveKey(`row seal of ${config.trustDomain}`),
       onRefused: (row) => recordRefusal(row, trail, log),

@@ -15,28 +15,39 @@ export function isUniqueViolation(error: unknown): boolean {
   )
 }
 
-/** Another process holds the write lock of the file. */
+/** Another process holds SQLite's write lock, and the driver did not wait for it. */
 export function isBusy(error: unknown): boolean {
   return driverCode(error)?.startsWith('SQLITE_BUSY') === true
 }
 
 const unwritableCode =
   /^(?:SQLITE_(?:FULL|IOERR|READONLY|CANTOPEN|BUSY|LOCKED|NOMEM|PERM|PROTOCOL)|(?:08|53|57P|58)[0-9A-Z]|40001$|40P01$)/
+/** PostgreSQL has waited for another writer itself, for as long as it was told. */
+const lockTimeoutCode = '55P03'
 const corruptCode = /^(?:SQLITE_(?:CORRUPT|NOTADB)|XX00[12]$)/
 
 /**
- * Our error for what a driver throws: `unavailable` / `store-unwritable` where another try may work,
+ * Our error for what a driver throws: `unavailable` / `store-unwritable` or `store-busy` where another try may work,
  * `internal` / `store-corrupt` for a damaged file. Everything else is handed back as it is.
  */
 export function fromDriver(error: unknown): unknown {
   const code = driverCode(error)
   if (code === undefined || error instanceof CountersignError) return error
+  if (code === lockTimeoutCode) return busy(error)
   if (unwritableCode.test(code)) return unwritable(error)
   if (!corruptCode.test(code)) return error
   return new CountersignError('internal', 'the data file is damaged', {
     reason: 'store-corrupt',
     fix: 'stop the server and restore the last backup',
     cause: error,
+  })
+}
+
+export function busy(cause: unknown): CountersignError {
+  return new CountersignError('unavailable', 'another process holds the database', {
+    reason: 'store-busy',
+    retryAfterMs: 1000,
+    cause,
   })
 }
 

@@ -1,16 +1,10 @@
+import { unlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { type DialectAdapter, Kysely, SqliteAdapter, SqliteDialect } from 'kysely'
+import type { Connections } from './connections.ts'
 import { preparePrivateFile } from './file-mode.ts'
 import type { Schema } from './schema.ts'
-
-/** The two connections that a store works with. */
-export interface Connections {
-  /** For transactions only, one at a time. */
-  readonly writer: Kysely<Schema>
-  /** Sees what is committed, and waits for no transaction. */
-  readonly reader: Kysely<Schema>
-  close(): Promise<void>
-}
 
 /** How long the thread stands still for another process's lock; longer waits are the caller's, asleep. */
 const busyTimeoutMs = 10
@@ -35,22 +29,39 @@ export function openSqlite(path: string): Connections {
       database.pragma('cell_size_check = ON')
       database.pragma('cache_size = -32768')
     }
-    return connect(writing, reading)
+    return connect(path, writing, reading)
   } catch (error) {
     writing.close()
     throw error
   }
 }
 
-function connect(writing: SqliteDatabase.Database, reading: SqliteDatabase.Database): Connections {
+function connect(
+  path: string,
+  writing: SqliteDatabase.Database,
+  reading: SqliteDatabase.Database,
+): Connections {
   return {
     writer: new Kysely<Schema>({ dialect: dialectOf(writing, prepareInTransaction(writing)) }),
     reader: new Kysely<Schema>({ dialect: dialectOf(reading, prepareCached(reading)) }),
+    takeConsent: () => takeConsent(path),
     // The last to close moves the WAL into the file, which a read-only connection cannot.
     async close() {
       reading.close()
       writing.close()
     },
+  }
+}
+
+const sealExistingFile = 'seal-existing-rows'
+
+/** Whether the operator has made the file beside the database that says so; it is gone then. */
+function takeConsent(path: string): boolean {
+  try {
+    unlinkSync(join(dirname(path), sealExistingFile))
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { unlinkSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import type { ControlledTransaction, Kysely } from 'kysely'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Entry } from '../../src/entry/entry.ts'
@@ -8,13 +6,13 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import { fromDriver, isBusy, unwritable } from './driver-error.ts'
+import type { Connections } from './connections.ts'
+import { busy, fromDriver, isBusy, unwritable } from './driver-error.ts'
 import { GroupCommit } from './group-commit.ts'
 import { migrate } from './migrations.ts'
 import { attachSeal, createRowSeal, type RefusedRow, type RowSeal } from './row-seal.ts'
 import type { ChangeKind, Schema } from './schema.ts'
 import { putSetting, settleSetting } from './settings.ts'
-import { type Connections, openSqlite } from './sqlite.ts'
 import type { Written } from './written.ts'
 
 /** What a job of `Store.write` works with; good only until the job has ended. */
@@ -55,7 +53,8 @@ export interface Store extends AsyncDisposable {
 }
 
 export interface StoreOptions {
-  readonly path: string
+  /** Opens the database; what it throws is the driver's, or ours. */
+  readonly connect: () => Connections
   readonly trustDomain: TrustDomain
   /** 32 bytes that the row seal's MACs are made with; nobody who can write to the database has them. */
   readonly sealKey: Buffer
@@ -80,7 +79,7 @@ export type BeforeCommit = (
 ) => Promise<CommitRecord | void>
 
 /**
- * Opens the data file, or creates it (0600, in a folder of 0700), and brings it to this version.
+ * Opens the database, and brings it to this version.
  * Throws `conflict` / `store-trust-domain` for another trust domain's file, `conflict` / `store-seal`
  * under another wrapping key, `store-unsealed`, `store-version`, `forbidden` / `store-mode`, `internal` / `store-corrupt`, `unavailable` /
  * `store-unwritable`.
@@ -88,7 +87,7 @@ export type BeforeCommit = (
 export async function openStore(options: StoreOptions): Promise<Store> {
   let connections: Connections | undefined
   try {
-    connections = openSqlite(options.path)
+    connections = options.connect()
     const seal = createRowSeal(options.sealKey, (row) => tellRefused(row, options))
     for (const db of [connections.writer, connections.reader]) attachSeal(db, seal)
     const logId = await prepareSchema(connections, options)
@@ -103,7 +102,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 async function prepareSchema(connections: Connections, options: StoreOptions): Promise<string> {
   const transaction = await begin(connections.writer, options.clock)
   try {
-    await migrate(transaction, takeConsent(options.path))
+    await migrate(transaction, connections.takeConsent())
     const trustDomain = await settleSetting(transaction, 'trust-domain', options.trustDomain)
     if (trustDomain !== options.trustDomain) {
       throw new CountersignError(
@@ -137,27 +136,9 @@ async function begin(writer: Kysely<Schema>, clock: Clock): Promise<ControlledTr
       return await writer.startTransaction().execute()
     } catch (error) {
       if (!isBusy(error)) throw fromDriver(error)
-      if (tries === busyTries) {
-        throw new CountersignError('unavailable', 'another process holds the data file', {
-          reason: 'store-busy',
-          retryAfterMs: 1000,
-          cause: error,
-        })
-      }
+      if (tries === busyTries) throw busy(error)
       await clock.sleep(busyWaitMs)
     }
-  }
-}
-
-const sealExistingFile = 'seal-existing-rows'
-
-/** Whether the operator has made the file beside the database that says so; it is gone then. */
-function takeConsent(path: string): boolean {
-  try {
-    unlinkSync(join(dirname(path), sealExistingFile))
-    return true
-  } catch {
-    return false
   }
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../../../../server/audit/commit-record.ts'
 import { AuditCopy, type AuditCopyDeps } from '../../../../server/audit/copy.ts'
 import { openTrail, type Trail } from '../../../../server/audit/trail.ts'
+import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store } from '../../../../server/store/store.ts'
 import { verify } from '../../../../src/audit/chain.ts'
 import type { AuditEvent, AuditKind } from '../../../../src/audit/event.ts'
@@ -52,7 +53,7 @@ async function start(options: { readonly maxFileBytes?: number } = {}): Promise<
   const store = closing.use(
     await openStore({
       sealKey: Buffer.alloc(32, 7),
-      path: join(folder, 'data', 'store.db'),
+      connect: () => openSqlite(join(folder, 'data', 'store.db')),
       trustDomain,
       clock,
       log: silentLog,

@@ -7,6 +7,7 @@ import { type Ca, createCa } from '../../../../server/ca/ca.ts'
 import { fileKeyManager } from '../../../../server/ca/key-manager.ts'
 import { type CaSettings, defaultCaSettings } from '../../../../server/ca/settings.ts'
 import { openChanges } from '../../../../server/changes/changes.ts'
+import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store } from '../../../../server/store/store.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
@@ -56,7 +57,7 @@ async function startInto(
   const store = closing.use(
     await openStore({
       sealKey: Buffer.alloc(32, 7),
-      path: join(folder, 'data', 'store.db'),
+      connect: () => openSqlite(join(folder, 'data', 'store.db')),
       trustDomain,
       clock,
       log: silentLog,

@@ -20,7 +20,7 @@ import {
   anAgent,
   anEntry,
   rejection,
-  tempFolder,
+  tempDatabase,
   tempStore,
   trustDomain,
 } from '../store/fixture.ts'
@@ -189,9 +189,9 @@ describe('following the change log', () => {
   })
 
   test('the last word on a row is the log’s, whoever wrote it', async () => {
-    const path = `${tempFolder()}/data.sqlite`
-    const store = await tempStore({ path })
-    const otherServer = await tempStore({ path })
+    const { connect } = await tempDatabase()
+    const store = await tempStore({ connect })
+    const otherServer = await tempStore({ connect })
     const { changes, batches } = await open(store)
     follow(changes)
     await store.write((tx) => insertEntries(tx, [anEntry('a'), anEntry('b')]))
@@ -214,9 +214,9 @@ describe('following the change log', () => {
   })
 
   test('without a hint the log is read again every 200 ms', async () => {
-    const path = `${tempFolder()}/data.sqlite`
-    const store = await tempStore({ path })
-    const otherServer = await tempStore({ path })
+    const { connect } = await tempDatabase()
+    const store = await tempStore({ connect })
+    const otherServer = await tempStore({ connect })
     const { changes, clock } = await open(store)
     follow(changes)
     await idle(clock)

@@ -11,6 +11,7 @@ import { createRegistry, type Registry } from '../../../../server/entry/registry
 import type { EntryInput } from '../../../../server/entry/rules.ts'
 import { loadEntries } from '../../../../server/store/entries.ts'
 import { naturalKey } from '../../../../server/store/entry-body.ts'
+import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store } from '../../../../server/store/store.ts'
 import type { AuditActor, AuditEvent } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
@@ -39,7 +40,7 @@ beforeEach(async () => {
   auditFailure = undefined
   store = await openStore({
     sealKey: Buffer.alloc(32, 7),
-    path: join(folder, 'data', 'server.db'),
+    connect: () => openSqlite(join(folder, 'data', 'server.db')),
     trustDomain,
     log: silentLog,
     clock,

@@ -1,8 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import SqliteDatabase from 'better-sqlite3'
 import { onTestFinished } from 'vitest'
+import type { Connections } from '../../../../server/store/connections.ts'
 import type { AgentRecord } from '../../../../server/store/records.ts'
+import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store, type StoreOptions } from '../../../../server/store/store.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
@@ -21,16 +24,49 @@ export function tempFolder(): string {
   return folder
 }
 
-/** A store in a file of its own, closed after the test. */
+/** A database for a test's stores, gone after the test. */
+export interface TestDatabase {
+  readonly connect: () => Connections
+  /** What somebody does who can write to it and has no key. */
+  execute(statement: string): Promise<void>
+  /** The operator says that rows without a MAC may get one. */
+  consent(): void
+}
+
+let makeDatabase: () => TestDatabase | Promise<TestDatabase> = () => {
+  const path = join(tempFolder(), 'data.sqlite')
+  return {
+    connect: () => openSqlite(path),
+    async execute(statement) {
+      const database = new SqliteDatabase(path)
+      database.exec(statement)
+      database.close()
+    },
+    consent: () => writeFileSync(join(path, '..', 'seal-existing-rows'), ''),
+  }
+}
+
+/** From now on the tests of this process have databases of another kind than SQLite's. */
+export function useDatabases(make: () => Promise<TestDatabase>): void {
+  makeDatabase = make
+}
+
+export async function tempDatabase(): Promise<TestDatabase> {
+  return makeDatabase()
+}
+
+/** What a store is opened with, but for its database. */
+export const storeOptions: Omit<StoreOptions, 'connect'> = {
+  trustDomain,
+  sealKey,
+  log: silentLog,
+  clock: systemClock,
+}
+
+/** A store in a database of its own or a given one, closed after the test. */
 export async function tempStore(options: Partial<StoreOptions> = {}): Promise<Store> {
-  const store = await openStore({
-    path: join(tempFolder(), 'data.sqlite'),
-    trustDomain,
-    sealKey,
-    log: silentLog,
-    clock: systemClock,
-    ...options,
-  })
+  const connect = options.connect ?? (await tempDatabase()).connect
+  const store = await openStore({ ...storeOptions, ...options, connect })
   onTestFinished(() => store[Symbol.asyncDispose]())
   return store
 }

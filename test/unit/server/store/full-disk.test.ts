@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { insertEntries, loadEntries } from '../../../../server/store/entries.ts'
+import { openSqlite } from '../../../../server/store/sqlite.ts'
 import type { Store } from '../../../../server/store/store.ts'
 import { anEntry, rejection, tempFolder, tempStore } from './fixture.ts'
 
@@ -73,7 +74,7 @@ describe('F14 a full disk', () => {
     onTestFinished(() => void spawnSync('umount', ['-l', folder]))
     const ballast = join(folder, 'ballast')
     writeFileSync(ballast, Buffer.alloc(1 << 20))
-    const store = await tempStore({ path: join(folder, 'data.sqlite') })
+    const store = await tempStore({ connect: () => openSqlite(join(folder, 'data.sqlite')) })
     const { acknowledged, error } = await writeUntilFull(store)
     expect(error).toMatchObject(refusal)
     expect(acknowledged.length).toBeGreaterThan(10)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { lastChange, readChanges } from '../../../../server/store/changes.ts'
 import { loadEntries } from '../../../../server/store/entries.ts'
+import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore } from '../../../../server/store/store.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -36,7 +37,7 @@ test('F2 a server that is killed loses nothing that it has acknowledged', async 
     acknowledged.push(...(await killAfter(count, path, round)))
     await using store = await openStore({
       sealKey: Buffer.alloc(32, 7),
-      path,
+      connect: () => openSqlite(path),
       trustDomain,
       log: silentLog,
       clock: systemClock,

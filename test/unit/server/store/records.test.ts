@@ -6,6 +6,12 @@ import {
   putAgent,
 } from '../../../../server/store/agents.ts'
 import {
+  appendAuditRecords,
+  lastAuditRecord,
+  markRecorded,
+  recordedUpTo,
+} from '../../../../server/store/audit-records.ts'
+import {
   deleteAuthority,
   loadAuthorities,
   putAuthority,
@@ -13,15 +19,34 @@ import {
 import { deleteBundle, loadBundles, putBundle } from '../../../../server/store/bundles.ts'
 import { readChanges } from '../../../../server/store/changes.ts'
 import {
+  countRelationships,
+  deleteRelationship,
+  listRelationships,
+  loadRelationship,
+  putRelationship,
+} from '../../../../server/store/federation.ts'
+import {
   consumeJoinToken,
   createJoinToken,
   pruneJoinTokens,
 } from '../../../../server/store/join-tokens.ts'
-import type { AuthorityRecord, JoinTokenRecord } from '../../../../server/store/records.ts'
+import type {
+  AuthorityRecord,
+  FederationRelationship,
+  JoinTokenRecord,
+} from '../../../../server/store/records.ts'
 import { getSetting, putSetting } from '../../../../server/store/settings.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { anAgent, rejection, tempStore, trustDomain } from './fixture.ts'
+
+/** What comes in no order, by its id. */
+function sorted<T extends { readonly id: string } | { readonly trustDomain: string }>(
+  records: readonly T[],
+): T[] {
+  const keyOf = (record: T): string => ('id' in record ? record.id : record.trustDomain)
+  return records.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+}
 
 describe('agents', () => {
   test('are put, replaced, loaded and deleted, each with a change', async () => {
@@ -35,7 +60,7 @@ describe('agents', () => {
     expect(await store.write((tx) => putAgent(tx, anAgent('a')))).toBe(1)
     expect(await store.write((tx) => putAgent(tx, anAgent('b')))).toBe(2)
     expect(await store.write((tx) => putAgent(tx, changed))).toBe(3)
-    expect(await loadAgents(store.db)).toStrictEqual([changed, anAgent('b')])
+    expect(sorted(await loadAgents(store.db))).toStrictEqual([changed, anAgent('b')])
     expect(await loadAgents(store.db, [changed.id, 'nobody'])).toStrictEqual([changed])
     expect(await store.write((tx) => deleteAgent(tx, changed.id))).toBe(4)
     expect(await store.write((tx) => deleteAgent(tx, changed.id))).toBe(0)
@@ -167,7 +192,7 @@ describe('bundles', () => {
     await store.write((tx) => putBundle(tx, bundle))
     await store.write((tx) => putBundle(tx, other))
     expect(await store.write((tx) => putBundle(tx, later))).toBe(3)
-    expect(await loadBundles(store.db)).toStrictEqual([later, other])
+    expect(sorted(await loadBundles(store.db))).toStrictEqual([later, other])
     expect(await loadBundles(store.db, [other.trustDomain, 'none.test'])).toStrictEqual([other])
     expect(await store.write((tx) => deleteBundle(tx, other.trustDomain))).toBe(4)
     expect(await store.write((tx) => deleteBundle(tx, other.trustDomain))).toBe(0)
@@ -195,4 +220,59 @@ test('settings are kept and replaced', async () => {
   await store.write((tx) => putSetting(tx, 'color', 'blue'))
   await store.write((tx) => putSetting(tx, 'color', 'green'))
   expect(await getSetting(store.db, 'color')).toBe('green')
+})
+
+test('relationships are put, replaced, counted, listed in pages and deleted', async () => {
+  const store = await tempStore()
+  const names = ['a.test', 'b.test', 'c.test', 'd-e.test', 'd.test'].map(TrustDomain.parse)
+  const relationships = names.map(
+    (name): FederationRelationship => ({
+      trustDomain: name,
+      bundleEndpointUrl: `https://${name}/bundle`,
+      profile: { type: 'https_web' },
+    }),
+  )
+  for (const one of relationships.toReversed()) await store.write((tx) => putRelationship(tx, one))
+  const listed: FederationRelationship[] = []
+  for (let page = 0; page < 3; page += 1) {
+    const after = listed.at(-1)?.trustDomain ?? ''
+    listed.push(...(await listRelationships(store.db, after, 2)))
+  }
+  expect(listed).toStrictEqual(relationships)
+  const [first] = relationships
+  if (first === undefined) throw new Error('unreachable')
+  const moved = { ...first, bundleEndpointUrl: 'https://elsewhere.test/' }
+  await store.write((tx) => putRelationship(tx, moved))
+  expect(await loadRelationship(store.db, moved.trustDomain)).toStrictEqual(moved)
+  expect(await countRelationships(store.db)).toBe(5)
+  expect(await store.write((tx) => deleteRelationship(tx, moved.trustDomain))).toBe(true)
+  expect(await store.write((tx) => deleteRelationship(tx, moved.trustDomain))).toBe(false)
+  expect(await loadRelationship(store.db, moved.trustDomain)).toBeUndefined()
+})
+
+test('audit records are appended once each, a chain by itself, the newest kept', async () => {
+  const store = await tempStore()
+  const records = Array.from({ length: 300 }, (_, at) => ({
+    number: at + 1,
+    hash: String(at).padStart(64, '0'),
+    line: `{"n":${at + 1}}`,
+  }))
+  await store.write((tx) => appendAuditRecords(tx, 'one', records.slice(0, 200), 1000))
+  await store.write((tx) => appendAuditRecords(tx, 'other', records.slice(0, 3), 1000))
+  // Whoever does not know how far the copy went begins a little before.
+  await store.write((tx) => appendAuditRecords(tx, 'one', records.slice(150), 100))
+  const { number, hash } = records[299] ?? { number: 0, hash: '' }
+  expect(await lastAuditRecord(store.db, 'one')).toStrictEqual({ number, hash })
+  expect((await lastAuditRecord(store.db, 'other'))?.number).toBe(3)
+  expect(await lastAuditRecord(store.db, 'none')).toBeUndefined()
+  const kept = await store.db
+    .selectFrom('audit_records')
+    .selectAll()
+    .where('chain', '=', 'one')
+    .orderBy('number')
+    .execute()
+  expect(kept).toEqual(records.slice(200).map((record) => ({ chain: 'one', ...record })))
+  expect(await recordedUpTo(store.db, 'one')).toBeUndefined()
+  await store.write((tx) => markRecorded(tx, 'one', 300))
+  expect(await recordedUpTo(store.db, 'one')).toBe(300)
 })

@@ -1,7 +1,4 @@
 import { createHmac } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { loadAgents, putAgent } from '../../../../server/store/agents.ts'
 import { loadAuthorities, putAuthority } from '../../../../server/store/authorities.ts'
@@ -11,25 +8,21 @@ import { loadRelationship, putRelationship } from '../../../../server/store/fede
 import { consumeJoinToken, createJoinToken } from '../../../../server/store/join-tokens.ts'
 import { createRowSeal, type RefusedRow } from '../../../../server/store/row-seal.ts'
 import { getSetting, putSetting } from '../../../../server/store/settings.ts'
-import { openStore, type Store, type StoreOptions } from '../../../../server/store/store.ts'
-import { systemClock } from '../../../../src/runtime/clock.ts'
-import { silentLog } from '../../../../src/runtime/log.ts'
+import { openStore, type Store } from '../../../../server/store/store.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { anAgent, anEntry, rejection, sealKey, tempFolder, trustDomain } from './fixture.ts'
+import {
+  anAgent,
+  anEntry,
+  rejection,
+  sealKey,
+  storeOptions,
+  type TestDatabase,
+  tempDatabase,
+  trustDomain,
+} from './fixture.ts'
 
 const now = new Date('2026-06-01T12:00:00Z')
 const other = TrustDomain.parse('other.test')
-
-function optionsFor(path: string): StoreOptions {
-  return { path, trustDomain, sealKey, log: silentLog, clock: systemClock }
-}
-
-/** What somebody does who can write to the file and has no key. */
-function behindTheBack(path: string, ...statements: readonly string[]): void {
-  const database = new SqliteDatabase(path)
-  for (const statement of statements) database.exec(statement)
-  database.close()
-}
 
 function tokenOf(name: string): Parameters<typeof createJoinToken>[1] {
   const agentId = SpiffeId.of(trustDomain, `/spire/agent/join_token/${name}`)
@@ -73,11 +66,11 @@ async function fill(store: Store): Promise<void> {
   })
 }
 
-async function filled(): Promise<string> {
-  const path = join(tempFolder(), 'data.sqlite')
-  await using store = await openStore(optionsFor(path))
+async function filled(): Promise<TestDatabase> {
+  const database = await tempDatabase()
+  await using store = await openStore({ ...storeOptions, connect: database.connect })
   await fill(store)
-  return path
+  return database
 }
 
 test('the MAC is HMAC-SHA-256 (RFC 2104), and no two rows are the same message', () => {
@@ -138,10 +131,11 @@ const changes: Readonly<Record<string, { readonly sql: string; readonly refused:
 test.each(Object.entries(changes))(
   '%s is refused and told of once; all others are believed',
   async (_, { sql, refused }) => {
-    const path = await filled()
-    behindTheBack(path, sql)
+    const database = await filled()
+    const options = { ...storeOptions, connect: database.connect }
+    await database.execute(sql)
     const told: RefusedRow[] = []
-    await using store = await openStore({ ...optionsFor(path), onRefused: (row) => told.push(row) })
+    await using store = await openStore({ ...options, onRefused: (row) => told.push(row) })
     for (let times = 0; times < 2; times += 1) {
       const seen = [
         ...(await loadEntries(store.db)).map(({ id }) => `entries ${id}`),
@@ -182,9 +176,10 @@ test.each(Object.entries(changes))(
 )
 
 test('where an authority was changed, nobody gets a part of them', async () => {
-  const path = await filled()
-  behindTheBack(path, `update authorities set body = replace(body, '"active"', '"old"')`)
-  await using store = await openStore(optionsFor(path))
+  const database = await filled()
+  const options = { ...storeOptions, connect: database.connect }
+  await database.execute(`update authorities set body = replace(body, '"active"', '"old"')`)
+  await using store = await openStore(options)
   expect(await rejection(loadAuthorities(store.db))).toMatchObject({
     code: 'conflict',
     reason: 'authority-row-refused',
@@ -192,8 +187,9 @@ test('where an authority was changed, nobody gets a part of them', async () => {
 })
 
 test('a store under another wrapping key is not opened', async () => {
-  const path = await filled()
-  const opened = openStore({ ...optionsFor(path), sealKey: Buffer.alloc(32, 8) })
+  const database = await filled()
+  const options = { ...storeOptions, connect: database.connect }
+  const opened = openStore({ ...options, sealKey: Buffer.alloc(32, 8) })
   expect(await rejection(opened)).toMatchObject({ code: 'conflict', reason: 'store-seal' })
 })
 
@@ -210,17 +206,18 @@ const tables = [
 const unseal = [
   ...tables.map((table) => `alter table ${table} drop column mac`),
   `delete from kysely_migration where name = '0005-row-seals'`,
-]
+].join(';')
 
 test('rows without MACs are sealed once, and only where the operator says so', async () => {
-  const path = await filled()
-  behindTheBack(path, ...unseal)
+  const database = await filled()
+  const options = { ...storeOptions, connect: database.connect }
+  await database.execute(unseal)
   const unsealed = { code: 'conflict', reason: 'store-unsealed' }
-  expect(await rejection(openStore(optionsFor(path)))).toMatchObject(unsealed)
+  expect(await rejection(openStore(options))).toMatchObject(unsealed)
 
-  writeFileSync(join(dirname(path), 'seal-existing-rows'), '')
+  database.consent()
   {
-    await using store = await openStore(optionsFor(path))
+    await using store = await openStore(options)
     expect(await loadEntries(store.db)).toHaveLength(2)
     expect(await loadAgents(store.db)).toHaveLength(2)
     expect(await loadBundles(store.db)).toHaveLength(2)
@@ -230,7 +227,7 @@ test('rows without MACs are sealed once, and only where the operator says so', a
     expect(token?.hash).toBe('a')
     expect(store.refusedRows()).toBe(0)
   }
-  // Whoever makes it look old again has no such file.
-  behindTheBack(path, ...unseal)
-  expect(await rejection(openStore(optionsFor(path)))).toMatchObject(unsealed)
+  // Whoever makes it look old again has no such word.
+  await database.execute(unseal)
+  expect(await rejection(openStore(options))).toMatchObject(unsealed)
 })

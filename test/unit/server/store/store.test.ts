@@ -1,5 +1,3 @@
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { lastChange } from '../../../../server/store/changes.ts'
@@ -8,13 +6,9 @@ import { getSetting, putSetting } from '../../../../server/store/settings.ts'
 import { openStore } from '../../../../server/store/store.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
-import { systemClock } from '../../../../src/runtime/clock.ts'
-import { silentLog } from '../../../../src/runtime/log.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
-import { anEntry, rejection, sealKey, tempFolder, tempStore, trustDomain } from './fixture.ts'
-
-const options = { sealKey, trustDomain, log: silentLog, clock: systemClock }
+import { anEntry, rejection, storeOptions, tempDatabase, tempStore } from './fixture.ts'
 
 function anEvent(entryId: string): AuditEvent {
   const time = new Date('2026-06-01T12:00:00Z')
@@ -176,13 +170,6 @@ describe('group commit', () => {
     expect(heard).toEqual([2, 'written'])
   })
 
-  test('a write inside of a write is refused instead of waiting for itself', async () => {
-    const store = await tempStore()
-    const error = await rejection(store.write(() => store.write(async () => 1)))
-    expect(error).toMatchObject({ reason: 'store-nested-write' })
-    expect(await store.write(async () => 2)).toBe(2)
-  })
-
   test('a job that has ended can number and record nothing more', async () => {
     const store = await tempStore()
     const tx = await store.write(async (tx) => tx)
@@ -191,59 +178,22 @@ describe('group commit', () => {
     await expect(putSetting(tx, 'late', '')).rejects.toThrow()
   })
 
-  test('the queue is bounded', async () => {
-    const store = await tempStore()
-    const goOn = Promise.withResolvers<void>()
-    const started = Promise.withResolvers<void>()
-    const blocking = store.write(async () => {
-      started.resolve()
-      await goOn.promise
-    })
-    await started.promise
-    const waiting = Array.from({ length: 10_000 }, () => store.write(async () => 1))
-    expect(await rejection(store.write(async () => 1))).toMatchObject({
-      code: 'exhausted',
-      reason: 'store-queue-full',
-    })
-    goOn.resolve()
-    await blocking
-    expect(await Promise.all(waiting)).toHaveLength(10_000)
-  })
-
-  test('a flood of writes lets timers and sockets have their turn', async () => {
-    const store = await tempStore()
-    let turns = 0
-    let flooding = true
-    const turn = (): void => {
-      turns += 1
-      if (flooding) setImmediate(turn)
-    }
-    setImmediate(turn)
-    const write = async (name: string): Promise<void> => {
-      for (let i = 0; i < 50; i += 1) await store.write((tx) => putSetting(tx, name, `${i}`))
-    }
-    await Promise.all(['a', 'b', 'c', 'd'].map(write))
-    flooding = false
-    expect(turns).toBeGreaterThanOrEqual(50)
-  })
-
   test('closing commits what waits and refuses what comes', async () => {
-    const path = join(tempFolder(), 'data.sqlite')
-    const store = await openStore({ ...options, path })
+    const { connect } = await tempDatabase()
+    const store = await openStore({ ...storeOptions, connect })
     const last = store.write((tx) => insertEntries(tx, [anEntry('last')]))
     const closing = store[Symbol.asyncDispose]()
     expect(await rejection(store.write(async () => 1))).toMatchObject({ reason: 'store-closed' })
     await last
     await closing
-    expect(readdirSync(join(path, '..'))).toEqual(['data.sqlite'])
-    await using again = await openStore({ ...options, path })
+    await using again = await openStore({ ...storeOptions, connect })
     expect(await loadEntries(again.db)).toEqual([anEntry('last')])
   })
 
-  test('a job that reads and then writes is not overtaken by another writer of the file', async () => {
-    const path = join(tempFolder(), 'data.sqlite')
-    const one = await tempStore({ path })
-    const other = await tempStore({ path })
+  test('a job that reads and then writes is not overtaken by another store on the database', async () => {
+    const { connect } = await tempDatabase()
+    const one = await tempStore({ connect })
+    const other = await tempStore({ connect })
     const hasRead = Promise.withResolvers<void>()
     const first = one.write(async (tx) => {
       const before = await lastChange(tx.db)
@@ -256,10 +206,10 @@ describe('group commit', () => {
     expect(await Promise.all([first, second])).toEqual([[0, 1], 2])
   })
 
-  test('two stores on one file number their changes without gaps', async () => {
-    const path = join(tempFolder(), 'data.sqlite')
-    const one = await tempStore({ path })
-    const other = await tempStore({ path })
+  test('two stores on one database number their changes without gaps', async () => {
+    const { connect } = await tempDatabase()
+    const one = await tempStore({ connect })
+    const other = await tempStore({ connect })
     const names = Array.from({ length: 40 }, (_, i) => `${i}`)
     const numbers = await Promise.all(
       names.map((name, i) => (i % 2 === 0 ? one : other).write((tx) => tx.change('entry', [name]))),
@@ -269,75 +219,40 @@ describe('group commit', () => {
 })
 
 describe('opening', () => {
-  test('a file keeps its log id, which is 128 random bits', async () => {
-    const path = join(tempFolder(), 'data.sqlite')
-    const first = await openStore({ ...options, path })
+  test('a database keeps its log id, which is 128 random bits', async () => {
+    const { connect } = await tempDatabase()
+    const first = await openStore({ ...storeOptions, connect })
     await first[Symbol.asyncDispose]()
-    await using second = await openStore({ ...options, path })
+    await using second = await openStore({ ...storeOptions, connect })
     const other = await tempStore()
     expect(second.logId).toBe(first.logId)
     expect(second.logId).toMatch(/^[0-9a-f]{32}$/)
     expect(other.logId).not.toBe(first.logId)
   })
 
-  test('the file of another trust domain is refused and stays as it is', async () => {
-    const path = join(tempFolder(), 'data.sqlite')
-    const store = await tempStore({ path })
+  test('the database of another trust domain is refused and stays as it is', async () => {
+    const { connect } = await tempDatabase()
+    const store = await tempStore({ connect })
     const error = await rejection(
-      openStore({ ...options, path, trustDomain: TrustDomain.parse('other.test') }),
+      openStore({ ...storeOptions, connect, trustDomain: TrustDomain.parse('other.test') }),
     )
     expect(error).toMatchObject({ code: 'conflict', reason: 'store-trust-domain' })
     expect(await getSetting(store.db, 'trust-domain')).toBe('example.org')
   })
 
-  test('a file that a newer program has migrated is refused', async () => {
-    const path = join(tempFolder(), 'data.sqlite')
-    const store = await openStore({ ...options, path })
+  test('a database that a newer program has migrated is refused', async () => {
+    const { connect } = await tempDatabase()
+    const store = await openStore({ ...storeOptions, connect })
     await store.write((tx) =>
       sql`insert into kysely_migration (name, timestamp) values ('9999-later', '2030-01-01T00:00:00.000Z')`.execute(
         tx.db,
       ),
     )
     await store[Symbol.asyncDispose]()
-    expect(await rejection(openStore({ ...options, path }))).toMatchObject({
+    expect(await rejection(openStore({ ...storeOptions, connect }))).toMatchObject({
       code: 'conflict',
       reason: 'store-version',
     })
-  })
-
-  test('a file that is no database is refused', async () => {
-    const path = join(tempFolder(), 'data.sqlite')
-    writeFileSync(path, 'not a database, but long enough to be looked at'.repeat(100), {
-      mode: 0o600,
-    })
-    expect(await rejection(openStore({ ...options, path }))).toMatchObject({
-      reason: 'store-corrupt',
-    })
-  })
-
-  test('files are made 0600 in a folder of 0700, whatever the umask', async () => {
-    const path = join(tempFolder(), 'new', 'data.sqlite')
-    const umask = process.umask(0)
-    try {
-      const store = await tempStore({ path })
-      await store.probe()
-      const modes = ['', '-wal', '-shm'].map((end) => statSync(path + end).mode & 0o777)
-      expect(modes).toEqual([0o600, 0o600, 0o600])
-      expect(statSync(join(path, '..')).mode & 0o777).toBe(0o700)
-    } finally {
-      process.umask(umask)
-    }
-  })
-
-  test.each([
-    ['the folder', (folder: string) => chmodSync(folder, 0o750)],
-    ['the file', (_: string, path: string) => writeFileSync(path, '', { mode: 0o640 })],
-  ])('where others may look into %s, it is refused', async (_, loosen) => {
-    const folder = join(tempFolder(), 'data')
-    mkdirSync(folder, { mode: 0o700 })
-    const path = join(folder, 'data.sqlite')
-    loosen(folder, path)
-    expect(await rejection(openStore({ ...options, path }))).toMatchObject({ reason: 'store-mode' })
   })
 
   test('writing past the transactions is refused', async () => {
@@ -345,13 +260,5 @@ describe('opening', () => {
     await expect(
       store.db.insertInto('settings').values({ name: 'a', value: 'b', mac: '' }).execute(),
     ).rejects.toThrow()
-  })
-
-  test('what is committed is synced to the disk', async () => {
-    const store = await tempStore()
-    const mode = await store.write((tx) => sql`pragma synchronous`.execute(tx.db))
-    expect(mode.rows).toEqual([{ synchronous: 2 }])
-    const journal = await sql`pragma journal_mode`.execute(store.db)
-    expect(journal.rows).toEqual([{ journal_mode: 'wal' }])
   })
 })

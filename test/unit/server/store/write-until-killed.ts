@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import { insertEntries } from '../../../../server/store/entries.ts'
+import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore } from '../../../../server/store/store.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -10,7 +11,7 @@ const [path = '', round = ''] = process.argv.slice(2)
 const trustDomain = TrustDomain.parse('example.org')
 const store = await openStore({
   sealKey: Buffer.alloc(32, 7),
-  path,
+  connect: () => openSqlite(path),
   trustDomain,
   log: silentLog,
   clock: systemClock,
