@@ -1,35 +1,22 @@
-import type { AuditActor, AuditEvent } from '../../src/audit/event.ts'
+import type { AuditActor } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { serverId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import type { CertificateAuthority } from '../../src/x509/issue.ts'
-import { generateKeyPair, spkiOf } from '../../src/x509/key.ts'
 import type { Trail } from '../audit/trail.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
-import { hasAuthority, loadAuthorities } from '../store/authorities.ts'
+import { loadAuthorities } from '../store/authorities.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
-import type { Store, WriteTx } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { askToActivate, askToPrepare, askToRevoke, askToTaint } from './asked.ts'
-import { type Authorities, type JwtKey, noAuthorities, openAuthorities } from './authorities.ts'
+import { type Authorities, noAuthorities, openAuthorities } from './authorities.ts'
 import { type ClockGuard, createClockGuard } from './clock-guard.ts'
-import {
-  type DownstreamCaRequest,
-  downstreamCaEvent,
-  type IssuedCa,
-  signDownstreamCa,
-} from './issue-ca.ts'
-import { type IssuedJwt, type JwtRequest, jwtEvent, signJwt } from './issue-jwt.ts'
-import {
-  type IssueAudit,
-  type IssuedX509,
-  signX509,
-  signX509Batch,
-  type X509Request,
-  x509Event,
-} from './issue-x509.ts'
+import type { DownstreamCaRequest, IssuedCa } from './issue-ca.ts'
+import type { IssuedJwt, JwtRequest } from './issue-jwt.ts'
+import type { IssueAudit, IssuedX509, X509Request } from './issue-x509.ts'
+import { activeJwt, activeX509, Issuer, type SignedX509 } from './issuer.ts'
 import type { KeyManager } from './key-manager.ts'
 import { loadLatestTime, saveLatestTime } from './latest-time.ts'
 import { type Act, type Decision, rotate } from './rotate.ts'
@@ -49,19 +36,6 @@ export interface CaDeps {
   readonly log: Log
   readonly settings: CaSettings
   readonly observe?: CaObserver
-}
-
-/** An SVID that is not on record yet. */
-export interface SignedX509 {
-  readonly svid: IssuedX509
-  readonly event: AuditEvent
-  /**
-   * To be asked in the transaction that records it. Throws `unavailable` `authority-revoked` where what
-   * has signed it was revoked since.
-   */
-  confirm(tx: Pick<WriteTx, 'db'>): Promise<void>
-  /** To be called once it is on record and committed, for the metrics. */
-  left(): void
 }
 
 export interface CaState {
@@ -145,6 +119,7 @@ class StoredCa implements Ca {
   readonly x509: Ca['x509']
   readonly #deps: CaDeps
   readonly #guard: ClockGuard
+  readonly #issuer: Issuer
   #authorities: Authorities = noAuthorities
   #reloading: Promise<void> = Promise.resolve()
   #stale = false
@@ -156,86 +131,32 @@ class StoredCa implements Ca {
   constructor(deps: CaDeps, guard: ClockGuard) {
     this.#deps = deps
     this.#guard = guard
-    this.x509 = { active: () => this.#activeX509(guard.now()).authority }
+    this.#issuer = new Issuer(deps, guard, () => this.#authorities)
+    this.x509 = { active: () => activeX509(this.#authorities, guard.now()).authority }
   }
 
-  async issueX509(
-    requests: readonly X509Request[],
-  ): Promise<readonly (IssuedX509 | CountersignError)[]> {
-    if (requests.length === 0) return []
-    const { settings, trail, clock, observe } = this.#deps
-    const startedMs = clock.monotonicMs()
-    const now = this.#guard.now()
-    const { id, authority } = this.#activeX509(now)
-    const results = await signX509Batch(requests, authority, settings, now)
-    const events = requests.flatMap((request, i) => {
-      const issued = results[i]
-      return issued === undefined || issued instanceof CountersignError
-        ? []
-        : [x509Event(request, issued, id, now)]
-    })
-    await trail.append(events)
-    this.#confirm(id)
-    observe?.issued?.('x509', events.length, clock.monotonicMs() - startedMs)
-    return results
+  issueX509(requests: readonly X509Request[]): Promise<readonly (IssuedX509 | CountersignError)[]> {
+    return this.#issuer.issueX509(requests)
   }
 
   signAgentX509(
-    spiffeId: SpiffeId,
+    id: SpiffeId,
     spki: Buffer,
     act: Pick<IssueAudit, 'actor' | 'requestId'>,
   ): Promise<SignedX509> {
-    return this.#sign({ spiffeId, spki, ttlSeconds: 0, kind: 'agent', audit: act })
+    return this.#issuer.signAgentX509(id, spki, act)
   }
 
-  async issueJwt(request: JwtRequest): Promise<IssuedJwt> {
-    const { settings, trail, clock, observe } = this.#deps
-    const startedMs = clock.monotonicMs()
-    const now = this.#guard.now()
-    const key = this.#activeJwt(now)
-    const issued = await signJwt(request, key, settings, now)
-    await trail.append([jwtEvent(request, issued, key.keyId, now)])
-    this.#confirm(key.keyId)
-    observe?.issued?.('jwt', 1, clock.monotonicMs() - startedMs)
-    return issued
+  issueJwt(request: JwtRequest): Promise<IssuedJwt> {
+    return this.#issuer.issueJwt(request)
   }
 
-  async issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {
-    const { settings, trail } = this.#deps
-    const now = this.#guard.now()
-    const { id, authority } = this.#activeX509(now)
-    const issued = await signDownstreamCa(request, authority, settings, now)
-    await trail.append([downstreamCaEvent(request, issued, settings, id, now)])
-    this.#confirm(id)
-    return issued
+  issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {
+    return this.#issuer.issueDownstreamCa(request)
   }
 
-  async issueServerIdentity(): Promise<X509Svid> {
-    const { privateKey } = await generateKeyPair('ec-p256')
-    const spiffeId = serverId(this.#deps.settings.trustDomain)
-    const {
-      svid: issued,
-      id,
-      authority,
-      event,
-      left,
-    } = await this.#sign({
-      spiffeId,
-      spki: spkiOf(privateKey),
-      ttlSeconds: 0,
-      kind: 'server',
-      audit: { actor: { kind: 'server', id: spiffeId } },
-    })
-    await this.#deps.trail.append([event])
-    this.#confirm(id)
-    left()
-    return {
-      spiffeId,
-      chain: [...issued.chain, authority],
-      privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }),
-      notBefore: issued.notBefore,
-      expiresAt: issued.expiresAt,
-    }
+  issueServerIdentity(): Promise<X509Svid> {
+    return this.#issuer.issueServerIdentity()
   }
 
   state(kind: AuthorityKind): CaState {
@@ -290,8 +211,8 @@ class StoredCa implements Ca {
     if (fault !== undefined) return fault
     try {
       const now = this.#guard.now()
-      this.#activeX509(now)
-      this.#activeJwt(now)
+      activeX509(this.#authorities, now)
+      activeJwt(this.#authorities, now)
       return undefined
     } catch (error) {
       if (error instanceof CountersignError) return error
@@ -389,50 +310,11 @@ class StoredCa implements Ca {
     this.#stale = false
   }
 
-  /** The last look before what an authority has signed is handed out. */
-  #confirm(authorityId: string): void {
-    if (!this.#authorities.records.some(({ id }) => id === authorityId)) throw authorityRevoked()
-  }
-
-  async #sign(
-    request: X509Request,
-  ): Promise<SignedX509 & { readonly id: string; readonly authority: Buffer }> {
-    const { settings, clock, observe } = this.#deps
-    const startedMs = clock.monotonicMs()
-    const now = this.#guard.now()
-    const { id, authority } = this.#activeX509(now)
-    const svid = await signX509(request, authority, settings, now)
-    return {
-      svid,
-      id,
-      event: x509Event(request, svid, id, now),
-      async confirm({ db }) {
-        if (!(await hasAuthority(db, id))) throw authorityRevoked()
-      },
-      authority: authority.certificate.der,
-      left: () => observe?.issued?.('x509', 1, clock.monotonicMs() - startedMs),
-    }
-  }
-
   async #saveTime(everyMs: number): Promise<void> {
     const latest = this.#guard.latest()
     if (latest.getTime() - this.#savedMs < everyMs) return
     await saveLatestTime(this.#deps.store, latest)
     this.#savedMs = latest.getTime()
-  }
-
-  #activeX509(now: Date): NonNullable<Authorities['x509']> {
-    const active = this.#authorities.x509
-    if (active === undefined) throw missing('x509')
-    if (now >= active.authority.certificate.notAfter) throw ended('x509')
-    return active
-  }
-
-  #activeJwt(now: Date): JwtKey {
-    const active = this.#authorities.jwt
-    if (active === undefined) throw missing('jwt')
-    if (now >= active.notAfter) throw ended('jwt')
-    return active
   }
 }
 
@@ -441,27 +323,5 @@ function present(record: AuthorityRecord | undefined): AuthorityRecord {
   throw new CountersignError('conflict', 'the authorities were changed at the same time', {
     reason: 'authority-raced',
     fix: 'look at them and try again',
-  })
-}
-
-function missing(kind: AuthorityKind): CountersignError {
-  return new CountersignError('unavailable', `there is no ${kind} authority to sign with`, {
-    reason: 'authority-missing',
-    retryAfterMs: 1000,
-  })
-}
-
-function ended(kind: AuthorityKind): CountersignError {
-  return new CountersignError('unavailable', `the ${kind} authority has ended`, {
-    reason: 'authority-ended',
-    retryAfterMs: 1000,
-  })
-}
-
-function authorityRevoked(): CountersignError {
-  return new CountersignError('unavailable', 'what has signed this was revoked meanwhile', {
-    reason: 'authority-revoked',
-    fix: 'ask again: another authority signs by now',
-    retryAfterMs: 1000,
   })
 }
