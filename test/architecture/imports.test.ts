@@ -44,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
 
   'agent/main': ['agent/*', ...values],
+  'agent/offline': ['agent/*', ...values],
   'agent/config': ['agent/admin-endpoint', 'agent/sds'],
   'agent/metrics': [],
   'agent/sds': ['agent/cache', ...values],
