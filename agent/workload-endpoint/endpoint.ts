@@ -20,7 +20,7 @@ import { FairQueue } from '../workload-attestation/fair-queue.ts'
 import { descriptorsPerProcess } from '../workload-attestation/process-files.ts'
 import { Processes } from '../workload-attestation/processes.ts'
 import { mendingAuthority, mendingDescriptors } from './authority.ts'
-import { type Connection, Connections } from './connections.ts'
+import { Connections } from './connections.ts'
 import { checkSecurityHeader } from './guard.ts'
 import { descriptorsForConnections, type EndpointLimits, withDefaults } from './limits.ts'
 import type { Peer } from './peer.ts'
@@ -194,25 +194,20 @@ export async function openWorkloadEndpoint(
       return
     }
     accepted += 1
-    const serial = accepted
-    // Nothing but this is done at once: a thousand connections are met in turn with other users' work.
-    queue.putOff()
-    queue.later(credentials.uid, () => meet(socket, credentials, serial, connection))
-  }
-
-  const meet = (
-    socket: Socket,
-    credentials: PeerCredentials,
-    serial: number,
-    connection: Connection,
-  ): void => {
-    if (socket.destroyed) return
-    const caller = acceptCaller(socket, credentials, serial, processes, onPidFdKind)
+    // At once: what the process has become by its turn would pass for what it was when it connected.
+    const caller = acceptCaller(socket, credentials, accepted, processes, onPidFdKind)
     const peer: Peer = { caller, connection }
     socket.once('close', () => {
       caller.release()
       deadlines.clear(peer)
     })
+    // Nothing else is: a thousand connections are met in turn with other users' work.
+    queue.putOff()
+    queue.later(credentials.uid, () => meet(socket, peer))
+  }
+
+  const meet = (socket: Socket, peer: Peer): void => {
+    if (socket.destroyed) return
     const kind = peekPreface(socket)
     if (kind !== undefined) {
       accept(socket, kind, peer)
@@ -220,7 +215,7 @@ export async function openWorkloadEndpoint(
     }
     void readPreface(socket, deadlines, limits.prefaceTimeoutMs).then((later) => {
       if (later !== undefined) {
-        queue.soon(credentials.uid, () => accept(socket, later, peer))
+        queue.soon(peer.connection.uid, () => accept(socket, later, peer))
       }
     })
   }
