@@ -74,7 +74,7 @@ const rust: Language = {
   tools: [{ command: 'cargo', versionArgs: ['--version'], from: [1, 88] }],
   async build() {
     const folder = buildFolder('rust')
-    await runTool('cargo', ['build', '--locked', '--quiet'], {
+    await runTool('cargo', ['build', '--quiet'], {
       cwd: join(sources, 'rust'),
       env: { CARGO_TARGET_DIR: folder },
     })
