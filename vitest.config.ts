@@ -10,6 +10,8 @@ const alone = [
 export default defineConfig({
   test: {
     testTimeout: 20_000,
+    // A command takes a second to start on a busy machine.
+    expect: { poll: { timeout: 10_000 } },
     hookTimeout: 30_000,
     pool: 'forks',
     maxWorkers: 2,

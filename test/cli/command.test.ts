@@ -136,7 +136,7 @@ const terminalMaker = '/usr/bin/script'
 const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 
 test('a private key never goes to a terminal', ({ skip }) => {
-  const command = `${process.execPath} ${bin} svid mint x509 --spiffe-id spiffe://example.org/x`
+  const command = `'${process.execPath}' '${bin}' svid mint x509 --spiffe-id spiffe://example.org/x`
   const ended = spawnSync(terminalMaker, ['-qec', command, '/dev/null'], { encoding: 'utf8' })
   if (ended.error !== undefined) skip(`${terminalMaker} is not here`)
   expect(ended.status).toBe(77)

@@ -179,7 +179,7 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   expect(await again.json('entry', 'count')).toEqual({ count: 1 })
   expect(await again.stop()).toBe(0)
   rmSync(dirname(dev.socket), { recursive: true, force: true })
-}, 60_000)
+}, 120_000)
 
 test('dev that is stopped before it is up ends well, joins anew where it was evicted, and says that it is banned', async () => {
   const cwd = mkdtempSync(join(top, 'early-'))
@@ -222,4 +222,4 @@ test('dev that is stopped before it is up ends well, joins anew where it was evi
   banned.kill('SIGINT')
   expect(await new Promise((resolve) => banned.on('close', resolve))).toBe(0)
   rmSync(sockets, { recursive: true, force: true })
-}, 60_000)
+}, 120_000)
