@@ -39,8 +39,9 @@ export function createGuard(
       rights: deps.rights,
       trusts: deps.trusts,
     })
+    // Before it is refused: who may not call pays for asking as others do.
+    if (peer.transport === 'tls') deps.calls.take(caller.id ?? shareOf(peer))
     authorise(method, caller)
-    if (caller.id !== undefined) deps.calls.take(caller.id)
     return usesPendingSvid(deps, caller) ?? caller
   }
 }
