@@ -6,9 +6,9 @@ import { CountersignError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import { within } from '../runtime/within.ts'
+import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { verifyX509Svid, type X509Svid } from '../svid/x509-svid.ts'
-import type { Authorizer } from './authorizer.ts'
 import type { TlsIdentity, TlsProtocol } from './context.ts'
 import { connectTls, listenTls, type TlsListener } from './handshake.ts'
 
@@ -27,7 +27,7 @@ export interface Peer {
 
 interface MtlsOptions {
   readonly source: IdentitySource
-  readonly authorize: Authorizer
+  readonly authorize: SpiffeIdMatcher
   /** The protocols to agree on; none unless told. */
   readonly alpn?: readonly string[]
   /** To connect, and for the handshake; 5 s unless told. */

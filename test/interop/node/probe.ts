@@ -3,8 +3,8 @@ import { createInterface, type Interface } from 'node:readline'
 import type { TLSSocket } from 'node:tls'
 import type { Bundle, BundleSource } from '../../../src/bundle/bundle.ts'
 import { parseJwtBundleJwks } from '../../../src/bundle/document.ts'
-import { anyOf, memberOf } from '../../../src/mtls/authorizer.ts'
 import { connectMtls, listenMtls } from '../../../src/mtls/mutual-tls.ts'
+import { matchOneOf, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../../src/svid/jwt-svid.ts'
 import { verifyX509Svid, type X509Svid } from '../../../src/svid/x509-svid.ts'
@@ -127,7 +127,7 @@ async function serve(): Promise<void> {
   await using source = await openSource()
   const listener = await listenMtls({
     source,
-    authorize: memberOf(SpiffeId.trustDomainOf(source.svid().spiffeId)),
+    authorize: matchTrustDomain(SpiffeId.trustDomainOf(source.svid().spiffeId)),
     host: '127.0.0.1',
     port: 0,
     onConnection: (socket, peer) => {
@@ -155,7 +155,7 @@ async function dial(): Promise<void> {
     const [address = '', expected = ''] = line.split(' ')
     const { hostname: host, port } = new URL(`tcp://${address}`)
     try {
-      const authorize = anyOf(SpiffeId.parse(expected))
+      const authorize = matchOneOf(SpiffeId.parse(expected))
       const { socket, peer } = await connectMtls({ source, authorize, host, port: Number(port) })
       say({ peer: peer.spiffeId, seenAs: await ask(socket) })
     } catch (error) {

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
-import { anyOf, memberOf } from '../../../src/mtls/authorizer.ts'
 import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import type { TlsListener } from '../../../src/mtls/handshake.ts'
 import {
@@ -12,6 +11,7 @@ import {
   type ListenMtlsOptions,
   listenMtls,
 } from '../../../src/mtls/mutual-tls.ts'
+import { matchOneOf, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { type X509Svid, x509SvidFrom } from '../../../src/svid/x509-svid.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
@@ -26,8 +26,8 @@ import {
 import { identity } from './identities.ts'
 
 const clock = new FakeClock(NOW)
-const here = memberOf(TrustDomain.parse('here.test'))
-const there = memberOf(TrustDomain.parse('there.test'))
+const here = matchTrustDomain(TrustDomain.parse('here.test'))
+const there = matchTrustDomain(TrustDomain.parse('there.test'))
 let ourCa: Made
 let theirCa: Made
 let server: X509Svid
@@ -103,7 +103,7 @@ async function greeted(socket: TLSSocket): Promise<string> {
 async function dial(
   { address }: TlsListener,
   shown: X509Svid,
-  authorize = anyOf(SpiffeId.parse('spiffe://here.test/server')),
+  authorize = matchOneOf(SpiffeId.parse('spiffe://here.test/server')),
 ): Promise<string> {
   const options = { source: new Source(shown), authorize, clock }
   const { socket } = await connectMtls({ ...options, host: '127.0.0.1', port: address.port })
@@ -172,12 +172,12 @@ test('the ID of a trust domain is nobody to either side', async () => {
 })
 
 test('who shows no certificate, one that has ended, or an ID that is not let in, is refused', async () => {
-  const listener = await listen({ authorize: anyOf(client.spiffeId) })
+  const listener = await listen({ authorize: matchOneOf(client.spiffeId) })
   await expect(knock(listener, undefined)).rejects.toThrow()
   expect(await reasonOfAsync(() => dial(listener, server))).toBe('hung-up')
   const late = await listen({ clock: new FakeClock(new Date(client.expiresAt.getTime() + 1000)) })
   expect(await reasonOfAsync(() => dial(late, client))).toBe('hung-up')
-  expect(await reasonOfAsync(() => dial(listener, client, anyOf()))).toBe('peer-unauthorized')
+  expect(await reasonOfAsync(() => dial(listener, client, matchOneOf()))).toBe('peer-unauthorized')
 })
 
 test('a new handshake shows the new SVID, and a connection that is open lives on', async () => {
@@ -186,7 +186,7 @@ test('a new handshake shows the new SVID, and a connection that is open lives on
   const open = async (id: SpiffeId): Promise<TLSSocket> => {
     const { socket } = await connectMtls({
       source: new Source(client),
-      authorize: anyOf(id),
+      authorize: matchOneOf(id),
       host: '127.0.0.1',
       port: listener.address.port,
       clock,
