@@ -1,4 +1,4 @@
-import type { BundleSource } from '../src/bundle/bundle.ts'
+import type { BundleLookup } from '../src/bundle/bundle.ts'
 import { CountersignError } from '../src/errors.ts'
 import { listenTls, type TlsListener } from '../src/mtls/handshake.ts'
 import { createRpcServer, type RpcServer } from '../src/rpc/server.ts'
@@ -167,7 +167,7 @@ function listenForAgents(
 }
 
 /** Whether the authority of an SVID that was shown once is in the bundle of its trust domain still. */
-export function trusts(bundles: BundleSource, svid: PeerSvid): boolean {
+export function trusts(bundles: BundleLookup, svid: PeerSvid): boolean {
   const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(svid.spiffeId))
   return bundle !== undefined && isAuthorityOf(bundle, svid.authority)
 }

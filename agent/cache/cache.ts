@@ -1,4 +1,4 @@
-import type { Bundle, BundleSource } from '../../src/bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../../src/bundle/bundle.ts'
 import type { Entry, Selector } from '../../src/entry/entry.ts'
 import { SelectorMatcher } from '../../src/entry/match.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
@@ -33,7 +33,7 @@ const fewChanges = 8
 const maxRemembered = 1024
 
 /** What this node serves its workloads from: one snapshot, and who listens to which part of it. */
-export class Cache implements Updates, BundleSource {
+export class Cache implements Updates, BundleLookup {
   readonly #trustDomain: TrustDomain
   readonly #clock: Clock
   readonly #max: number

@@ -1,4 +1,4 @@
-import type { BundleSource } from '../../src/bundle/bundle.ts'
+import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
@@ -28,7 +28,7 @@ export type IssueJwt = (
 
 export interface JwtCacheOptions {
   readonly issue: IssueJwt
-  readonly bundles: BundleSource
+  readonly bundles: BundleLookup
   readonly clock: Clock
   readonly log: Log
   readonly random?: () => number

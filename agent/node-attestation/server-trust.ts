@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { Bundle, BundleSource } from '../../src/bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../../src/bundle/bundle.ts'
 import { parseBundleDocument } from '../../src/bundle/document.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
@@ -69,7 +69,7 @@ export async function openServerTrust(
 
 function verifyServer(deps: TrustDeps, chain: readonly Buffer[], bundle: Bundle): SpiffeId {
   const expected = serverId(deps.trustDomain)
-  const source: BundleSource = {
+  const source: BundleLookup = {
     bundleOf: (name) => (name === bundle.trustDomain ? bundle : undefined),
   }
   const { spiffeId } = verifyByClock(chain, source, deps.clock.now())
@@ -84,7 +84,7 @@ function verifyServer(deps: TrustDeps, chain: readonly Buffer[], bundle: Bundle)
 
 function verifyByClock(
   chain: readonly Buffer[],
-  source: BundleSource,
+  source: BundleLookup,
   now: Date,
 ): ReturnType<typeof verifyX509Svid> {
   try {

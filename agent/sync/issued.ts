@@ -1,4 +1,4 @@
-import type { BundleSource } from '../../src/bundle/bundle.ts'
+import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { verifyX509Svid, type X509Svid } from '../../src/svid/x509-svid.ts'
@@ -20,7 +20,7 @@ export interface Asked {
 export function checkIssued(
   asked: Asked,
   chain: readonly Buffer[],
-  bundles: BundleSource,
+  bundles: BundleLookup,
   now: Date,
 ): X509Svid {
   const { spiffeId, leaf } = verifyX509Svid(chain, bundles, now)

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { BundleSource } from '../../src/bundle/bundle.ts'
+import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { Deadlines } from '../../src/rpc/deadlines.ts'
 import type { PeerCredentials } from '../../src/rpc/peer-credentials.ts'
@@ -34,7 +34,7 @@ import { StreamCaps } from './streams.ts'
 export interface WorkloadEndpointDeps {
   readonly updates: Updates
   readonly jwt: JwtSource
-  readonly bundles: BundleSource
+  readonly bundles: BundleLookup
   readonly trustDomain: TrustDomain
   /** Why nothing can be served yet; undefined when it can. Also what health checks are answered by. */
   readonly unavailable: () => CountersignError | undefined

@@ -1,4 +1,4 @@
-import type { BundleSource } from '../../src/bundle/bundle.ts'
+import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
@@ -12,7 +12,7 @@ import type { EndpointLimits } from './limits.ts'
 export interface HandlerDeps {
   readonly updates: Updates
   readonly jwt: JwtSource
-  readonly bundles: BundleSource
+  readonly bundles: BundleLookup
   readonly trustDomain: TrustDomain
   readonly clock: Clock
   readonly limits: Pick<EndpointLimits, 'audiences' | 'audienceBytes'>

@@ -1,4 +1,4 @@
-import type { BundleSource } from '../../src/bundle/bundle.ts'
+import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { ValidateJWTSVIDRequest } from '../../src/rpc/gen/ValidateJWTSVIDRequest.ts'
 import type { ValidateJWTSVIDResponse$Input } from '../../src/rpc/gen/ValidateJWTSVIDResponse.ts'
@@ -37,7 +37,7 @@ export async function validateJwtSvid(
   request: ValidateJWTSVIDRequest,
 ): Promise<ValidateJWTSVIDResponse$Input> {
   const update = currentUpdate(deps, call)
-  const bundles: BundleSource = {
+  const bundles: BundleLookup = {
     bundleOf: (trustDomain) =>
       trustDomain === deps.trustDomain ? update.bundle : update.federated.get(trustDomain),
   }

@@ -1,10 +1,10 @@
-import type { Bundle, BundleSource } from '../../src/bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
 
 /** All bundles that this server knows, as of the last change that it read. */
-export interface OwnAndFederatedBundles extends BundleSource {
+export interface OwnAndFederatedBundles extends BundleLookup {
   /** The trust domain's own. Throws `unavailable` `bundle-missing` before the first authorities are made. */
   own(): Bundle
   /** Those of other trust domains, by name in order. */

@@ -27,6 +27,6 @@ export interface Bundle {
 }
 
 /** Finds the bundle of an ID's own trust domain; an SVID is never checked against another's. */
-export interface BundleSource {
+export interface BundleLookup {
   bundleOf(trustDomain: TrustDomain): Bundle | undefined
 }

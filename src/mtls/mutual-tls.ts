@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { BundleSource } from '../bundle/bundle.ts'
+import type { BundleLookup } from '../bundle/bundle.ts'
 import { CountersignError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
@@ -13,7 +13,7 @@ import type { TlsIdentity, TlsProtocol } from './context.ts'
 import { connectTls, listenTls, type TlsListener } from './handshake.ts'
 
 /** Whom to be, and by which bundles to check others. */
-export interface IdentitySource extends BundleSource {
+export interface IdentitySource extends BundleLookup {
   /** The SVID to show now. Throws where there is none. */
   svid(): X509Svid
   /** Calls back after each change; the result ends that. */

@@ -1,4 +1,4 @@
-import type { Bundle, BundleSource } from '../bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../bundle/bundle.ts'
 import { CountersignError } from '../errors.ts'
 import { fits } from '../jwt/algorithm.ts'
 import { type CompactToken, readCompact, type TokenClaims } from '../jwt/compact.ts'
@@ -45,7 +45,7 @@ function refuse(reason: string, message: string): never {
  */
 export async function verifyJwtSvid(
   token: string,
-  options: { audience: string | readonly string[]; bundles: BundleSource; now: Date },
+  options: { audience: string | readonly string[]; bundles: BundleLookup; now: Date },
 ): Promise<JwtSvid> {
   const { bundles, now } = options
   const ours = typeof options.audience === 'string' ? [options.audience] : options.audience

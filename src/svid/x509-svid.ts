@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto'
-import type { Bundle, BundleSource } from '../bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../bundle/bundle.ts'
 import { CountersignError } from '../errors.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { type Certificate, parseCertificate } from '../x509/certificate.ts'
@@ -28,7 +28,7 @@ const MAX_CHAIN = 10
  */
 export function verifyX509Svid(
   chain: readonly Uint8Array[],
-  bundles: BundleSource,
+  bundles: BundleLookup,
   now: Date,
 ): { spiffeId: SpiffeId; leaf: Certificate; authority: Certificate } {
   if (chain.length === 0) refuse('svid-chain-empty', 'there is no certificate')

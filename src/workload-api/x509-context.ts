@@ -1,4 +1,4 @@
-import type { Bundle, BundleSource } from '../bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../bundle/bundle.ts'
 import { CountersignError } from '../errors.ts'
 import type { X509SVIDResponse } from '../rpc/gen/X509SVIDResponse.ts'
 import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
@@ -11,7 +11,7 @@ export interface HintedX509Svid extends X509Svid {
 }
 
 /** All that one message of the X.509 profile said: the whole state, nothing of what came before. */
-export interface X509Context extends BundleSource {
+export interface X509Context extends BundleLookup {
   /** At least one; the first is the default identity (Workload API §8). */
   readonly svids: readonly [HintedX509Svid, ...HintedX509Svid[]]
 }

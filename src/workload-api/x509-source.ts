@@ -1,4 +1,4 @@
-import type { Bundle, BundleSource } from '../bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../bundle/bundle.ts'
 import { asCountersignError, CountersignError, type ErrorCode } from '../errors.ts'
 import { createBackoff } from '../runtime/backoff.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
@@ -27,7 +27,7 @@ const retry = { baseMs: 100, capMs: 5000 }
  * all of the one before. While the agent is away what it said last is kept; where it says that there
  * is no identity any more, nothing is (Workload API §5.2.1).
  */
-export class X509Source implements BundleSource, AsyncDisposable {
+export class X509Source implements BundleLookup, AsyncDisposable {
   readonly #api: WorkloadApi
   readonly #log: Log
   readonly #closing = new AbortController()

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Bundle, BundleSource } from '../../src/bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { signingAlgorithmFor } from '../../src/x509/algorithm.ts'
@@ -214,7 +214,7 @@ export function bundleOf(trustDomain: string, ...authorities: readonly { der: Bu
   }
 }
 
-export function sourceOf(...bundles: readonly Bundle[]): BundleSource {
+export function sourceOf(...bundles: readonly Bundle[]): BundleLookup {
   const byName = new Map(bundles.map((bundle) => [bundle.trustDomain, bundle]))
   return { bundleOf: (trustDomain) => byName.get(trustDomain) }
 }

@@ -1,7 +1,7 @@
 // The contract of test/interop/probe.ts, kept with our own src/workload-api and src/mtls.
 import { createInterface, type Interface } from 'node:readline'
 import type { TLSSocket } from 'node:tls'
-import type { Bundle, BundleSource } from '../../../src/bundle/bundle.ts'
+import type { Bundle, BundleLookup } from '../../../src/bundle/bundle.ts'
 import { parseJwtBundleJwks } from '../../../src/bundle/document.ts'
 import { connectMtls, listenMtls } from '../../../src/mtls/mutual-tls.ts'
 import { matchOneOf, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
@@ -58,7 +58,7 @@ async function fetchToken(api: WorkloadApi, audience: string): Promise<string> {
   return svids[0]?.svid ?? ''
 }
 
-async function validated(token: string, audience: string, bundles: BundleSource): Promise<string> {
+async function validated(token: string, audience: string, bundles: BundleLookup): Promise<string> {
   return (await verifyJwtSvid(token, { audience, bundles, now: new Date() })).spiffeId
 }
 

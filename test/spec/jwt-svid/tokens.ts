@@ -1,5 +1,5 @@
 import { constants, createHmac, sign as cryptoSign, type KeyObject } from 'node:crypto'
-import type { Bundle, BundleSource, JwtAuthority } from '../../../src/bundle/bundle.ts'
+import type { Bundle, BundleLookup, JwtAuthority } from '../../../src/bundle/bundle.ts'
 import { CountersignError } from '../../../src/errors.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { type JwtSvid, verifyJwtSvid } from '../../../src/svid/jwt-svid.ts'
@@ -27,7 +27,7 @@ export function bundleOf(
   return { trustDomain, x509Authorities: [], jwtAuthorities, sequence: 1n, refreshHintSeconds: 0 }
 }
 
-export function sourceOf(...bundles: readonly Bundle[]): BundleSource {
+export function sourceOf(...bundles: readonly Bundle[]): BundleLookup {
   return { bundleOf: (name) => bundles.find((bundle) => bundle.trustDomain === name) }
 }
 
@@ -78,7 +78,7 @@ export function hmac(header: unknown, payload: unknown, secret: Buffer | string)
 
 export function verify(
   token: string,
-  bundles: BundleSource,
+  bundles: BundleLookup,
   audience: string | readonly string[] = 'me',
 ): Promise<JwtSvid> {
   return verifyJwtSvid(token, { audience, bundles, now })
@@ -87,7 +87,7 @@ export function verify(
 /** `accepted`, or the reason of the refusal; what is not ours is thrown on. */
 export async function verdict(
   token: string,
-  bundles: BundleSource,
+  bundles: BundleLookup,
   audience: string | readonly string[] = 'me',
 ): Promise<string> {
   try {

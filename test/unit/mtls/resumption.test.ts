@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { BundleSource } from '../../../src/bundle/bundle.ts'
+import type { BundleLookup } from '../../../src/bundle/bundle.ts'
 import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import { listenTls, type TlsListener } from '../../../src/mtls/handshake.ts'
 import { silentLog } from '../../../src/runtime/log.ts'
@@ -46,7 +46,7 @@ interface Door {
   readonly admitted: SpiffeId[]
   readonly refusals: unknown[]
   now: Date
-  bundles: BundleSource
+  bundles: BundleLookup
 }
 
 /** A server that checks X.509-SVIDs at an instant and against bundles that a test may change. */
