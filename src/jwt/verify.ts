@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
-import { compactVerify, errors } from 'jose'
+import { JOSEError } from 'jose/errors'
+import { compactVerify } from 'jose/jws/compact/verify'
 import { fits, signatureBytesOf } from './algorithm.ts'
 import type { CompactToken } from './compact.ts'
 
@@ -19,7 +20,7 @@ export async function verifySignature(
     await compactVerify(token, key, { algorithms: [algorithm] })
     return true
   } catch (error) {
-    if (error instanceof errors.JOSEError) return false
+    if (error instanceof JOSEError) return false
     throw error
   }
 }

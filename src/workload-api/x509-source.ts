@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../runtime/clock.ts'
 import { type Log, silentLog } from '../runtime/log.ts'
 import type { TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../svid/x509-svid.ts'
-import { openWorkloadApi, type WorkloadApi } from './client.ts'
+import type { WorkloadApi } from './client.ts'
 import type { Endpoint } from './endpoint.ts'
 import { readX509Context, type X509Context } from './x509-context.ts'
 
@@ -37,8 +37,8 @@ export class X509Source implements BundleLookup, AsyncDisposable {
   #context: X509Context | undefined
   #absence = absent('x509-source-closed', 'the source has been closed')
 
-  private constructor(options: X509SourceOptions) {
-    this.#api = openWorkloadApi(options.endpoint)
+  private constructor(api: WorkloadApi, options: X509SourceOptions) {
+    this.#api = api
     this.#log = options.log ?? silentLog
     this.#following = this.#follow(options)
     this.#first.promise.catch(() => {})
@@ -50,7 +50,9 @@ export class X509Source implements BundleLookup, AsyncDisposable {
    */
   static async open(options: X509SourceOptions): Promise<X509Source> {
     options.signal?.throwIfAborted()
-    const source = new X509Source(options)
+    // gRPC is loaded by whoever uses it.
+    const { openWorkloadApi } = await import('./client.ts')
+    const source = new X509Source(openWorkloadApi(options.endpoint), options)
     const giveUp = (): void => source.#first.reject(options.signal?.reason)
     options.signal?.addEventListener('abort', giveUp, { once: true })
     try {

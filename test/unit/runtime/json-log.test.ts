@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
-import { createLevelSwitch, createLog } from '../../../src/runtime/log.ts'
+import { createLevelSwitch, createLog } from '../../../src/runtime/json-log.ts'
 import { Secret } from '../../../src/runtime/secret.ts'
 
 function logged(write: (log: ReturnType<typeof createLog>) => void): string {
