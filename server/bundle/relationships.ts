@@ -1,6 +1,7 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { parseEndpointUrl } from '../../src/federation/endpoint-url.ts'
 import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import {
   countRelationships,
@@ -13,7 +14,6 @@ import type { WriteTx } from '../store/store.ts'
 import type { Act, BundleDeps } from './append.ts'
 import { checkBatch, type PutResult, putOne, refusable, refuseOwn } from './federated.ts'
 
-const maxUrlLength = 2048
 const maxRelationships = 1000
 
 /** A relationship as somebody asks for it; nothing of it is checked yet. */
@@ -78,7 +78,7 @@ async function putItem(
     trustDomain,
     bundleEndpointUrl:
       before === undefined || replaces('bundleEndpointUrl')
-        ? checkUrl(input.bundleEndpointUrl)
+        ? parseEndpointUrl(input.bundleEndpointUrl).href
         : before.bundleEndpointUrl,
     profile:
       before === undefined || replaces('profile') ? checkProfile(input.profile) : before.profile,
@@ -110,19 +110,6 @@ async function checkNew(tx: WriteTx, before: FederationRelationship | undefined)
       { reason: 'federation-count' },
     )
   }
-}
-
-/** SPIFFE Federation §5.2: https only, and nothing in it that a log must not show. */
-function checkUrl(text: string): string {
-  const url = text.length <= maxUrlLength && URL.canParse(text) ? new URL(text) : undefined
-  const sound =
-    url?.protocol === 'https:' && url.hostname !== '' && url.username === '' && url.password === ''
-  if (sound) return url.href
-  throw new CountersignError(
-    'invalid',
-    'the bundle endpoint URL must use https, name a host and hold no user info',
-    { reason: 'federation-url' },
-  )
 }
 
 function checkProfile(profile: RelationshipInput['profile']): BundleEndpointProfile {

@@ -224,6 +224,8 @@ export interface ConnectTlsOptions {
   readonly identity: TlsIdentity | undefined
   /** What our own parts speak, unless told. */
   readonly protocol?: TlsProtocol
+  /** The name to ask for (SNI), where the server has several; it proves nothing. */
+  readonly serverName?: string
   /** Throws to refuse the server by the chain that it presented, DER, in its order. */
   readonly verifyServer: (chain: readonly Buffer[]) => unknown
   readonly handshakeTimeoutMs: number
@@ -244,6 +246,7 @@ export function connectTls(options: ConnectTlsOptions): Promise<TLSSocket> {
       socket: options.socket,
       secureContext: createSecureContext(contextOptions(options.identity, protocol)),
       ...offered(protocol),
+      ...(options.serverName !== undefined && { servername: options.serverName }),
       // Replaced by `verifyServer`.
       rejectUnauthorized: false,
     })

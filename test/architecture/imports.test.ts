@@ -35,6 +35,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/audit': [],
   'src/rpc': ['src/svid', 'src/bundle', 'src/entry', 'src/mtls', 'src/x509'],
   'src/mtls': ['src/svid', 'src/bundle', 'src/x509'],
+  'src/federation': ['src/mtls', 'src/svid', 'src/bundle'],
   'src/workload-api': ['src/rpc', 'src/svid', 'src/bundle', 'src/jwt', 'src/x509'],
   'src/cli': [
     'src/rpc',
@@ -95,7 +96,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'server/ca': ['server/bundle', 'server/changes', 'server/store', 'server/audit', ...values],
   'server/oidc': values,
-  'server/bundle': ['server/changes', 'server/store', ...values],
+  'server/bundle': ['server/changes', 'server/store', 'src/federation', ...values],
   'server/audit': ['server/store', ...values],
   'server/store': values,
 }

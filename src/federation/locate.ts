@@ -1,0 +1,69 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { CountersignError } from '../errors.ts'
+import { mayConnect, type Networks } from './networks.ts'
+
+/** The addresses of a host's name, in the order in which to try them. */
+export type HostLookup = (host: string) => Promise<readonly string[]>
+
+/** As this machine resolves names. */
+export const systemLookup: HostLookup = async (host) =>
+  (await lookup(host, { all: true })).map(({ address }) => address)
+
+const maxAddresses = 3
+
+export interface Location {
+  readonly addresses: readonly string[]
+  readonly port: number
+  /** To ask for in TLS; undefined where the URL has an address for a host. */
+  readonly serverName: string | undefined
+}
+
+/**
+ * Where a URL leads. The name is resolved here once, and whoever connects takes these very addresses,
+ * so that no second answer counts. Throws `forbidden` (`federation-port`, `federation-address`) and
+ * `unavailable` / `federation-name`.
+ */
+export async function locate(
+  url: URL,
+  options: {
+    readonly lookup: HostLookup
+    readonly allowedNetworks: Networks
+    readonly allowedPorts: readonly number[] | undefined
+  },
+): Promise<Location> {
+  const port = url.port === '' ? 443 : Number(url.port)
+  if (options.allowedPorts?.includes(port) === false) {
+    throw new CountersignError('forbidden', `bundles are not fetched from port ${port}`, {
+      reason: 'federation-port',
+      fix: 'allow the port, if that is where the bundle is served',
+    })
+  }
+  // Decimal, octal and hexadecimal forms of IPv4 are four numbers by now.
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const isAddress = isIP(host) !== 0
+  const found = isAddress ? [host] : await resolve(host, options.lookup)
+  const addresses = found.filter((address) => mayConnect(address, options.allowedNetworks))
+  if (addresses.length === 0) {
+    throw new CountersignError('forbidden', 'the bundle endpoint has no address that is public', {
+      reason: 'federation-address',
+      fix: 'allow its network, if the endpoint belongs into a private one',
+    })
+  }
+  return {
+    addresses: addresses.slice(0, maxAddresses),
+    port,
+    serverName: isAddress ? undefined : host,
+  }
+}
+
+async function resolve(host: string, lookup: HostLookup): Promise<readonly string[]> {
+  try {
+    return await lookup(host)
+  } catch (cause) {
+    throw new CountersignError('unavailable', 'the name of the bundle endpoint is not known', {
+      reason: 'federation-name',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import { mayConnect, parseNetworks } from '../../../src/federation/networks.ts'
+import { reasonOf } from '../../support/x509-fixtures.ts'
+
+const none = parseNetworks([])
+
+describe('T8 unless it is allowed, no connection leads to', () => {
+  test.each([
+    '0.0.0.0',
+    '10.1.2.3',
+    '100.64.0.1',
+    '127.0.0.1',
+    '169.254.169.254',
+    '172.31.255.255',
+    '192.168.1.1',
+    '198.18.0.1',
+    '224.0.0.1',
+    '255.255.255.255',
+    '::',
+    '::1',
+    '::ffff:127.0.0.1',
+    '::ffff:8.8.8.8',
+    '::7f00:1',
+    '64:ff9b::a00:1',
+    '2001::1',
+    '2001:db8::1',
+    '2002:7f00:1::1',
+    'fc00::1',
+    'fe80::1',
+    'fe80::1%lo',
+    'ff02::1',
+    'localhost',
+    '',
+  ])('%s', (address) => {
+    expect(mayConnect(address, none)).toBe(false)
+  })
+})
+
+test.each(['8.8.8.8', '172.15.0.1', '172.32.0.1', '2a00:1450:4001::1', '2606:4700::1111'])(
+  '%s is public',
+  (address) => {
+    expect(mayConnect(address, none)).toBe(true)
+  },
+)
+
+test('what is allowed is that network and no more', () => {
+  const allowed = parseNetworks(['10.1.0.0/16', '127.0.0.1', 'fd00::/8'])
+  const asked = ['10.1.2.3', '127.0.0.1', 'fd12::1', '10.2.0.1', '127.0.0.2', 'fe80::1', '::1']
+  expect(asked.map((address) => mayConnect(address, allowed))).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+  ])
+})
+
+test.each([
+  '',
+  '10.0.0.0/33',
+  'fd00::/129',
+  '10.0.0/8',
+  'example.org',
+  '10.0.0.0/',
+  '::1/-1',
+  '::%lo',
+])('"%s" is no network', (text) => {
+  expect(reasonOf(() => parseNetworks([text]))).toBe('federation-network')
+})
