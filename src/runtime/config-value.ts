@@ -53,10 +53,14 @@ export function formatHostPort(address: HostPort): string {
 
 export const hostPort: z.ZodType<HostPort, string> = parsedBy(parseHostPort)
 
-/** A path; one that is not absolute counts from the folder that the process was started in. */
+/**
+ * A path; one that is not absolute counts from the folder that the process was started in. What looks like
+ * a URI would silently name a folder such as `unix:`.
+ */
 export const path: z.ZodType<string, string> = z
   .string()
   .min(1)
   .max(4096)
   .refine((text) => !text.includes('\0'), 'not a path')
+  .refine((text) => !/^[a-z]+:/.test(text), 'an address, not a path (write the path alone)')
   .transform((text) => (isAbsolute(text) ? text : resolve(text)))

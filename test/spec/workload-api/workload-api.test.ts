@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { loadAgentConfig } from '../../../agent/config.ts'
 import type { JWTSVIDResponse } from '../../../src/rpc/gen/JWTSVIDResponse.ts'
 import type { ValidateJWTSVIDResponse } from '../../../src/rpc/gen/ValidateJWTSVIDResponse.ts'
 import {
@@ -69,6 +71,42 @@ describe('WLE: the endpoint', () => {
       }
     })
   }
+
+  test('WLE-01 WLE-03 WLE-04 it is a Unix socket in a folder of its own, and no setting makes it anything else', () => {
+    const flags = {
+      trust_domain: 'example.org',
+      server_address: 'server:8081',
+      insecure_bootstrap: 'true',
+    }
+    const socketOf = (more: Record<string, string>): string =>
+      loadAgentConfig({ file: undefined, env: {}, flags: { ...flags, ...more } }).socket
+    expect(socketOf({ data_dir: '/var/lib/a' })).toBe('/var/lib/a/public/api.sock')
+    for (const socket of ['tcp://127.0.0.1:8080', 'tcp:127.0.0.1:80', 'unix:///run/a.sock']) {
+      expect(() => socketOf({ socket }), socket).toThrow(
+        expect.objectContaining({ reason: 'config-value' }),
+      )
+    }
+  })
+
+  test('WLE-02 WLE-07 WLE-12 gRPC in the clear over the socket is enough, without a credential', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([entryOf('/web', [mine])])
+    expect(statSync(path).isSocket()).toBe(true)
+    const message = await nextMessage(dial(path).FetchX509SVID({}, header))
+    expect(message.svids.map((svid) => svid.spiffe_id)).toEqual(['spiffe://example.org/web'])
+  })
+
+  test('WLE-13 WLE-14 WLA-04 the kernel says who calls, whatever the caller says of itself', async () => {
+    const { path, updates } = await startEndpoint()
+    const other = ownUid + 1
+    updates.set([entryOf('/me', [mine]), entryOf('/other', [`unix:uid:${other}`])])
+    const claim = withHeader('true')
+    for (const name of ['uid', 'pid', 'x-unix-uid', 'authorization', 'workload.spiffe.io-uid']) {
+      claim.set(name, String(other))
+    }
+    const { svids } = await nextMessage(dial(path).FetchX509SVID({}, claim))
+    expect(svids.map((svid) => svid.spiffe_id)).toEqual(['spiffe://example.org/me'])
+  })
 
   test('WLE-16 while nothing can be served, calls are unavailable and say why', async () => {
     const { CountersignError } = await import('../../../src/errors.ts')
