@@ -248,7 +248,7 @@ describe('federated bundles', () => {
     }
   })
 
-  test('reach the workloads whose entries federate, when they are set, changed and deleted', async () => {
+  test('FED-11 FED-33 reach the workloads whose entries federate, when they are set, changed and deleted', async () => {
     const agent = await startAgent(server)
     const channel = dialUnix(agent.socket)
     const leaving = new AbortController()

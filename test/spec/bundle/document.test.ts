@@ -139,7 +139,7 @@ describe('writing', () => {
     ).toEqual([1, 1])
   })
 
-  test('TDB-24 a hint of 0 is left out', () => {
+  test('a hint of 0 is left out', () => {
     const document = writeBundleDocument({ ...bundle, refreshHintSeconds: 0 })
     expect(JSON.parse(document)).not.toHaveProperty('spiffe_refresh_hint')
   })
@@ -263,6 +263,10 @@ describe('reading', () => {
     ['an array', [ec]],
   ])('TDB-10 an element with %s is left out, the others are read', (_what, element) => {
     expect(counts(element, { ...rsa, kid: 'other' }, x509Ec)).toEqual([1, 1])
+  })
+
+  test('TDB-15 of the three uses that there are, those that are offered are read', () => {
+    expect(counts(x509Ec, ec, { ...rsa, use: 'wit-svid' })).toEqual([1, 1])
   })
 
   test('JWT-28 an X.509 key is no JWT key, even with an id, and the other way round', () => {

@@ -227,7 +227,7 @@ describe('algorithms and keys', () => {
     expect(await verdict(given, bundles)).toBe('accepted')
   })
 
-  test('JWT-28 TDB-02 only the keys of the subject’s own trust domain count', async () => {
+  test('JWT-28 TDB-02 FED-07 FED-36 only the keys of the subject’s own trust domain count', async () => {
     const theirs = await newAuthority('ec-p256', 'p256')
     const both = sourceOf(bundleOf(td, all), bundleOf(otherTd, [theirs]))
     const stolen = mint(theirs, claimsWith(), es256)
@@ -240,10 +240,29 @@ describe('algorithms and keys', () => {
     )
   })
 
-  test('JWT-28 a key that the bundle document publishes for X.509 does not verify a token', async () => {
+  test('JWT-28 a key that the bundle document publishes for WIT-SVIDs does not verify a token', async () => {
     const document = writeBundleDocument(bundleOf(td, [p256])).replace('jwt-svid', 'wit-svid')
     const source = sourceOf(parseBundleDocument(td, document))
     expect(await verdict(token(), source)).toBe('token-key')
+  })
+
+  test('FED-34 that we know another trust domain does not make it know us', async () => {
+    const theirs = await newAuthority('ec-p256', 'theirs')
+    const home = sourceOf(bundleOf(td, all), bundleOf(otherTd, [theirs]))
+    const away = sourceOf(bundleOf(otherTd, [theirs]))
+    const claims = claimsWith({ sub: 'spiffe://other.example/a' })
+    const guest = mint(theirs, claims, { ...es256, kid: 'theirs' })
+    expect(await verdict(guest, home)).toBe('accepted')
+    expect(await verdict(token(), away)).toBe('token-trust-domain')
+  })
+
+  test('ID-27 WIT-31 a WIT-SVID that a key of ours signed is no JWT-SVID', async () => {
+    const cnf = {
+      jwk: { ...p256.privateKey.export({ format: 'jwk' }), d: undefined, alg: 'ES256' },
+    }
+    const wit = (typ: string) => token({ cnf, aud: undefined }, { typ })
+    expect(await verdict(wit('wit+jwt'), bundles)).toBe('token-type')
+    expect(await verdict(wit('JWT'), bundles)).toBe('token-audience')
   })
 
   test('JWT-29 TDB-11 a trust domain without JWT keys has no valid token', async () => {

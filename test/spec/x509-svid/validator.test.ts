@@ -109,12 +109,12 @@ describe('a leaf is refused', () => {
     ['X509-27 with an upper-case trust domain', 'svid-id', { uris: ['spiffe://Example.org/a'] }],
     ['X509-27 with a query', 'svid-id', { uris: ['spiffe://example.org/a?b'] }],
     [
-      'X509-28 of a trust domain that is not known',
+      'X509-28 WLA-14 of a trust domain that is not known',
       'svid-no-bundle',
       { uris: ['spiffe://third.org/web'] },
     ],
     [
-      'ID-25, X509-28, T33 signed by an authority of another trust domain',
+      'ID-25, X509-28, WLA-14, FED-36, T33 signed by an authority of another trust domain',
       'svid-chain-unknown-authority',
       { uris: ['spiffe://other.org/web'] },
     ],

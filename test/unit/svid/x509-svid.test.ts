@@ -114,7 +114,7 @@ describe('an SVID of a chain and a key', () => {
     expect(reasonOf(() => x509SvidFrom([Buffer.alloc(3)], key))).toBe('svid-certificate-malformed')
   })
 
-  test('X509-06 is refused for a trust domain itself, X509-25 and for an authority', async () => {
+  test('X509-06 X509-25 is refused for a trust domain itself, and for an authority', async () => {
     const { subject, key } = await pkcs8()
     const bare = await certify(subject, ca, { uris: ['spiffe://example.org'] })
     expect(reasonOf(() => x509SvidFrom([bare.der], key))).toBe('svid-root-path')

@@ -36,83 +36,88 @@ const unavailable = 14
 const resourceExhausted = 8
 const endpointProcess = fileURLToPath(new URL('endpoint-process.ts', import.meta.url))
 
-describe.skipIf(whyNot !== undefined)(`other users’ processes ${whyNot ?? ''}`, () => {
-  test('T1 WLE-13 WLA-04 each user sees exactly its own entries', async () => {
-    const { path, updates } = await startEndpoint()
-    const uids = [20_001, 20_002, 20_003, 20_004]
-    updates.set([
-      ...uids.map((uid) => entryOf(`/user/${uid}`, [`unix:uid:${uid}`])),
-      entryOf('/group/20002', ['unix:gid:20002']),
-      entryOf('/both', ['unix:uid:20001', 'unix:gid:20002']),
-    ])
-    const children = await Promise.all(uids.map((uid) => startChild(path, uid)))
-    for (let round = 0; round < 5; round += 1) {
-      const answers = await Promise.all(children.map((child) => child.ask('fetch')))
-      expect(answers.map(({ ids }) => ids)).toEqual([
-        ['spiffe://example.org/user/20001'],
-        ['spiffe://example.org/user/20002', 'spiffe://example.org/group/20002'],
-        ['spiffe://example.org/user/20003'],
-        ['spiffe://example.org/user/20004'],
+describe.skipIf(whyNot !== undefined)(
+  'other users’ processes (as root, from a folder open to all)',
+  () => {
+    test('T1 WLE-13 WLA-04 each user sees exactly its own entries', async () => {
+      const { path, updates } = await startEndpoint()
+      const uids = [20_001, 20_002, 20_003, 20_004]
+      updates.set([
+        ...uids.map((uid) => entryOf(`/user/${uid}`, [`unix:uid:${uid}`])),
+        entryOf('/group/20002', ['unix:gid:20002']),
+        entryOf('/both', ['unix:uid:20001', 'unix:gid:20002']),
       ])
-    }
-  })
+      const children = await Promise.all(uids.map((uid) => startChild(path, uid)))
+      for (let round = 0; round < 5; round += 1) {
+        const answers = await Promise.all(children.map((child) => child.ask('fetch')))
+        expect(answers.map(({ ids }) => ids)).toEqual([
+          ['spiffe://example.org/user/20001'],
+          ['spiffe://example.org/user/20002', 'spiffe://example.org/group/20002'],
+          ['spiffe://example.org/user/20003'],
+          ['spiffe://example.org/user/20004'],
+        ])
+      }
+    })
 
-  test('T1 a user without an entry is refused', async () => {
-    const { path, updates } = await startEndpoint()
-    updates.set([entryOf('/root', ['unix:uid:0'])])
-    const child = await startChild(path, 20_001)
-    expect(await child.ask('fetch')).toEqual({ code: permissionDenied })
-  })
+    test('T1 a user without an entry is refused', async () => {
+      const { path, updates } = await startEndpoint()
+      updates.set([entryOf('/root', ['unix:uid:0'])])
+      const child = await startChild(path, 20_001)
+      expect(await child.ask('fetch')).toEqual({ code: permissionDenied })
+    })
 
-  test('T3 a process that changes its user loses its stream, and is served anew as what it is', async () => {
-    const { path, updates } = await startEndpoint()
-    const web = entryOf('/web', ['unix:uid:20001'])
-    updates.set([entryOf('/root', ['unix:uid:0']), web])
-    const child = await startChild(path, 0)
-    expect(await child.ask('watch')).toEqual({ ids: ['spiffe://example.org/root'] })
-    expect(await child.ask('setuid 20001')).toEqual({ uid: 20_001 })
-    updates.set([entryOf('/root2', ['unix:uid:0']), web])
-    expect(await child.heard()).toEqual({ code: unavailable })
-    for (;;) {
-      const { ids, code } = await child.ask('fetch')
-      if (code === unavailable) continue
-      expect(ids).toEqual(['spiffe://example.org/web'])
-      break
-    }
-  })
+    test('T3 a process that changes its user loses its stream, and is served anew as what it is', async () => {
+      const { path, updates } = await startEndpoint()
+      const web = entryOf('/web', ['unix:uid:20001'])
+      updates.set([entryOf('/root', ['unix:uid:0']), web])
+      const child = await startChild(path, 0)
+      expect(await child.ask('watch')).toEqual({ ids: ['spiffe://example.org/root'] })
+      expect(await child.ask('setuid 20001')).toEqual({ uid: 20_001 })
+      updates.set([entryOf('/root2', ['unix:uid:0']), web])
+      expect(await child.heard()).toEqual({ code: unavailable })
+      for (;;) {
+        const { ids, code } = await child.ask('fetch')
+        if (code === unavailable) continue
+        expect(ids).toEqual(['spiffe://example.org/web'])
+        break
+      }
+    })
 
-  test('streams whose request never comes count, leave other users theirs, and end', async () => {
-    const { path, updates, endpoint } = await startEndpoint({ limits: { requestTimeoutMs: 3000 } })
-    updates.set([entryOf('/other', ['unix:uid:20001']), entryOf('/root', ['unix:uid:0'])])
-    const other = await startChild(path, 20_001)
-    const headers = headerBlock('/SpiffeWorkloadAPI/FetchX509SVID', authority('localhost', 0x00))
-    const silent = Array.from({ length: 750 }, (_, at) =>
-      frame(1, flag.endHeaders, 1 + 2 * at, headers),
-    )
-    const hostile = Array.from({ length: 4 }, () => rawClient(path))
-    for (const { socket } of hostile) {
-      socket.write(Buffer.concat([prefaceBytes, settings(), ...silent]))
-    }
-    await until(() => endpoint.stats().refusedStreams === 3000 - 2048)
-    expect(endpoint.stats().streamsByUid).toEqual(new Map([[0, 2048]]))
-    expect((await other.ask('fetch')).ids).toEqual(['spiffe://example.org/other'])
-    expect(await reasonOf(nextMessage(dial(path).FetchX509SVID({}, header)))).toBe(
-      'too-many-streams',
-    )
-    await until(() => endpoint.stats().streams === 0)
-    expect((await nextMessage(dial(path).FetchX509SVID({}, header))).svids).toHaveLength(1)
-  })
+    test('streams whose request never comes count, leave other users theirs, and end', async () => {
+      const { path, updates, endpoint } = await startEndpoint({
+        limits: { requestTimeoutMs: 3000 },
+      })
+      updates.set([entryOf('/other', ['unix:uid:20001']), entryOf('/root', ['unix:uid:0'])])
+      const other = await startChild(path, 20_001)
+      const headers = headerBlock('/SpiffeWorkloadAPI/FetchX509SVID', authority('localhost', 0x00))
+      const silent = Array.from({ length: 750 }, (_, at) =>
+        frame(1, flag.endHeaders, 1 + 2 * at, headers),
+      )
+      const hostile = Array.from({ length: 4 }, () => rawClient(path))
+      for (const { socket } of hostile) {
+        socket.write(Buffer.concat([prefaceBytes, settings(), ...silent]))
+      }
+      await until(() => endpoint.stats().refusedStreams === 3000 - 2048)
+      expect(endpoint.stats().streamsByUid).toEqual(new Map([[0, 2048]]))
+      expect((await other.ask('fetch')).ids).toEqual(['spiffe://example.org/other'])
+      expect(await reasonOf(nextMessage(dial(path).FetchX509SVID({}, header)))).toBe(
+        'too-many-streams',
+      )
+      await until(() => endpoint.stats().streams === 0)
+      expect((await nextMessage(dial(path).FetchX509SVID({}, header))).svids).toHaveLength(1)
+    })
 
-  test('a user that fills its streams or its connections leaves the others theirs', async () => {
-    const { path, updates, endpoint } = await startEndpoint({ limits: { descriptors: 100 } })
-    updates.set([entryOf('/root', ['unix:uid:0'])])
-    const child = await startChild(path, 20_001)
-    await child.ask('idle 300')
-    await until(() => endpoint.stats().refusedConnections >= 250)
-    const api = dial(path)
-    expect((await nextMessage(api.FetchX509SVID({}, header))).svids).toHaveLength(1)
-  })
-})
+    test('a user that fills its streams or its connections leaves the others theirs', async () => {
+      const { path, updates, endpoint } = await startEndpoint({ limits: { descriptors: 100 } })
+      updates.set([entryOf('/root', ['unix:uid:0'])])
+      const child = await startChild(path, 20_001)
+      await child.ask('idle 300')
+      await until(() => endpoint.stats().refusedConnections >= 250)
+      const api = dial(path)
+      expect((await nextMessage(api.FetchX509SVID({}, header))).svids).toHaveLength(1)
+    })
+  },
+)
 
 describe('a connection that is handed on', () => {
   /** A Python program that connects, says so, runs `then` and sends the call that was prepared. */

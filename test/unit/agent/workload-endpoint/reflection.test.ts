@@ -96,7 +96,7 @@ describe.each([v1, v1alpha] as const)('%s', (service) => {
 })
 
 describe('the descriptors', () => {
-  test("WLE-19 SpiffeWorkloadAPI has exactly the standard's calls", async () => {
+  test("WLE-19 WLE-20 WLA-02 WLA-03 SpiffeWorkloadAPI has exactly the standard's calls", async () => {
     const { path } = await startEndpoint()
     const stream = open(path)
     const [file, ...imported] = filesOf(
@@ -121,6 +121,29 @@ describe('the descriptors', () => {
       'ValidateJWTSVID .ValidateJWTSVIDRequest .ValidateJWTSVIDResponse',
       'FetchWITSVID .WITSVIDRequest stream .WITSVIDResponse',
       'FetchWITBundles .WITBundlesRequest stream .WITBundlesResponse',
+    ])
+    const fields = file?.messageType?.map(
+      ({ name, field = [] }) =>
+        `${name}: ${field.map((one) => `${one.number} ${one.name}`).join()}`,
+    )
+    expect(fields?.sort()).toEqual([
+      'JWTBundlesRequest: ',
+      'JWTBundlesResponse: 1 bundles',
+      'JWTSVID: 1 spiffe_id,2 svid,3 hint',
+      'JWTSVIDRequest: 1 audience,2 spiffe_id',
+      'JWTSVIDResponse: 1 svids',
+      'ValidateJWTSVIDRequest: 1 audience,2 svid',
+      'ValidateJWTSVIDResponse: 1 spiffe_id,2 claims',
+      'WITBundlesRequest: ',
+      'WITBundlesResponse: 1 bundles',
+      'WITSVID: 1 spiffe_id,2 wit_svid,3 wit_svid_key,4 hint',
+      'WITSVIDRequest: 1 spiffe_id',
+      'WITSVIDResponse: 1 svids',
+      'X509BundlesRequest: ',
+      'X509BundlesResponse: 1 crl,2 bundles',
+      'X509SVID: 1 spiffe_id,2 x509_svid,3 x509_svid_key,4 bundle,5 hint',
+      'X509SVIDRequest: ',
+      'X509SVIDResponse: 1 svids,2 crl,3 federated_bundles',
     ])
     const response = file?.messageType?.find(({ name }) => name === 'X509SVIDResponse')
     expect(response?.field).toMatchObject([

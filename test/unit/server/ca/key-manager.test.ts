@@ -59,7 +59,7 @@ describe('sealed keys', () => {
     }
   })
 
-  test('T10 a sealed key that was moved to another trust domain, id, purpose or public key is refused', async () => {
+  test('T10 TDB-16 TDB-17 a sealed key that was moved to another trust domain, id, purpose or public key is refused', async () => {
     const { privateKey, about } = await keyAndContext()
     const other = await keyAndContext()
     const keys = memoryKeyManager()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { backdateSeconds, decide, tickMs } from '../../../../server/ca/rotation.ts'
+import { refreshHintSeconds } from '../../../../server/ca/settings.ts'
 import type {
   AuthorityKind,
   AuthorityRecord,
@@ -61,6 +62,20 @@ describe('what is due', () => {
     expect(decided([a, b], 358 * day)).toEqual([])
     expect(decided([a, b], 358 * day + 1)).toEqual(['activate x509 b due'])
   })
+
+  test.each([60, hour, 24 * hour, 365 * 24 * hour])(
+    'FED-01 of authorities that live %i s each is published for three turns of the bundle before it signs',
+    (life) => {
+      const a = record('a', 'active', 0, life)
+      const stepAt = (records: readonly AuthorityRecord[], seconds: number): string =>
+        decided(records, seconds)[0]?.split(' ')[0] ?? ''
+      const seconds = Array.from({ length: 1000 }, (_, at) => (life * at) / 1000)
+      const prepared = seconds.find((at) => stepAt([a], at) === 'prepare') ?? Number.NaN
+      const both = [a, record('b', 'prepared', prepared, life)]
+      const activated = seconds.find((at) => stepAt(both, at) === 'activate') ?? Number.NaN
+      expect(activated - prepared).toBeGreaterThan(3 * refreshHintSeconds(life))
+    },
+  )
 
   test('FED-02 a successor that was made late is published for a while before it signs', () => {
     const a = record('a', 'active', 0, 24 * hour)
