@@ -1,0 +1,11 @@
+/** Why a rule has no test, by the name that stands behind it in rules.txt. */
+export const reasons: Readonly<Record<string, string>> = {
+  advice: 'Advice to those who deploy and call; nothing here decides it.',
+  broker: 'Incubating: there is no broker endpoint.',
+  client: 'In the client library, which is being built.',
+  endpoint: 'There is no bundle endpoint yet.',
+  fetcher: 'Bundles are not fetched from other trust domains yet.',
+  incubating:
+    'Incubating: WIT-SVIDs are neither issued nor read; the calls are UNIMPLEMENTED (WLA-60).',
+  map: 'Maps of bundles are neither written nor read.',
+}
