@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -36,24 +37,19 @@ export interface InstalledPackage {
   remove(): void
 }
 
-/**
- * The package as `npm install` would leave it, without a registry: packed from this tree, unpacked, and
- * beside it links to those dependencies that it declares, and to no other.
- */
+/** Set in CI: installs from the registry, and runs on the oldest Node that the package names. */
+const fromRegistry = process.env['COUNTERSIGN_INSTALL_FROM_REGISTRY'] === '1'
+const oldestNode = `node-linux-${process.arch}`
+
+/** The package in a folder of its own, packed from this tree. */
 export function installPackage(): InstalledPackage {
   const folder = mkdtempSync(join(tmpdir(), 'cs-installed-'))
   const packed = execFileSync(process.execPath, ['scripts/pack-library.mjs', folder], { cwd: root })
   const tarball = packed.toString().trim()
-  const modules = join(folder, 'node_modules')
-  mkdirSync(modules)
-  execFileSync('tar', ['xzf', tarball, '-C', folder])
-  const at = join(modules, 'countersign')
-  renameSync(join(folder, 'package'), at)
-  const manifest = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as Manifest
-  for (const name of Object.keys(manifest.dependencies)) {
-    mkdirSync(dirname(join(modules, name)), { recursive: true })
-    symlinkSync(join(root, 'node_modules', name), join(modules, name))
-  }
+  const at = join(folder, 'node_modules', 'countersign')
+  if (fromRegistry) npmInstall(folder, [tarball, `${oldestNode}@22.13.1`])
+  else installLinks(folder, tarball)
+  const manifest = manifestIn(at)
   return {
     folder,
     tarballBytes: statSync(tarball).size,
@@ -62,7 +58,7 @@ export function installPackage(): InstalledPackage {
     read: (file) => readFileSync(join(at, file), 'utf8'),
     async run(program, env = {}) {
       const { stdout } = await promisify(execFile)(
-        process.execPath,
+        fromRegistry ? join(folder, 'node_modules', oldestNode, 'bin/node') : process.execPath,
         ['--input-type=module', '--eval', program],
         { cwd: folder, env: { PATH: process.env['PATH'], ...env }, timeout: 20_000 },
       )
@@ -70,4 +66,28 @@ export function installPackage(): InstalledPackage {
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
+}
+
+/** As `npm install` would leave it, without a registry: beside the package links to what it declares, and to no more. */
+function installLinks(folder: string, tarball: string): void {
+  const modules = join(folder, 'node_modules')
+  mkdirSync(modules)
+  execFileSync('tar', ['xzf', tarball, '-C', folder])
+  renameSync(join(folder, 'package'), join(modules, 'countersign'))
+  for (const name of Object.keys(manifestIn(join(modules, 'countersign')).dependencies)) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true })
+    symlinkSync(join(root, 'node_modules', name), join(modules, name))
+  }
+}
+
+function npmInstall(folder: string, what: readonly string[]): void {
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+  execFileSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...what], {
+    cwd: folder,
+    stdio: ['ignore', 2, 2],
+  })
+}
+
+function manifestIn(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
 }
