@@ -1,7 +1,7 @@
 /** Why a rule has no test, by the name that stands behind it in rules.txt. */
 export const reasons: Readonly<Record<string, string>> = {
   advice: 'Advice to those who deploy and call; nothing here decides it.',
-  broker: 'Incubating: there is no broker endpoint.',
+  broker: 'Incubating: there is no broker endpoint, and its API is UNIMPLEMENTED (WLE-18).',
   client: 'In the client library, which is being built.',
   endpoint: 'There is no bundle endpoint yet.',
   fetcher: 'Bundles are not fetched from other trust domains yet.',

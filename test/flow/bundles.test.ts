@@ -96,12 +96,12 @@ describe('a nested server', () => {
     nested = await mint(server, '/nested')
   })
 
-  test('gets a CA for its own key, below ours, and what that signs is good', async () => {
+  test('X509-10 X509-11 gets a CA for its own key, below ours and under no ID of its own, and what that signs is good', async () => {
     const { privateKey } = await generateKeyPair('ec-p256')
     const signer = softwareSigner(privateKey)
     const client = createClient('spire.api.server.svid.v1.SVID', server.dial(nested))
     const answer = await client.unary('NewDownstreamX509CA', {
-      csr: await createCsr(signer),
+      csr: await createCsr(signer, { spiffeId: SpiffeId.of(trustDomain, '/ca') }),
       preferred_ttl: 600,
     })
     const ca = parseCertificate(answer.ca_cert_chain[0] as Buffer)

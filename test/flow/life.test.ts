@@ -106,7 +106,7 @@ test('a second entry comes on the open stream, with the first one beside it', as
   web.kill()
 })
 
-test('a JWT-SVID names the audience that was asked for', async () => {
+test('WLA-40 a JWT-SVID names the audience that was asked for', async () => {
   const id = await create('/api')
   const { svids } = await fetchJwt(agent.socket, 'https://api.example.org', webUid)
   expect(svids?.map(([name]) => name)).toEqual(['spiffe://example.org/api'])

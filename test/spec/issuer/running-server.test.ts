@@ -5,8 +5,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient } from '../../../src/rpc/client.ts'
 import { dialUnix } from '../../../src/rpc/dial.ts'
 import { protoFiles, type ServiceName, serviceDefinition } from '../../../src/rpc/services.ts'
+import { parseCertificate } from '../../../src/x509/certificate.ts'
 import { reasonOf } from '../../support/reason-of.ts'
-import { mint, type RunningServer, startServer, wireEntry } from '../../support/running-server.ts'
+import {
+  mint,
+  type RunningServer,
+  someAgent,
+  startServer,
+  wireEntry,
+} from '../../support/running-server.ts'
 
 // What a server does that nobody has configured further.
 let server: RunningServer
@@ -18,6 +25,40 @@ beforeAll(async () => {
 afterAll(() => server.remove())
 
 const bundle = () => server.admin('spire.api.server.bundle.v1.Bundle').unary('GetBundle', {})
+
+async function mintJwt(path: string): Promise<string> {
+  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
+    id: { trust_domain: 'example.org', path },
+    audience: ['db'],
+  })
+  return svid?.token ?? ''
+}
+
+test('ID-17 an ID of 2048 bytes is registered, listed, minted both ways and deleted', async () => {
+  const path = `/${'a'.repeat(2048 - 'spiffe://example.org/'.length)}`
+  const id = `spiffe://example.org${path}`
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const created = await entries.unary('BatchCreateEntry', {
+    entries: [wireEntry({ path, parent: someAgent })],
+  })
+  const [made] = created.results
+  const listed = await entries.unary('ListEntries', {})
+  expect(listed.entries.map(({ spiffe_id }) => spiffe_id?.path)).toEqual([path])
+  const { chain } = await mint(server, path)
+  expect(parseCertificate(chain[0] ?? Buffer.alloc(0)).uris).toEqual([id])
+  expect(decodeJwt(await mintJwt(path)).sub).toBe(id)
+  const gone = await entries.unary('BatchDeleteEntry', { ids: [made?.entry?.id ?? ''] })
+  expect(gone.results[0]?.status).toMatchObject({ code: 0 })
+})
+
+test('ID-18 an ID of 2049 bytes is neither registered nor minted', async () => {
+  const path = `/${'a'.repeat(2049 - 'spiffe://example.org/'.length)}`
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', { entries: [wireEntry({ path, parent: someAgent })] })
+  expect(results[0]?.status).toMatchObject({ code: 3 })
+  expect(await reasonOf(mintJwt(path))).toBe('spiffe-id-too-long')
+})
 
 test('X509-32 the authorities that are published are self-signed', async () => {
   const { x509_authorities } = await bundle()
@@ -42,11 +83,7 @@ test('X509-12 a server shows a leaf with a path, and not its authority', async (
 })
 
 test('JWT-19 a JWT-SVID lives five minutes', async () => {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    id: { trust_domain: 'example.org', path: '/web' },
-    audience: ['db'],
-  })
-  const { iat = 0, exp = 0 } = decodeJwt(svid?.token ?? '')
+  const { iat = 0, exp = 0 } = decodeJwt(await mintJwt('/web'))
   expect(exp - iat).toBe(300)
 })
 

@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { decodeProtectedHeader } from 'jose'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { encodeX509Svids } from '../../../agent/workload-endpoint/messages.ts'
 import { createClient, type RpcClient } from '../../../src/rpc/client.ts'
@@ -78,6 +78,15 @@ test('WLA-01 all calls of the X.509 profile and of the JWT profile are answered'
   const asked = { audience: 'db', svid: jwt.svids[0]?.svid ?? '' }
   const told = await workload.unary('ValidateJWTSVID', asked, { metadata })
   expect(told.spiffe_id).toBe(jwt.svids[0]?.spiffe_id)
+})
+
+test('WLA-40 WLA-42 a token says whom it is of and whom it is for, all that were asked for', async () => {
+  const audience = ['db', 'https://api.example.org']
+  const jwt = await workload.unary('FetchJWTSVID', { audience }, { metadata })
+  expect(jwt.svids).toHaveLength(2)
+  for (const { spiffe_id, svid } of jwt.svids) {
+    expect(decodeJwt(svid)).toMatchObject({ sub: spiffe_id, aud: audience })
+  }
 })
 
 test('WLA-21 every field of an X509-SVID but the hint is set', () => {

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { Client, credentials } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
 import { loadAgentConfig } from '../../../agent/config.ts'
 import type { JWTSVIDResponse } from '../../../src/rpc/gen/JWTSVIDResponse.ts'
@@ -132,6 +133,18 @@ describe('WLE: the endpoint', () => {
     })
     updates.set([entryOf('/web', [mine])])
     expect((await nextMessage(api.FetchX509SVID({}, header))).svids).toHaveLength(1)
+  })
+
+  test('WLE-18 a call that there is not is unimplemented', async () => {
+    const { path } = await startEndpoint()
+    const client = new Client(`unix:${path}`, credentials.createInsecure())
+    for (const call of ['/SpiffeWorkloadAPI/FetchNothing', '/spiffe.broker.API/FetchJWTSVID']) {
+      const asked = answer((done) =>
+        client.makeUnaryRequest(call, Buffer.from, Buffer.from, Buffer.alloc(0), header, done),
+      )
+      await expect(asked, call).rejects.toMatchObject({ code: 'unimplemented' })
+    }
+    client.close()
   })
 
   test('WLE-18 WLA-60 the calls of the WIT profile are unimplemented', async () => {

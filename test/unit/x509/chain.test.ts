@@ -67,7 +67,7 @@ const critical = extension('1.2.3.4.5', derNull(), true)
 const past = { notBefore: seconds(NOW, -100), notAfter: seconds(NOW, -1) }
 const future = { notBefore: seconds(NOW, 1), notAfter: seconds(NOW, 100) }
 
-describe('a chain is judged as by openssl', () => {
+describe('X509-24 a chain is judged as by openssl', () => {
   const cases: readonly (readonly [string, string, () => Promise<Chain>])[] = [
     ['a leaf under a root', 'ok', () => line()],
     ['a leaf under an authority', 'ok', () => line({ cas: many(1) })],

@@ -301,7 +301,7 @@ describe('T6 nothing but the key of a request reaches the certificate', () => {
         ],
       },
     ],
-    ['the CA bit', { extensions: [basicConstraints(true, 3)] }],
+    ['X509-15 the CA bit', { extensions: [basicConstraints(true, 3)] }],
     [
       'X509-20 the right to sign certificates',
       { extensions: [keyUsage(['keyCertSign', 'cRLSign'])] },

@@ -164,7 +164,7 @@ describe('a leaf', () => {
     }
   })
 
-  test('has 2048 bytes of ID where it is asked for', async () => {
+  test('ID-17 has 2048 bytes of ID where it is asked for', async () => {
     const long = SpiffeId.of(trustDomain, `/${'a'.repeat(2048 - 'spiffe://example.org/'.length)}`)
     const der = await issueLeaf(template({ spiffeId: long }), ca)
     expect(parseCertificate(der).uris).toEqual([long])

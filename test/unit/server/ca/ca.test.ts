@@ -137,7 +137,7 @@ test('nothing outlives its authority', async () => {
   await expect(issue(server)).resolves.toBeDefined()
 })
 
-test('FED-02 FED-03 F4 through three rotations and a restart every living SVID verifies at each tick', async () => {
+test('FED-02 FED-03 TDB-05 F4 through three rotations and a restart every living SVID verifies at each tick', async () => {
   await using folder = await temporaryFolder()
   const clock = new FakeClock()
   const settings = { caTtlSeconds: 20, x509SvidTtlSeconds: 6, jwtSvidTtlSeconds: 5 }
@@ -193,7 +193,7 @@ test('FED-02 FED-03 F4 through three rotations and a restart every living SVID v
   expect(kinds.filter((kind) => kind === 'authority.retired').length).toBeGreaterThanOrEqual(4)
 })
 
-test('a restart goes on with the same authorities', async () => {
+test('TDB-05 a restart goes on with the same authorities and sequence', async () => {
   await using folder = await temporaryFolder()
   const clock = new FakeClock()
   const ids: unknown[] = []
