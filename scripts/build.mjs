@@ -1,10 +1,14 @@
-// Bundles the command into dist/: one entry, and a chunk for each part that a verb loads when it runs.
+// Bundles the command into dist/: its entry and that of the server's thread, and a chunk for each part that
+// a verb loads when it runs.
 import { fileURLToPath } from 'node:url'
 import { build } from 'rolldown'
 
 await build({
   cwd: fileURLToPath(new URL('..', import.meta.url)),
-  input: { countersign: 'src/cli/bin.ts' },
+  input: {
+    countersign: 'src/cli/bin.ts',
+    'entry-thread': 'server/store/entry-thread.ts',
+  },
   platform: 'node',
   // Native modules find their binaries beside their own files.
   external: ['better-sqlite3', 'koffi'],

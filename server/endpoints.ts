@@ -1,8 +1,8 @@
 import type { BundleLookup } from '../src/bundle/bundle.ts'
 import { CountersignError } from '../src/errors.ts'
 import { listenTls, type TlsListener } from '../src/mtls/handshake.ts'
-import { createRpcServer, type RpcServer } from '../src/rpc/server.ts'
-import { serviceDefinition } from '../src/rpc/services.ts'
+import { createRpcServer, type RpcHandler, type RpcServer } from '../src/rpc/server.ts'
+import { type ServiceName, serviceDefinition } from '../src/rpc/services.ts'
 import { listenUnix } from '../src/rpc/unix-listener.ts'
 import type { Clock } from '../src/runtime/clock.ts'
 import { formatHostPort } from '../src/runtime/config-value.ts'
@@ -56,6 +56,33 @@ export interface Endpoints {
   cut(agentId: SpiffeId, error: CountersignError): void
 }
 
+const services: readonly (readonly [
+  ServiceName,
+  (deps: EndpointDeps) => Record<string, RpcHandler<Caller>>,
+])[] = [
+  ['spire.api.server.agent.v1.Agent', agentHandlers],
+  ['spire.api.server.bundle.v1.Bundle', bundleHandlers],
+  ['spire.api.server.entry.v1.Entry', entryHandlers],
+  ['spire.api.server.svid.v1.SVID', svidHandlers],
+  ['spire.api.server.logger.v1.Logger', loggerHandlers],
+  ['spire.api.server.localauthority.v1.LocalAuthority', localAuthorityHandlers],
+  ['spire.api.server.trustdomain.v1.TrustDomain', trustDomainHandlers],
+  [
+    'spire.api.server.debug.v1.Debug',
+    (deps) => debugHandlers({ ...deps, serverSvidExpiresAt: () => deps.identity().expiresAt }),
+  ],
+  ['countersign.sync.v1.Sync', syncHandlers],
+  ['countersign.registry.v1.Registry', registryHandlers],
+  ['countersign.fleet.v1.Fleet', fleetHandlers],
+  ['countersign.clock.v1.Clock', clockHandlers],
+  ['grpc.health.v1.Health', healthHandlers],
+]
+
+/** Reads the definitions of all services, which whoever waits for something else may as well do now. */
+export function readDefinitions(): void {
+  for (const [name] of services) serviceDefinition(name)
+}
+
 /** Every service, behind one guard: what a caller may do is not a matter of the door that it came by. */
 export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
   const rpc = createRpcServer<Peer, Caller>({
@@ -67,28 +94,9 @@ export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
     observe: deps.observe,
     onFailure: deps.onFailure,
   })
-  rpc.addService(serviceDefinition('spire.api.server.agent.v1.Agent'), agentHandlers(deps))
-  rpc.addService(serviceDefinition('spire.api.server.bundle.v1.Bundle'), bundleHandlers(deps))
-  rpc.addService(serviceDefinition('spire.api.server.entry.v1.Entry'), entryHandlers(deps))
-  rpc.addService(serviceDefinition('spire.api.server.svid.v1.SVID'), svidHandlers(deps))
-  rpc.addService(serviceDefinition('spire.api.server.logger.v1.Logger'), loggerHandlers(deps))
-  rpc.addService(
-    serviceDefinition('spire.api.server.localauthority.v1.LocalAuthority'),
-    localAuthorityHandlers(deps),
-  )
-  rpc.addService(
-    serviceDefinition('spire.api.server.trustdomain.v1.TrustDomain'),
-    trustDomainHandlers(deps),
-  )
-  rpc.addService(
-    serviceDefinition('spire.api.server.debug.v1.Debug'),
-    debugHandlers({ ...deps, serverSvidExpiresAt: () => deps.identity().expiresAt }),
-  )
-  rpc.addService(serviceDefinition('countersign.sync.v1.Sync'), syncHandlers(deps))
-  rpc.addService(serviceDefinition('countersign.registry.v1.Registry'), registryHandlers(deps))
-  rpc.addService(serviceDefinition('countersign.fleet.v1.Fleet'), fleetHandlers(deps))
-  rpc.addService(serviceDefinition('countersign.clock.v1.Clock'), clockHandlers(deps))
-  rpc.addService(serviceDefinition('grpc.health.v1.Health'), healthHandlers(deps))
+  for (const [name, handlersOf] of services) {
+    rpc.addService(serviceDefinition(name), handlersOf(deps))
+  }
   return rpc
 }
 

@@ -28,7 +28,7 @@ import { type Ca, createCa } from './ca/ca.ts'
 import { fileKeyManager, type KeyManager, memoryKeyManager } from './ca/key-manager.ts'
 import { type ChangeBatch, openChanges } from './changes/changes.ts'
 import type { ServerConfig } from './config.ts'
-import { type EndpointDeps, openEndpoints, trusts } from './endpoints.ts'
+import { type EndpointDeps, openEndpoints, readDefinitions, trusts } from './endpoints.ts'
 import { newEntryId } from './entry/entry-id.ts'
 import { runExpiry } from './entry/expiry.ts'
 import { Followers } from './entry/followers.ts'
@@ -42,7 +42,7 @@ import { createReadiness } from './readiness.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import type { RefusedRow } from './store/row-seal.ts'
 import { openSqlite } from './store/sqlite.ts'
-import { openStore, type Store } from './store/store.ts'
+import { type EntryReading, openStore, type Store } from './store/store.ts'
 
 export interface ServerHooks {
   /** Called once agents and operators can call. */
@@ -88,11 +88,17 @@ async function runLocked(
       beforeCommit: async (events, db) => recorder?.beforeCommit(events, db),
     })
     try {
+      // Most of a start with many entries: nothing else waits for it before all else is open.
+      const reading = await store.readEntries()
+      readDefinitions()
       const path = config.auditFile
       const chain = await openChain({ path, trail, db: store.db, log })
       await settleRecords({ path, trail, chain, store, clock, log })
       recorder = createCommitRecorder(trail, chain.id, clock)
-      await serve({ config, log, logLevel, trail, chain: chain.id, store, keys, hooks }, signal)
+      await serve(
+        { config, log, logLevel, trail, chain: chain.id, store, reading, keys, hooks },
+        signal,
+      )
     } finally {
       await store[Symbol.asyncDispose]()
     }
@@ -129,12 +135,13 @@ interface Opened {
   /** Name of the trail's chain in the store. */
   readonly chain: string
   readonly store: Store
+  readonly reading: EntryReading
   readonly keys: KeyManager
   readonly hooks: ServerHooks
 }
 
 async function serve(
-  { config, log, logLevel, trail, chain, store, keys, hooks }: Opened,
+  { config, log, logLevel, trail, chain, store, reading, keys, hooks }: Opened,
   signal: AbortSignal,
 ): Promise<void> {
   const clock = systemClock
@@ -180,6 +187,7 @@ async function serve(
   const changes = await openChanges(store, {
     clock,
     log,
+    reading,
     onBatch(batch) {
       index.apply(batch)
       bundles.apply(batch)

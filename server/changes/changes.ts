@@ -6,7 +6,7 @@ import type { Log } from '../../src/runtime/log.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { pruneChanges } from '../store/changes.ts'
 import type { AgentRecord } from '../store/records.ts'
-import type { Store } from '../store/store.ts'
+import type { EntryReading, Store } from '../store/store.ts'
 import { ChangeReader } from './reader.ts'
 import { Waiters } from './waiters.ts'
 
@@ -45,18 +45,20 @@ export interface ChangesDeps {
   readonly onBatch: (batch: ChangeBatch) => void
   /** How many lines of the log stay readable. Default 100,000. */
   readonly keep?: number
+  /** The first reading, where it was begun already. */
+  readonly reading?: EntryReading
 }
 
 /** How long a change of another server may go unnoticed. */
 const pollMs = 200
 const pruneLimit = 10_000
 
-/** Before it resolves, `onBatch` gets everything there is as one batch from 0. */
+/** Before it resolves, `onBatch` gets everything there is, in batches from 0. */
 export async function openChanges(store: Store, deps: ChangesDeps): Promise<Changes> {
   const reader = new ChangeReader(store.db)
-  const first = await reader.readAll()
-  deps.onBatch(first)
-  return new Follower(store, deps, reader, first.to)
+  const reading = deps.reading ?? (await store.readEntries())
+  for await (const batch of reader.readAll(reading)) deps.onBatch(batch)
+  return new Follower(store, deps, reader, reading.position)
 }
 
 class Follower implements Changes {

@@ -6,6 +6,7 @@ import { loadBundles } from '../store/bundles.ts'
 import { type Change, lastChange, readChanges } from '../store/changes.ts'
 import { loadEntries } from '../store/entries.ts'
 import type { ChangeKind, Schema } from '../store/schema.ts'
+import type { EntryReading } from '../store/store.ts'
 import type { Written } from '../store/written.ts'
 import type { ChangeBatch } from './changes.ts'
 import { OwnWrites } from './own-writes.ts'
@@ -30,9 +31,19 @@ export class ChangeReader {
     this.#own.add(written)
   }
 
-  /** All rows, as a batch from 0. */
-  readAll(): Promise<ChangeBatch> {
-    return this.#readWhole(0)
+  /** All rows, as batches from 0, of which the last is at the reading's position. */
+  async *readAll({ position, pages }: EntryReading): AsyncGenerator<ChangeBatch> {
+    const nothing = { agents: new Map(), bundles: new Map(), authoritiesChanged: false }
+    let last: ReadonlyMap<string, Entry | undefined> = new Map()
+    for await (const page of pages) {
+      if (last.size > 0) yield { from: 0, to: 0, entries: last, ...nothing }
+      last = note(
+        this.#entries,
+        [],
+        byKey(page, (entry) => entry.id),
+      )
+    }
+    yield { from: 0, to: position, entries: last, ...(await this.#readAllButEntries()) }
   }
 
   /**
@@ -95,13 +106,15 @@ export class ChangeReader {
   async #readWhole(from: number): Promise<ChangeBatch> {
     // The number first: a change between the two comes again with the next batch, and does no harm.
     const to = await lastChange(this.#db)
-    const entries = byKey(await loadEntries(this.#db), (entry) => entry.id)
+    const found = byKey(await loadEntries(this.#db), (entry) => entry.id)
+    const entries = note(this.#entries, [...this.#entries], found)
+    return { from, to, entries, ...(await this.#readAllButEntries()) }
+  }
+
+  async #readAllButEntries(): Promise<Omit<ChangeBatch, 'from' | 'to' | 'entries'>> {
     const agents = byKey(await loadAgents(this.#db), (agent) => agent.id)
     const bundles = byKey(await loadBundles(this.#db), (bundle) => bundle.trustDomain)
     return {
-      from,
-      to,
-      entries: note(this.#entries, [...this.#entries], entries),
       agents: note(this.#agents, [...this.#agents], agents),
       bundles: note(this.#bundles, [...this.#bundles], bundles),
       authoritiesChanged: true,

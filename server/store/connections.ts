@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import type { EntryQuery, PagesBeside } from './entry-pages.ts'
 import type { Schema } from './schema.ts'
 
 /** What a store asks of a database; how one gives it, its driver's file knows alone. */
@@ -13,5 +14,7 @@ export interface Connections {
   readonly reader: Kysely<Schema>
   /** Whether the operator has said that rows from before there were MACs may get one; said once. */
   takeConsent(): boolean
+  /** Begins to read entries in a thread of its own, which also looks at their MACs; until `close` at most. */
+  readonly readBeside?: (query: EntryQuery, sealKey: Buffer) => PagesBeside
   close(): Promise<void>
 }

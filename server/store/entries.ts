@@ -3,6 +3,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { isUniqueViolation } from './driver-error.ts'
 import { decodeEntry, encodeEntry, naturalKey } from './entry-body.ts'
+import { entryPages } from './entry-pages.ts'
 import { openRows, type SealedRow } from './open-rows.ts'
 import { chunksOf, places, prepared } from './prepared.ts'
 import { sealOf } from './row-seal.ts'
@@ -51,17 +52,6 @@ const deleteRows = prepared<{ id: string }>((db, size) =>
 
 const selectRows = prepared<SealedRow>((db, size) =>
   db.selectFrom('entries').select(['id', 'body', 'mac']).where('id', 'in', places(size, '')),
-)
-
-const loadPageSize = 2000
-
-const selectPage = prepared<SealedRow & { row: number }>((db) =>
-  db
-    .selectFrom('entries')
-    .select(['row', 'id', 'body', 'mac'])
-    .where('row', '>', 0)
-    .orderBy('row')
-    .limit(loadPageSize),
 )
 
 /** Inserts what is not there yet, and numbers it in the change log. A refused entry refuses no other. */
@@ -168,24 +158,14 @@ export async function deleteEntries(
 
 /** All entries, or those of `ids` that there are, in no order. Throws `internal` / `store-corrupt`. */
 export async function loadEntries(db: Kysely<Schema>, ids?: readonly string[]): Promise<Entry[]> {
-  if (ids === undefined) return loadAllEntries(db)
   const entries: Entry[] = []
+  if (ids === undefined) {
+    for await (const page of entryPages(db)) entries.push(...page)
+    return entries
+  }
   for (const chunk of chunksOf([...new Set(ids)])) {
     const rows = await selectRows(db, chunk.length, chunk)
     entries.push(...openRows(db, 'entries', rows, decodeEntry))
   }
   return entries
-}
-
-/** In pages, so that neither the texts of all rows are held at once nor the thread is. */
-async function loadAllEntries(db: Kysely<Schema>): Promise<Entry[]> {
-  const entries: Entry[] = []
-  let after = 0
-  for (;;) {
-    const page = await selectPage(db, 1, [after, loadPageSize])
-    entries.push(...openRows(db, 'entries', page, decodeEntry))
-    const last = page.at(-1)
-    if (last === undefined || page.length < loadPageSize) return entries
-    after = last.row
-  }
 }

@@ -3,8 +3,10 @@ import { dirname, join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { type DialectAdapter, Kysely, SqliteAdapter, SqliteDialect } from 'kysely'
 import type { Connections } from './connections.ts'
+import type { PagesBeside } from './entry-pages.ts'
 import { preparePrivateFile } from './file-mode.ts'
 import type { Schema } from './schema.ts'
+import { readInThread } from './sqlite-thread.ts'
 
 /** How long the thread stands still for another process's lock; longer waits are the caller's, asleep. */
 const busyTimeoutMs = 10
@@ -41,12 +43,19 @@ function connect(
   writing: SqliteDatabase.Database,
   reading: SqliteDatabase.Database,
 ): Connections {
+  const beside = new Set<PagesBeside>()
   return {
     writer: new Kysely<Schema>({ dialect: dialectOf(writing, prepareInTransaction(writing)) }),
     reader: new Kysely<Schema>({ dialect: dialectOf(reading, prepareCached(reading)) }),
     takeConsent: () => takeConsent(path),
+    readBeside(query, sealKey) {
+      const pages = readInThread(query, path, sealKey)
+      beside.add(pages)
+      return pages
+    },
     // The last to close moves the WAL into the file, which a read-only connection cannot.
     async close() {
+      for (const pages of beside) await pages.stop()
       reading.close()
       writing.close()
     },

@@ -6,8 +6,10 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { lastChange } from './changes.ts'
 import type { Connections } from './connections.ts'
 import { busy, fromDriver, isBusy, unwritable } from './driver-error.ts'
+import { entryPages, readManyBeside } from './entry-pages.ts'
 import { GroupCommit } from './group-commit.ts'
 import { migrate } from './migrations.ts'
 import { attachSeal, createRowSeal, type RefusedRow, type RowSeal } from './row-seal.ts'
@@ -48,8 +50,16 @@ export interface Store extends AsyncDisposable {
   onCommit(listener: CommitListener): () => void
   /** How many rows were refused so far because somebody else wrote them. */
   refusedRows(): number
+  /** Begins to read all entries, beside this thread where there are many. */
+  readEntries(): Promise<EntryReading>
   /** Proves that a write can succeed; throws as `write` does. */
   probe(): Promise<void>
+}
+
+/** Every entry, in pages, in no order; what was changed after number `position` may be among them or not. */
+export interface EntryReading {
+  readonly position: number
+  readonly pages: AsyncGenerator<readonly Entry[]>
 }
 
 export interface StoreOptions {
@@ -183,6 +193,13 @@ function createStore(
     db: connections.reader,
     refusedRows: () => seal.refused,
     write: (job) => committer.write(job),
+    async readEntries() {
+      const { reader, readBeside } = connections
+      const position = await lastChange(reader)
+      const beside =
+        readBeside && (await readManyBeside(reader, (query) => readBeside(query, options.sealKey)))
+      return { position, pages: entryPages(reader, beside) }
+    },
     onCommit(listener) {
       const own: CommitListener = (position, written) => listener(position, written)
       listeners.add(own)
