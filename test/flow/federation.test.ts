@@ -88,15 +88,24 @@ test('relationships are created with their bundles, updated by mask, listed, kep
 })
 
 test.each([
-  ['another scheme', { bundle_endpoint_url: 'http://web.test/' }],
-  ['a secret in the URL', { bundle_endpoint_url: 'https://u:p@web.test/' }],
-  ['no host', { bundle_endpoint_url: 'https:' }],
+  ['FED-12 another scheme', { bundle_endpoint_url: 'http://web.test/' }],
+  ['FED-12 a secret in the URL', { bundle_endpoint_url: 'https://u:p@web.test/' }],
+  ['FED-10 no host', { bundle_endpoint_url: 'https:' }],
+  [
+    'FED-24 another scheme for an endpoint with an SVID',
+    {
+      ...spiffe,
+      https_web: null,
+      trust_domain: 'a.test',
+      bundle_endpoint_url: 'http://192.0.2.1/',
+    },
+  ],
   ['a file', { bundle_endpoint_url: 'file:///etc/passwd' }],
   ['a long URL', { bundle_endpoint_url: `https://web.test/${'a'.repeat(3000)}` }],
-  ['no profile', { https_web: null }],
-  ['no SPIFFE ID', { https_web: null, https_spiffe: { endpoint_spiffe_id: 'x' } }],
+  ['FED-10 no profile', { https_web: null }],
+  ['FED-25 no SPIFFE ID', { https_web: null, https_spiffe: { endpoint_spiffe_id: 'x' } }],
   ['the own trust domain', { trust_domain: 'example.org' }],
-  ['no trust domain', { trust_domain: '' }],
+  ['FED-10 no trust domain', { trust_domain: '' }],
   [`another's bundle`, { trust_domain_bundle: { trust_domain: 'evil.test' } }],
   ['an unsound bundle', { trust_domain_bundle: { trust_domain: 'a.test', jwt_authorities: [{}] } }],
 ])('T8 %s is refused', async (_, change) => {

@@ -26,10 +26,10 @@ afterAll(() => server.remove())
 
 const bundle = () => server.admin('spire.api.server.bundle.v1.Bundle').unary('GetBundle', {})
 
-async function mintJwt(path: string): Promise<string> {
+async function mintJwt(path: string, audience = ['db']): Promise<string> {
   const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
     id: { trust_domain: 'example.org', path },
-    audience: ['db'],
+    audience,
   })
   return svid?.token ?? ''
 }
@@ -80,6 +80,11 @@ test('X509-12 a server shows a leaf with a path, and not its authority', async (
   })
   expect(shown?.subjectAltName).toContain('URI:spiffe://example.org/spire/server')
   expect(shown?.ca).toBe(false)
+})
+
+test('JWT-12 a JWT-SVID that would be for nobody is not minted', async () => {
+  expect(await reasonOf(mintJwt('/web', []))).toBe('svid-audience')
+  expect(await reasonOf(mintJwt('/web', ['']))).toBe('svid-audience')
 })
 
 test('JWT-19 a JWT-SVID lives five minutes', async () => {
