@@ -90,15 +90,25 @@ function rootsOf(bundle: Bundle): readonly Certificate[] {
 
 /**
  * Joins a chain and its key to an SVID. The ID and the dates are the leaf's; nothing is checked
- * against a bundle. Throws `unauthenticated`, reasons as `verifyX509Svid`, and `svid-key` where the
- * key is not the leaf's.
+ * against a bundle, but each certificate is what it has to be at its place (X509-SVID §4). Throws
+ * `unauthenticated`, reasons as `verifyX509Svid`, `svid-signer` where one behind the leaf may not sign,
+ * and `svid-key` where the key is not the leaf's.
  */
 export function x509SvidFrom(chain: readonly Uint8Array[], privateKey: Buffer): X509Svid {
-  const [first] = chain
+  const [first, ...signers] = chain
   if (first === undefined) refuse('svid-chain-empty', 'there is no certificate')
   return asUnauthenticated(() => {
     const leaf = parseCertificate(first)
     const spiffeId = leafId(leaf)
+    if (!leaf.keyUsage?.bits.has('digitalSignature')) {
+      refuse('svid-key-usage', 'an SVID is for a key that signs')
+    }
+    for (const signer of signers) {
+      const { basicConstraints, keyUsage } = parseCertificate(signer)
+      if (basicConstraints?.ca !== true || !keyUsage?.bits.has('keyCertSign')) {
+        refuse('svid-signer', 'a certificate behind that of the workload is no authority')
+      }
+    }
     if (!publicHalf(privateKey).equals(leaf.spki)) {
       refuse('svid-key', 'the private key is not that of the certificate')
     }

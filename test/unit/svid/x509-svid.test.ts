@@ -121,4 +121,29 @@ describe('an SVID of a chain and a key', () => {
     const signing = await certify(subject, ca, { uris, ca: true })
     expect(reasonOf(() => x509SvidFrom([signing.der], key))).toBe('svid-leaf-is-ca')
   })
+
+  test('X509-19 is refused with a key that may not sign', async () => {
+    const { subject, key } = await pkcs8()
+    for (const usage of [['keyEncipherment'], null]) {
+      const { der } = await certify(subject, ca, { uris, usage })
+      expect(reasonOf(() => x509SvidFrom([der], key))).toBe('svid-key-usage')
+    }
+  })
+
+  test('X509-14 X509-18 is refused with a certificate behind its own that may not sign others', async () => {
+    const { subject, key } = await pkcs8()
+    const { der } = await certify(subject, ca, { uris })
+    expect(reasonOf(() => x509SvidFrom([der, ca.der], key))).toBe('ok')
+    const behind = [
+      await issued('leaf', ca, { uris }),
+      await issued('ca', ca, { ca: true, usage: ['cRLSign'] }),
+      await issued('ca', ca, { ca: true, usage: null }),
+    ]
+    for (const one of behind) {
+      expect(reasonOf(() => x509SvidFrom([der, one.der], key))).toBe('svid-signer')
+    }
+    expect(reasonOf(() => x509SvidFrom([der, Buffer.alloc(3)], key))).toBe(
+      'svid-certificate-malformed',
+    )
+  })
 })

@@ -1,0 +1,403 @@
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import type { JwtAuthority, X509Authority } from '../../../src/bundle/bundle.ts'
+import { parseBundleDocument, parseJwtBundleJwks } from '../../../src/bundle/document.ts'
+import { type PublicJwk, publicJwk } from '../../../src/jwt/jwk.ts'
+import { spkiOf } from '../../../src/x509/key.ts'
+import { newAuthority, td } from '../../spec/jwt-svid/tokens.ts'
+import { type TextEdit, textEdits, withTextEdits } from '../../support/text-edits.ts'
+import { issued, type Made, root } from '../../support/x509-fixtures.ts'
+import { type Difference, refusedHere, type Seen } from './comparison.ts'
+import type { Question, Verdict } from './go-verdicts.ts'
+
+type Kind = 'bundle' | 'jwks'
+type Facet = 'certificates' | 'keys' | 'sequence' | 'hint'
+
+/** A document, and the part of its content that is compared. */
+export interface BundleRecipe {
+  readonly kind: Kind
+  readonly facet: Facet
+  readonly elements: readonly Element[]
+  /** The document's text with an @ where its elements come. */
+  readonly envelope: string
+  readonly edits: readonly TextEdit[]
+}
+
+interface Element {
+  readonly members: unknown
+  /** The listed difference that it shows, and in which kind of document. */
+  readonly shows?: { readonly what: string; readonly in: readonly Kind[] }
+  readonly isEdited?: boolean
+}
+
+const authority1 = await root('one')
+const authority2 = await root('two')
+const noAuthority = await issued('leaf', authority1, { uris: ['spiffe://example.org/web'] })
+const jwkOfCertificate = (made: Made): PublicJwk => publicJwk(spkiOf(made.signer.publicKey))
+const keys = [
+  ...(await Promise.all(
+    (['ec-p256', 'ec-p384', 'ec-p521', 'rsa-2048'] as const).map((kind) =>
+      newAuthority(kind, kind),
+    ),
+  )),
+].map(({ publicKey }) => publicJwk(publicKey))
+const [ecKey = keys[0] as PublicJwk] = keys
+const rsaKey = keys[3] as PublicJwk & { kty: 'RSA' }
+const weakRsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({
+  format: 'jwk',
+})
+const edKey = createPublicKey(generateKeyPairSync('ed25519').privateKey).export({ format: 'jwk' })
+const ecX = ecKey.kty === 'EC' ? ecKey.x : ''
+
+type Json = Readonly<Record<string, unknown>>
+const x509 = (made: Made, more: Json = {}): Json => ({
+  use: 'x509-svid',
+  ...jwkOfCertificate(made),
+  x5c: [made.der.toString('base64')],
+  ...more,
+})
+const jwt = (key: Json, kid: unknown, more: Json = {}): Json => ({
+  use: 'jwt-svid',
+  kid,
+  ...key,
+  ...more,
+})
+
+const goodElements: readonly Element[] = [
+  x509(authority1),
+  x509(authority2),
+  ...keys.map((key, at) => jwt({ ...key }, `key-${at}`)),
+].map((members) => ({ members }))
+
+const ONE_SPELLING = 'base64 has one spelling, and DER too'
+const ONLY_FIRST = 'a second certificate of an element is ignored, and the element is not'
+const NO_PARAMETERS =
+  'the key of an authority is that of its certificate, also where no other is named'
+const NO_CA = 'a certificate that is no authority’s is left out'
+const KEY_KIND = 'a key that cannot verify a JWT-SVID, or is weak, is left out'
+const KEY_ID = 'a key ID has at most 1024 characters'
+const OTHER_MEMBERS = 'members that say nothing here are not looked at'
+const SAME_ID = 'two keys of one key ID are both kept, and tried'
+const OTHER_USE = 'a key of another use is no JWT key, in a plain JWK Set too'
+
+const der64 = authority1.der.toString('base64')
+const shows = (what: string, ...elements: readonly Json[]): readonly Element[] =>
+  elements.map((members) => ({ members, shows: { what, in: ['bundle', 'jwks'] } }))
+const otherElements: readonly Element[] = [
+  ...[
+    x509(authority1, { x5c: [] }),
+    x509(authority1, { x5c: undefined }),
+    x509(authority1, { x5c: [authority1.der.toString('base64url')] }),
+    x509(authority1, { x5c: ['AAAA'] }),
+    x509(authority1, { x5c: der64 }),
+    x509(authority1, { x5c: [5] }),
+    x509(authority1, { ...jwkOfCertificate(authority2) }),
+    x509(authority1, { kty: 'RSA' }),
+    x509(authority1, { kty: 'LWE' }),
+    ...[undefined, 'sig', 'X509-SVID', 'wit-svid', 5, null].map((use) => x509(authority1, { use })),
+    ...[undefined, '', 5, null, 'a'.repeat(1024)].map((kid) => jwt({ ...ecKey }, kid)),
+    jwt({ ...ecKey }, 'b', { use: undefined }),
+    jwt({ ...ecKey, x: undefined }, 'c'),
+    jwt({ ...ecKey, x: `${ecX}AA` }, 'c'),
+    jwt({ ...ecKey, x: ecX.slice(1) }, 'c'),
+    jwt({ ...ecKey, y: ecX }, 'c'),
+    jwt({ ...ecKey, crv: 'P-384' }, 'c'),
+    jwt({ ...ecKey, crv: 'secp256k1' }, 'c'),
+    jwt({ ...ecKey, kty: 'ec' }, 'c'),
+    jwt({ ...rsaKey, e: undefined }, 'd'),
+    jwt({ kty: 'LWE', x: 'AAAA' }, 'h'),
+    jwt({}, 'i'),
+    ...[{}, [], null, 5, 'key'],
+  ].map((members) => ({ members })),
+  ...shows(ONE_SPELLING, x509(authority1, { x5c: [`${der64.slice(0, 64)}\n${der64.slice(64)}`] })),
+  ...shows(ONLY_FIRST, x509(authority1, { x5c: [der64, authority2.der.toString('base64')] })),
+  ...shows(NO_PARAMETERS, x509(authority1, { x: undefined, y: undefined, crv: undefined })),
+  ...shows(NO_CA, x509(noAuthority)),
+  ...shows(SAME_ID, jwt({ ...ecKey }, 'key-3')),
+  ...shows(KEY_ID, jwt({ ...ecKey }, 'a'.repeat(1025))),
+  ...shows(
+    OTHER_MEMBERS,
+    jwt({ ...ecKey, d: 'AAAA' }, 'c'),
+    jwt({ ...ecKey, alg: 'ES256', key_ops: ['verify'], x5t: 'AAAA' }, 'c'),
+  ),
+  ...shows(
+    KEY_KIND,
+    jwt({ ...rsaKey, e: 'AQ' }, 'd'),
+    jwt({ ...rsaKey, e: 'Aw' }, 'd'),
+    jwt(weakRsa as Json, 'e'),
+    jwt(edKey as Json, 'f'),
+    jwt({ kty: 'oct', k: 'AAAA' }, 'g'),
+  ),
+  ...shows(ONE_SPELLING, jwt({ ...rsaKey, n: `AAAA${rsaKey.n}` }, 'd')),
+  ...[
+    x509(authority1, { kid: 'a' }),
+    ...['sig', 'JWT-SVID', 'wit-svid', null].map((use) => jwt({ ...ecKey }, 'b', { use })),
+  ].map((members): Element => ({ members, shows: { what: OTHER_USE, in: ['jwks'] } })),
+]
+
+/** A good element with one of its texts changed. */
+const changedElement = fc
+  .record({
+    element: fc.constantFrom(...goodElements),
+    at: fc.nat(),
+    edits: textEdits([...'AZaz09-_+/=', '\n', '==']),
+  })
+  .map(({ element, at, edits }): Element => {
+    const members = Object.entries(element.members as Json)
+    const index = at % members.length
+    const change = (value: unknown): unknown =>
+      typeof value === 'string' ? withTextEdits(value, edits) : (value as unknown[]).map(change)
+    const changed = members.map(([name, value], n): [string, unknown] =>
+      n === index ? [name, change(value)] : [name, name === 'kid' ? `changed-${value}` : value],
+    )
+    return { members: Object.fromEntries(changed), isEdited: true }
+  })
+
+/** One odd element at most, so that no two differences cover for each other. */
+const elements = fc
+  .record({
+    good: fc.array(fc.constantFrom(...goodElements), { maxLength: 3 }),
+    odd: fc.oneof(
+      { weight: 2, arbitrary: fc.constant<Element[]>([]) },
+      {
+        weight: 1,
+        arbitrary: fc.oneof(fc.constantFrom(...otherElements), changedElement).map((one) => [one]),
+      },
+    ),
+    at: fc.nat({ max: 3 }),
+  })
+  .map(({ good, odd, at }): readonly Element[] => good.toSpliced(at, 0, ...odd))
+
+const optional = (values: readonly string[]): fc.Arbitrary<string | undefined> =>
+  fc.oneof(
+    { weight: 3, arbitrary: fc.constant(undefined) },
+    { weight: 3, arbitrary: fc.nat({ max: 2_592_000 }).map(String) },
+    { weight: 1, arbitrary: fc.constantFrom(...values) },
+  )
+const sequence = optional([
+  ...['0', '9007199254740993', '18446744073709551615', '18446744073709551616', '-1', '1.5', '1e3'],
+  ...['"1"', 'null', 'true', '[]', '01', '1.0', '-0'],
+])
+const hint = optional([
+  ...['0', '-1', '1.5', '"60"', 'null', '[]', '2592001', '9223372036854775807'],
+  ...['9223372036854775808', '1e3'],
+])
+const further = fc.oneof(
+  { weight: 12, arbitrary: fc.constant<string[]>([]) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom(
+        ...['"x":1', '"keys":[]', '"Keys":[]', '"SPIFFE_SEQUENCE":7', '"__proto__":{}'],
+        ...['"spiffe_sequence":1', `"x":${'['.repeat(40)}${']'.repeat(40)}`],
+      )
+      .map((one) => [one]),
+  },
+)
+const pieces = [...'{}[]":, \n0159.-\\=', 'null', '""', 'ä', '\u0000', '"keys":[],']
+
+const envelope = fc
+  .tuple(
+    fc.oneof(
+      { weight: 20, arbitrary: fc.constant(['"keys":[@]']) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(...['{}', 'null', '""', '5']).map((one) => [`"keys":${one}`]),
+      },
+      { weight: 1, arbitrary: fc.constant<string[]>([]) },
+    ),
+    sequence.map((value) => (value === undefined ? [] : [`"spiffe_sequence":${value}`])),
+    hint.map((value) => (value === undefined ? [] : [`"spiffe_refresh_hint":${value}`])),
+    further,
+  )
+  .map((parts) => `{${parts.flat().join(',')}}`)
+
+const compared = fc.oneof(
+  fc.record({
+    kind: fc.constant<Kind>('bundle'),
+    facet: fc.constantFrom<Facet[]>('certificates', 'certificates', 'keys', 'sequence', 'hint'),
+  }),
+  fc.record({ kind: fc.constantFrom<Kind[]>('bundle', 'jwks'), facet: fc.constant<Facet>('keys') }),
+)
+const document = fc.record({
+  elements,
+  envelope,
+  edits: fc.oneof(
+    { weight: 5, arbitrary: fc.constant<TextEdit[]>([]) },
+    { weight: 1, arbitrary: textEdits(pieces) },
+  ),
+})
+
+export const bundleRecipes: fc.Arbitrary<BundleRecipe> = fc
+  .tuple(compared, document)
+  .map(([what, how]) => ({ ...what, ...how }))
+
+export interface ShownBundle {
+  readonly recipe: BundleRecipe
+  readonly text: string
+}
+
+export async function makeBundle(recipe: BundleRecipe): Promise<ShownBundle> {
+  const list = recipe.elements.map(({ members }) => JSON.stringify(members)).join(',')
+  return { recipe, text: withTextEdits(recipe.envelope, recipe.edits).replace('@', () => list) }
+}
+
+type FacetContent = string | number | readonly string[]
+
+export function readBundle({ recipe: { kind, facet }, text }: ShownBundle): FacetContent {
+  if (kind === 'jwks') {
+    return facetOf(facet, [], parseJwtBundleJwks(Buffer.from(text)), 0n, 0)
+  }
+  const {
+    x509Authorities,
+    jwtAuthorities,
+    sequence: number,
+    refreshHintSeconds,
+  } = parseBundleDocument(td, text)
+  return facetOf(facet, x509Authorities, jwtAuthorities, number, refreshHintSeconds)
+}
+
+function facetOf(
+  facet: Facet,
+  x509Authorities: readonly X509Authority[],
+  jwtAuthorities: readonly JwtAuthority[],
+  sequenceNumber: bigint,
+  hintSeconds: number,
+): FacetContent {
+  switch (facet) {
+    case 'certificates':
+      return digests(x509Authorities.map(({ certificate }) => certificate))
+    case 'keys':
+      return digests(
+        jwtAuthorities.map(({ keyId, publicKey }) =>
+          Buffer.concat([Buffer.from(`${keyId}\n`), publicKey]),
+        ),
+      )
+    case 'sequence':
+      return String(sequenceNumber)
+    case 'hint':
+      return hintSeconds
+  }
+}
+
+function digests(items: readonly Buffer[]): readonly string[] {
+  const all = items.map((item) => createHash('sha256').update(item).digest('hex').slice(0, 16))
+  return [...new Set(all)].sort()
+}
+
+/** What `go/cmd/verdicts` says of a document. */
+interface TheirContent {
+  readonly x509: readonly string[]
+  readonly jwt: readonly string[]
+  readonly sequence: string
+  readonly hint: number
+  readonly oneByOne: boolean
+}
+
+/** Its content, or, where the whole was refused, that of its parts beside the refusal. */
+export type TheirVerdict = Verdict & { readonly parts?: FacetContent }
+
+export async function askForBundle(
+  { recipe: { kind, facet }, text }: ShownBundle,
+  ask: (question: Question) => Promise<Verdict>,
+): Promise<TheirVerdict> {
+  const answer = await ask({ kind, text })
+  if ('refused' in answer) return answer
+  const content = answer.accepted as TheirContent
+  const names = { certificates: 'x509', keys: 'jwt', sequence: 'sequence', hint: 'hint' } as const
+  const accepted = content[names[facet]]
+  return content.oneByOne
+    ? { refused: 'go-spiffe', message: 'the whole document', parts: accepted }
+    : { accepted }
+}
+
+type SeenBundle = Seen<ShownBundle>
+
+function valueThere({ theirs }: SeenBundle): FacetContent | undefined {
+  return 'accepted' in theirs ? (theirs.accepted as FacetContent) : (theirs as TheirVerdict).parts
+}
+
+function isEdited({ input: { recipe } }: SeenBundle): boolean {
+  return recipe.elements.some((one) => one.isEdited === true)
+}
+
+/** Both read the document, and the sets that they took differ in one direction alone. */
+function isTaken(by: 'us' | 'them', seen: SeenBundle): boolean {
+  const theirs = valueThere(seen)
+  if (!('accepted' in seen.ours) || !Array.isArray(seen.ours.accepted) || !Array.isArray(theirs)) {
+    return false
+  }
+  const [more, less]: [readonly unknown[], readonly unknown[]] =
+    by === 'us' ? [seen.ours.accepted, theirs] : [theirs, seen.ours.accepted]
+  return less.every((one) => more.includes(one))
+}
+
+const elementDifference = (
+  what: string,
+  rule: string,
+  takenBy: 'us' | 'them',
+  alsoWhereEdited = false,
+): Difference<ShownBundle> => ({
+  what,
+  rule,
+  isSeenIn: (seen) => {
+    const { elements: all, kind } = seen.input.recipe
+    const isShown = all.some((one) => one.shows?.what === what && one.shows.in.includes(kind))
+    return isTaken(takenBy, seen) && (isShown || (alsoWhereEdited && isEdited(seen)))
+  },
+})
+
+const MAX_HINT = 2_592_000
+
+export const bundleDifferences: readonly Difference<ShownBundle>[] = [
+  {
+    what: 'an element or a hint that cannot be read takes nothing from the others',
+    rule: 'TDB-10, X509-34',
+    isSeenIn: (seen) =>
+      'accepted' in seen.ours &&
+      'refused' in seen.theirs &&
+      isDeepStrictEqual(seen.ours.accepted, valueThere(seen)),
+  },
+  elementDifference(ONLY_FIRST, 'X509-35', 'us'),
+  elementDifference(NO_PARAMETERS, 'X509-33', 'us', true),
+  elementDifference(OTHER_MEMBERS, 'TDB-03', 'us'),
+  elementDifference(SAME_ID, 'RFC 7517 §4.5', 'us'),
+  elementDifference(NO_CA, 'X509-31', 'them'),
+  elementDifference(KEY_KIND, 'JWT-05, JWT-06', 'them'),
+  elementDifference(KEY_ID, 'T12', 'them'),
+  elementDifference(OTHER_USE, 'JWT-28', 'them'),
+  elementDifference(ONE_SPELLING, 'RFC 4648 §3.5, X.690 §10', 'them', true),
+  {
+    what: 'a hint is a whole number of seconds from 1 to 30 days',
+    rule: 'TDB-08',
+    isSeenIn: (seen) =>
+      seen.input.recipe.facet === 'hint' &&
+      'accepted' in seen.ours &&
+      typeof seen.ours.accepted === 'number' &&
+      seen.ours.accepted >= 0 &&
+      seen.ours.accepted <= MAX_HINT,
+  },
+  {
+    what: 'a JWK Set has an array of keys, and null is none',
+    rule: 'RFC 7517 §5.1',
+    isSeenIn: (seen) =>
+      seen.input.recipe.kind === 'jwks' && refusedHere(seen, 'bundle-keys-missing'),
+  },
+  {
+    what: 'a sequence of null is no number',
+    rule: 'TDB-05',
+    isSeenIn: (seen) =>
+      refusedHere(seen, 'bundle-sequence') && /"spiffe_sequence":\s*null/.test(seen.input.text),
+  },
+  {
+    what: 'the names of members are told apart by case',
+    rule: 'RFC 8259 §4',
+    isSeenIn: (seen) => /"(?:Keys|SPIFFE_SEQUENCE)":/.test(seen.input.text),
+  },
+  {
+    what: 'a document names no member twice, has no member __proto__ and is nested 32 deep at most',
+    rule: 'RFC 8259 §4',
+    isSeenIn: (seen) => refusedHere(seen, 'bundle-malformed'),
+  },
+]
