@@ -102,7 +102,7 @@ describe.skipIf(go === undefined)('ours and go-spiffe read the same in 100,000 i
     const tally = await compare({
       of: 'bundles',
       recipes: bundleRecipes,
-      make: makeBundle,
+      make: async (recipe) => makeBundle(recipe),
       count,
       seed,
       ours: (input) => verdictOf(() => readBundle(input)),

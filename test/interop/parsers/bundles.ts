@@ -238,7 +238,7 @@ export interface ShownBundle {
   readonly text: string
 }
 
-export async function makeBundle(recipe: BundleRecipe): Promise<ShownBundle> {
+export function makeBundle(recipe: BundleRecipe): ShownBundle {
   const list = recipe.elements.map(({ members }) => JSON.stringify(members)).join(',')
   return { recipe, text: withTextEdits(recipe.envelope, recipe.edits).replace('@', () => list) }
 }

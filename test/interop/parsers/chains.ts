@@ -82,6 +82,7 @@ const uri = editedText(
       'SPIFFE://example.org/web',
       'https://example.org/web',
       `spiffe://example.org/${'a'.repeat(2027)}`,
+      `spiffe://example.org/${'a'.repeat(2028)}`,
     ],
     ...['spiffe://a..b/web', 'spiffe://example.org./web', 'spiffe://example.org/web#'],
   ),

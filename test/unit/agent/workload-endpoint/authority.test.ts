@@ -7,8 +7,6 @@ import {
   authorityValues,
   mendAuthority,
 } from '../../../../agent/workload-endpoint/hpack-strings.ts'
-import { ownUid, type Rig, startEndpoint, temporaryFolder, until } from './fixture.ts'
-import { entryOf } from './identities.ts'
 import {
   authority,
   flag,
@@ -20,9 +18,11 @@ import {
   literal,
   nettySettings,
   prefaceBytes,
-  rawClient,
   settings,
-} from './raw-http2.ts'
+} from '../../../support/http2-frames.ts'
+import { ownUid, type Rig, startEndpoint, temporaryFolder, until } from './fixture.ts'
+import { entryOf } from './identities.ts'
+import { rawClient } from './raw-http2.ts'
 
 async function start(): Promise<Rig & { codes: string[] }> {
   const codes: string[] = []

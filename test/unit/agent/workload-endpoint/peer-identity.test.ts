@@ -4,6 +4,17 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import {
+  authority,
+  flag,
+  frame,
+  headerBlock,
+  jwtCall,
+  jwtMethod,
+  message,
+  prefaceBytes,
+  settings,
+} from '../../../support/http2-frames.ts'
 import { startChild, whyNoOtherUsers } from './child.ts'
 import {
   answer,
@@ -17,18 +28,7 @@ import {
   until,
 } from './fixture.ts'
 import { entryOf } from './identities.ts'
-import {
-  authority,
-  flag,
-  frame,
-  headerBlock,
-  jwtCall,
-  jwtMethod,
-  message,
-  prefaceBytes,
-  rawClient,
-  settings,
-} from './raw-http2.ts'
+import { rawClient } from './raw-http2.ts'
 
 const whyNot = whyNoOtherUsers()
 const permissionDenied = 7

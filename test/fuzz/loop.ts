@@ -1,0 +1,103 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import fc from 'fast-check'
+import { CountersignError } from '../../src/errors.ts'
+import type { OpenTarget, Target } from './target.ts'
+
+export interface FuzzReport {
+  readonly inputs: number
+  readonly accepted: number
+  readonly slowestMs: number
+}
+
+const CHUNK = 100
+// A pool that was not there before may hold a few; a leak of one an input is thousands.
+const SPARE_DESCRIPTORS = 16
+
+/** Why an input failed, with all that is needed to have it again. */
+export class FuzzFailure extends Error {
+  constructor(what: string, input: Uint8Array, cause?: unknown) {
+    const shown = Buffer.from(input.subarray(0, 3000)).toString('base64')
+    const more = input.length > 3000 ? ` and ${input.length - 3000} bytes more` : ''
+    super(`${what}\ninput, base64: ${shown}${more}`, { cause })
+  }
+}
+
+/**
+ * Throws inputs at a target for some seconds; the same seed gives the same inputs in the same order.
+ * Throws `FuzzFailure` at the first that does harm.
+ */
+export async function fuzz(target: Target, seconds: number, seed: number): Promise<FuzzReport> {
+  await using open = await target.open()
+  let last: Uint8Array = new Uint8Array()
+  const stray = Promise.withResolvers<never>()
+  const onStray = (error: unknown): void =>
+    stray.reject(new FuzzFailure('an error that nobody caught', last, error))
+  process.on('uncaughtException', onStray).on('unhandledRejection', onStray)
+  stray.promise.catch(() => {})
+  let [inputs, accepted, slowestMs] = [0, 0, 0]
+  const before = open.descriptors()
+  const end = performance.now() + seconds * 1000
+  try {
+    for (let chunk = 0; performance.now() < end; chunk++) {
+      for (const input of fc.sample(open.inputs, { seed: seed + chunk, numRuns: CHUNK })) {
+        last = input
+        const { ms, isAccepted } = await Promise.race([takeTimed(open, input), stray.promise])
+        inputs++
+        if (isAccepted) accepted++
+        slowestMs = Math.max(slowestMs, ms)
+        if (performance.now() >= end) break
+      }
+      // Rejections that nobody caught are told of between turns.
+      await Promise.race([turn(), stray.promise])
+    }
+    const held = await settled(open, before)
+    if (held > before + SPARE_DESCRIPTORS) {
+      throw new FuzzFailure(`${held - before} descriptors are left`, last)
+    }
+    return { inputs, accepted, slowestMs }
+  } finally {
+    process.off('uncaughtException', onStray).off('unhandledRejection', onStray)
+  }
+}
+
+async function takeTimed(
+  open: OpenTarget,
+  input: Uint8Array,
+): Promise<{ ms: number; isAccepted: boolean }> {
+  const first = await takeOnce(open, input)
+  if (first.ms <= open.boundMs) return first
+  // The machine may have been busy with something else: what is slow is slow again.
+  const again = [
+    await takeOnce(open, input),
+    await takeOnce(open, input),
+    await takeOnce(open, input),
+  ]
+  const ms = Math.min(...again.map((one) => one.ms))
+  if (ms > open.boundMs) throw new FuzzFailure(`${Math.round(ms)} ms for one input`, input)
+  return { ...first, ms }
+}
+
+async function takeOnce(
+  open: OpenTarget,
+  input: Uint8Array,
+): Promise<{ ms: number; isAccepted: boolean }> {
+  const start = performance.now()
+  let isAccepted = true
+  try {
+    await open.take(input)
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.code === 'internal') {
+      throw new FuzzFailure(`something other than a refusal: ${String(error)}`, input, error)
+    }
+    isAccepted = false
+  }
+  return { ms: performance.now() - start, isAccepted }
+}
+
+/** What is closing may take a moment. */
+async function settled(open: OpenTarget, before: number): Promise<number> {
+  for (let waited = 0; waited < 5000 && open.descriptors() > before; waited += 50) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return open.descriptors()
+}

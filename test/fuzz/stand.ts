@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** Where the server and the agent are, and an agent's identity. Bytes are base64. */
+interface StandAddress {
+  readonly adminSocket: string
+  readonly address: string
+  readonly socket: string
+  readonly agentId: string
+  readonly chain: readonly string[]
+  readonly privateKey: string
+  readonly csr: string
+}
+
+/** What the process says on stdout. */
+export type StandLine = StandAddress | { readonly failed: string }
+
+export interface FuzzStand extends AsyncDisposable {
+  readonly at: StandAddress
+  descriptors(): number
+  /** Throws what went wrong in there, if anything did. */
+  check(): void
+}
+
+export async function openFuzzStand(): Promise<FuzzStand> {
+  const script = fileURLToPath(new URL('stand-process.ts', import.meta.url))
+  const child = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const up = Promise.withResolvers<StandAddress>()
+  let failed: string | undefined
+  let stderr = ''
+  child.stderr.on('data', (chunk) => {
+    stderr = (stderr + String(chunk)).slice(-4000)
+  })
+  child.on('close', (code) => {
+    failed ??= `server and agent ended with ${code}: ${stderr}`
+    up.reject(new Error(failed))
+  })
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line = JSON.parse(text) as StandLine
+    if ('failed' in line) failed ??= line.failed
+    else up.resolve(line)
+  })
+  return {
+    at: await up.promise,
+    descriptors: () => readdirSync(`/proc/${child.pid}/fd`).length,
+    check() {
+      if (failed !== undefined) throw new Error(failed)
+    },
+    async [Symbol.asyncDispose]() {
+      child.stdin.end()
+      if (child.exitCode === null) await once(child, 'close')
+    },
+  }
+}

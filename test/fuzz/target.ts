@@ -1,0 +1,20 @@
+import type fc from 'fast-check'
+
+/** Something that strangers' bytes are thrown at. */
+export interface Target {
+  readonly name: string
+  open(): Promise<OpenTarget>
+}
+
+export interface OpenTarget extends AsyncDisposable {
+  readonly inputs: fc.Arbitrary<Uint8Array>
+  /**
+   * Takes one input. May throw a CountersignError, which is a refusal; anything else is a failure, and so
+   * is an input that takes more than the bound.
+   */
+  take(input: Uint8Array): unknown
+  /** Milliseconds that an input may take. */
+  readonly boundMs: number
+  /** The descriptors that the process which takes the inputs holds. */
+  descriptors(): number
+}
