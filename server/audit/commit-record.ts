@@ -126,19 +126,23 @@ export async function settleRecords(deps: {
 
 async function changesAfter(path: string, trail: Trail, from: number): Promise<RecordRange[]> {
   const ranges: { first: number; last: number }[] = []
-  await using reader = new TrailReader(path)
-  const upTo = trail.head().number
-  for (let at = from; at < upTo; ) {
-    const lines = await reader.read(at, upTo, scanLines)
-    const last = lines.at(-1)
-    if (last === undefined) break
-    for (const { head, text } of lines) {
-      if (!isCommitted(JSON.parse(text))) continue
-      const before = ranges.at(-1)
-      if (before?.last === head.number - 1) before.last = head.number
-      else ranges.push({ first: head.number, last: head.number })
+  const reader = new TrailReader(path)
+  try {
+    const upTo = trail.head().number
+    for (let at = from; at < upTo; ) {
+      const lines = await reader.read(at, upTo, scanLines)
+      const last = lines.at(-1)
+      if (last === undefined) break
+      for (const { head, text } of lines) {
+        if (!isCommitted(JSON.parse(text))) continue
+        const before = ranges.at(-1)
+        if (before?.last === head.number - 1) before.last = head.number
+        else ranges.push({ first: head.number, last: head.number })
+      }
+      at = last.head.number
     }
-    at = last.head.number
+    return ranges
+  } finally {
+    await reader[Symbol.asyncDispose]()
   }
-  return ranges
 }

@@ -48,22 +48,26 @@ export class AuditCopy {
   /** Copies until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, path } = this.#deps
-    await using reader = new TrailReader(path)
-    while (!signal.aborted) {
-      let pauseMs = idlePauseMs
-      try {
-        if ((await this.#copyBatch(reader)) === batchLines) pauseMs = busyPauseMs
-        if (this.#failing) log.info('the audit trail is copied to the store again')
-        this.#failing = false
-        this.#backoff.reset()
-      } catch (error) {
-        if (!this.#failing) log.warn('the audit trail is not copied to the store', { error })
-        this.#failing = true
-        // What became of the last batch is the store's to say.
-        this.#copied = undefined
-        pauseMs = this.#backoff.next()
+    const reader = new TrailReader(path)
+    try {
+      while (!signal.aborted) {
+        let pauseMs = idlePauseMs
+        try {
+          if ((await this.#copyBatch(reader)) === batchLines) pauseMs = busyPauseMs
+          if (this.#failing) log.info('the audit trail is copied to the store again')
+          this.#failing = false
+          this.#backoff.reset()
+        } catch (error) {
+          if (!this.#failing) log.warn('the audit trail is not copied to the store', { error })
+          this.#failing = true
+          // What became of the last batch is the store's to say.
+          this.#copied = undefined
+          pauseMs = this.#backoff.next()
+        }
+        await clock.sleep(pauseMs, signal)
       }
-      await clock.sleep(pauseMs, signal)
+    } finally {
+      await reader[Symbol.asyncDispose]()
     }
   }
 

@@ -33,20 +33,31 @@ export async function verifyFiles(path: string, expected?: ChainHead): Promise<T
   let verified = 0
   let unfinished = 0
   for (const file of paths) {
-    await using handle = await open(file, constants.O_RDONLY)
-    if (from === undefined) {
-      from = await beforeFirst(handle)
-      head = from ?? chainStart
-    }
-    const found = await verifyFile(handle, head)
-    verified += found.verified
-    head = found.head
-    unfinished = found.unfinished
-    const whole = unfinished === 0 || (file === path && unfinished <= maxUnfinished)
-    const kind = found.fault ?? (whole ? undefined : 'line-changed')
-    if (kind !== undefined) {
-      const fault = { kind, file, line: found.verified + 1 }
-      return { files: paths.length, verified, from: from ?? chainStart, head, unfinished: 0, fault }
+    const handle = await open(file, constants.O_RDONLY)
+    try {
+      if (from === undefined) {
+        from = await beforeFirst(handle)
+        head = from ?? chainStart
+      }
+      const found = await verifyFile(handle, head)
+      verified += found.verified
+      head = found.head
+      unfinished = found.unfinished
+      const whole = unfinished === 0 || (file === path && unfinished <= maxUnfinished)
+      const kind = found.fault ?? (whole ? undefined : 'line-changed')
+      if (kind !== undefined) {
+        const fault = { kind, file, line: found.verified + 1 }
+        return {
+          files: paths.length,
+          verified,
+          from: from ?? chainStart,
+          head,
+          unfinished: 0,
+          fault,
+        }
+      }
+    } finally {
+      await handle.close()
     }
   }
   const differs =

@@ -153,6 +153,11 @@ test('time and timers are taken from the runtime room only', () => {
   expect(wrong).toEqual([])
 })
 
+test('what runs from source runs on Node 22, which cannot read `using`', () => {
+  const using = /^\s*(await )?using \w+ =/m
+  expect(sources().filter((file) => using.test(readFileSync(join(root, file), 'utf8')))).toEqual([])
+})
+
 test('no pattern is made of input, and forge is a writer of ASN.1 and nothing else', () => {
   const wrong = sources().filter((file) => {
     const text = readFileSync(join(root, file), 'utf8')
