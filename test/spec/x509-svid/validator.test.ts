@@ -172,7 +172,7 @@ describe('X509-24 a chain is refused', () => {
     )
   })
 
-  test('X509-36 of a trust domain without authorities', async () => {
+  test('X509-36 TDB-11 of a trust domain without authorities', async () => {
     const leaf = await issued('leaf', ca, { uris })
     const empty = sourceOf(bundleOf('example.org'))
     expect(reasonOf(() => verifyX509Svid([leaf.der], empty, NOW))).toBe(
