@@ -56,6 +56,7 @@ export async function renew(deps: RenewDeps, signal: AbortSignal): Promise<void>
       deps.cache.settle()
       const plan = renewal.plan()
       if (plan.now.length === 0) {
+        renewal.makeKeyAhead()
         await wake.wait(Math.min(plan.nextInMs ?? Infinity, lookAtLeastEveryMs), signal)
         continue
       }
@@ -84,9 +85,17 @@ class Renewal {
   readonly #refusals = new Map<string, Refusal>()
   /** Keys whose request has not been answered yet, by entry id: a retry uses them again. */
   readonly #prepared = new Map<string, NewKey>()
+  readonly #makeKey: MakeKey
+  #spare: Promise<NewKey | undefined> | undefined
 
   constructor(deps: RenewDeps) {
     this.#deps = deps
+    this.#makeKey = deps.makeKey ?? makeNewKey
+  }
+
+  /** In a quiet moment, so that who waits for a first SVID does not wait for a key as well. */
+  makeKeyAhead(): void {
+    this.#spare ??= this.#makeKey().catch(() => undefined)
   }
 
   plan(): ReturnType<typeof due> {
@@ -176,7 +185,9 @@ class Renewal {
   async #keyFor(id: string): Promise<NewKey> {
     const before = this.#prepared.get(id)
     if (before !== undefined) return before
-    const key = await (this.#deps.makeKey ?? makeNewKey)()
+    const spare = this.#spare
+    this.#spare = undefined
+    const key = (await spare) ?? (await this.#makeKey())
     this.#prepared.set(id, key)
     return key
   }

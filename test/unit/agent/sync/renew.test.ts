@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Cache } from '../../../../agent/cache/cache.ts'
-import { renew, type SignBatch } from '../../../../agent/sync/renew.ts'
+import { makeNewKey, type NewKey } from '../../../../agent/node-attestation/new-key.ts'
+import { type RenewDeps, renew, type SignBatch } from '../../../../agent/sync/renew.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -63,10 +64,14 @@ function give(given: readonly Entry[]): void {
 }
 
 /** Runs the loop while `act` looks on. */
-async function during(act: () => Promise<void>, signBatch: SignBatch = sign): Promise<void> {
+async function during(
+  act: () => Promise<void>,
+  signBatch: SignBatch = sign,
+  more: Pick<RenewDeps, 'makeKey'> = {},
+): Promise<void> {
   const over = new AbortController()
   const running = renew(
-    { cache, trustDomain, sign: signBatch, clock, log: silentLog, random: () => 0.5 },
+    { cache, trustDomain, sign: signBatch, clock, log: silentLog, random: () => 0.5, ...more },
     over.signal,
   ).catch((error) => {
     if (!over.signal.aborted) throw error
@@ -143,6 +148,31 @@ describe('the loop', () => {
       await expect.poll(() => stream.last?.identities.length).toBe(1)
       await stream.stop()
     })
+  })
+
+  test('one key is made ahead in a quiet moment, and no two SVIDs have the same', async () => {
+    const made: NewKey[] = []
+    const asked: Buffer[] = []
+    const makeKey = async (): Promise<NewKey> => {
+      const key = await makeNewKey()
+      made.push(key)
+      return key
+    }
+    const noting: SignBatch = (requests, signal) => {
+      asked.push(...requests.map(({ csr }) => csr))
+      return sign(requests, signal)
+    }
+    const act = async (): Promise<void> => {
+      await expect.poll(() => made.length).toBe(1)
+      expect(asked).toEqual([])
+      give(some(3))
+      await expect.poll(() => cache.snapshot.svids.size).toBe(3)
+      await expect.poll(() => made.length).toBe(4)
+      expect(new Set(asked)).toEqual(new Set(made.slice(0, 3).map(({ csr }) => csr)))
+      const keys = [...cache.snapshot.svids.values()].map(({ svid }) => svid.privateKey)
+      expect(new Set(keys).size).toBe(3)
+    }
+    await during(act, noting, { makeKey })
   })
 
   test('T20 a clock that jumps an hour either way costs one request for each SVID at most', async () => {
