@@ -14,7 +14,7 @@ import { inOrder, updateFor } from './workload-update.ts'
 
 export type { Identity, Need, Updates, WorkloadUpdate } from './updates.ts'
 
-/** `wanted`: workloads ask for other SVIDs than before. `snapshot`: what can be served is another. */
+/** `wanted`: a workload asks for what is not there yet, or ends. `snapshot`: what can be served is another. */
 export type CacheEvent = 'snapshot' | 'wanted'
 
 export interface CacheOptions {
@@ -190,9 +190,13 @@ export class Cache implements Updates, BundleLookup {
     }
     if (reader.need === 'svids') {
       group.svidReaders += 1
-      if (group.svidReaders === 1) this.#wantedChanged()
+      if (group.svidReaders === 1) this.#wanted = undefined
     }
     this.#watchMissing(group)
+    // What is there and stays is nobody's business: most workloads come and go without a word here.
+    if (!group.complete || group.entries.some(({ expiresAt }) => expiresAt !== undefined)) {
+      this.#tell('wanted')
+    }
     return group
   }
 
@@ -203,7 +207,7 @@ export class Cache implements Updates, BundleLookup {
       if (group.svidReaders === 0) {
         const nowMs = this.#clock.monotonicMs()
         for (const entry of group.entries) this.#lastUsedMs.set(entry.id, nowMs)
-        this.#wantedChanged()
+        this.#wanted = undefined
       }
     }
     this.#watchMissing(group)
@@ -246,12 +250,11 @@ export class Cache implements Updates, BundleLookup {
     this.#remembered.clear()
     this.#wanted = undefined
     for (const group of groups) this.#refresh(group, matchAnew)
-    for (const listener of this.#listeners) listener('snapshot')
+    this.#tell('snapshot')
   }
 
-  #wantedChanged(): void {
-    this.#wanted = undefined
-    for (const listener of this.#listeners) listener('wanted')
+  #tell(event: CacheEvent): void {
+    for (const listener of this.#listeners) listener(event)
   }
 
   #refresh(group: Group, matchAnew: boolean): void {

@@ -373,6 +373,24 @@ describe('which SVIDs are kept', () => {
     expect(kept).toEqual(many.slice(3, 8))
   })
 
+  test('who comes for what is there, and goes, sets nothing off; who waits for an SVID or for an end does', async () => {
+    const passing = entryOf('/passing', ['unix:gid:5'], { expiresAt: new Date(9e12) })
+    const entries = [web, other, passing]
+    cache.apply(changeOf({ snapshot: true, entries, bundles: [own()] }))
+    await sign(cache, clock, ca, [web, passing])
+    const events: string[] = []
+    cache.listen((event) => events.push(event))
+    watch(cache, uid).stop()
+    expect(events).toEqual([])
+    const waiting = watch(cache, other.selectors)
+    expect(events).toEqual(['wanted'])
+    waiting.stop()
+    const ending = watch(cache, passing.selectors)
+    expect(events).toEqual(['wanted', 'wanted'])
+    ending.stop()
+    expect(events).toHaveLength(2)
+  })
+
   test('an entry that forbids it is not prefetched, but had while a workload asks', async () => {
     const shy = entryOf('/shy', ['unix:uid:1000'], { disableX509SvidPrefetch: true })
     cache.apply(changeOf({ snapshot: true, entries: [shy], bundles: [own()] }))
