@@ -1,7 +1,7 @@
 import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Updates, WorkloadUpdate } from '../cache/updates.ts'
-import type { Attestation } from '../workload-attestation/attestation.ts'
+import { type Attestation, askingUntil } from '../workload-attestation/attestation.ts'
 import type { Caller } from '../workload-attestation/caller.ts'
 
 export interface DelegateDeps {
@@ -44,7 +44,7 @@ export async function authoriseDelegate(
   }
   // Without a delegate nobody's processes are looked at.
   if (delegates.size === 0) throw notDelegate()
-  const attested = await attestation.attest(caller, { signal })
+  const attested = await attestation.attest(caller, askingUntil(signal))
   const { selectors } = attested
   return {
     id: holdNow(),

@@ -3,7 +3,7 @@ import { checkSelector, maxSelectors, sortSelectors } from '../../src/entry/sele
 import { CountersignError } from '../../src/errors.ts'
 import { selectorFromWire } from '../../src/rpc/convert.ts'
 import type { Selector as WireSelector } from '../../src/rpc/gen/spire/api/types/Selector.ts'
-import type { Attestation } from '../workload-attestation/attestation.ts'
+import { type Attestation, askingUntil } from '../workload-attestation/attestation.ts'
 import { processByNumber } from '../workload-attestation/numbered.ts'
 
 /** The workload that a delegate asks for. */
@@ -57,7 +57,7 @@ async function byNumber(
 ): Promise<Subject> {
   const process = processByNumber(pid)
   try {
-    const { selectors, confirm } = await attestation.attest(process, { signal })
+    const { selectors, confirm } = await attestation.attest(process, askingUntil(signal))
     return { selectors, confirm: () => confirm(), release: () => process.release() }
   } catch (error) {
     process.release()

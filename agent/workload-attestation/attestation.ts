@@ -22,8 +22,13 @@ export interface Attested {
   inTurn(job: (slice: object | undefined) => void): void
 }
 
+/** A call, and whether it is over: a signal is made only where somebody asks for it. */
+export interface AskingCall extends Asking {
+  readonly ended: boolean
+}
+
 export interface Attestation {
-  attest(caller: Caller, call: Asking): Promise<Attested>
+  attest(caller: Caller, call: AskingCall): Promise<Attested>
   /** How often each attestor failed, by type. */
   readonly failures: ReadonlyMap<string, number>
 }
@@ -99,12 +104,12 @@ export function createAttestation(deps: AttestationDeps): Attestation {
     const before = caller.look()
     return { before, result: selectorsOf(peerProcessOf(caller.credentials, before), call) }
   }
-  const inTurn = (caller: Caller, call: Asking): Promise<Begun> =>
+  const inTurn = (caller: Caller, call: AskingCall): Promise<Begun> =>
     new Promise((resolve, reject) => {
-      deps.queue.soon(caller.credentials.uid, (slice) => {
+      deps.queue.soon(caller.credentials.uid, () => {
         try {
           // Who had to wait may have left.
-          if (slice !== undefined) call.signal.throwIfAborted()
+          if (call.ended) call.signal.throwIfAborted()
           deps.queue.weigh(callJobs)
           resolve(begin(caller, call))
         } catch (error) {
@@ -124,6 +129,15 @@ export function createAttestation(deps: AttestationDeps): Attestation {
         },
         inTurn: (job) => deps.queue.later(caller.credentials.uid, job),
       }
+    },
+  }
+}
+
+export function askingUntil(signal: AbortSignal): AskingCall {
+  return {
+    signal,
+    get ended() {
+      return signal.aborted
     },
   }
 }

@@ -47,21 +47,21 @@ export function acceptCaller(
     return refusedCaller(credentials, gone)
   }
   const { pidFd } = proof
-  const accepted = held.identity
+  const accepted = held.state
   let process: HeldProcess | undefined = held.process
 
   const letGo = (): void => {
     if (process !== undefined) processes.release(process)
     process = undefined
   }
-  /** Its descriptors had to make room: as at accept, once more. */
+  /** Its descriptor had to make room: as at accept, once more. */
   const holdAnew = (): ProcessState | undefined => {
     letGo()
-    process = processes.hold(pid)?.process
-    const state = process?.look()
+    const anew = processes.hold(pid)
+    process = anew?.process
     if (pidFd === undefined ? isAliveNow(socket, pid) : pidFd.alive()) {
       if (process !== undefined && pidFd === undefined) noteProof(process, serial)
-      return state
+      return anew?.state
     }
     letGo()
     return undefined

@@ -1,6 +1,6 @@
 import { CountersignError } from '../../src/errors.ts'
 import { type Caller, changed } from './caller.ts'
-import { openProcessFiles } from './process-files.ts'
+import { openProcess } from './process-file.ts'
 import { sameExecutable } from './process-state.ts'
 
 /**
@@ -9,10 +9,10 @@ import { sameExecutable } from './process-state.ts'
  * as a caller's does; `release` has to be called. Throws `not-found` / `process-absent`.
  */
 export function processByNumber(pid: number): Caller {
-  const files = pid > 0 ? openProcessFiles(pid) : undefined
-  const first = files?.look()
-  if (files === undefined || first === undefined) {
-    files?.close()
+  const file = pid > 0 ? openProcess(pid) : undefined
+  const first = file?.look()
+  if (file === undefined || first === undefined) {
+    file?.close()
     throw new CountersignError('not-found', 'there is no process of this number', {
       reason: 'process-absent',
       fix: "name it by its number in the agent's pid namespace",
@@ -21,7 +21,7 @@ export function processByNumber(pid: number): Caller {
   return {
     credentials: { pid, uid: first.effectiveUid, gid: first.effectiveGid },
     look() {
-      const now = files.look()
+      const now = file.look()
       if (now === undefined) {
         throw new CountersignError('unavailable', 'the process is gone', { reason: 'caller-gone' })
       }
@@ -30,6 +30,6 @@ export function processByNumber(pid: number): Caller {
       }
       return now
     },
-    release: () => files.close(),
+    release: () => file.close(),
   }
 }

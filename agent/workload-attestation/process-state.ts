@@ -1,15 +1,11 @@
 import type { FileIdentity } from './attestor.ts'
 
-/** Which process it is, and which program it runs. */
-export interface ProcessIdentity {
+/** A process as /proc shows it at one moment. */
+export interface ProcessState {
   /** In clock ticks since boot; with the pid it names a process for good. */
   readonly startTime: string
   /** Undefined where the agent may not see it. */
   readonly executable: FileIdentity | undefined
-}
-
-/** A process as /proc shows it at one moment. */
-export interface ProcessState extends ProcessIdentity {
   readonly effectiveUid: number
   readonly effectiveGid: number
   /** The lines Uid, Gid and Groups as they stand: equal text is equal rights. */
@@ -26,8 +22,7 @@ const startTimeField = 19
  */
 export function startTimeOf(stat: string): string | undefined {
   let at = stat.lastIndexOf(')') + 2
-  const state = stat[at]
-  if (state === 'Z' || state === 'X' || state === 'x') return undefined
+  if (hasEnded(stat[at])) return undefined
   for (let field = 0; field < startTimeField; field += 1) {
     const blank = stat.indexOf(' ', at)
     if (blank === -1) return undefined
@@ -37,9 +32,10 @@ export function startTimeOf(stat: string): string | undefined {
   return end === -1 ? undefined : stat.slice(at, end)
 }
 
-/** What the text of /proc/<pid>/status says of user and groups. */
+/** What the text of /proc/<pid>/status says of user and groups; undefined for a zombie. */
 export function rightsOf(status: string): ProcessRights | undefined {
   // The name, which the process chooses, is in the first line, with its line ends escaped.
+  if (hasEnded(lineOf(status, 'State')?.[0])) return undefined
   const uids = lineOf(status, 'Uid')
   const gids = lineOf(status, 'Gid')
   const groups = lineOf(status, 'Groups')
@@ -48,6 +44,10 @@ export function rightsOf(status: string): ProcessRights | undefined {
   const effectiveGid = Number(gids.split('\t', 2)[1])
   if (!Number.isSafeInteger(effectiveUid) || !Number.isSafeInteger(effectiveGid)) return undefined
   return { effectiveUid, effectiveGid, rights: `${uids}\n${gids}\n${groups}` }
+}
+
+function hasEnded(state: string | undefined): boolean {
+  return state === undefined || 'ZXx'.includes(state)
 }
 
 function lineOf(status: string, name: string): string | undefined {

@@ -1,11 +1,11 @@
-import { openProcessFiles } from './process-files.ts'
-import type { ProcessIdentity, ProcessState } from './process-state.ts'
+import { openProcess } from './process-file.ts'
+import type { ProcessState } from './process-state.ts'
 
 /** One process, for all of its connections. */
 export interface HeldProcess {
   /** The serial number of the first connection that was made sure to be of this process. */
   provenSince: number
-  /** True once its descriptors had to make room: whoever needs the process holds it anew. */
+  /** True once its descriptor had to make room: whoever needs the process holds it anew. */
   readonly closed: boolean
   /** Undefined where the process is gone or a zombie, or no longer held. */
   look(): ProcessState | undefined
@@ -15,12 +15,12 @@ export interface HeldProcess {
 
 export interface Held {
   readonly process: HeldProcess
-  readonly identity: ProcessIdentity
+  /** As it was found. */
+  readonly state: ProcessState
 }
 
 interface Holding extends HeldProcess {
   holders: number
-  identify(): ProcessIdentity | undefined
   close(): void
 }
 
@@ -48,16 +48,16 @@ export class Processes {
    */
   hold(pid: number): Held | undefined {
     let holding = this.#open.get(pid)
-    let identity = holding?.identify()
+    let state = holding?.look()
     // What is open may be of a process before, whose number this was.
-    if (holding !== undefined && identity === undefined) holding.close()
-    if (holding === undefined || identity === undefined) {
+    if (holding !== undefined && state === undefined) holding.close()
+    if (holding === undefined || state === undefined) {
       holding = this.#openAnew(pid)
-      identity = holding?.identify()
+      state = holding?.look()
     }
     if (holding === undefined) return undefined
     holding.holders += 1
-    if (identity !== undefined) return { process: holding, identity }
+    if (state !== undefined) return { process: holding, state }
     this.release(holding)
     return undefined
   }
@@ -73,8 +73,8 @@ export class Processes {
       const [longest] = this.#open.values()
       longest?.close()
     }
-    const files = openProcessFiles(pid)
-    if (files === undefined) return undefined
+    const file = openProcess(pid)
+    if (file === undefined) return undefined
     let closed = false
     let seenIn: object | undefined
     let seen: ProcessState | undefined
@@ -82,7 +82,6 @@ export class Processes {
     const holding: Holding = {
       holders: 0,
       provenSince: Number.POSITIVE_INFINITY,
-      identify: () => (closed ? undefined : files.identify()),
       get closed() {
         return closed
       },
@@ -90,7 +89,7 @@ export class Processes {
         if (closed) return undefined
         open.delete(pid)
         open.set(pid, holding)
-        return files.look()
+        return file.look()
       },
       lookIn(slice) {
         if (seenIn !== slice) {
@@ -103,7 +102,7 @@ export class Processes {
         if (closed) return
         closed = true
         if (open.get(pid) === holding) open.delete(pid)
-        files.close()
+        file.close()
       },
     }
     open.set(pid, holding)

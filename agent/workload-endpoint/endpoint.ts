@@ -17,7 +17,6 @@ import { type Attestation, createAttestation } from '../workload-attestation/att
 import type { WorkloadAttestor } from '../workload-attestation/attestor.ts'
 import { acceptCaller, type PidFdKind } from '../workload-attestation/caller.ts'
 import { FairQueue } from '../workload-attestation/fair-queue.ts'
-import { descriptorsPerProcess } from '../workload-attestation/process-files.ts'
 import { Processes } from '../workload-attestation/processes.ts'
 import { mendingAuthority, mendingDescriptors } from './authority.ts'
 import { Connections } from './connections.ts'
@@ -78,7 +77,7 @@ export interface WorkloadEndpoint {
 }
 
 const refusalTimeoutMs = 1000
-/** Of the descriptors for connections, the part that keeps callers' files in /proc open. */
+/** Of the descriptors for connections, the part that keeps callers' entries in /proc open. */
 const processesPart = 16
 const maxProcesses = 1024
 /** Of the descriptors for connections, how many those may hold that are being told of a refusal. */
@@ -111,12 +110,9 @@ export async function openWorkloadEndpoint(
   const { clock, log } = deps
   const limits = withDefaults(deps.limits ?? {})
   const descriptors = limits.descriptors ?? descriptorsForConnections()
-  const kept = Math.min(
-    maxProcesses,
-    Math.ceil(descriptors / processesPart / descriptorsPerProcess),
-  )
+  const kept = Math.min(maxProcesses, Math.ceil(descriptors / processesPart))
   const processes = new Processes(kept)
-  const capacity = descriptors - kept * descriptorsPerProcess
+  const capacity = descriptors - kept
   const deadlines = new Deadlines(clock)
   const queue = new FairQueue(clock)
   const attestation: Attestation = createAttestation({

@@ -15,11 +15,12 @@ export interface CallContext<C> {
   readonly metadata: Metadata
   /** Aborts when the caller leaves, its deadline passes or the server ends the call. */
   readonly signal: AbortSignal
+  /** Whether that has happened; without the cost of a signal. */
+  readonly ended: boolean
 }
 
 /** A call whose responses come when there are any, without somebody who waits for the next. */
 export interface PushCall<C> extends CallContext<C> {
-  readonly ended: boolean
   /** Sends an encoded message; `sent` runs once it is on its way, and never where the call ends before. */
   send(message: Buffer, sent: () => void): void
   /** Ends the call with the error. */

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { createAttestation } from '../../../../agent/workload-attestation/attestation.ts'
+import {
+  type AskingCall,
+  askingUntil,
+  createAttestation,
+} from '../../../../agent/workload-attestation/attestation.ts'
 import type { WorkloadAttestor } from '../../../../agent/workload-attestation/attestor.ts'
 import type { Caller } from '../../../../agent/workload-attestation/caller.ts'
 import { FairQueue } from '../../../../agent/workload-attestation/fair-queue.ts'
@@ -8,7 +12,7 @@ import type { Clock } from '../../../../src/runtime/clock.ts'
 import { type Log, silentLog } from '../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 
-const call = new AbortController()
+const call = askingUntil(new AbortController().signal)
 
 const state: ProcessState = {
   startTime: '1',
@@ -107,10 +111,46 @@ describe('attestation', () => {
   test('a caller who leaves ends the waiting', async () => {
     const clock = new FakeClock()
     const leaving = new AbortController()
-    const attested = attestationOf([late], { clock }).attest(callerOf(), leaving)
+    const attested = attestationOf([late], { clock }).attest(
+      callerOf(),
+      askingUntil(leaving.signal),
+    )
     leaving.abort()
     await expect(attested).rejects.toMatchObject({ name: 'AbortError' })
     expect(clock.sleeping).toBe(0)
+  })
+
+  test('a caller who left while it waited for its turn is not looked at, and one who stayed needs no signal', async () => {
+    const clock = new FakeClock()
+    const looked: boolean[] = []
+    const attestation = createAttestation({
+      attestors: [good],
+      clock,
+      log: silentLog,
+      queue: new FairQueue(clock, { sliceJobs: 1 }),
+      timeoutMs: 1000,
+    })
+    const left = new AbortController()
+    const asked = [false, true].map((ended) => {
+      const call: AskingCall = {
+        ended,
+        get signal() {
+          if (!ended) throw new Error('must not be asked for')
+          return left.signal
+        },
+      }
+      return attestation.attest(
+        callerOf(() => {
+          looked.push(ended)
+          return state
+        }),
+        call,
+      )
+    })
+    left.abort()
+    const [stayed, gone] = await Promise.allSettled(asked)
+    expect([stayed?.status, gone?.status]).toEqual(['fulfilled', 'rejected'])
+    expect(looked).toEqual([false])
   })
 
   test('T3 confirm refuses a process whose rights have changed since', async () => {

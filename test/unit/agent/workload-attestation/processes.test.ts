@@ -54,10 +54,10 @@ describe('the files of a process', () => {
     const { pid } = await startSleep()
     const callers = Array.from({ length: 10 }, () => accept(processes, pid))
     expect(processes.size).toBe(1)
-    expect(openFilesOf(pid)).toBe(2)
+    expect(openFilesOf(pid)).toBe(1)
     for (const caller of callers) {
       expect(caller.look().startTime).toMatch(/^\d+$/)
-      expect(openFilesOf(pid)).toBe(2)
+      expect(openFilesOf(pid)).toBe(1)
       caller.release()
     }
     expect(processes.size).toBe(0)
@@ -68,7 +68,7 @@ describe('the files of a process', () => {
     const processes = new Processes(2)
     const pids = [await startSleep(), await startSleep(), await startSleep()].map(({ pid }) => pid)
     const callers = pids.map((pid) => accept(processes, pid))
-    expect(pids.map(openFilesOf)).toEqual([0, 2, 2])
+    expect(pids.map(openFilesOf)).toEqual([0, 1, 1])
     for (const caller of callers) {
       const before = caller.look()
       expect(caller.look()).toEqual(before)

@@ -1,22 +1,22 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import {
-  openProcessFiles,
-  type ProcessFiles,
-} from '../../../../agent/workload-attestation/process-files.ts'
+  openProcess,
+  type ProcessFile,
+} from '../../../../agent/workload-attestation/process-file.ts'
 import { supplementaryGidsOf } from '../../../../agent/workload-attestation/process-state.ts'
 
-function filesOf(pid: number): ProcessFiles {
-  const files = openProcessFiles(pid)
-  if (files === undefined) throw new Error('no such process')
-  onTestFinished(() => files.close())
-  return files
+function fileOf(pid: number): ProcessFile {
+  const file = openProcess(pid)
+  if (file === undefined) throw new Error('no such process')
+  onTestFinished(() => file.close())
+  return file
 }
 
 test('this process is read as it is', () => {
-  const state = filesOf(process.pid).look()
+  const state = fileOf(process.pid).look()
   expect(state).toMatchObject({
     effectiveUid: process.geteuid?.(),
     effectiveGid: process.getegid?.(),
@@ -39,7 +39,7 @@ test('a process whose name looks like fields and lines is read right', async () 
     child.kill('SIGKILL')
   })
   await new Promise((resolve) => child.once('spawn', resolve))
-  const state = filesOf(child.pid ?? 0).look()
+  const state = fileOf(child.pid ?? 0).look()
   expect(state?.effectiveUid).toBe(process.getuid?.() === 0 ? 1234 : process.getuid?.())
   expect(Number(state?.startTime)).toBeGreaterThan(1)
 })
@@ -52,7 +52,7 @@ test.skipIf(process.getuid?.() !== 0)('a process with very many groups is read w
     child.kill('SIGKILL')
   })
   await new Promise((resolve) => child.stdout.once('data', resolve))
-  const groups = supplementaryGidsOf(filesOf(child.pid ?? 0).look()?.rights ?? '')
+  const groups = supplementaryGidsOf(fileOf(child.pid ?? 0).look()?.rights ?? '')
   expect(groups).toHaveLength(10_000)
   expect(groups.at(-1)).toBe(109_999)
 })
@@ -60,15 +60,30 @@ test.skipIf(process.getuid?.() !== 0)('a process with very many groups is read w
 test('T2 what was opened shows one process only: dead once that one is, and no other with its number', async () => {
   const child = spawn('sleep', ['60'], { stdio: 'ignore' })
   await new Promise((resolve) => child.once('spawn', resolve))
-  const files = filesOf(child.pid ?? 0)
-  expect(files.look()).toBeDefined()
+  const file = fileOf(child.pid ?? 0)
+  expect(file.look()).toBeDefined()
   const exited = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGKILL')
   await exited
-  expect(files.look()).toBeUndefined()
+  expect(file.look()).toBeUndefined()
+})
+
+test('T2 a zombie has ended, though its number is still its own', async () => {
+  const program = 'import os, time; pid = os.fork(); pid and print(pid, flush=True); time.sleep(60)'
+  const parent = spawn('python3', ['-c', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => {
+    parent.kill('SIGKILL')
+  })
+  const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)))
+  const file = fileOf(pid)
+  expect(file.look()).toBeDefined()
+  process.kill(pid, 'SIGKILL')
+  await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z ')
+  expect(file.look()).toBeUndefined()
+  expect(openProcess(pid)).toBeUndefined()
 })
 
 test('what never was cannot be opened', () => {
-  expect(openProcessFiles(2 ** 30)).toBeUndefined()
-  expect(openProcessFiles(-1)).toBeUndefined()
+  expect(openProcess(2 ** 30)).toBeUndefined()
+  expect(openProcess(-1)).toBeUndefined()
 })

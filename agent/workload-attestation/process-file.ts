@@ -1,21 +1,16 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import type { FileIdentity } from './attestor.ts'
-import { type ProcessIdentity, type ProcessState, rightsOf, startTimeOf } from './process-state.ts'
+import { type ProcessState, rightsOf, startTimeOf } from './process-state.ts'
 
 /**
- * A process by its open files in /proc. The kernel ties them to that very process: once it has been
- * reaped a read fails, whoever has its number then, so that they hold it as a pidfd does.
+ * A process by its open file in /proc. The kernel ties that to the very process: once it has been
+ * reaped a read fails, whoever has its number then, so that it holds the process as a pidfd does.
  */
-export interface ProcessFiles {
-  /** Undefined where the process is gone or a zombie; what is told is of one moment's process. */
-  identify(): ProcessIdentity | undefined
-  /** The same, and its rights. */
+export interface ProcessFile {
+  /** What it is now; undefined where it is gone or a zombie. */
   look(): ProcessState | undefined
   close(): void
 }
-
-/** How many descriptors one process takes. */
-export const descriptorsPerProcess = 2
 
 const maxBytes = 1 << 20
 const executableFlags = { bigint: true } as const
@@ -24,34 +19,25 @@ const executableFlags = { bigint: true } as const
 let buffer = Buffer.allocUnsafeSlow(4096)
 
 /** Undefined where there is no such process. It is for the caller to make sure whose number it is. */
-export function openProcessFiles(pid: number): ProcessFiles | undefined {
-  const stat = openForReading(`/proc/${pid}/stat`)
-  if (stat === undefined) return undefined
+export function openProcess(pid: number): ProcessFile | undefined {
   const status = openForReading(`/proc/${pid}/status`)
-  if (status === undefined) {
-    closeSync(stat)
+  if (status === undefined) return undefined
+  // Whoever lives now has had the number since before `status` was opened.
+  const startTime = unlessGone(() => startTimeOf(readFileSync(`/proc/${pid}/stat`, 'latin1')))
+  if (startTime === undefined) {
+    closeSync(status)
     return undefined
   }
   const executable = `/proc/${pid}/exe`
-  const identify = (): ProcessIdentity | undefined => {
-    const file = identityOf(executable)
-    // The executable is named by number. Whoever lives after that had the number all the while.
-    const startTime = startTimeOf(textOf(stat))
-    return startTime === undefined ? undefined : { startTime, executable: file }
-  }
   return {
-    identify: () => unlessGone(identify),
     look: () =>
       unlessGone(() => {
+        const file = identityOf(executable)
+        // The executable is named by number. Whoever lives after that had the number all the while.
         const rights = rightsOf(textOf(status))
-        const identity = identify()
-        if (rights === undefined || identity === undefined) return undefined
-        return { ...identity, ...rights }
+        return rights === undefined ? undefined : { startTime, executable: file, ...rights }
       }),
-    close() {
-      closeSync(stat)
-      closeSync(status)
-    },
+    close: () => closeSync(status),
   }
 }
 
