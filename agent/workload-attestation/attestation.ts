@@ -44,7 +44,7 @@ export interface AttestationDeps {
 
 const logEveryMs = 10_000
 /** A call is as much work as so many other jobs: its answer goes out in the same turn of the loop. */
-const callJobs = 4
+const callJobs = 16
 type Result = readonly Selector[] | Promise<readonly Selector[]>
 
 interface Begun {

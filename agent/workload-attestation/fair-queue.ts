@@ -31,7 +31,7 @@ export class FairQueue {
   ) {
     this.#clock = clock
     this.#sliceMs = options.sliceMs ?? 4
-    this.#sliceJobs = options.sliceJobs ?? 32
+    this.#sliceJobs = options.sliceJobs ?? 128
   }
 
   /** How many jobs wait. */
@@ -100,9 +100,12 @@ export class FairQueue {
   #runNext(slice: object): void {
     for (const [uid, jobs] of this.#waiting) {
       const job = jobs.shift()
-      this.#waiting.delete(uid)
-      // Behind the others: the map keeps the order in which its keys came.
-      if (jobs.length > 0) this.#waiting.set(uid, jobs)
+      if (jobs.length === 0) this.#waiting.delete(uid)
+      else if (this.#waiting.size > 1) {
+        // Behind the others: the map keeps the order in which its keys came.
+        this.#waiting.delete(uid)
+        this.#waiting.set(uid, jobs)
+      }
       job?.(slice)
       return
     }

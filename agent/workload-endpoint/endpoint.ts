@@ -83,7 +83,9 @@ const maxProcesses = 1024
 /** Of the descriptors for connections, how many those may hold that are being told of a refusal. */
 const refusalPart = 8
 /** A session is as much work as so many other jobs: its calls, which have come in, are read at once. */
-const sessionJobs = 4
+const sessionJobs = 16
+/** A look at what a connection has sent. */
+const meetingJobs = 4
 /** A status needs a moment on its way before the connection is cut. */
 const cutDelayMs = 100
 
@@ -204,6 +206,7 @@ export async function openWorkloadEndpoint(
 
   const meet = (socket: Socket, peer: Peer): void => {
     if (socket.destroyed) return
+    queue.weigh(meetingJobs)
     const kind = peekPreface(socket)
     if (kind !== undefined) {
       accept(socket, kind, peer)
