@@ -27,6 +27,8 @@ const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const oldestNode = '22.13'
 /** What the client speaks; read when the first call is made. */
 const protoFiles = ['spiffe/workload.proto', 'grpc/health/v1/health.proto']
+/** What a user brings along who wants it, and no other: loaded when it is asked for. */
+const optionalPeers = { undici: '>=6.20' }
 
 /** `./tls` and `.` with the source of each. */
 const entries = Object.entries(own.exports).map(([subPath, source]) => ({
@@ -153,11 +155,19 @@ function manifest(imported) {
     },
     files: ['dist', 'proto', 'src', 'SECURITY.md'],
     dependencies: Object.fromEntries(
-      [...imported].sort().map((dependency) => {
-        const pinned = own.dependencies[dependency]
-        if (pinned === undefined) throw new Error(`${dependency} is no dependency of this package`)
-        return [dependency, `^${pinned}`]
-      }),
+      [...imported]
+        .filter((dependency) => !(dependency in optionalPeers))
+        .sort()
+        .map((dependency) => {
+          const pinned = own.dependencies[dependency]
+          if (pinned === undefined)
+            throw new Error(`${dependency} is no dependency of this package`)
+          return [dependency, `^${pinned}`]
+        }),
+    ),
+    peerDependencies: optionalPeers,
+    peerDependenciesMeta: Object.fromEntries(
+      Object.keys(optionalPeers).map((peer) => [peer, { optional: true }]),
     ),
   }
 }

@@ -1,4 +1,5 @@
 import type { TrustDomain } from '../spiffe-id/spiffe-id.ts'
+import type { Crl } from '../x509/crl.ts'
 
 export interface X509Authority {
   /** The CA certificate, DER. */
@@ -24,6 +25,8 @@ export interface Bundle {
   readonly sequence: bigint
   /** 0 where the publisher gave none. */
   readonly refreshHintSeconds: number
+  /** What came along with the X.509 authorities, of them or of others: each counts where its issuer signed it. */
+  readonly crls?: readonly Crl[] | undefined
 }
 
 /** Finds the bundle of an ID's own trust domain; an SVID is never checked against another's. */

@@ -1,5 +1,5 @@
 import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
-import type { SecureContextOptions } from 'node:tls'
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 
 export interface TlsIdentity {
   /** DER, leaf first; all of it is sent. */
@@ -59,4 +59,20 @@ export function contextOptions(
           }).export({ format: 'pem', type: 'pkcs8' }),
         }),
   }
+}
+
+const nobody: TlsIdentity = { chain: [], privateKey: Buffer.alloc(0) }
+const contexts = new WeakMap<TlsIdentity, Map<TlsProtocol['minVersion'], SecureContext>>()
+
+/** For clients: made once an identity, since a key takes longer to read than a handshake to sign. */
+export function secureContextOf(
+  identity: TlsIdentity | undefined,
+  protocol: TlsProtocol,
+): SecureContext {
+  const made = contexts.get(identity ?? nobody) ?? new Map()
+  contexts.set(identity ?? nobody, made)
+  const context =
+    made.get(protocol.minVersion) ?? createSecureContext(contextOptions(identity, protocol))
+  made.set(protocol.minVersion, context)
+  return context
 }

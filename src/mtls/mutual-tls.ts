@@ -1,32 +1,24 @@
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
-import type { BundleLookup } from '../bundle/bundle.ts'
+import { createServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
 import { CountersignError } from '../errors.ts'
-import { type Clock, systemClock } from '../runtime/clock.ts'
+import { backgroundClock, type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import { within } from '../runtime/within.ts'
 import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
-import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
-import { verifyX509Svid, type X509Svid } from '../svid/x509-svid.ts'
-import type { TlsIdentity, TlsProtocol } from './context.ts'
+import { verifyAgain } from '../svid/verified-chains.ts'
+import type { VerifiedX509Svid, X509Svid } from '../svid/x509-svid.ts'
+
+import type { TlsProtocol } from './context.ts'
+import { type GuardOptions, guardedOptions, guardServer } from './guard.ts'
 import { connectTls, listenTls, type TlsListener } from './handshake.ts'
+import { currentSvid, type IdentitySource } from './identity-source.ts'
+import { type Peer, peerOf, setPeer } from './peer.ts'
+import { beginTenure } from './tenure.ts'
 
-/** Whom to be, and by which bundles to check others. */
-export interface IdentitySource extends BundleLookup {
-  /** The SVID to show now. Throws where there is none. */
-  svid(): X509Svid
-  /** Calls back after each change; the result ends that. */
-  onUpdate(listener: () => void): () => void
-}
-
-/** Who is at the other end: checked against the bundle of its own trust domain, and let in. */
-export interface Peer {
-  readonly spiffeId: SpiffeId
-}
-
-interface MtlsOptions {
+export interface MtlsOptions {
   readonly source: IdentitySource
+  /** Asked once the peer has proved who it is. */
   readonly authorize: SpiffeIdMatcher
   /** The protocols to agree on; none unless told. */
   readonly alpn?: readonly string[]
@@ -37,26 +29,63 @@ interface MtlsOptions {
 
 const defaultTimeoutMs = 5000
 
-export interface ListenMtlsOptions extends MtlsOptions {
-  readonly host?: string
-  readonly port: number
-  /** Nothing of the client's data has been read yet; the socket has an `error` listener. */
-  readonly onConnection: (socket: TLSSocket, peer: Peer) => void
+export interface MtlsServerOptions extends MtlsOptions {
+  /** 20,000 unless told. */
+  readonly maxConnections?: number
+  /** Of one IPv4 address or one /64 of IPv6; 2,000 unless told. */
+  readonly maxConnectionsPerAddress?: number
+  /** Told of each client that is refused. */
   readonly log?: Log
 }
 
 /**
- * Listens for clients that show an X509-SVID which `authorize` lets in. Each new handshake shows the
- * SVID that the source has by then; open connections live on. While the source has none, none succeeds.
+ * A server of node:tls, node:https or node:http2 whose connections have all been checked: each new
+ * handshake shows the SVID that the source has by then, open connections live on until an SVID of
+ * theirs ends. While the source has none, no handshake succeeds. `make` gets what the server is made with.
  */
+export function mtlsServer<S extends TlsServer>(
+  options: MtlsServerOptions,
+  make: (tls: TlsOptions) => S,
+): S {
+  const guarded = guardOptions(options, () => {})
+  const server = make(guardedOptions(guarded))
+  const guard = guardServer(server, guarded)
+  let stopUpdates: (() => void) | undefined
+  server.on('listening', () => {
+    guard.refreshIdentity()
+    stopUpdates = options.source.onUpdate(() => guard.refreshIdentity())
+  })
+  server.on('close', () => stopUpdates?.())
+  return server
+}
+
+/**
+ * A server as of node:tls, with `listen`, `close` and the rest: `onConnection` and `secureConnection`
+ * get connections of clients that `authorize` lets in, of which nothing has been read yet.
+ */
+export function createMtlsServer(
+  options: MtlsServerOptions,
+  onConnection: (socket: TLSSocket, peer: Peer) => void,
+): TlsServer {
+  return mtlsServer(options, (tls) =>
+    createServer(tls, (socket) => onConnection(socket, peerOf(socket))),
+  )
+}
+
+export interface ListenMtlsOptions extends MtlsServerOptions {
+  readonly host?: string
+  readonly port: number
+  /** Nothing of the client's data has been read yet; the socket has an `error` listener. */
+  readonly onConnection: (socket: TLSSocket, peer: Peer) => void
+}
+
+/** Listens as `mtlsServer` does; closing it ends what is open too. */
 export async function listenMtls(options: ListenMtlsOptions): Promise<TlsListener> {
-  const { source } = options
-  const listener = await listenTls<Peer>({
-    ...options,
-    identity: () => currentIdentity(source),
-    protocol: protocolOf(options),
-    verifyClient: (chain) => admit(options, chain),
-    handshakeTimeoutMs: options.timeoutMs ?? defaultTimeoutMs,
+  const { source, host, port } = options
+  const listener = await listenTls({
+    ...guardOptions(options, options.onConnection),
+    ...(host !== undefined && { host }),
+    port,
   })
   const stopUpdates = source.onUpdate(() => listener.refreshIdentity())
   return {
@@ -68,9 +97,35 @@ export async function listenMtls(options: ListenMtlsOptions): Promise<TlsListene
   }
 }
 
+function guardOptions(
+  options: MtlsServerOptions,
+  onConnection: (socket: TLSSocket, peer: Peer) => void,
+): GuardOptions<VerifiedX509Svid, X509Svid> {
+  const { source, maxConnections, maxConnectionsPerAddress, clock, log } = options
+  return {
+    ...(maxConnections !== undefined && { maxConnections }),
+    ...(maxConnectionsPerAddress !== undefined && { maxConnectionsPerAddress }),
+    ...(clock !== undefined && { clock }),
+    ...(log !== undefined && { log }),
+    identity: () => currentSvid(source),
+    protocol: protocolOf(options),
+    handshakeTimeoutMs: options.timeoutMs ?? defaultTimeoutMs,
+    verifyClient: (chain) => admit(options, chain),
+    onConnection(socket, verified, shown) {
+      if (shown === undefined) throw new TypeError('a handshake without a certificate')
+      onConnection(socket, begin(options, socket, shown, verified))
+    },
+  }
+}
+
 export interface ConnectMtlsOptions extends MtlsOptions {
   readonly host: string
   readonly port: number
+}
+
+export interface MtlsConnection {
+  readonly socket: TLSSocket
+  readonly peer: Peer
 }
 
 /**
@@ -78,51 +133,65 @@ export interface ConnectMtlsOptions extends MtlsOptions {
  * nothing. Rejects with `unauthenticated` (`svid-…`, `peer-…`), `forbidden` (`peer-unauthorized`),
  * `unavailable` (`connection-failed`, `connection-timeout`, `tls-…`), or what the source has instead of an SVID.
  */
-export async function connectMtls(
-  options: ConnectMtlsOptions,
-): Promise<{ readonly socket: TLSSocket; readonly peer: Peer }> {
-  const identity = options.source.svid()
-  let peer: Peer | undefined
-  const socket = await connectTls({
-    socket: await connected(options),
-    identity,
-    protocol: protocolOf(options),
-    verifyServer: (chain) => {
-      peer = admit(options, chain)
-    },
-    handshakeTimeoutMs: options.timeoutMs ?? defaultTimeoutMs,
-    ...(options.clock !== undefined && { clock: options.clock }),
-  })
-  if (peer === undefined) throw new TypeError('connected without a check')
-  return { socket, peer }
+export async function connectMtls(options: ConnectMtlsOptions): Promise<MtlsConnection> {
+  return secureMtls(await connected(options), options)
+}
+
+/** Makes such a connection of a plain one that is open already. */
+export async function secureMtls(raw: Socket, options: MtlsOptions): Promise<MtlsConnection> {
+  let verified: VerifiedX509Svid | undefined
+  try {
+    const identity = options.source.svid()
+    const socket = await connectTls({
+      socket: raw,
+      identity,
+      protocol: protocolOf(options),
+      verifyServer: (chain) => {
+        verified = admit(options, chain)
+      },
+      handshakeTimeoutMs: options.timeoutMs ?? defaultTimeoutMs,
+      ...(options.clock !== undefined && { clock: options.clock }),
+    })
+    if (verified === undefined) throw new TypeError('connected without a check')
+    return { socket, peer: begin(options, socket, identity, verified) }
+  } catch (error) {
+    raw.destroy()
+    throw error
+  }
 }
 
 /** The presented bytes, DER, leaf first, are what is checked. */
-function admit(options: MtlsOptions, chain: readonly Buffer[]): Peer {
+function admit(options: MtlsOptions, chain: readonly Buffer[]): VerifiedX509Svid {
   const now = (options.clock ?? systemClock).now()
-  const { spiffeId } = verifyX509Svid(chain, options.source, now)
-  if (!options.authorize(spiffeId)) {
-    throw new CountersignError('forbidden', `${spiffeId} is not let in here`, {
+  const verified = verifyAgain(chain, options.source, now)
+  // Anything but `true`, a promise say, is no permission.
+  if (options.authorize(verified.spiffeId) !== true) {
+    throw new CountersignError('forbidden', `${verified.spiffeId} is not let in here`, {
       reason: 'peer-unauthorized',
     })
   }
-  return { spiffeId }
+  return verified
+}
+
+function begin(
+  { source, clock }: MtlsOptions,
+  socket: TLSSocket,
+  own: X509Svid,
+  verified: VerifiedX509Svid,
+): Peer {
+  const peer = { spiffeId: verified.spiffeId }
+  setPeer(socket, peer)
+  beginTenure(socket, source, { own, peer: verified }, clock ?? backgroundClock)
+  return peer
 }
 
 function protocolOf({ alpn }: MtlsOptions): TlsProtocol {
   return { minVersion: 'TLSv1.2', alpn: alpn ?? [] }
 }
 
-function currentIdentity(source: IdentitySource): TlsIdentity | undefined {
-  try {
-    return source.svid()
-  } catch (error) {
-    if (error instanceof CountersignError) return undefined
-    throw error
-  }
-}
-
 async function connected(options: ConnectMtlsOptions): Promise<Socket> {
+  // No connection is begun without an identity to show.
+  options.source.svid()
   const socket = connectTcp({ host: options.host, port: options.port, noDelay: true })
   const failed = (reason: string, cause?: unknown) =>
     new CountersignError('unavailable', 'the peer cannot be reached', { reason, cause })

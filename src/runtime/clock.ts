@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+const maxTimerMs = 0x7fffffff
+
 /** Time as an argument. `Date.now`, `performance.now` and timers are used in this folder only. */
 export interface Clock {
   /** The wall clock: what goes into certificates, tokens and records. */
@@ -10,17 +12,25 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
-export const systemClock: Clock = {
-  now: () => new Date(),
-  monotonicMs: () => performance.now(),
-  async sleep(ms, signal) {
-    signal?.throwIfAborted()
-    try {
-      await delay(Math.min(Math.max(ms, 0), 0x7fffffff), undefined, { signal })
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error
-    }
-  },
+export const systemClock: Clock = clockOf({ keepsAlive: true })
+
+/** As `systemClock`, but to wait by it keeps no process alive. */
+export const backgroundClock: Clock = clockOf({ keepsAlive: false })
+
+function clockOf({ keepsAlive }: { readonly keepsAlive: boolean }): Clock {
+  return {
+    now: () => new Date(),
+    monotonicMs: () => performance.now(),
+    async sleep(ms, signal) {
+      signal?.throwIfAborted()
+      const options = { ref: keepsAlive, ...(signal !== undefined && { signal }) }
+      try {
+        await delay(Math.min(Math.max(ms, 0), maxTimerMs), undefined, options)
+      } catch (error) {
+        throw signal?.aborted ? signal.reason : error
+      }
+    },
+  }
 }
 
 /** Calls `tick` each `ms` without keeping the process alive, until the result is called. */

@@ -3,7 +3,8 @@ import type { Bundle, BundleLookup } from '../bundle/bundle.ts'
 import { CountersignError } from '../errors.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { type Certificate, parseCertificate } from '../x509/certificate.ts'
-import { verifyChain } from '../x509/chain.ts'
+import { checkDates, verifyChain } from '../x509/chain.ts'
+import { checkRevocation } from '../x509/crl.ts'
 import { spkiOf } from '../x509/key.ts'
 
 /** An identity with its key: what a workload is given. */
@@ -19,18 +20,29 @@ export interface X509Svid {
 
 const MAX_CHAIN = 10
 
+/** Whom a presented chain has proved its holder to be. */
+export interface VerifiedX509Svid {
+  readonly spiffeId: SpiffeId
+  readonly leaf: Certificate
+  /** That of the bundle at which the chain ends. */
+  readonly authority: Certificate
+  /** From the leaf to the authority. */
+  readonly path: readonly Certificate[]
+}
+
 /**
  * Checks a presented chain, DER, leaf first, by every rule for validators of X509-SVID §5 against the
- * bundle of the leaf's own trust domain, and no other. A tainted authority still counts. Answers the
- * authority that the chain ends at too. Throws
+ * bundle of the leaf's own trust domain, and no other, and against the CRLs that came with it. A
+ * tainted authority still counts. Throws
  * `unauthenticated`: `svid-chain-empty`, `svid-too-long`, `svid-certificate-…`, `svid-uri-count`,
- * `svid-id`, `svid-root-path`, `svid-leaf-is-ca`, `svid-key-usage`, `svid-no-bundle`, `svid-chain-…`.
+ * `svid-id`, `svid-root-path`, `svid-leaf-is-ca`, `svid-key-usage`, `svid-no-bundle`, `svid-chain-…`,
+ * `svid-crl-…`.
  */
 export function verifyX509Svid(
   chain: readonly Uint8Array[],
   bundles: BundleLookup,
   now: Date,
-): { spiffeId: SpiffeId; leaf: Certificate; authority: Certificate } {
+): VerifiedX509Svid {
   if (chain.length === 0) refuse('svid-chain-empty', 'there is no certificate')
   if (chain.length > MAX_CHAIN) refuse('svid-too-long', 'there are too many certificates')
   return asUnauthenticated(() => {
@@ -39,8 +51,27 @@ export function verifyX509Svid(
     const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(spiffeId))
     if (bundle === undefined) refuse('svid-no-bundle', 'the trust domain is not known here')
     const path = verifyChain({ leaf, intermediates, roots: rootsOf(bundle), now })
-    return { spiffeId, leaf, authority: path.at(-1) as Certificate }
+    checkRevocation(path, bundle.crls ?? [], now)
+    return { spiffeId, leaf, authority: path.at(-1) as Certificate, path }
   })
+}
+
+/** Whether what was verified once would be by now: its dates, the bundle and the CRLs are looked at again. */
+export function holdsStill(
+  { spiffeId, path, authority }: VerifiedX509Svid,
+  bundles: BundleLookup,
+  now: Date,
+): boolean {
+  const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(spiffeId))
+  if (bundle === undefined || !isAuthorityOf(bundle, authority)) return false
+  try {
+    checkDates(path, now)
+    checkRevocation(path, bundle.crls ?? [], now)
+    return true
+  } catch (error) {
+    if (error instanceof CountersignError) return false
+    throw error
+  }
 }
 
 /** Whether this authority, as `verifyX509Svid` gave it, is in the bundle still. */

@@ -4,6 +4,7 @@ import type { X509SVIDResponse } from '../rpc/gen/X509SVIDResponse.ts'
 import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { type X509Svid, x509SvidFrom } from '../svid/x509-svid.ts'
 import { splitCertificates } from '../x509/certificate.ts'
+import { type Crl, parseCrls } from '../x509/crl.ts'
 
 /** An SVID with the operator's word for what it is meant for; `''` where there is none. */
 export interface HintedX509Svid extends X509Svid {
@@ -19,25 +20,26 @@ export interface X509Context extends BundleLookup {
 /**
  * Reads a message of `FetchX509SVID`. The ID of an SVID is its certificate's. Of two SVIDs with one hint
  * the first counts (§5.2.1). Throws for the whole message (§4.5) `invalid`: `x509-context-field`,
- * `certificate-…`, `trust-domain-…`; `unauthenticated`: `svid-…`.
+ * `certificate-…`, `crl-malformed`, `trust-domain-…`; `unauthenticated`: `svid-…`.
  */
 export function readX509Context(response: X509SVIDResponse): X509Context {
   const bundles = new Map<TrustDomain, Bundle>()
   const svids: HintedX509Svid[] = []
   const hints = new Set<string>()
+  const crls = parseCrls(response.crl)
   for (const wire of response.svids) {
     const { spiffe_id: id, x509_svid: chain, x509_svid_key: key, bundle, hint } = wire
     if (id === '' || chain.length === 0 || key.length === 0 || bundle.length === 0) missing()
     const svid = x509SvidFrom(splitCertificates(chain), Buffer.from(key))
     const trustDomain = SpiffeId.trustDomainOf(svid.spiffeId)
-    bundles.set(trustDomain, x509Bundle(trustDomain, bundle))
+    bundles.set(trustDomain, x509Bundle(trustDomain, bundle, crls))
     if (hint === '' || !hints.has(hint)) svids.push({ ...svid, hint })
     hints.add(hint)
   }
   for (const [id, bundle] of Object.entries(response.federated_bundles)) {
     const trustDomain = TrustDomain.parseIdOrName(id)
     // What comes beside an SVID says more of its own trust domain than anybody else may.
-    if (!bundles.has(trustDomain)) bundles.set(trustDomain, x509Bundle(trustDomain, bundle))
+    if (!bundles.has(trustDomain)) bundles.set(trustDomain, x509Bundle(trustDomain, bundle, crls))
   }
   const [first, ...others] = svids
   if (first === undefined) return missing()
@@ -45,13 +47,14 @@ export function readX509Context(response: X509SVIDResponse): X509Context {
 }
 
 /** For X509-SVIDs only (§5.2.1): there are no JWT authorities in it. */
-function x509Bundle(trustDomain: TrustDomain, der: Uint8Array): Bundle {
+function x509Bundle(trustDomain: TrustDomain, der: Uint8Array, crls: readonly Crl[]): Bundle {
   return {
     trustDomain,
     x509Authorities: splitCertificates(der).map((certificate) => ({ certificate, tainted: false })),
     jwtAuthorities: [],
     sequence: 0n,
     refreshHintSeconds: 0,
+    crls,
   }
 }
 

@@ -3,7 +3,7 @@ import { verifyNow } from './algorithm.ts'
 import type { Certificate } from './certificate.ts'
 import { satisfies } from './name-constraints.ts'
 
-// RFC 5280 §6 as far as SPIFFE needs it: no policies, no CRLs. Cheap checks come before signatures,
+// RFC 5280 §6 as far as SPIFFE needs it: no policies; CRLs are in crl.ts. Cheap checks come before signatures,
 // and the number of signatures is bounded (T34, and chains made to burn time).
 
 const MAX_CHAIN = 10
@@ -64,6 +64,14 @@ export function verifyChain(input: {
   const path = extend([leaf], search)
   if (path === undefined) refuse(search.failure.reason, search.failure.message)
   return path
+}
+
+/** Throws `forbidden`, `chain-expired` or `chain-not-yet-valid`, as `verifyChain` would by now. */
+export function checkDates(path: readonly Certificate[], now: Date): void {
+  for (const certificate of path) {
+    const fault = dateFault(certificate, now)
+    if (fault !== undefined) refuse(fault.reason, fault.message)
+  }
 }
 
 function refuse(reason: string, message: string): never {
@@ -156,7 +164,7 @@ function placeFault(
   return undefined
 }
 
-function certificateFault(certificate: Certificate, now: Date): Fault | undefined {
+function dateFault(certificate: Certificate, now: Date): Fault | undefined {
   if (now.getTime() < certificate.notBefore.getTime()) {
     return { reason: 'chain-not-yet-valid', message: 'a certificate of the chain is not valid yet' }
   }
@@ -164,6 +172,12 @@ function certificateFault(certificate: Certificate, now: Date): Fault | undefine
   if (!(now.getTime() < certificate.notAfter.getTime() + 1000)) {
     return { reason: 'chain-expired', message: 'a certificate of the chain has expired' }
   }
+  return undefined
+}
+
+function certificateFault(certificate: Certificate, now: Date): Fault | undefined {
+  const fault = dateFault(certificate, now)
+  if (fault !== undefined) return fault
   if (certificate.unknownCritical.length > 0) {
     return {
       reason: 'chain-unknown-critical-extension',

@@ -23,6 +23,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // What the package's users import: nothing but names of the rooms' own.
   'src/index': ['src/svid', 'src/bundle', 'src/workload-api'],
   'src/tls': ['src/mtls'],
+  'src/http': ['src/mtls'],
+  'src/undici': ['src/mtls'],
 
   'src/errors': [],
   'src/runtime': [],

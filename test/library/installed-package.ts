@@ -21,6 +21,7 @@ interface Manifest {
   readonly engines: { readonly node: string }
   readonly exports: Readonly<Record<string, unknown>>
   readonly dependencies: Readonly<Record<string, string>>
+  readonly peerDependencies: Readonly<Record<string, string>>
   readonly scripts?: unknown
 }
 
@@ -47,7 +48,7 @@ export function installPackage(): InstalledPackage {
   const packed = execFileSync(process.execPath, ['scripts/pack-library.mjs', folder], { cwd: root })
   const tarball = packed.toString().trim()
   const at = join(folder, 'node_modules', 'countersign')
-  if (fromRegistry) npmInstall(folder, [tarball, `${oldestNode}@22.13.1`])
+  if (fromRegistry) npmInstall(folder, [tarball, 'undici@7', `${oldestNode}@22.13.1`])
   else installLinks(folder, tarball)
   const manifest = manifestIn(at)
   return {
@@ -68,13 +69,14 @@ export function installPackage(): InstalledPackage {
   }
 }
 
-/** As `npm install` would leave it, without a registry: beside the package links to what it declares, and to no more. */
+/** As `npm install` would leave it, without a registry: beside the package links to what it declares, peers too, and to no more. */
 function installLinks(folder: string, tarball: string): void {
   const modules = join(folder, 'node_modules')
   mkdirSync(modules)
   execFileSync('tar', ['xzf', tarball, '-C', folder])
   renameSync(join(folder, 'package'), join(modules, 'countersign'))
-  for (const name of Object.keys(manifestIn(join(modules, 'countersign')).dependencies)) {
+  const { dependencies, peerDependencies } = manifestIn(join(modules, 'countersign'))
+  for (const name of Object.keys({ ...dependencies, ...peerDependencies })) {
     mkdirSync(dirname(join(modules, name)), { recursive: true })
     symlinkSync(join(root, 'node_modules', name), join(modules, name))
   }

@@ -136,24 +136,20 @@ test('a program with the package fetches its SVID from a real agent, and meets i
     const printed = await installed.run(
       `
       import { matchId, matchTrustDomain, resolveEndpoint, SpiffeId, TrustDomain, X509Source } from 'countersign'
-      import { connectMtls, listenMtls } from 'countersign/tls'
+      import { connect, createServer } from 'countersign/tls'
       const source = await X509Source.open({ endpoint: resolveEndpoint(undefined, process.env) })
-      const listener = await listenMtls({
-        source,
-        port: 0,
-        host: '127.0.0.1',
-        authorize: matchTrustDomain(TrustDomain.parse('example.org')),
-        onConnection: (socket, peer) => socket.end(peer.spiffeId),
-      })
-      const { socket, peer } = await connectMtls({
+      const authorize = matchTrustDomain(TrustDomain.parse('example.org'))
+      const server = createServer({ source, authorize }, (socket, peer) => socket.end(peer.spiffeId))
+      await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const { socket, peer } = await connect({
         source,
         host: '127.0.0.1',
-        port: listener.address.port,
+        port: server.address().port,
         authorize: matchId(SpiffeId.parse('spiffe://example.org/web')),
       })
       let text = ''
       for await (const chunk of socket) text += chunk
-      await listener.close()
+      server.close()
       await source.close()
       console.log(source.constructor.name, peer.spiffeId, text)`,
       { SPIFFE_ENDPOINT_SOCKET: `unix://${agent.socket}` },

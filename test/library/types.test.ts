@@ -13,7 +13,7 @@ import {
   X509Source,
   type X509Svid,
 } from 'countersign'
-import type { connectMtls, Peer } from 'countersign/tls'
+import type { connect, createServer, Peer } from 'countersign/tls'
 import { expectTypeOf, test } from 'vitest'
 
 // Checked by the compiler, in `npm run check`.
@@ -51,7 +51,8 @@ test('a source is opened and closed, also by `await using`, and answers at once 
 
 test('nobody is let in who was not named: `authorize` is not optional, and takes matchers of IDs', () => {
   expectTypeOf(matchId).returns.toEqualTypeOf<SpiffeIdMatcher>()
-  expectTypeOf<Parameters<typeof connectMtls>[0]['authorize']>().toEqualTypeOf<SpiffeIdMatcher>()
+  expectTypeOf<Parameters<typeof connect>[0]['authorize']>().toEqualTypeOf<SpiffeIdMatcher>()
+  expectTypeOf<Parameters<typeof createServer>[0]['authorize']>().toEqualTypeOf<SpiffeIdMatcher>()
   expectTypeOf<Pick<Peer, 'spiffeId'>>().toEqualTypeOf<{ readonly spiffeId: SpiffeId }>()
 })
 

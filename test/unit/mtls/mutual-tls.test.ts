@@ -5,25 +5,14 @@ import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
 import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import type { TlsListener } from '../../../src/mtls/handshake.ts'
-import {
-  connectMtls,
-  type IdentitySource,
-  type ListenMtlsOptions,
-  listenMtls,
-} from '../../../src/mtls/mutual-tls.ts'
+import { connectMtls, type ListenMtlsOptions, listenMtls } from '../../../src/mtls/mutual-tls.ts'
 import { matchOneOf, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
-import { type X509Svid, x509SvidFrom } from '../../../src/svid/x509-svid.ts'
+import type { X509Svid } from '../../../src/svid/x509-svid.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import {
-  bundleOf,
-  type Made,
-  NOW,
-  reasonOfAsync,
-  root,
-  sourceOf,
-} from '../../support/x509-fixtures.ts'
+import { bundleOf, type Made, NOW, reasonOfAsync, root } from '../../support/x509-fixtures.ts'
 import { identity } from './identities.ts'
+import { svidOf as svid, TestSource } from './test-source.ts'
 
 const clock = new FakeClock(NOW)
 const here = matchTrustDomain(TrustDomain.parse('here.test'))
@@ -40,47 +29,14 @@ beforeAll(async () => {
   client = await svid(ourCa, 'spiffe://here.test/client')
 })
 
-async function svid(ca: Made, id: string): Promise<X509Svid> {
-  const { chain, privateKey } = await identity(ca, id, [])
-  return x509SvidFrom(chain, privateKey)
-}
-
-/** A source that trusts each trust domain by its own CA alone, and whose SVID a test may change. */
-class Source implements IdentitySource {
-  #svid: X509Svid | undefined
-  readonly #listeners = new Set<() => void>()
-  readonly bundleOf = sourceOf(
-    bundleOf('here.test', ourCa),
-    bundleOf('there.test', theirCa),
-  ).bundleOf
-
-  constructor(first: X509Svid | undefined) {
-    this.#svid = first
-  }
-
-  svid(): X509Svid {
-    if (this.#svid !== undefined) return this.#svid
-    throw new CountersignError('unavailable', 'there is none', { reason: 'no-svid' })
-  }
-
-  replace(next: X509Svid | undefined): void {
-    this.#svid = next
-    for (const listener of this.#listeners) listener()
-  }
-
-  onUpdate(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
-  }
-
-  get listeners(): number {
-    return this.#listeners.size
-  }
+/** Trusts each trust domain by its own CA alone. */
+function sourceOf(first: X509Svid | undefined): TestSource {
+  return new TestSource(first, bundleOf('here.test', ourCa), bundleOf('there.test', theirCa))
 }
 
 async function listen(options: Partial<ListenMtlsOptions> = {}): Promise<TlsListener> {
   const listener = await listenMtls({
-    source: new Source(server),
+    source: sourceOf(server),
     authorize: here,
     host: '127.0.0.1',
     port: 0,
@@ -105,7 +61,7 @@ async function dial(
   shown: X509Svid,
   authorize = matchOneOf(SpiffeId.parse('spiffe://here.test/server')),
 ): Promise<string> {
-  const options = { source: new Source(shown), authorize, clock }
+  const options = { source: sourceOf(shown), authorize, clock }
   const { socket } = await connectMtls({ ...options, host: '127.0.0.1', port: address.port })
   onTestFinished(() => void socket.destroy())
   return greeted(socket)
@@ -153,7 +109,7 @@ test('X509-28 an ID of one trust domain under the CA of another is refused by bo
   const forged = await svid(theirCa, 'spiffe://here.test/client')
   expect(await reasonOfAsync(async () => dial(await listen(), forged))).toBe('hung-up')
   const liar = await listen({
-    source: new Source(await svid(theirCa, 'spiffe://here.test/server')),
+    source: sourceOf(await svid(theirCa, 'spiffe://here.test/server')),
   })
   expect(await reasonOfAsync(() => dial(liar, client))).toBe('svid-chain-unknown-authority')
   // Each under its own CA, the same two are let in.
@@ -167,7 +123,7 @@ test('the ID of a trust domain is nobody to either side', async () => {
     knock(await listen({ authorize: () => true }), { chain, privateKey }),
   ).rejects.toThrow()
   const nobody = { ...server, chain, privateKey }
-  const listener = await listen({ source: new Source(nobody) })
+  const listener = await listen({ source: sourceOf(nobody) })
   expect(await reasonOfAsync(() => dial(listener, client, () => true))).toBe('svid-root-path')
 })
 
@@ -181,11 +137,11 @@ test('who shows no certificate, one that has ended, or an ID that is not let in,
 })
 
 test('a new handshake shows the new SVID, and a connection that is open lives on', async () => {
-  const source = new Source(server)
+  const source = sourceOf(server)
   const listener = await listen({ source, onConnection: (socket) => socket.pipe(socket) })
   const open = async (id: SpiffeId): Promise<TLSSocket> => {
     const { socket } = await connectMtls({
-      source: new Source(client),
+      source: sourceOf(client),
       authorize: matchOneOf(id),
       host: '127.0.0.1',
       port: listener.address.port,
@@ -202,7 +158,7 @@ test('a new handshake shows the new SVID, and a connection that is open lives on
 })
 
 test('while the source has no SVID nobody gets in, and nobody is dialled', async () => {
-  const source = new Source(undefined)
+  const source = sourceOf(undefined)
   const listener = await listen({ source })
   expect(await reasonOfAsync(() => dial(listener, client))).toBe('tls-handshake')
   const options = { source, authorize: here, host: '127.0.0.1', port: listener.address.port }
@@ -210,5 +166,5 @@ test('while the source has no SVID nobody gets in, and nobody is dialled', async
   source.replace(server)
   expect(await dial(listener, client)).toBe('spiffe://here.test/client')
   await listener.close()
-  expect(source.listeners).toBe(0)
+  await expect.poll(() => source.listeners).toBe(0)
 })

@@ -1,0 +1,93 @@
+import type { TLSSocket } from 'node:tls'
+import { CountersignError } from '../errors.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { holdsStill, type VerifiedX509Svid, type X509Svid } from '../svid/x509-svid.ts'
+import { currentSvid, type IdentitySource } from './identity-source.ts'
+
+const sweepMs = 1000
+
+interface Tenure {
+  /** When the first of the SVIDs, and of the authorities over the peer's, ends. */
+  readonly untilMs: number
+  readonly peer: VerifiedX509Svid
+}
+
+/**
+ * The open connections of one source. Each ends by the time that its own SVID does or its peer's (T27),
+ * at the update that takes the peer's authority out of its bundle or revokes it, and when the source
+ * has no identity any more.
+ */
+class Tenures {
+  readonly #source: IdentitySource
+  readonly #clock: Clock
+  readonly #open = new Map<TLSSocket, Tenure>()
+  #stop: (() => void) | undefined
+
+  constructor(source: IdentitySource, clock: Clock) {
+    this.#source = source
+    this.#clock = clock
+  }
+
+  begin(socket: TLSSocket, own: X509Svid, peer: VerifiedX509Svid): void {
+    const ends = [own.expiresAt, ...peer.path.map(({ notAfter }) => notAfter)]
+    this.#open.set(socket, { untilMs: Math.min(...ends.map((end) => end.getTime())), peer })
+    socket.once('close', () => {
+      this.#open.delete(socket)
+      if (this.#open.size > 0) return
+      this.#stop?.()
+      this.#stop = undefined
+    })
+    this.#stop ??= this.#start()
+  }
+
+  #start(): () => void {
+    const sweeping = new AbortController()
+    const stopUpdates = this.#source.onUpdate(() => this.#review())
+    this.#sweep(sweeping.signal).catch(() => {})
+    return () => {
+      sweeping.abort()
+      stopUpdates()
+    }
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#clock.sleep(sweepMs, signal)
+      // None is left to the next sweep that would be over by then.
+      const nextMs = this.#clock.now().getTime() + sweepMs
+      this.#end(({ untilMs }) => untilMs <= nextMs)
+    }
+  }
+
+  #review(): void {
+    const now = this.#clock.now()
+    const withdrawn = currentSvid(this.#source) === undefined
+    this.#end(({ peer }) => withdrawn || !holdsStill(peer, this.#source, now))
+  }
+
+  #end(which: (tenure: Tenure) => boolean): void {
+    for (const [socket, tenure] of this.#open) {
+      if (which(tenure)) socket.destroy(outlived())
+    }
+  }
+}
+
+function outlived(): CountersignError {
+  return new CountersignError('unavailable', 'an SVID of this connection counts no more', {
+    reason: 'connection-outlived',
+  })
+}
+
+const tenures = new WeakMap<IdentitySource, Tenures>()
+
+/** Ends the connection by the time that it has to. The first clock of a source is used for all. */
+export function beginTenure(
+  socket: TLSSocket,
+  source: IdentitySource,
+  parties: { readonly own: X509Svid; readonly peer: VerifiedX509Svid },
+  clock: Clock,
+): void {
+  const ofSource = tenures.get(source) ?? new Tenures(source, clock)
+  tenures.set(source, ofSource)
+  ofSource.begin(socket, parties.own, parties.peer)
+}

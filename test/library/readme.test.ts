@@ -1,0 +1,79 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+import { freePort } from '../support/free-port.ts'
+import { agentIdOf, startAgent } from '../support/running-agent.ts'
+import { startServer, wireEntry } from '../support/running-server.ts'
+import { type InstalledPackage, installPackage } from './installed-package.ts'
+
+const readme = readFileSync(fileURLToPath(new URL('../../src/README.md', import.meta.url)), 'utf8')
+
+/** The lines of the README's program of this name. */
+function linesOf(name: string): readonly string[] {
+  const title = `// ${name}`
+  const block = readme.split('```').find((text) => text.split('\n')[1] === title) ?? ''
+  return block.trim().split('\n').slice(2)
+}
+
+/** Runs a program of the README in a process of its own. */
+function run(
+  installed: InstalledPackage,
+  name: string,
+  port: number,
+  socket: string,
+): ChildProcessByStdio<null, Readable, null> {
+  const file = join(installed.folder, name)
+  writeFileSync(file, linesOf(name).join('\n').replace('8443', String(port)))
+  const child = spawn(process.execPath, [file], {
+    env: { PATH: process.env['PATH'], SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
+async function isOpen(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+// Packing takes a busy machine its time.
+const timeout = 60_000
+
+test('two services of five lines each, as the README has them, trust each other with a real server and agent', {
+  timeout,
+}, async () => {
+  expect([linesOf('server.mjs').length, linesOf('client.mjs').length]).toEqual([5, 5])
+  const installed = installPackage()
+  onTestFinished(() => installed.remove())
+  const server = await startServer()
+  onTestFinished(() => server.remove())
+  const agent = await startAgent(server)
+  onTestFinished(() => agent.stop())
+  const entry = {
+    path: '/web',
+    parent: await agentIdOf(server),
+    selectors: [`unix:uid:${process.getuid?.()}`],
+  }
+  await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', { entries: [wireEntry(entry)] })
+  const port = await freePort()
+  run(installed, 'server.mjs', port, agent.socket)
+  await expect.poll(() => isOpen(port), { timeout: 10_000 }).toBe(true)
+  const client = run(installed, 'client.mjs', port, agent.socket)
+  const [printed] = await once(client.stdout, 'data')
+  expect(String(printed)).toBe('hello spiffe://example.org/web\n')
+})
