@@ -15,6 +15,7 @@ const all = [
   'create-entries',
   'start-100k',
   'dev-start',
+  'load',
   'memory',
   'connections',
   'crash',

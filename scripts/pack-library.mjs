@@ -64,7 +64,8 @@ async function buildCode(dir) {
     cwd: root,
     input: Object.fromEntries(entries.map(({ name, source }) => [name, source])),
     platform: 'node',
-    external: (id) => !id.startsWith('.') && !id.startsWith('/'),
+    // What `await using` becomes on an older Node is part of the code.
+    external: (id) => !/^(\.|\/|@oxc-project\/runtime\/)/.test(id),
     transform: { target: `node${oldestNode}` },
     output: {
       dir,
