@@ -7,6 +7,7 @@ import { duration, type HostPort, hostPort, parsedBy, path } from '../src/runtim
 import type { LogLevel } from '../src/runtime/log.ts'
 import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
 import type { RateLimit } from './access/limits.ts'
+import { type FederationSettings, federationSchema, readFederation } from './bundle/settings.ts'
 import { type OidcSettings, oidcSchema, readOidc } from './oidc/settings.ts'
 
 export interface ServerConfig {
@@ -34,6 +35,7 @@ export interface ServerConfig {
   readonly jwtIssuer: string | undefined
   /** Where the issuer answers for itself; undefined: nowhere. */
   readonly oidc: OidcSettings | undefined
+  readonly federation: FederationSettings
   /** Selector types of the operator's own attestors. */
   readonly selectorTypes: readonly string[]
   readonly rateLimits: {
@@ -83,6 +85,7 @@ const fileSchema = z.strictObject({
   agent_ttl: duration.optional(),
   jwt_issuer: z.url().max(2048).optional(),
   oidc: oidcSchema.optional(),
+  federation: federationSchema.optional(),
   selector_types: z.array(z.string().regex(selectorTypePattern)).max(64).optional(),
   rate_limits: z
     .strictObject({
@@ -137,6 +140,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     agentTtlSeconds: merged.agent_ttl ?? 86_400,
     jwtIssuer: merged.jwt_issuer,
     oidc: readOidc(merged.oidc, merged.jwt_issuer),
+    federation: readFederation(merged.federation),
     selectorTypes: merged.selector_types ?? [],
     rateLimits: {
       attest: rate(merged.rate_limits?.attest, 10, 100),

@@ -23,6 +23,7 @@ import { clockHandlers } from './api/clock.ts'
 import { debugHandlers } from './api/debug.ts'
 import type { ApiDeps } from './api/deps.ts'
 import { entryHandlers } from './api/entry.ts'
+import { federationHandlers } from './api/federation.ts'
 import { fleetHandlers } from './api/fleet.ts'
 import { healthHandlers } from './api/health.ts'
 import { localAuthorityHandlers } from './api/local-authority.ts'
@@ -73,6 +74,7 @@ const services: readonly (readonly [
   ],
   ['countersign.sync.v1.Sync', syncHandlers],
   ['countersign.registry.v1.Registry', registryHandlers],
+  ['countersign.federation.v1.Federation', federationHandlers],
   ['countersign.fleet.v1.Fleet', fleetHandlers],
   ['countersign.clock.v1.Clock', clockHandlers],
   ['grpc.health.v1.Health', healthHandlers],

@@ -1,6 +1,6 @@
 import { isUntainted, signersOf } from '../src/bundle/key-ids.ts'
 import { CountersignError } from '../src/errors.ts'
-import type { Clock } from '../src/runtime/clock.ts'
+import { type Clock, sleepUnlessWoken } from '../src/runtime/clock.ts'
 import type { X509Svid } from '../src/svid/x509-svid.ts'
 import type { Bundles } from './bundle/bundles.ts'
 import type { Ca } from './ca/ca.ts'
@@ -56,19 +56,5 @@ export async function followIdentity(
         }
       }
     },
-  }
-}
-
-async function sleepUnlessWoken(
-  clock: Clock,
-  ms: number,
-  woken: AbortSignal,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await clock.sleep(ms, AbortSignal.any([woken, signal]))
-  } catch (error) {
-    signal.throwIfAborted()
-    if (!woken.aborted) throw error
   }
 }

@@ -24,6 +24,7 @@ import { AuditCopy } from './audit/copy.ts'
 import { startedEvent, stoppedEvent } from './audit/run-events.ts'
 import { openTrail, type Trail } from './audit/trail.ts'
 import { createBundles } from './bundle/bundles.ts'
+import { createFederation } from './bundle/federation.ts'
 import { type Ca, createCa } from './ca/ca.ts'
 import { fileKeyManager, type KeyManager, memoryKeyManager } from './ca/key-manager.ts'
 import { type ChangeBatch, openChanges } from './changes/changes.ts'
@@ -156,6 +157,7 @@ async function serve(
     position: () => changes.position,
     caExpirySeconds: () => caExpirySeconds(ca),
     auditCopyLag: () => copy.lag,
+    failingFederation: () => federation.status().filter(({ failures }) => failures > 0).length,
   })
   const ca = await createCa({
     store,
@@ -227,6 +229,16 @@ async function serve(
     knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
     selectorTypes: config.selectorTypes,
   })
+  const federation = createFederation({
+    trustDomain,
+    store,
+    changes,
+    bundles,
+    settings: config.federation,
+    clock,
+    log,
+    observe: metrics.fetched,
+  })
   const denials = createDenials({
     clock,
     rights: (id) => index.rightsOf(id),
@@ -249,6 +261,7 @@ async function serve(
     registry,
     followers,
     bundles,
+    federation,
     ca,
     nodes: {
       trustDomain,
@@ -302,6 +315,7 @@ async function serve(
       (until) => ca.run(until),
       (until) => identity.run(() => endpoints.refreshIdentity(), until),
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
+      (until) => federation.run(until),
       (until) => runExpiry(registry, { clock, log }, until),
       (until) => monitor(config, deps, metrics, until),
       (until) => discover(config, deps, until),

@@ -7,6 +7,8 @@ export interface ServerMetrics {
   readonly registry: Registry
   call(method: string, code: string, elapsedMs: number): void
   issued(kind: 'x509' | 'jwt', count: number, elapsedMs: number): void
+  /** A bundle of another trust domain was asked for. */
+  fetched(outcome: string): void
   rotated(kind: 'x509' | 'jwt', step: string): void
 }
 
@@ -19,6 +21,7 @@ export interface ServerGauges {
   position(): number
   caExpirySeconds(): number
   auditCopyLag(): number
+  failingFederation(): number
 }
 
 export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
@@ -51,6 +54,12 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
     labelNames: ['kind', 'step'],
     registers,
   })
+  const fetches = new Counter({
+    name: 'countersign_server_federation_fetches_total',
+    help: 'Fetches of other trust domains’ bundles: changed, unchanged, unavailable, or refused.',
+    labelNames: ['outcome'],
+    registers,
+  })
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name: `countersign_server_${name}`,
@@ -68,6 +77,11 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
   gauge('change_log_position', 'Number of the last change that was applied.', gauges.position)
   gauge('x509_ca_expires_in_seconds', 'Life left of the active X.509 CA.', gauges.caExpirySeconds)
   gauge('audit_copy_lag', 'Audit records that are not in the store yet.', gauges.auditCopyLag)
+  gauge(
+    'federation_failing',
+    'Trust domains whose bundle could not be fetched the last time.',
+    gauges.failingFederation,
+  )
   return {
     registry,
     call: (method, code, elapsedMs) => calls.observe({ method, code }, elapsedMs / 1000),
@@ -75,6 +89,7 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
       signed.inc({ kind }, count)
       signing.observe({ kind }, elapsedMs / 1000)
     },
+    fetched: (outcome) => fetches.inc({ outcome }),
     rotated: (kind, step) => rotations.inc({ kind, step }),
   }
 }

@@ -93,6 +93,7 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   [`${registryService}WaitApplied`]: operators,
 
   '/countersign.sync.v1.Sync/Follow': ['agent'],
+  '/countersign.federation.v1.Federation/ListStatus': operators,
   '/countersign.fleet.v1.Fleet/ListStatus': operators,
   '/countersign.clock.v1.Clock/Accept': ['local'],
   '/countersign.clock.v1.Clock/Now': ['any'],

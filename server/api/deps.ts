@@ -4,6 +4,7 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import type { RateLimiter } from '../access/limits.ts'
 import type { Bundles } from '../bundle/bundles.ts'
+import type { Federation } from '../bundle/federation.ts'
 import type { Ca } from '../ca/ca.ts'
 import type { Changes } from '../changes/changes.ts'
 import type { Followers } from '../entry/followers.ts'
@@ -24,6 +25,7 @@ export interface ApiDeps {
   readonly registry: Registry
   readonly followers: Followers
   readonly bundles: Bundles
+  readonly federation: Federation
   readonly ca: Ca
   readonly nodes: NodeDeps
   /** Seals page tokens; drawn anew at each start. */

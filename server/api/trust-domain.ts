@@ -34,7 +34,10 @@ const cursorScope = { id: 'federation' } as const
 
 type Mask = FederationRelationshipMask | null
 
-type Deps = Pick<ApiDeps, 'trustDomain' | 'store' | 'changes' | 'clock' | 'bundles' | 'cursorKey'>
+type Deps = Pick<
+  ApiDeps,
+  'trustDomain' | 'store' | 'changes' | 'clock' | 'bundles' | 'federation' | 'cursorKey'
+>
 
 /** spire.api.server.trustdomain.v1.TrustDomain */
 export function trustDomainHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
@@ -73,6 +76,7 @@ export function trustDomainHandlers(deps: Deps): Record<string, RpcHandler<Calle
       async (request: BatchCreateFederationRelationshipRequest, { caller }) => {
         const inputs = request.federation_relationships.map(inputFromWire)
         const results = await putRelationships(deps, inputs, { mode: 'create' }, actOf(caller))
+        deps.federation.look()
         return resultsToWire(results, request.output_mask)
       },
     ),
@@ -81,6 +85,7 @@ export function trustDomainHandlers(deps: Deps): Record<string, RpcHandler<Calle
         const inputs = request.federation_relationships.map(inputFromWire)
         const options = { mode: 'update', fields: fieldsOf(request.input_mask) } as const
         const results = await putRelationships(deps, inputs, options, actOf(caller))
+        deps.federation.look()
         return resultsToWire(results, request.output_mask)
       },
     ),
@@ -95,17 +100,9 @@ export function trustDomainHandlers(deps: Deps): Record<string, RpcHandler<Calle
         }
       },
     ),
-    RefreshBundle: unary(async ({ trust_domain }: RefreshBundleRequest) => {
-      const name = TrustDomain.parseIdOrName(trust_domain)
-      if ((await loadRelationship(db, name)) === undefined) {
-        throw new CountersignError('not-found', `no relationship with trust domain "${name}"`, {
-          reason: 'federation-not-found',
-        })
-      }
-      throw new CountersignError('unimplemented', 'this server does not fetch bundles yet', {
-        reason: 'federation-polling',
-        fix: 'get the bundle document yourself, and give it to: countersign bundle set',
-      })
+    RefreshBundle: unary(async ({ trust_domain }: RefreshBundleRequest, { caller }) => {
+      await deps.federation.refresh(TrustDomain.parseIdOrName(trust_domain), actOf(caller))
+      return {}
     }),
   }
 }

@@ -14,7 +14,7 @@ import type { WriteTx } from '../store/store.ts'
 import type { Act, BundleDeps } from './append.ts'
 import { checkBatch, type PutResult, putOne, refusable, refuseOwn } from './federated.ts'
 
-const maxRelationships = 1000
+export const maxRelationships = 1000
 
 /** A relationship as somebody asks for it; nothing of it is checked yet. */
 export interface RelationshipInput {

@@ -8,7 +8,7 @@ import type {
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { onlyItem, printDone } from './item-status.ts'
-import { type OutputFormat, printRecord, printRows } from './output.ts'
+import type { OutputFormat } from './output.ts'
 
 interface Of extends AdminOptions {
   readonly trustDomain: string
@@ -44,11 +44,12 @@ Example:
         })
       }
       const relationship = await relationshipOf(options)
-      await call(io, options, async (client) => {
+      await call(io, options, async (client, channel) => {
         const answer = await client.unary('BatchCreateFederationRelationship', {
           federation_relationships: [relationship],
         })
-        print(io, options.output, (await onlyItem(answer.results)).federation_relationship)
+        const made = (await onlyItem(answer.results)).federation_relationship
+        await print(io, options.output, made, channel)
       })
     })
 }
@@ -64,7 +65,7 @@ export function federationUpdate(io: Io): Command {
     )
     .action(async (options: PutOptions) => {
       const relationship = await relationshipOf(options)
-      await call(io, options, async (client) => {
+      await call(io, options, async (client, channel) => {
         const answer = await client.unary('BatchUpdateFederationRelationship', {
           federation_relationships: [relationship],
           input_mask: {
@@ -73,7 +74,8 @@ export function federationUpdate(io: Io): Command {
             trust_domain_bundle: options.bundleFile !== undefined,
           },
         })
-        print(io, options.output, (await onlyItem(answer.results)).federation_relationship)
+        const made = (await onlyItem(answer.results)).federation_relationship
+        await print(io, options.output, made, channel)
       })
     })
 }
@@ -83,8 +85,8 @@ export function federationList(io: Io): Command {
   return withAdminOptions(new Command('list').description('list the relationships'))
     .addHelpText('after', '\nExample:\n  countersign federation list -o json')
     .action(async (options: AdminOptions) => {
-      const found: FederationRelationship[] = []
-      await call(io, options, async (client) => {
+      await call(io, options, async (client, channel) => {
+        const found: FederationRelationship[] = []
         let page = ''
         do {
           const answer = await client.unary('ListFederationRelationships', {
@@ -94,19 +96,9 @@ export function federationList(io: Io): Command {
           found.push(...answer.federation_relationships)
           page = answer.next_page_token
         } while (page !== '')
+        const { fetchStatuses, printRelationships } = await import('./federation-view.ts')
+        printRelationships(io, options.output, found, await fetchStatuses(channel))
       })
-      printRows(
-        io,
-        options.output,
-        found.map(toJson),
-        [
-          { title: 'TRUST DOMAIN', text: (one) => one.trustDomain },
-          { title: 'PROFILE', text: (one) => one.profile },
-          { title: 'URL', text: (one) => one.bundleEndpointUrl },
-          { title: 'BUNDLE', text: (one) => (one.sequence === null ? 'none' : one.sequence) },
-        ],
-        (one) => one,
-      )
     })
 }
 
@@ -114,9 +106,10 @@ export function federationList(io: Io): Command {
 export function federationShow(io: Io): Command {
   return ofOne(new Command('show').description('show one relationship'), 'show').action(
     async (options: Of) => {
-      await call(io, options, async (client) => {
+      await call(io, options, async (client, channel) => {
         const request = { trust_domain: options.trustDomain }
-        print(io, options.output, await client.unary('GetFederationRelationship', request))
+        const found = await client.unary('GetFederationRelationship', request)
+        await print(io, options.output, found, channel)
       })
     },
   )
@@ -198,38 +191,17 @@ async function clientOf(channel: RpcChannel) {
 function call(
   io: Io,
   options: AdminOptions,
-  work: (client: Awaited<ReturnType<typeof clientOf>>) => Promise<void>,
+  work: (client: Awaited<ReturnType<typeof clientOf>>, channel: RpcChannel) => Promise<void>,
 ): Promise<void> {
-  return withServer(io, options, async (channel) => work(await clientOf(channel)))
+  return withServer(io, options, async (channel) => work(await clientOf(channel), channel))
 }
 
-/** A relationship as `-o json` prints it. `sequence` is that of the bundle, null where there is none. */
-interface RelationshipJson {
-  readonly trustDomain: string
-  readonly bundleEndpointUrl: string
-  readonly profile: string
-  readonly endpointSpiffeId: string | null
-  readonly sequence: string | null
-}
-
-function toJson(wire: FederationRelationship): RelationshipJson {
-  return {
-    trustDomain: wire.trust_domain,
-    bundleEndpointUrl: wire.bundle_endpoint_url,
-    profile: wire.bundle_endpoint_profile ?? '',
-    endpointSpiffeId: wire.https_spiffe?.endpoint_spiffe_id ?? null,
-    sequence: wire.trust_domain_bundle?.sequence_number ?? null,
-  }
-}
-
-function print(io: Io, output: OutputFormat, wire: FederationRelationship | null): void {
-  if (wire === null) return
-  const shown = toJson(wire)
-  printRecord(io, output, shown, [
-    ['trust domain', shown.trustDomain],
-    ['url', shown.bundleEndpointUrl],
-    ['profile', shown.profile],
-    ['endpoint', shown.endpointSpiffeId ?? '-'],
-    ['bundle', shown.sequence === null ? 'none' : `sequence ${shown.sequence}`],
-  ])
+async function print(
+  io: Io,
+  output: OutputFormat,
+  relationship: FederationRelationship | null,
+  channel: RpcChannel,
+): Promise<void> {
+  const { fetchStatuses, printRelationship } = await import('./federation-view.ts')
+  printRelationship(io, output, relationship, await fetchStatuses(channel))
 }

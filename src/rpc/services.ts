@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader'
 import { packageFolder } from '../runtime/package-folder.ts'
 import type { ClockDefinition } from './gen/countersign/clock/v1/Clock.ts'
+import type { FederationDefinition } from './gen/countersign/federation/v1/Federation.ts'
 import type { FleetDefinition } from './gen/countersign/fleet/v1/Fleet.ts'
 import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.ts'
 import type { SyncDefinition } from './gen/countersign/sync/v1/Sync.ts'
@@ -37,6 +38,7 @@ export interface ServiceDefinitions {
   readonly 'spire.api.server.svid.v1.SVID': SVIDDefinition
   readonly 'spire.api.server.trustdomain.v1.TrustDomain': TrustDomainDefinition
   readonly 'countersign.clock.v1.Clock': ClockDefinition
+  readonly 'countersign.federation.v1.Federation': FederationDefinition
   readonly 'countersign.fleet.v1.Fleet': FleetDefinition
   readonly 'countersign.registry.v1.Registry': RegistryDefinition
   readonly 'countersign.sync.v1.Sync': SyncDefinition
@@ -66,6 +68,7 @@ export const protoFiles: Readonly<Record<ServiceName, string>> = {
   'spire.api.server.trustdomain.v1.TrustDomain':
     'spire/api/server/trustdomain/v1/trustdomain.proto',
   'countersign.clock.v1.Clock': 'countersign/clock/v1/clock.proto',
+  'countersign.federation.v1.Federation': 'countersign/federation/v1/federation.proto',
   'countersign.fleet.v1.Fleet': 'countersign/fleet/v1/fleet.proto',
   'countersign.registry.v1.Registry': 'countersign/registry/v1/registry.proto',
   'countersign.sync.v1.Sync': 'countersign/sync/v1/sync.proto',

@@ -33,6 +33,21 @@ function clockOf({ keepsAlive }: { readonly keepsAlive: boolean }): Clock {
   }
 }
 
+/** Resolves after `ms`, or as soon as `woken` aborts; rejects with the signal's reason when that aborts first. */
+export async function sleepUnlessWoken(
+  clock: Clock,
+  ms: number,
+  woken: AbortSignal,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await clock.sleep(ms, AbortSignal.any([woken, signal]))
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!woken.aborted) throw error
+  }
+}
+
 /** Calls `tick` each `ms` without keeping the process alive, until the result is called. */
 export function every(ms: number, tick: () => void): () => void {
   const timer = setInterval(tick, ms).unref()

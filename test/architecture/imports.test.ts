@@ -72,7 +72,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/endpoints': ['server/*', ...values],
   'server/identity': ['server/bundle', 'server/ca', ...values],
   'server/readiness': [],
-  'server/config': ['server/access', 'server/oidc', 'src/entry'],
+  'server/config': ['server/access', 'server/bundle', 'server/oidc', 'src/entry'],
   'server/metrics': [],
   'server/api': [
     'server/access',

@@ -85,29 +85,34 @@ test('bundle: what one server prints another is given, as a document or as PEM, 
 
 test('federation: create, show, list, update, refresh, delete', async () => {
   const made = await json(
-    'federation create --trust-domain fed.test --url https://fed.test/b --profile https_spiffe --endpoint-spiffe-id spiffe://fed.test/server',
+    'federation create --trust-domain fed.test --url https://127.0.0.1/b --profile https_spiffe --endpoint-spiffe-id spiffe://fed.test/server',
   )
-  expect(made).toEqual({
+  expect(made).toMatchObject({
     trustDomain: 'fed.test',
-    bundleEndpointUrl: 'https://fed.test/b',
+    bundleEndpointUrl: 'https://127.0.0.1/b',
     profile: 'https_spiffe',
     endpointSpiffeId: 'spiffe://fed.test/server',
     sequence: null,
+    fetchedAt: null,
   })
   expect((await typed('federation create --trust-domain x.test')).code).toBe(64)
   expect(await json('federation update --trust-domain fed.test --profile https_web')).toMatchObject(
     {
       profile: 'https_web',
-      bundleEndpointUrl: 'https://fed.test/b',
+      bundleEndpointUrl: 'https://127.0.0.1/b',
     },
   )
   expect(await json('federation show --trust-domain fed.test')).toMatchObject({ sequence: null })
   expect((await typed('federation list')).stdout).toMatch(
-    /^TRUST DOMAIN +PROFILE +URL +BUNDLE\nfed\.test +https_web +https:\/\/fed\.test\/b +none\n$/,
+    /^TRUST DOMAIN +PROFILE +URL +BUNDLE +FETCHED\nfed\.test +https_web +https:\/\/127\.0\.0\.1\/b +none +\S+\n$/,
   )
   const refreshed = await typed('federation refresh --trust-domain fed.test')
-  expect(refreshed.code).toBe(1)
-  expect(refreshed.stderr).toContain('countersign bundle set')
+  expect(refreshed.code).toBe(77)
+  expect(refreshed.stderr).toContain('has no address that is public')
+  expect(await json('federation show --trust-domain fed.test')).toMatchObject({
+    fetchedAt: null,
+    failure: { reason: 'federation-address' },
+  })
   expect(await json('federation delete --trust-domain fed.test')).toEqual({ deleted: 'fed.test' })
   expect((await typed('federation show --trust-domain fed.test')).code).toBe(1)
 })

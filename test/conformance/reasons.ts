@@ -4,7 +4,7 @@ export const reasons: Readonly<Record<string, string>> = {
   broker: 'Incubating: there is no broker endpoint, and its API is UNIMPLEMENTED (WLE-18).',
   client: 'In the client library, which is being built.',
   endpoint: 'There is no bundle endpoint yet.',
-  fetcher: 'Bundles are not fetched from other trust domains yet.',
+  redirect: 'Redirects are refused: where one leads is not the operator’s word (docs/security.md).',
   incubating:
     'Incubating: WIT-SVIDs are neither issued nor read; the calls are UNIMPLEMENTED (WLA-60).',
   map: 'Maps of bundles are neither written nor read.',

@@ -22,6 +22,7 @@ const services: readonly ServiceName[] = [
   'spire.api.server.svid.v1.SVID',
   'spire.api.server.trustdomain.v1.TrustDomain',
   'countersign.clock.v1.Clock',
+  'countersign.federation.v1.Federation',
   'countersign.fleet.v1.Fleet',
   'countersign.registry.v1.Registry',
   'countersign.sync.v1.Sync',

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readFederation } from '../../server/bundle/settings.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import { type RunningServer, startServer } from '../support/running-server.ts'
 import { root } from '../support/x509-fixtures.ts'
@@ -7,7 +8,8 @@ import { root } from '../support/x509-fixtures.ts'
 let server: RunningServer
 
 beforeAll(async () => {
-  server = await startServer()
+  // What is fetched is the subject of federation-fetch.test.ts.
+  server = await startServer({ overrides: { federation: { ...readFederation(), fetch: false } } })
 })
 
 afterAll(() => server.remove())
@@ -71,8 +73,9 @@ test('relationships are created with their bundles, updated by mask, listed, kep
   expect(await reasonOf(federation().unary('RefreshBundle', { trust_domain: 'none.test' }))).toBe(
     'federation-not-found',
   )
+
   expect(await reasonOf(federation().unary('RefreshBundle', { trust_domain: 'web.test' }))).toBe(
-    'federation-polling',
+    'federation-fetch-off',
   )
 
   const gone = await federation().unary('BatchDeleteFederationRelationship', {

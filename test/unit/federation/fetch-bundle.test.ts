@@ -12,11 +12,11 @@ import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { fromPem } from '../../../src/x509/pem.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { startEndpoint, type TestEndpoint } from '../../support/https-endpoint.ts'
 import { reasonOf } from '../../support/reason-of.ts'
 import { type WebCertificate, webCertificate } from '../../support/web-certificate.ts'
 import { bundleOf, type Made, NOW, root, sourceOf } from '../../support/x509-fixtures.ts'
 import { identity } from '../mtls/identities.ts'
-import { startEndpoint, type TestEndpoint } from './endpoint.ts'
 
 const trustDomain = TrustDomain.parse('partner.test')
 const endpointId = SpiffeId.parse('spiffe://partner.test/spire/server')
@@ -152,8 +152,29 @@ describe('https_spiffe', () => {
   })
 })
 
+test('FED-27 FED-31 an endpoint of another trust domain is checked by the bundle that it has by then', async () => {
+  const hub = TrustDomain.parse('hub.test')
+  const hubId = SpiffeId.parse('spiffe://hub.test/bundles')
+  const [old, next] = [await root('hub.test'), await root('hub.test')]
+  const endpoint = await startEndpoint(await identity(old, hubId), serveBundle)
+  let held = bundleOf('hub.test', old)
+  const profile = {
+    type: 'https_spiffe',
+    endpointId: hubId,
+    bundles: { bundleOf: (name: TrustDomain) => (name === hub ? held : bundle) },
+  } as const
+  expect(await fetchSpiffe(endpoint, { profile })).toEqual(bundle)
+  endpoint.become(await identity(next, hubId))
+  expect(await reasonOf(fetchSpiffe(endpoint, { profile }))).toMatch(/^svid-chain-/)
+  held = bundleOf('hub.test', next)
+  expect(await fetchSpiffe(endpoint, { profile })).toEqual(bundle)
+  // The bundle that is fetched says nothing of who serves it.
+  endpoint.become(await identity(authority, hubId))
+  expect(await reasonOf(fetchSpiffe(endpoint, { profile }))).toMatch(/^svid-chain-/)
+})
+
 describe('T8 the URL leads nowhere else', () => {
-  test.each([301, 302, 303, 307, 308])('by a redirect with status %d', async (status) => {
+  test.each([301, 302, 303, 307, 308])('FED-38 by a redirect with status %d', async (status) => {
     const target = await webEndpoint(serveBundle)
     const endpoint = await webEndpoint((_, response) => {
       response.writeHead(status, { location: `https://${host}:${target.port}/${secret}` })
@@ -163,7 +184,7 @@ describe('T8 the URL leads nowhere else', () => {
     expect(target.connections).toEqual([])
   })
 
-  test('by another scheme or with user info', async () => {
+  test('FED-24 by another scheme or with user info, whatever the profile', async () => {
     const endpoint = await webEndpoint(serveBundle)
     for (const url of [
       `http://${host}:${endpoint.port}/`,
@@ -174,6 +195,7 @@ describe('T8 the URL leads nowhere else', () => {
       `https://${host}/${'a'.repeat(3000)}`,
     ]) {
       expect(await reasonOf(fetchWeb(endpoint, { url })), url).toBe('federation-url')
+      expect(await reasonOf(fetchSpiffe(endpoint, { url })), url).toBe('federation-url')
     }
     expect(endpoint.connections).toEqual([])
   })
@@ -258,7 +280,7 @@ describe('T8 what answers cannot', () => {
     }
   })
 
-  test('send without end, in the body or the head', async () => {
+  test('FED-39 send without end, in the body or the head', async () => {
     const body = await webEndpoint((_, response) => {
       const more = (): void => void response.write('x'.repeat(65_536), more)
       more()
@@ -274,7 +296,7 @@ describe('T8 what answers cannot', () => {
     expect(await reasonOf(fetchWeb(head))).toBe('federation-http')
   })
 
-  test('get a word of theirs into an error', async () => {
+  test('FED-39 get a word of theirs into an error, whatever the status', async () => {
     const answers: readonly (readonly [string, RequestListener])[] = [
       ['federation-status', (_, response) => response.writeHead(404).end(secret)],
       ['federation-status', (_, response) => response.writeHead(201).end(secret)],

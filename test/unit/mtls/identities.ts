@@ -1,6 +1,6 @@
 import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import { generateKeyPair, softwareSigner } from '../../../src/x509/key.ts'
-import { certify, type Made, partyWith, root } from '../../support/x509-fixtures.ts'
+import { certify, type Made, partyWith, root, type Shape } from '../../support/x509-fixtures.ts'
 
 export interface TestIdentity extends TlsIdentity {
   readonly leaf: Buffer
@@ -16,9 +16,13 @@ export async function identity(
   ca: Made,
   uri: string,
   rest: readonly Buffer[] = [ca.der],
+  dates: Pick<Shape, 'notBefore' | 'notAfter'> = {},
 ): Promise<TestIdentity> {
   const { privateKey } = await generateKeyPair('ec-p256')
-  const { der } = await certify(partyWith('', softwareSigner(privateKey)), ca, { uris: [uri] })
+  const { der } = await certify(partyWith('', softwareSigner(privateKey)), ca, {
+    uris: [uri],
+    ...dates,
+  })
   return {
     leaf: der,
     chain: [der, ...rest],

@@ -28,6 +28,7 @@ const services: Readonly<Record<ServiceName, readonly string[]>> = {
   'spire.api.server.trustdomain.v1.TrustDomain': [],
   'spire.api.server.svid.v1.SVID': [],
   'countersign.clock.v1.Clock': [],
+  'countersign.federation.v1.Federation': [],
   'countersign.fleet.v1.Fleet': [],
   'countersign.registry.v1.Registry': [],
   'countersign.sync.v1.Sync': ['Follow'],

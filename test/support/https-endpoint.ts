@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
-import type { TlsIdentity } from '../../../src/mtls/context.ts'
+import type { TlsIdentity } from '../../src/mtls/context.ts'
 
 export interface TestEndpoint {
   readonly port: number

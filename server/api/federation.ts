@@ -1,0 +1,21 @@
+import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import type { Caller } from '../access/caller.ts'
+import type { ApiDeps } from './deps.ts'
+
+/** countersign.federation.v1.Federation */
+export function federationHandlers({
+  federation,
+}: Pick<ApiDeps, 'federation'>): Record<string, RpcHandler<Caller>> {
+  return {
+    ListStatus: unary(() => ({
+      relationships: federation.status().map(({ relationship, fetchedAt, failures, failure }) => ({
+        trust_domain: relationship.trustDomain,
+        fetched_at_ms: fetchedAt?.getTime() ?? 0,
+        failures,
+        failed_at_ms: failure?.at.getTime() ?? 0,
+        reason: failure?.error.reason ?? '',
+        message: failure?.error.message ?? '',
+      })),
+    })),
+  }
+}

@@ -1,0 +1,151 @@
+import { asCountersignError, CountersignError } from '../../src/errors.ts'
+import { sleepUnlessWoken } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { aborted } from '../../src/runtime/tasks.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { listRelationships, loadRelationship } from '../store/federation.ts'
+import type { FederationRelationship } from '../store/records.ts'
+import type { Store } from '../store/store.ts'
+import type { Act } from './append.ts'
+import {
+  type AllFollowed,
+  dueOf,
+  type Followed,
+  failed,
+  follow,
+  type Instant,
+  idleMs,
+  newlyFollowed,
+  succeeded,
+} from './poll-schedule.ts'
+import { type RefreshDeps, refreshBundle, sameEndpoint } from './refresh.ts'
+import { maxRelationships } from './relationships.ts'
+
+const maxAtOnce = 16
+/** How soon a relationship is noticed that was made or changed by way of another server. */
+const scanMs = 10_000
+const minPauseMs = 1000
+
+/** `unavailable`: nobody answered well. `refused`: what answered is not to be believed. */
+export type FetchOutcome = 'changed' | 'unchanged' | 'unavailable' | 'refused'
+
+export interface FederationDeps extends RefreshDeps {
+  readonly store: Pick<Store, 'write' | 'db'>
+  readonly log: Log
+  readonly observe: (outcome: FetchOutcome) => void
+  readonly random?: () => number
+}
+
+/** Keeps the bundles of other trust domains fresh. */
+export interface Federation {
+  /**
+   * Fetches one now. Throws as `refreshBundle`, `not-found` / `federation-not-found`, `forbidden` /
+   * `federation-fetch-off`.
+   */
+  refresh(trustDomain: TrustDomain, act: Act): Promise<void>
+  /** Looks at once for relationships that are new or changed. */
+  look(): void
+  /** How it went with each relationship, as far as this server has looked after it. */
+  status(): readonly Followed[]
+  /** Fetches what is due until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export function createFederation(deps: FederationDeps): Federation {
+  const { clock, log, store, settings } = deps
+  const random = deps.random ?? Math.random
+  const stop = new AbortController()
+  const underWay = new Map<TrustDomain, Promise<void>>()
+  let wake = new AbortController()
+  let all: AllFollowed = new Map()
+
+  const instant = (): Instant => ({ now: clock.now(), nowMs: clock.monotonicMs() })
+  const note = (next: (before: Followed, hint: number) => Followed, of: FederationRelationship) => {
+    const { trustDomain } = of
+    const before = all.get(trustDomain) ?? newlyFollowed(of, clock.monotonicMs())
+    // What was found out is of no use for the relationship that has taken its place.
+    if (!sameEndpoint(before.relationship, of)) return
+    const hint = deps.bundles.bundleOf(trustDomain)?.refreshHintSeconds ?? 0
+    all = new Map(all).set(trustDomain, next(before, hint))
+  }
+
+  const attempt = async (of: FederationRelationship, act: Act): Promise<void> => {
+    const fields = { trustDomain: of.trustDomain, url: of.bundleEndpointUrl }
+    try {
+      const outcome = await refreshBundle(deps, of, act, stop.signal)
+      note((before, hint) => succeeded(before, hint, instant(), random()), of)
+      log.info('federated bundle fetched', { ...fields, outcome })
+      deps.observe(outcome)
+    } catch (error) {
+      stop.signal.throwIfAborted()
+      const fault = asCountersignError(error)
+      note((before, hint) => failed(before, fault, hint, instant(), random()), of)
+      log.warn('federated bundle not fetched: the one that there is stays', { ...fields, error })
+      deps.observe(fault.code === 'unavailable' ? 'unavailable' : 'refused')
+      throw fault
+    }
+  }
+  const fetchOnce = (of: FederationRelationship, act: Act): Promise<void> => {
+    const running = underWay.get(of.trustDomain)
+    if (running !== undefined) return running
+    const work = attempt(of, act).finally(() => underWay.delete(of.trustDomain))
+    underWay.set(of.trustDomain, work)
+    return work
+  }
+  const scan = async (): Promise<void> => {
+    try {
+      const relationships = await listRelationships(store.db, '', maxRelationships)
+      all = follow(all, relationships, clock.monotonicMs())
+    } catch (error) {
+      if (!(error instanceof CountersignError)) throw error
+      log.warn('the federation relationships cannot be read', { error })
+    }
+  }
+  const fetchDue = async (): Promise<void> => {
+    const due = dueOf(all, clock.monotonicMs()).values()
+    const work = async (): Promise<void> => {
+      // A failure has been noted, and is nobody else's.
+      for (const { relationship } of due) await fetchOnce(relationship, byItself).catch(() => {})
+    }
+    await Promise.all(Array.from({ length: maxAtOnce }, work))
+  }
+
+  return {
+    async refresh(trustDomain, act) {
+      const relationship = await loadRelationship(store.db, trustDomain)
+      if (relationship === undefined) throw noRelationship(trustDomain)
+      if (!settings.fetch) throw fetchOff()
+      await fetchOnce(relationship, act)
+    },
+    look: () => wake.abort(),
+    status: () => [...all.values()],
+    async run(signal) {
+      signal.addEventListener('abort', () => stop.abort(signal.reason), { once: true })
+      if (!settings.fetch) return aborted(signal)
+      for (;;) {
+        signal.throwIfAborted()
+        wake = new AbortController()
+        await scan()
+        await fetchDue()
+        const idle = idleMs(all, clock.monotonicMs())
+        const pauseMs = Math.min(Math.max(idle, minPauseMs), scanMs)
+        await sleepUnlessWoken(clock, pauseMs, wake.signal, signal)
+      }
+    },
+  }
+}
+
+const byItself: Act = { actor: { kind: 'server' } }
+
+function noRelationship(trustDomain: TrustDomain): CountersignError {
+  return new CountersignError('not-found', `no relationship with trust domain "${trustDomain}"`, {
+    reason: 'federation-not-found',
+  })
+}
+
+function fetchOff(): CountersignError {
+  return new CountersignError('forbidden', 'this server fetches no bundles', {
+    reason: 'federation-fetch-off',
+    fix: 'set federation.fetch, or get the document yourself and give it to: countersign bundle set',
+  })
+}

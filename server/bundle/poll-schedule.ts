@@ -1,0 +1,113 @@
+import type { CountersignError } from '../../src/errors.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { FederationRelationship } from '../store/records.ts'
+import { sameEndpoint } from './refresh.ts'
+
+/** Where the publisher does not say (SPIFFE Trust Domain and Bundle §4.1.2). */
+const defaultIntervalMs = 5 * 60_000
+const minIntervalMs = 5_000
+const maxIntervalMs = 24 * 3_600_000
+const minRetryMs = 60_000
+const maxRetryMs = 3_600_000
+
+/** One relationship, and how it went with it since the server started. Replaced, never edited. */
+export interface Followed {
+  readonly relationship: FederationRelationship
+  /** By the clock that never jumps. */
+  readonly dueAtMs: number
+  readonly fetchedAt: Date | undefined
+  /** Since the last success. */
+  readonly failures: number
+  readonly failure: { readonly at: Date; readonly error: CountersignError } | undefined
+}
+
+export type AllFollowed = ReadonlyMap<TrustDomain, Followed>
+
+export interface Instant {
+  readonly now: Date
+  readonly nowMs: number
+}
+
+/** The relationships as they are by now: a new or changed one is due at once, one that is gone is forgotten. */
+export function follow(
+  before: AllFollowed,
+  relationships: readonly FederationRelationship[],
+  nowMs: number,
+): AllFollowed {
+  return new Map(
+    relationships.map((relationship) => {
+      const known = before.get(relationship.trustDomain)
+      return [
+        relationship.trustDomain,
+        known !== undefined && sameEndpoint(known.relationship, relationship)
+          ? known
+          : newlyFollowed(relationship, nowMs),
+      ]
+    }),
+  )
+}
+
+export function newlyFollowed(relationship: FederationRelationship, nowMs: number): Followed {
+  return { relationship, dueAtMs: nowMs, fetchedAt: undefined, failures: 0, failure: undefined }
+}
+
+/** What is to be fetched by now, the longest overdue first. */
+export function dueOf(all: AllFollowed, nowMs: number): readonly Followed[] {
+  return [...all.values()]
+    .filter(({ dueAtMs }) => dueAtMs <= nowMs)
+    .sort((a, b) => a.dueAtMs - b.dueAtMs)
+}
+
+/** How long nothing is due. */
+export function idleMs(all: AllFollowed, nowMs: number): number {
+  return Math.min(...[...all.values()].map(({ dueAtMs }) => dueAtMs - nowMs))
+}
+
+/** Fetched: the next time is when the publisher asks for it. `random` from 0 to 1. */
+export function succeeded(
+  { relationship }: Followed,
+  refreshHintSeconds: number,
+  { now, nowMs }: Instant,
+  random: number,
+): Followed {
+  return {
+    relationship,
+    dueAtMs: nowMs + jittered(intervalMs(refreshHintSeconds), random),
+    fetchedAt: now,
+    failures: 0,
+    failure: undefined,
+  }
+}
+
+/**
+ * Not fetched: again after the usual interval (SPIFFE Federation §6.2), in a row of failures after
+ * twice and four times of it, never sooner than after a minute.
+ */
+export function failed(
+  followed: Followed,
+  error: CountersignError,
+  refreshHintSeconds: number,
+  { now, nowMs }: Instant,
+  random: number,
+): Followed {
+  const usual = Math.max(intervalMs(refreshHintSeconds), minRetryMs)
+  const grown = usual * 2 ** Math.min(followed.failures, 2)
+  const waitMs = Math.min(grown, Math.max(usual, maxRetryMs))
+  return {
+    ...followed,
+    dueAtMs: nowMs + Math.max(jittered(waitMs, random), minRetryMs),
+    failures: followed.failures + 1,
+    failure: { at: now, error },
+  }
+}
+
+/** A hint, not an order: it is kept within bounds. */
+function intervalMs(refreshHintSeconds: number): number {
+  if (refreshHintSeconds === 0) return defaultIntervalMs
+  return Math.min(Math.max(refreshHintSeconds * 1000, minIntervalMs), maxIntervalMs)
+}
+
+/** Up to a tenth sooner, so that servers that began together do not ask together. */
+function jittered(ms: number, random: number): number {
+  return ms * (1 - random / 10)
+}

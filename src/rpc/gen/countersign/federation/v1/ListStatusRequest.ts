@@ -1,0 +1,6 @@
+
+export interface ListStatusRequest$Input {
+}
+
+export interface ListStatusRequest {
+}
