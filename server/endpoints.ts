@@ -43,7 +43,6 @@ export interface EndpointDeps extends ApiDeps {
   readonly guard: (peer: Peer, method: string) => Caller | Promise<Caller>
   readonly identity: () => X509Svid
   readonly observe: (method: string, code: string, elapsedMs: number) => void
-  readonly onFailure: (peer: Peer, method: string, error: unknown) => void
 }
 
 /** The server's two doors: TLS for agents and admins, a socket of its own for local operators. */
@@ -68,10 +67,7 @@ const services: readonly (readonly [
   ['spire.api.server.logger.v1.Logger', loggerHandlers],
   ['spire.api.server.localauthority.v1.LocalAuthority', localAuthorityHandlers],
   ['spire.api.server.trustdomain.v1.TrustDomain', trustDomainHandlers],
-  [
-    'spire.api.server.debug.v1.Debug',
-    (deps) => debugHandlers({ ...deps, serverSvidExpiresAt: () => deps.identity().expiresAt }),
-  ],
+  ['spire.api.server.debug.v1.Debug', debugHandlers],
   ['countersign.sync.v1.Sync', syncHandlers],
   ['countersign.registry.v1.Registry', registryHandlers],
   ['countersign.federation.v1.Federation', federationHandlers],
@@ -94,7 +90,7 @@ export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
     clock: deps.clock,
     log: deps.log,
     observe: deps.observe,
-    onFailure: deps.onFailure,
+    onFailure: deps.denied,
   })
   for (const [name, handlersOf] of services) {
     rpc.addService(serviceDefinition(name), handlersOf(deps))

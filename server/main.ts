@@ -277,6 +277,7 @@ async function serve(
       attest: new RateLimiter(config.rateLimits.attest, clock),
       sign: new RateLimiter(config.rateLimits.sign, clock),
     },
+    denied: denials.note,
     notReady: createReadiness(clock, [() => ca.ready(), () => trail.probe(), () => store.probe()]),
     guard: createGuard({
       clock,
@@ -288,7 +289,6 @@ async function serve(
     }),
     identity: identity.current,
     observe: metrics.call,
-    onFailure: denials.note,
   }
   const running = new AbortController()
   const following = changes.run(running.signal)

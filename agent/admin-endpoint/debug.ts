@@ -1,9 +1,8 @@
-import { secondsOf, spiffeIdToWire } from '../../src/rpc/convert.ts'
+import { secondsOf } from '../../src/rpc/convert.ts'
 import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { shownChain } from '../../src/rpc/shown-chain.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
-import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
-import { readCertificate } from '../../src/x509/certificate.ts'
 import type { AdminCaller } from './delegated-identity.ts'
 
 /** What the agent says of itself. */
@@ -24,14 +23,7 @@ export function debugHandlers(
   const startedMs = clock.monotonicMs()
   return {
     GetInfo: unary(() => ({
-      svid_chain: (facts.svid()?.chain ?? []).map((der) => {
-        const { uris, notAfter } = readCertificate(der)
-        const id = SpiffeId.tryParse(uris[0] ?? '')
-        return {
-          expires_at: secondsOf(notAfter),
-          ...(id !== undefined && { id: spiffeIdToWire(id) }),
-        }
-      }),
+      svid_chain: [...shownChain(facts.svid()?.chain ?? [])],
       uptime: Math.floor((clock.monotonicMs() - startedMs) / 1000),
       svids_count: facts.entries(),
       last_sync_success: secondsOf(facts.lastContact()),

@@ -7,7 +7,7 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import { verifyX509Svid } from '../../src/svid/x509-svid.ts'
+import { claimedId, verifyX509Svid } from '../../src/svid/x509-svid.ts'
 import { readCertificate } from '../../src/x509/certificate.ts'
 import { fromPem } from '../../src/x509/pem.ts'
 
@@ -58,8 +58,17 @@ export async function openServerTrust(
   }
   return {
     verify(chain) {
-      const roots = bundle ?? rootsOf(deps, chain, bootstrap)
-      return verifyServer(deps, chain, roots)
+      if (bundle !== undefined) return verifyServer(deps, chain, bundle)
+      const [leaf] = chain
+      // SPIRE's servers show their leaf alone.
+      if (bootstrap?.by === 'nothing' && leaf !== undefined && chain.length === 1) {
+        const now = deps.clock.now()
+        return mustBeServer(
+          deps,
+          byClock(now, () => claimedId(leaf, now)),
+        )
+      }
+      return verifyServer(deps, chain, rootsOf(deps, chain, bootstrap))
     },
     adopt(next) {
       bundle = next
@@ -68,11 +77,15 @@ export async function openServerTrust(
 }
 
 function verifyServer(deps: TrustDeps, chain: readonly Buffer[], bundle: Bundle): SpiffeId {
-  const expected = serverId(deps.trustDomain)
   const source: BundleLookup = {
     bundleOf: (name) => (name === bundle.trustDomain ? bundle : undefined),
   }
-  const { spiffeId } = verifyByClock(chain, source, deps.clock.now())
+  const now = deps.clock.now()
+  return mustBeServer(deps, byClock(now, () => verifyX509Svid(chain, source, now)).spiffeId)
+}
+
+function mustBeServer(deps: TrustDeps, spiffeId: SpiffeId): SpiffeId {
+  const expected = serverId(deps.trustDomain)
   if (spiffeId !== expected) {
     throw new CountersignError('unauthenticated', `the peer is ${spiffeId}, not ${expected}`, {
       reason: 'server-id',
@@ -82,13 +95,9 @@ function verifyServer(deps: TrustDeps, chain: readonly Buffer[], bundle: Bundle)
   return spiffeId
 }
 
-function verifyByClock(
-  chain: readonly Buffer[],
-  source: BundleLookup,
-  now: Date,
-): ReturnType<typeof verifyX509Svid> {
+function byClock<T>(now: Date, verify: () => T): T {
   try {
-    return verifyX509Svid(chain, source, now)
+    return verify()
   } catch (error) {
     if (!(error instanceof CountersignError && misdated.has(error.reason))) throw error
     throw new CountersignError(
@@ -124,7 +133,10 @@ function rootsOf(
       'the server shows no CA whose key has the hash that was given',
       {
         reason: 'server-ca-key',
-        fix: 'compare trust_ca_sha256 with what "countersign token create" prints on the server',
+        fix:
+          authorities.length === 0
+            ? 'a server of SPIRE does not show its CA: put what "spire-server bundle show" prints into a file, and name that as trust_bundle'
+            : 'compare trust_ca_sha256 with what "countersign token create" prints on the server',
       },
     )
   }

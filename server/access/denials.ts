@@ -12,7 +12,7 @@ export interface DenialDeps {
   readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
 }
 
-/** Puts refused calls on record: of those alone who have shown an SVID, and never all of a flood. */
+/** Puts refused calls, and refusals inside of calls, on record: of those alone who have shown an SVID, and never all of a flood. */
 export interface Denials {
   /** Returns at once; what has failed for another reason than that it is not allowed is left alone. */
   note(peer: Peer, method: string, error: unknown): void

@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { LevelSwitch, Log } from '../../src/runtime/log.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import type { Caller } from '../access/caller.ts'
+import type { Caller, Peer } from '../access/caller.ts'
 import type { RateLimiter } from '../access/limits.ts'
 import type { Bundles } from '../bundle/bundles.ts'
 import type { Federation } from '../bundle/federation.ts'
@@ -31,6 +31,8 @@ export interface ApiDeps {
   /** Seals page tokens; drawn anew at each start. */
   readonly cursorKey: Buffer
   readonly limits: { readonly attest: RateLimiter; readonly sign: RateLimiter }
+  /** Puts on record, within bounds, that something inside a call was refused; the answer may say less. */
+  readonly denied: (peer: Peer, method: string, error: unknown) => void
   /** Why the server cannot do its work now; undefined: it can. */
   readonly notReady: () => Promise<string | undefined>
 }

@@ -10,6 +10,7 @@ import type { NewDownstreamX509CARequest } from '../../src/rpc/gen/spire/api/ser
 import type { NewJWTSVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/NewJWTSVIDRequest.ts'
 import type { X509SVID$Input } from '../../src/rpc/gen/spire/api/types/X509SVID.ts'
 import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import type { CallContext } from '../../src/rpc/server-call.ts'
 import { itemStatus } from '../../src/rpc/status.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { type CertificateRequest, parseCsr } from '../../src/x509/csr.ts'
@@ -19,17 +20,18 @@ import { type ApiDeps, actOf } from './deps.ts'
 
 const maxBatch = 1000
 
-type Deps = Pick<ApiDeps, 'index' | 'ca' | 'limits' | 'bundles'>
+type Deps = Pick<ApiDeps, 'index' | 'ca' | 'limits' | 'bundles' | 'denied'>
 
 /** spire.api.server.svid.v1.SVID */
 export function svidHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
   return {
-    BatchNewX509SVID: unary(async ({ params }: BatchNewX509SVIDRequest, { caller }) =>
-      batchNewX509(deps, caller, params),
+    BatchNewX509SVID: unary(async ({ params }: BatchNewX509SVIDRequest, call) =>
+      batchNewX509(deps, call, params),
     ),
-    NewJWTSVID: unary(async (request: NewJWTSVIDRequest, { caller }) => {
+    NewJWTSVID: unary(async (request: NewJWTSVIDRequest, call) => {
+      const { caller } = call
       deps.limits.sign.take(caller.id ?? '')
-      const entry = requireAuthorised(deps, caller, request.entry_id)
+      const entry = requireAuthorised(deps, call, request.entry_id)
       const issued = await deps.ca.issueJwt({
         spiffeId: entry.spiffeId,
         audience: request.audience,
@@ -81,7 +83,7 @@ function downstreamEntry({ index }: Deps, { id }: Caller): Entry {
 /** Each item is answered for itself; all that can be signed are signed side by side. */
 async function batchNewX509(
   deps: Deps,
-  caller: Caller,
+  call: CallContext<Caller>,
   params: BatchNewX509SVIDRequest['params'],
 ): Promise<BatchNewX509SVIDResponse$Input> {
   if (params.length > maxBatch) {
@@ -90,11 +92,9 @@ async function batchNewX509(
       fix: 'send it in several batches',
     })
   }
-  deps.limits.sign.take(caller.id ?? '', params.length)
+  deps.limits.sign.take(call.caller.id ?? '', params.length)
   const prepared = await Promise.all(
-    params.map(({ entry_id, csr }) =>
-      prepare(deps, caller, entry_id, csr).catch(asCountersignError),
-    ),
+    params.map(({ entry_id, csr }) => prepare(deps, call, entry_id, csr).catch(asCountersignError)),
   )
   const requests = prepared.flatMap((item) => (item instanceof CountersignError ? [] : [item]))
   const issued = [...(await deps.ca.issueX509(requests.map(({ request }) => request)))]
@@ -114,11 +114,11 @@ async function batchNewX509(
 
 async function prepare(
   deps: Deps,
-  caller: Caller,
+  call: CallContext<Caller>,
   entryId: string,
   csrDer: Buffer,
 ): Promise<{ readonly entry: Entry; readonly request: X509Request }> {
-  const entry = requireAuthorised(deps, caller, entryId)
+  const entry = requireAuthorised(deps, call, entryId)
   const csr = await verifiedCsr(csrDer)
   return {
     entry,
@@ -128,7 +128,7 @@ async function prepare(
       dnsNames: entry.dnsNames,
       ttlSeconds: entry.x509SvidTtlSeconds,
       kind: 'workload',
-      audit: auditOf(caller, entry),
+      audit: auditOf(call.caller, entry),
     },
   }
 }
@@ -167,14 +167,19 @@ async function verifiedCsr(der: Buffer): Promise<CertificateRequest> {
 }
 
 /** Whatever the request says, an agent gets SVIDs for its own entries only; the others it is told nothing of. */
-function requireAuthorised(deps: Deps, caller: Caller, entryId: string): Entry {
-  const entry = caller.id === undefined ? undefined : deps.index.isAuthorised(caller.id, entryId)
-  if (entry === undefined) {
-    throw new CountersignError('not-found', 'entry not found or not authorized', {
-      reason: 'entry-not-authorised',
-    })
+function requireAuthorised(
+  { index, denied }: Deps,
+  { caller, method }: CallContext<Caller>,
+  entryId: string,
+): Entry {
+  const entry = caller.id === undefined ? undefined : index.isAuthorised(caller.id, entryId)
+  if (entry !== undefined) return entry
+  const [message, reason] = ['entry not found or not authorized', 'entry-not-authorised']
+  // One that is not there may have gone a moment ago: an honest agent asks for that too.
+  if (index.get(entryId) !== undefined) {
+    denied(caller.peer, method, new CountersignError('forbidden', message, { reason }))
   }
-  return entry
+  throw new CountersignError('not-found', message, { reason })
 }
 
 function auditOf(caller: Caller, entry: Entry): IssueAudit {

@@ -1,28 +1,13 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import type { RpcChannel } from '../rpc/dial.ts'
-import { outputOption } from './admin.ts'
-import { requireSocket, whileOpen } from './connection.ts'
+import { type AgentAdminOptions, withAgent, withAgentAdminOptions } from './agent-admin.ts'
 import { idText, instant } from './entry-view.ts'
 import type { Io } from './io.ts'
-import { type OutputFormat, printRecord } from './output.ts'
-
-const agentAdminVariable = 'COUNTERSIGN_AGENT_ADMIN_SOCKET'
-
-interface AgentAdminOptions {
-  readonly adminSocket: string
-  readonly output: OutputFormat
-}
+import { printRecord } from './output.ts'
 
 /** `countersign agent info` */
 export function agentInfo(io: Io): Command {
-  return new Command('info')
-    .description('how the agent of this machine is')
-    .addOption(
-      new Option('--admin-socket <path>', `the agent's admin socket (admin_socket in its config)`)
-        .env(agentAdminVariable)
-        .makeOptionMandatory(),
-    )
-    .addOption(outputOption())
+  return withAgentAdminOptions(new Command('info').description('how the agent of this machine is'))
     .addHelpText(
       'after',
       '\nExample:\n  countersign agent info --admin-socket /run/countersign/admin/api.sock',
@@ -54,15 +39,4 @@ async function infoOf(channel: RpcChannel) {
     x509Svids: info.cached_x509_svids_count,
     jwtSvids: info.cached_jwt_svids_count,
   }
-}
-
-async function withAgent<T>(
-  io: Io,
-  { adminSocket }: AgentAdminOptions,
-  work: (channel: RpcChannel) => Promise<T>,
-): Promise<T> {
-  const fix = 'set admin_socket in the config of the agent, and name it with --admin-socket'
-  requireSocket(adminSocket, 'agent', fix)
-  const { dialUnix } = await import('../rpc/dial.ts')
-  return whileOpen(io, dialUnix(adminSocket), work)
 }

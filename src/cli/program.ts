@@ -31,7 +31,7 @@ import { fetchBundles, fetchJwt, fetchX509, validateJwt, watch } from './fetch.t
 import { agentHealth, serverHealth } from './health.ts'
 import { importEntries } from './import.ts'
 import type { Io } from './io.ts'
-import { loggerGet, loggerReset, loggerSet } from './logger.ts'
+import { agentLogger, serverLogger } from './logger.ts'
 import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
@@ -68,7 +68,10 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(agentList(io))
       .addCommand(agentShow(io))
       .addCommand(agentBan(io))
-      .addCommand(agentEvict(io)),
+      .addCommand(agentEvict(io))
+      .addCommand(
+        withVerbs(group('logger', 'what the agent logs', 'agent logger'), agentLogger(io)),
+      ),
   )
   program.addCommand(group('token', 'let a node join').addCommand(tokenCreate(io)))
   program.addCommand(
@@ -101,12 +104,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(authority(io, 'x509', 'CAs, which sign certificates'))
       .addCommand(authority(io, 'jwt', 'keys that sign tokens')),
   )
-  program.addCommand(
-    group('logger', 'what the server logs')
-      .addCommand(loggerGet(io))
-      .addCommand(loggerSet(io))
-      .addCommand(loggerReset(io)),
-  )
+  program.addCommand(withVerbs(group('logger', 'what the server logs'), serverLogger(io)))
   program.addCommand(importEntries(io))
   program.addCommand(group('audit', 'what was issued and changed').addCommand(auditVerify(io)))
   program.addCommand(
@@ -135,6 +133,11 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       })
   }
   return program
+}
+
+function withVerbs(group: Command, verbs: readonly Command[]): Command {
+  for (const verb of verbs) group.addCommand(verb)
+  return group
 }
 
 function authority(io: Io, kind: AuthorityKind, description: string): Command {

@@ -74,6 +74,18 @@ export function holdsStill(
   }
 }
 
+/**
+ * The ID that a leaf claims, by every rule that needs no authority: nobody vouches for it. Throws as
+ * `verifyX509Svid`.
+ */
+export function claimedId(leaf: Uint8Array, now: Date): SpiffeId {
+  return asUnauthenticated(() => {
+    const certificate = parseCertificate(leaf)
+    checkDates([certificate], now)
+    return leafId(certificate)
+  })
+}
+
 /** Whether this authority, as `verifyX509Svid` gave it, is in the bundle still. */
 export function isAuthorityOf(bundle: Bundle, authority: Certificate): boolean {
   const present = rootsOf(bundle)

@@ -366,9 +366,9 @@ test('an operator sees how the agent is, and changes what it logs while it runs'
   const info = await admin(debugService).unary('GetInfo', {})
   expect(info.svid_chain[0]?.id?.path).toBe(SpiffeId.pathOf(parent))
   expect(Number(info.last_sync_success)).toBeGreaterThan(1_600_000_000)
-  const shown = await run(['agent', 'info', '-o', 'json'], {
-    env: { COUNTERSIGN_AGENT_ADMIN_SOCKET: agent.config.adminSocket ?? '' },
-  })
+  expect(info.svid_chain[0]?.subject).toBe('O=COUNTERSIGN,C=US')
+  const env = { COUNTERSIGN_AGENT_ADMIN_SOCKET: agent.config.adminSocket ?? '' }
+  const shown = await run(['agent', 'info', '-o', 'json'], { env })
   expect(JSON.parse(shown.stdout)).toMatchObject({ id: parent, x509Svids: expect.any(Number) })
   const logger = admin(loggerService)
   expect(await logger.unary('GetLogger', {})).toEqual({
@@ -382,4 +382,9 @@ test('an operator sees how the agent is, and changes what it logs while it runs'
     'log-level',
   )
   expect(await logger.unary('ResetLogLevel', {})).toMatchObject({ current_level: 'INFO' })
+  const typed = (verb: string) => run(['agent', 'logger', ...verb.split(' ')], { env })
+  expect((await typed('set --level warn')).stdout).toBe('level     warn\nat start  info\n')
+  expect(await logger.unary('GetLogger', {})).toMatchObject({ current_level: 'WARN' })
+  expect((await typed('reset -o json')).stdout).toContain('"level": "info"')
+  expect((await typed('get')).stdout).toBe('level     info\nat start  info\n')
 })

@@ -159,3 +159,14 @@ test('the log level is read, set and set back, on the admin socket only', async 
   expect(await reasonOf(logger.unary('SetLogLevel', {}))).toBe('log-level')
   expect(await logger.unary('ResetLogLevel', {})).toMatchObject({ current_level: 'INFO' })
 })
+
+test('the server shows its certificates with the names of their subjects, leaf first', async () => {
+  const { svid_chain } = await server.admin('spire.api.server.debug.v1.Debug').unary('GetInfo', {})
+  expect(svid_chain).toMatchObject([
+    { id: { path: '/spire/server' }, subject: 'O=COUNTERSIGN,C=US' },
+    {
+      id: { path: '' },
+      subject: expect.stringMatching(/^SERIALNUMBER=[0-9a-f]+,O=COUNTERSIGN,C=US$/),
+    },
+  ])
+})

@@ -5,7 +5,7 @@ import { verifyFiles } from '../../src/audit/verify-files.ts'
 import { createClient } from '../../src/rpc/client.ts'
 import { version } from '../../src/runtime/version.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-import { mint, startServer } from '../support/running-server.ts'
+import { mint, startServer, wireEntry } from '../support/running-server.ts'
 
 interface Line {
   readonly kind: string
@@ -52,4 +52,39 @@ test('the trail tells of start and stop, and of what a known caller was refused'
   ])
   expect(text).not.toContain(join(server.folder, 'server'))
   expect(await verifyFiles(server.config.auditFile)).toMatchObject({ fault: undefined })
+})
+
+test('T12 an entry of another agent that is asked for in a batch is on record, few of many', async () => {
+  const server = await startServer()
+  onTestFinished(() => server.remove())
+  const [agent, other] = [await server.joinAgent(), await server.joinAgent()]
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', { entries: [wireEntry({ path: '/web', parent: other.id })] })
+  const foreign = results[0]?.entry?.id ?? ''
+  const client = createClient('spire.api.server.svid.v1.SVID', server.dial(agent))
+  const ask = (entry_id: string, count: number) =>
+    client.unary('BatchNewX509SVID', {
+      params: Array.from({ length: count }, () => ({ entry_id, csr: Buffer.alloc(1) })),
+    })
+  const [gone] = (await ask('no-such-entry', 1)).results
+  const refused = (await ask(foreign, 50)).results
+  // Which of the two it is, the agent is not told.
+  for (const { status } of refused) expect(status).toEqual(gone?.status)
+  await expect(
+    client.unary('NewJWTSVID', { entry_id: foreign, audience: ['a'] }),
+  ).rejects.toMatchObject({ code: 'not-found', reason: 'entry-not-authorised' })
+  await server.stop()
+  const denied = readFileSync(server.config.auditFile, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('"access.denied"'))
+    .map((line) => JSON.parse(line) as Line)
+  expect(denied).toHaveLength(5)
+  for (const line of denied) {
+    expect(line).toMatchObject({
+      actor: { kind: 'agent', id: agent.id },
+      reason: 'entry-not-authorised',
+      details: { method: '/spire.api.server.svid.v1.SVID/BatchNewX509SVID' },
+    })
+  }
 })

@@ -87,6 +87,33 @@ describe('the hash of a CA key', () => {
   })
 })
 
+describe('a server that shows its leaf alone, as those of SPIRE do,', () => {
+  test('is believed where the operator lets anybody be the server', async () => {
+    expect(await reasonOf({ by: 'nothing' }, [leaf])).toBe(serverId)
+  })
+
+  test('has to say that it is the server of this trust domain, now', async () => {
+    const web = await chainOf(SpiffeId.of(trustDomain, '/web'), ca)
+    expect(await reasonOf({ by: 'nothing' }, web.slice(0, 1))).toBe('server-id')
+    const else_ = TrustDomain.parse('else.test')
+    const elsewhere = await chainOf(SpiffeId.of(else_, '/spire/server'), await makeCa(else_))
+    expect(await reasonOf({ by: 'nothing' }, elsewhere.slice(0, 1))).toBe('server-id')
+    const old = await chainOf(serverId, ca, ca, new Date(start.getTime() - 2 * hourMs))
+    expect(await reasonOf({ by: 'nothing' }, old.slice(0, 1))).toBe('svid-chain-expired')
+    expect(await reasonOf({ by: 'nothing' }, [ca.certificate.der])).toMatch(/^svid-/)
+  })
+
+  test('cannot be known by the hash of its CA: the error names what to use', async () => {
+    const trust = await open({ by: 'ca-key', sha256: [pinOf(ca)] })
+    expect(() => trust.verify([leaf])).toThrow(
+      expect.objectContaining({
+        reason: 'server-ca-key',
+        fix: expect.stringContaining('trust_bundle'),
+      }),
+    )
+  })
+})
+
 describe('whoever is believed', () => {
   const bootstraps = (): readonly Bootstrap[] => [
     { by: 'ca-key', sha256: [pinOf(ca)] },
