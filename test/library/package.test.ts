@@ -6,7 +6,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { agentIdOf, startAgent } from '../support/running-agent.ts'
 import { startServer, wireEntry } from '../support/running-server.ts'
 import { type InstalledPackage, installPackage } from './installed-package.ts'
-import { publicFace } from './public-face.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 let installed: InstalledPackage
@@ -72,11 +71,6 @@ test('the code runs on the oldest Node that the package names: no type, and no `
       /^\s*(await )?using \w|: readonly |\binterface /m,
     )
   }
-})
-
-test('what is exported, and the codes and reasons of errors, are those on file', async () => {
-  // A change is to be seen by whoever reviews it: npx vitest run test/library -u writes it down.
-  await expect(publicFace(installed, subPaths())).toMatchFileSnapshot('public-face.txt')
 })
 
 test('no declaration says any, and each is mapped to a source that is in the package', () => {
