@@ -16,8 +16,24 @@ export {
   type SpiffeIdMatcher,
 } from './spiffe-id/matchers.ts'
 export { SpiffeId, TrustDomain } from './spiffe-id/spiffe-id.ts'
-export { type JwtSvid, verifyJwtSvid } from './svid/jwt-svid.ts'
+export { type JwtSvid, type VerifyJwtOptions, verifyJwtSvid } from './svid/jwt-svid.ts'
 export { verifyX509Svid, type X509Svid, x509SvidFrom } from './svid/x509-svid.ts'
-export { type Endpoint, parseEndpoint, resolveEndpoint } from './workload-api/endpoint.ts'
-export type { HintedX509Svid, X509Context } from './workload-api/x509-context.ts'
-export { X509Source, type X509SourceOptions } from './workload-api/x509-source.ts'
+export { BundleSource } from './workload-api/bundle-source.ts'
+export { WorkloadApiClient } from './workload-api/client.ts'
+export type {
+  BundleSet,
+  HintedJwtSvid,
+  HintedX509Svid,
+  JwtSvids,
+  X509Context,
+} from './workload-api/context.ts'
+export { JwtSource, type JwtSourceFetchOptions } from './workload-api/jwt-source.ts'
+export type {
+  CallOptions,
+  FetchJwtOptions,
+  SourceOptions,
+  SourceState,
+  WatchOptions,
+  WorkloadApiClientOptions,
+} from './workload-api/options.ts'
+export { X509Source, type X509SvidChoice } from './workload-api/x509-source.ts'

@@ -2,10 +2,10 @@ import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { ValidateJWTSVIDRequest } from '../../src/rpc/gen/ValidateJWTSVIDRequest.ts'
 import type { ValidateJWTSVIDResponse$Input } from '../../src/rpc/gen/ValidateJWTSVIDResponse.ts'
+import { toStruct } from '../../src/rpc/struct.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { type JwtSvid, verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
 import { type AttestedCall, currentUpdate, type HandlerDeps } from './handler-deps.ts'
-import { toStruct } from './struct.ts'
 
 /** Workload API §6.2.3. Throws `invalid` (`audience-missing`, `token-missing`). */
 export function checkValidateRequest(

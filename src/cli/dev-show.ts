@@ -1,6 +1,6 @@
 import { systemClock } from '../runtime/clock.ts'
-import { openWorkloadApi } from '../workload-api/client.ts'
 import { parseEndpoint } from '../workload-api/endpoint.ts'
+import { openWorkloadApi } from '../workload-api/grpc.ts'
 import type { Io } from './io.ts'
 import { printJwtSvids, printX509Svids } from './svid-view.ts'
 

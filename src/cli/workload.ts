@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { CountersignError } from '../errors.ts'
-import type { WorkloadApi } from '../workload-api/client.ts'
 import { type Endpoint, endpointVariable, resolveEndpoint } from '../workload-api/endpoint.ts'
+import type { WorkloadApi } from '../workload-api/grpc.ts'
 import { devSockets, outputOption } from './admin.ts'
 import { requireSocket, whileOpen } from './connection.ts'
 import type { Io } from './io.ts'
@@ -32,7 +32,7 @@ export async function withWorkloadApi<T>(
 ): Promise<T> {
   const endpoint = resolveHere(io, options.socket)
   requireAgent(endpoint)
-  const { openWorkloadApi } = await import('../workload-api/client.ts')
+  const { openWorkloadApi } = await import('../workload-api/grpc.ts')
   return whileOpen(io, openWorkloadApi(endpoint), work)
 }
 

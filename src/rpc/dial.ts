@@ -1,9 +1,9 @@
+import { isIPv6 } from 'node:net'
 import {
   CallCredentials,
   ChannelCredentials,
   type ChannelOptions,
   Client,
-  credentials,
   logVerbosity,
   type ServiceError,
   setLogVerbosity,
@@ -11,7 +11,7 @@ import {
 import { asCountersignError, CountersignError } from '../errors.ts'
 import type { TlsIdentity } from '../mtls/context.ts'
 import { connectTls } from '../mtls/handshake.ts'
-import { type Clock, systemClock } from '../runtime/clock.ts'
+import { backgroundClock, type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { Deadlines } from './deadlines.ts'
@@ -45,8 +45,13 @@ const baseOptions: ChannelOptions = {
   'grpc.max_receive_message_length': 8 << 20,
 }
 
+export interface DialPlainOptions {
+  /** Whether a running call keeps the process alive; it does unless told. */
+  readonly keepAlive?: boolean
+}
+
 /** Dials a Unix socket by its absolute path. Throws `invalid`: `socket-path`. */
-export function dialUnix(path: string): RpcChannel {
+export function dialUnix(path: string, options: DialPlainOptions = {}): RpcChannel {
   if (
     !path.startsWith('/') ||
     path.includes('\0') ||
@@ -58,8 +63,33 @@ export function dialUnix(path: string): RpcChannel {
       { reason: 'socket-path' },
     )
   }
-  const open = () => new Client(`unix://${path}`, credentials.createInsecure(), baseOptions)
-  return new Channel(open)
+  return dialPlain(`unix://${path}`, options)
+}
+
+/** Dials an IP address, without TLS: what is said there is for this machine or a network that is trusted. */
+export function dialTcp(host: string, port: number, options: DialPlainOptions = {}): RpcChannel {
+  return dialPlain(isIPv6(host) ? `ipv6:[${host}]:${port}` : `ipv4:${host}:${port}`, options)
+}
+
+function dialPlain(target: string, { keepAlive = true }: DialPlainOptions): RpcChannel {
+  const deadlines = new Deadlines(backgroundClock)
+  const plain = new HandledCredentials({
+    encrypted: false,
+    attempting: () => deadlines.set(channel, connectTimeoutMs, () => channel.reopen()),
+    async handle(socket) {
+      deadlines.clear(channel)
+      // A peer that is gone without a word is found out within half a minute.
+      socket.setKeepAlive(true, probeAfterMs)
+      // HTTP/2 takes the socket's reference for each time that it has a stream.
+      if (!keepAlive) Object.assign(socket.unref(), { ref: () => socket })
+      return socket
+    },
+  })
+  const channel = new Channel(
+    () => new Client(target, plain, baseOptions),
+    () => deadlines.clear(channel),
+  )
+  return channel
 }
 
 export interface DialTlsOptions {
@@ -78,8 +108,10 @@ export interface DialTlsOptions {
   readonly log: Log
 }
 
+const connectTimeoutMs = 5000
+const probeAfterMs = 10_000
+
 const tlsDefaults = {
-  connectTimeoutMs: 5000,
   handshakeTimeoutMs: 5000,
   keepaliveMs: 5000,
   keepaliveTimeoutMs: 4000,
@@ -91,13 +123,14 @@ const tlsDefaults = {
  */
 export function dialTls(options: DialTlsOptions): RpcChannel {
   const clock = options.clock ?? systemClock
-  const connectTimeoutMs = options.connectTimeoutMs ?? tlsDefaults.connectTimeoutMs
   const handshakeTimeoutMs = options.handshakeTimeoutMs ?? tlsDefaults.handshakeTimeoutMs
   const deadlines = new Deadlines(clock)
-  const secure = new VerifyingCredentials({
+  const secure = new HandledCredentials({
+    encrypted: true,
     // A connection attempt into a void would last minutes, and long beyond the end of the outage.
-    attempting: () => deadlines.set(channel, connectTimeoutMs, () => channel.reopen()),
-    async secure(socket) {
+    attempting: () =>
+      deadlines.set(channel, options.connectTimeoutMs ?? connectTimeoutMs, () => channel.reopen()),
+    async handle(socket) {
       deadlines.clear(channel)
       try {
         const connected = await connectTls({
@@ -131,24 +164,25 @@ export function dialTls(options: DialTlsOptions): RpcChannel {
 type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>
 type Connected = Awaited<ReturnType<Connector['connect']>>['socket']
 
-interface Securing {
+interface Handling {
+  readonly encrypted: boolean
   /** A connection is about to be tried. */
   attempting(): void
-  /** Takes the connected socket; gives the verified one. */
-  secure(socket: Connected): Promise<Connected>
+  /** Takes the connected socket; gives what HTTP/2 is spoken over, encrypted and verified where it is to be. */
+  handle(socket: Connected): Promise<Connected>
 }
 
-/** Hands grpc-js connections that were verified here; grpc-js adds no check of its own. */
-class VerifyingCredentials extends ChannelCredentials {
-  readonly #securing: Securing
+/** Hands grpc-js connections that were made ready here; grpc-js adds no check of its own. */
+class HandledCredentials extends ChannelCredentials {
+  readonly #handling: Handling
 
-  constructor(securing: Securing) {
+  constructor(handling: Handling) {
     super()
-    this.#securing = securing
+    this.#handling = handling
   }
 
   override _isSecure(): boolean {
-    return true
+    return this.#handling.encrypted
   }
 
   override _equals(other: ChannelCredentials): boolean {
@@ -161,9 +195,13 @@ class VerifyingCredentials extends ChannelCredentials {
     callCredentials?: CallCredentials,
   ): Connector {
     const given = callCredentials ?? CallCredentials.createEmpty()
+    const { encrypted } = this.#handling
     return {
-      connect: async (socket) => ({ socket: await this.#securing.secure(socket), secure: true }),
-      waitForReady: async () => this.#securing.attempting(),
+      connect: async (socket) => ({
+        socket: await this.#handling.handle(socket),
+        secure: encrypted,
+      }),
+      waitForReady: async () => this.#handling.attempting(),
       getCallCredentials: () => given,
       destroy: () => {},
     }

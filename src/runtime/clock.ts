@@ -53,3 +53,9 @@ export function every(ms: number, tick: () => void): () => void {
   const timer = setInterval(tick, ms).unref()
   return () => clearInterval(timer)
 }
+
+/** Keeps the process alive until the result is called. */
+export function keepProcessAlive(): () => void {
+  const timer = setInterval(() => {}, maxTimerMs)
+  return () => clearInterval(timer)
+}

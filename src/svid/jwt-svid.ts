@@ -4,9 +4,10 @@ import { fits } from '../jwt/algorithm.ts'
 import { type CompactToken, readCompact, type TokenClaims } from '../jwt/compact.ts'
 import { publicKeyOf } from '../jwt/key-cache.ts'
 import { verifySignature } from '../jwt/verify.ts'
+import { systemClock } from '../runtime/clock.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 
-/** A verified JWT-SVID. */
+/** A JWT-SVID. */
 export interface JwtSvid {
   /** Compact JWS; whoever holds it is the workload until it expires. */
   readonly token: string
@@ -32,6 +33,15 @@ function refuse(reason: string, message: string): never {
   throw new CountersignError('unauthenticated', message, { reason })
 }
 
+export interface VerifyJwtOptions {
+  /** Who the verifier is: one of these must be among the token's, exactly. */
+  readonly audience: string | readonly string[]
+  /** Finds the keys of the subject's own trust domain. */
+  readonly bundles: BundleLookup
+  /** The time of now unless told. */
+  readonly now?: Date
+}
+
 /**
  * Verifies a JWT-SVID (JWT-SVID §4) with the keys of its subject's own trust domain. One of the
  * given audiences must be among the token's, exactly. `exp` and `nbf` have 60 s of leeway; `iat` is
@@ -43,33 +53,51 @@ function refuse(reason: string, message: string): never {
  * (no key of the bundle has its id and fits its algorithm), `token-signature`; and `invalid`,
  * reason `audience-missing`, when the caller names no audience.
  */
-export async function verifyJwtSvid(
-  token: string,
-  options: { audience: string | readonly string[]; bundles: BundleLookup; now: Date },
-): Promise<JwtSvid> {
-  const { bundles, now } = options
-  const ours = typeof options.audience === 'string' ? [options.audience] : options.audience
-  checkAudienceGiven(ours)
+export async function verifyJwtSvid(token: string, options: VerifyJwtOptions): Promise<JwtSvid> {
+  const { bundles, now = systemClock.now() } = options
+  const ours = audienceGiven(options.audience)
   const parsed = readCompact(token)
-  const { claims } = parsed
-  const spiffeId = subjectOf(claims)
-  const audience = audienceOf(claims)
-  if (!ours.some((name) => audience.includes(name))) {
+  const svid = jwtSvidOf(token, parsed.claims)
+  if (!ours.some((name) => svid.audience.includes(name))) {
     refuse('token-audience', 'the token is for another audience')
   }
-  const expiresAt = checkTimes(claims, now)
-  const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(spiffeId))
+  checkTimes(svid.expiresAt, parsed.claims, now)
+  const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(svid.spiffeId))
   if (bundle === undefined) {
     return refuse('token-trust-domain', 'the trust domain of the token is not known here')
   }
   await checkSignature(token, parsed, bundle, now)
-  return { token, spiffeId, audience, issuedAt: instantOf(claims.iat), expiresAt, claims }
+  return svid
 }
 
-function checkAudienceGiven(audience: readonly string[]): void {
-  if (audience.length === 0 || audience.includes('')) {
+/**
+ * Reads a JWT-SVID and verifies nothing: for one that the Workload API has issued to this process, and
+ * for no other. Throws `unauthenticated`: `token-too-large`, `token-malformed`, `token-algorithm`,
+ * `token-header`, `token-type`, `token-subject`, `token-audience`, `token-expiry`.
+ */
+export function parseJwtSvid(token: string): JwtSvid {
+  return jwtSvidOf(token, readCompact(token).claims)
+}
+
+/** What the claims of a token make it, by their form. Throws `unauthenticated`: `token-subject`, `token-audience`, `token-expiry`. */
+export function jwtSvidOf(token: string, claims: TokenClaims): JwtSvid {
+  return {
+    token,
+    spiffeId: subjectOf(claims),
+    audience: audienceOf(claims),
+    issuedAt: instantOf(claims.iat),
+    expiresAt: expiryOf(claims),
+    claims,
+  }
+}
+
+/** The audiences that a caller names, as a list. Throws `invalid` / `audience-missing` where there is none. */
+export function audienceGiven(audience: string | readonly string[]): readonly string[] {
+  const names = typeof audience === 'string' ? [audience] : audience
+  if (names.length === 0 || names.includes('')) {
     throw new CountersignError('invalid', 'an audience is missing', { reason: 'audience-missing' })
   }
+  return names
 }
 
 /** JWT-SVID §3.1: the SPIFFE ID of a workload, so not that of a trust domain. */
@@ -94,23 +122,25 @@ function audienceOf(claims: TokenClaims): readonly string[] {
   )
 }
 
-function checkTimes(claims: TokenClaims, now: Date): Date {
+function expiryOf(claims: TokenClaims): Date {
   const expiresAt = Number.isInteger(claims.exp) ? instantOf(claims.exp) : undefined
-  if (expiresAt === undefined) {
-    return refuse('token-expiry', 'the expiry of the token is missing or not a whole number')
-  }
+  return (
+    expiresAt ?? refuse('token-expiry', 'the expiry of the token is missing or not a whole number')
+  )
+}
+
+function checkTimes(expiresAt: Date, { nbf }: TokenClaims, now: Date): void {
   const leewayMs = LEEWAY_SECONDS * 1000
   if (now.getTime() - leewayMs >= expiresAt.getTime()) {
     refuse('token-expired', 'the token is expired')
   }
-  const notBefore = instantOf(claims.nbf)
-  if (claims.nbf !== undefined && notBefore === undefined) {
+  const notBefore = instantOf(nbf)
+  if (nbf !== undefined && notBefore === undefined) {
     refuse('token-not-yet-valid', 'the start of validity of the token is not a number')
   }
   if (notBefore !== undefined && now.getTime() + leewayMs < notBefore.getTime()) {
     refuse('token-not-yet-valid', 'the token is not yet valid')
   }
-  return expiresAt
 }
 
 /** RFC 7519 §2, NumericDate: seconds, perhaps with a fraction. */
@@ -159,8 +189,7 @@ export function jwtSvidClaims(input: {
   issuer?: string | undefined
   jti?: string | undefined
 }): Record<string, unknown> {
-  const aud = [...new Set(input.audience)]
-  checkAudienceGiven(aud)
+  const aud = [...new Set(audienceGiven(input.audience))]
   const iat = wholeSeconds(input.issuedAt)
   const exp = wholeSeconds(input.expiresAt)
   if (aud.length > MAX_AUDIENCES) {

@@ -39,6 +39,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/mtls': ['src/svid', 'src/bundle', 'src/x509'],
   'src/federation': ['src/mtls', 'src/svid', 'src/bundle'],
   'src/workload-api': ['src/rpc', 'src/svid', 'src/bundle', 'src/jwt', 'src/x509'],
+  'src/testing': ['src/rpc', 'src/svid', 'src/bundle', 'src/jwt', 'src/x509'],
   'src/cli': [
     'src/rpc',
     'src/workload-api',

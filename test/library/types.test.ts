@@ -1,15 +1,18 @@
 import {
   type Bundle,
   type CountersignError,
-  type Endpoint,
   type ErrorCode,
+  type HintedX509Svid,
+  type JwtSource,
   type JwtSvid,
   matchId,
-  parseEndpoint,
+  type SourceState,
   SpiffeId,
   type SpiffeIdMatcher,
   TrustDomain,
   verifyJwtSvid,
+  WorkloadApiClient,
+  type X509Context,
   X509Source,
   type X509Svid,
 } from 'countersign'
@@ -37,16 +40,20 @@ test('what is read cannot be changed', () => {
   expectTypeOf<JwtSvid['claims']>().toEqualTypeOf<Readonly<Record<string, unknown>>>()
 })
 
-test('an endpoint is one of two kinds, told apart by `kind`', () => {
-  expectTypeOf(parseEndpoint).returns.toEqualTypeOf<Endpoint>()
-  expectTypeOf<Endpoint['kind']>().toEqualTypeOf<'unix' | 'tcp'>()
-  expectTypeOf<Extract<Endpoint, { kind: 'unix' }>['path']>().toEqualTypeOf<string>()
+test('a watch is read by `for await`, and typed as what it yields', () => {
+  expectTypeOf(WorkloadApiClient.prototype.watchX509Context).returns.toExtend<
+    AsyncIterable<X509Context>
+  >()
+  expectTypeOf<X509Context['svids'][0]>().toEqualTypeOf<HintedX509Svid>()
+  expectTypeOf<WorkloadApiClient>().toExtend<AsyncDisposable>()
 })
 
 test('a source is opened and closed, also by `await using`, and answers at once in between', () => {
   expectTypeOf(X509Source.open).returns.resolves.toEqualTypeOf<X509Source>()
   expectTypeOf<X509Source>().toExtend<AsyncDisposable>()
-  expectTypeOf<ReturnType<X509Source['svid']>>().toEqualTypeOf<X509Svid>()
+  expectTypeOf<ReturnType<X509Source['svid']>>().toExtend<X509Svid>()
+  expectTypeOf<JwtSource['state']>().toEqualTypeOf<SourceState>()
+  expectTypeOf<SourceState>().toEqualTypeOf<'fresh' | 'stale' | 'expired'>()
 })
 
 test('nobody is let in who was not named: `authorize` is not optional, and takes matchers of IDs', () => {
@@ -56,7 +63,7 @@ test('nobody is let in who was not named: `authorize` is not optional, and takes
   expectTypeOf<Pick<Peer, 'spiffeId'>>().toEqualTypeOf<{ readonly spiffeId: SpiffeId }>()
 })
 
-test('a token is verified for an audience, with bundles, at a time', () => {
+test('a token is verified for an audience, with bundles, at a time that is now unless told', () => {
   expectTypeOf<keyof Parameters<typeof verifyJwtSvid>[1]>().toEqualTypeOf<
     'audience' | 'bundles' | 'now'
   >()

@@ -8,8 +8,8 @@ import { matchOneOf, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../../src/svid/jwt-svid.ts'
 import { verifyX509Svid, type X509Svid } from '../../../src/svid/x509-svid.ts'
-import { openWorkloadApi, type WorkloadApi } from '../../../src/workload-api/client.ts'
 import { resolveEndpoint } from '../../../src/workload-api/endpoint.ts'
+import { openWorkloadApi, type WorkloadApi } from '../../../src/workload-api/grpc.ts'
 import { X509Source } from '../../../src/workload-api/x509-source.ts'
 import { parseCertificate } from '../../../src/x509/certificate.ts'
 
@@ -35,7 +35,7 @@ function serialOf(svid: X509Svid): string {
 }
 
 function openSource(): Promise<X509Source> {
-  return X509Source.open({ endpoint, signal })
+  return X509Source.open({ signal })
 }
 
 async function jwtBundles(api: WorkloadApi): Promise<ReadonlyMap<TrustDomain, Bundle>> {

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { X509SVIDResponse } from '../../../src/rpc/gen/X509SVIDResponse.ts'
 import { verifyAgain } from '../../../src/svid/verified-chains.ts'
 import { verifyX509Svid } from '../../../src/svid/x509-svid.ts'
-import { readX509Context } from '../../../src/workload-api/x509-context.ts'
+import { x509Contexts } from '../../../src/workload-api/x509-context.ts'
 import { type Crl, parseCrl, parseCrls } from '../../../src/x509/crl.ts'
 import { derNull } from '../../../src/x509/der-write.ts'
 import { extension } from '../../../src/x509/encode.ts'
@@ -195,7 +195,7 @@ describe('the CRLs of a message of the Workload API', () => {
 
   test('WLA-24 count for its bundles', async () => {
     const judged = async (shape: CrlShape): Promise<string> => {
-      const context = readX509Context(messageWith(await crlDer(ca, shape)))
+      const context = x509Contexts.read(messageWith(await crlDer(ca, shape)))
       return reasonOf(() => verifyX509Svid([leaf.der], context, NOW))
     }
     expect(await judged({})).toBe('ok')
@@ -203,6 +203,8 @@ describe('the CRLs of a message of the Workload API', () => {
   })
 
   test('one that cannot be read makes the message one to leave out', () => {
-    expect(reasonOf(() => readX509Context(messageWith(Buffer.from('junk'))))).toBe('crl-malformed')
+    expect(reasonOf(() => x509Contexts.read(messageWith(Buffer.from('junk'))))).toBe(
+      'crl-malformed',
+    )
   })
 })

@@ -16,7 +16,7 @@ import { openHttpClient } from '../../../src/mtls/undici.ts'
 import { matchId, matchPath, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { bundleOf, type Made, NOW, reasonOfAsync, root } from '../../support/x509-fixtures.ts'
 import { svidOf, TestSource } from './test-source.ts'
 

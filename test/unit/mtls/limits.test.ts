@@ -10,7 +10,7 @@ import {
   listenTls,
   type TlsListener,
 } from '../../../src/mtls/handshake.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { reasonOfAsync } from '../../support/x509-fixtures.ts'
 import { identity, type TestIdentity, testAuthorities } from './identities.ts'
 

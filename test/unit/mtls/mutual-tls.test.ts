@@ -9,7 +9,7 @@ import { connectMtls, type ListenMtlsOptions, listenMtls } from '../../../src/mt
 import { matchOneOf, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { bundleOf, type Made, NOW, reasonOfAsync, root } from '../../support/x509-fixtures.ts'
 import { identity } from './identities.ts'
 import { svidOf as svid, TestSource } from './test-source.ts'

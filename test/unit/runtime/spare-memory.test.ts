@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { collectGarbage, giveBackSpareMemory } from '../../../src/runtime/spare-memory.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
 
 const mib = 1 << 20
 

@@ -2,7 +2,7 @@ import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { followIdentity } from '../../../server/identity.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { bundleOf, issued, type Made, root } from '../../support/x509-fixtures.ts'
 
 let authority: Made

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createReadiness } from '../../../server/readiness.ts'
 import { CountersignError } from '../../../src/errors.ts'
-import { FakeClock } from '../../support/fake-clock.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
 
 test('one answer serves whoever asks within a second', async () => {
   const clock = new FakeClock()

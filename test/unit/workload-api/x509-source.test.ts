@@ -1,169 +1,354 @@
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js'
-import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
-import { serviceDefinition } from '../../../src/rpc/services.ts'
-import { TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { CountersignError } from '../../../src/errors.ts'
+import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
+import type { FakeWorkloadApi } from '../../../src/testing/fake-workload-api.ts'
+import { nextUpdate } from '../../../src/testing/next-update.ts'
+import { TestTrustDomain } from '../../../src/testing/trust-domain.ts'
+import type { SourceOptions } from '../../../src/workload-api/options.ts'
 import { X509Source } from '../../../src/workload-api/x509-source.ts'
-import { type Made, reasonOf, reasonOfAsync, root } from '../../support/x509-fixtures.ts'
-import { identity, type TestIdentity } from '../mtls/identities.ts'
+import { callsOf, db, eventually, passing, startApi, status, web } from '../../support/fake-api.ts'
+import { reasonOf, reasonOfAsync } from '../../support/x509-fixtures.ts'
 
-const here = TrustDomain.parse('here.test')
+const here = TrustDomain.parse('example.org')
 const there = TrustDomain.parse('there.test')
-let ca: Made
-let first: TestIdentity
-let second: TestIdentity
+const rpc = 'FetchX509SVID'
 
-beforeAll(async () => {
-  ca = await root('ca')
-  first = await identity(ca, 'spiffe://here.test/one', [])
-  second = await identity(ca, 'spiffe://here.test/two', [])
-})
-
-function wire(...svids: readonly { readonly identity: TestIdentity; readonly hint?: string }[]) {
-  return {
-    svids: svids.map(({ identity: one, hint = '' }) => ({
-      spiffe_id: 'spiffe://here.test/…',
-      x509_svid: Buffer.concat(one.chain),
-      x509_svid_key: one.privateKey,
-      bundle: ca.der,
-      hint,
-    })),
-    federated_bundles: {},
-  }
-}
-
-type Call = ServerWritableStream<unknown, unknown>
-
-/** An agent that says what a test tells it to; `calls` are its streams, oldest first. */
-async function startAgent(answer: (call: Call) => void) {
-  const folder = mkdtempSync(join(tmpdir(), 'cs-source-'))
-  const path = join(folder, 'api.sock')
-  const calls: Call[] = []
-  const server = new Server()
-  const unused = (): void => {}
-  server.addService(serviceDefinition('SpiffeWorkloadAPI') as never, {
-    FetchX509SVID(call: Call) {
-      calls.push(call)
-      answer(call)
-    },
-    FetchX509Bundles: unused,
-    FetchJWTSVID: unused,
-    FetchJWTBundles: unused,
-    ValidateJWTSVID: unused,
-    FetchWITSVID: unused,
-    FetchWITBundles: unused,
-  })
-  await new Promise<void>((resolve, reject) =>
-    server.bindAsync(`unix://${path}`, ServerCredentials.createInsecure(), (error) =>
-      error === null ? resolve() : reject(error),
-    ),
-  )
-  onTestFinished(() => {
-    server.forceShutdown()
-    rmSync(folder, { recursive: true, force: true })
-  })
-  return { endpoint: { kind: 'unix', path } as const, calls }
-}
-
-async function open(endpoint: { readonly kind: 'unix'; readonly path: string }) {
-  const source = await X509Source.open({
-    endpoint,
-    signal: AbortSignal.timeout(5000),
-    random: () => 0,
-  })
+async function open(api: FakeWorkloadApi, options: SourceOptions = {}): Promise<X509Source> {
+  const signal = AbortSignal.timeout(5000)
+  const source = await X509Source.open({ endpoint: api.endpoint, signal, ...options })
   onTestFinished(() => source.close())
   return source
 }
 
-function refuse(call: Call, code: number): void {
-  call.emit('error', { code, details: 'no' })
+/** An API that grants /web, and a source of it, both by one clock. */
+async function opened(options: SourceOptions = {}) {
+  const clock = new FakeClock()
+  const api = await startApi({ clock })
+  await api.grant(web)
+  const source = await open(api, { clock, ...options })
+  return { api, clock, source }
 }
 
-test('WLA-10 each update replaces all of the one before, and a listener is told', async () => {
-  const { endpoint, calls } = await startAgent((call) => {
-    call.write({
-      ...wire({ identity: first }),
-      federated_bundles: { 'spiffe://there.test': ca.der },
+describe('an update', () => {
+  test('WLA-10 WLA-11 WLA-32 replaces all of the one before, and a listener is told', async () => {
+    const { api, clock, source } = await opened()
+    const friend = await TestTrustDomain.create(there, clock)
+    let updated = nextUpdate(source)
+    api.federate(friend)
+    await updated
+    expect(source.bundleOf(there)?.x509Authorities).toHaveLength(1)
+    updated = nextUpdate(source)
+    api.unfederate(friend)
+    await updated
+    expect(source.bundleOf(there)).toBeUndefined()
+    updated = nextUpdate(source)
+    await api.grant(db)
+    await updated
+    expect(source.context().svids.map(({ spiffeId }) => spiffeId)).toEqual([web, db])
+    updated = nextUpdate(source)
+    api.withdraw(web)
+    await updated
+    expect(source.context().svids.map(({ spiffeId }) => spiffeId)).toEqual([db])
+  })
+
+  test('WLA-29 brings no JWT authorities', async () => {
+    const { source } = await opened()
+    expect(source.bundleOf(here)).toMatchObject({ jwtAuthorities: [] })
+  })
+
+  test('WLA-70 WLA-26 its first SVID is the default, and of one hint the first counts', async () => {
+    const api = await startApi()
+    await api.grant(web, { hint: 'a' })
+    await api.grant(db, { hint: 'a' })
+    const source = await open(api)
+    expect(source.context().svids.map(({ spiffeId }) => spiffeId)).toEqual([web])
+    let updated = nextUpdate(source)
+    await api.grant(db)
+    await updated
+    expect(source.context().svids.map(({ spiffeId }) => spiffeId)).toEqual([web, db])
+    // Two without a hint are two.
+    updated = nextUpdate(source)
+    await api.grant(web)
+    await updated
+    expect(source.context().svids.map(({ hint }) => hint)).toEqual(['', ''])
+    expect(source.svid().spiffeId).toBe(web)
+  })
+
+  test('WLA-72 an identity is chosen by its hint or its ID, and never another one instead', async () => {
+    const { api, source } = await opened()
+    const updated = nextUpdate(source)
+    await api.grant(db, { hint: 'internal' })
+    await updated
+    expect(source.svid({ hint: 'internal' }).spiffeId).toBe(db)
+    expect(source.svid({ spiffeId: SpiffeId.parse(db) }).hint).toBe('internal')
+    expect(reasonOf(() => source.svid({ hint: 'external' }))).toBe('source-no-such-svid')
+    expect(reasonOf(() => source.svid({ hint: 'internal', spiffeId: SpiffeId.parse(web) }))).toBe(
+      'source-no-such-svid',
+    )
+  })
+
+  test('WLA-13 that lacks something is left out and reported, and the one before it stays', async () => {
+    const errors: CountersignError[] = []
+    const { api, source } = await opened({ onError: (error) => errors.push(error) })
+    const before = source.svid()
+    const svid = {
+      spiffe_id: web,
+      x509_svid: Buffer.concat(before.chain),
+      x509_svid_key: before.privateKey,
+      bundle: source.bundleOf(here)?.x509Authorities[0]?.certificate ?? Buffer.alloc(0),
+    }
+    const lacking = Object.keys(svid).map((field) => ({ ...svid, [field]: '' }))
+    for (const svids of [[], ...lacking.map((one) => [one]), [svid, ...lacking.slice(0, 1)]]) {
+      api.send(rpc, { svids })
+    }
+    // The barrier: what is good again arrives after all that was bad.
+    const updated = nextUpdate(source)
+    await api.grant(web)
+    await updated
+    expect(errors.map(({ reason }) => reason)).toEqual(Array(6).fill('message-field'))
+    expect(source.svid().chain).not.toEqual(before.chain)
+    expect(callsOf(api, rpc)).toBe(1)
+  })
+
+  test.each<[string, string, (good: { svid: object; other: Buffer }) => object]>([
+    [
+      "another SVID's key",
+      'svid-key',
+      ({ svid, other }) => ({ svids: [{ ...svid, x509_svid_key: other }] }),
+    ],
+    [
+      'PEM in place of DER (WLA-24)',
+      'certificate-malformed',
+      ({ svid }) => ({ svids: [{ ...svid, bundle: Buffer.from('-----BEGIN CERTIFICATE-----') }] }),
+    ],
+    [
+      'a bundle under a path (WLA-33)',
+      'message-bundle-key',
+      ({ svid }) => ({ svids: [svid], federated_bundles: { 'spiffe://there.test/a': '' } }),
+    ],
+    [
+      'a bundle under a bare name (WLA-33)',
+      'spiffe-id-scheme',
+      ({ svid }) => ({ svids: [svid], federated_bundles: { 'there.test': '' } }),
+    ],
+  ])('WLA-13 with %s is left out', async (_what, reason, write) => {
+    const errors: CountersignError[] = []
+    const { api, source } = await opened({ onError: (error) => errors.push(error) })
+    const other = await api.trustDomain.issueX509(SpiffeId.parse(db))
+    const { chain, privateKey } = source.svid()
+    const bundle = source.bundleOf(here)?.x509Authorities[0]?.certificate
+    const svid = {
+      spiffe_id: web,
+      x509_svid: Buffer.concat(chain),
+      x509_svid_key: privateKey,
+      bundle,
+    }
+    api.send(rpc, write({ svid, other: other.privateKey }))
+    await eventually(() => errors.length > 0)
+    expect(errors[0]?.reason).toBe(reason)
+    expect(source.svid().chain).toEqual(chain)
+  })
+})
+
+describe('a stream that ends', () => {
+  test.each([
+    ['WLA-06 WLA-05 well', undefined],
+    ['WLA-06 with UNAVAILABLE', { code: status.unavailable }],
+    ['WLA-06 with INTERNAL', { code: status.internal }],
+    ['WLA-06 with UNKNOWN', { code: status.unknown }],
+  ])('%s is taken up again at once, and what it said is kept', async (_how, end) => {
+    const { api, source } = await opened()
+    const before = source.svid()
+    api.endStreams(end)
+    // No time passes.
+    await eventually(() => callsOf(api, rpc) === 2)
+    expect(source.svid().spiffeId).toBe(before.spiffeId)
+    await eventually(() => source.state === 'fresh')
+  })
+
+  test('WLA-06 with its connection is taken up again', async () => {
+    const { api, clock, source } = await opened()
+    api.dropConnections()
+    await passing(clock, () => callsOf(api, rpc) === 2 && source.state === 'fresh')
+  })
+
+  test('with bytes that are no message is taken up again, and what it said is kept', async () => {
+    const { api, clock, source } = await opened()
+    api.send(rpc, Buffer.from('not a message'))
+    await passing(clock, () => callsOf(api, rpc) >= 2 && source.state === 'fresh')
+    expect(source.svid().spiffeId).toBe(web)
+  })
+
+  test('each time after its first message is not taken up again more than a few times a second', async () => {
+    const { api, clock, source } = await opened()
+    source.onUpdate(() => api.endStreams())
+    api.endStreams()
+    for (let second = 0; second < 10; second += 1) {
+      for (let tenth = 0; tenth < 10; tenth += 1) {
+        await clock.advance(100)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+      }
+    }
+    expect(callsOf(api, rpc)).toBeLessThan(60)
+  })
+
+  test('WLA-28 WLA-27 with PERMISSION_DENIED takes the identity away, until there is one again', async () => {
+    const errors: CountersignError[] = []
+    const { api, clock, source } = await opened({ onError: (error) => errors.push(error) })
+    const updated = nextUpdate(source)
+    api.withdraw()
+    await updated
+    expect(reasonOf(() => source.svid())).toBe('source-withdrawn')
+    expect(source.bundleOf(here)).toBeUndefined()
+    expect(source.state).toBe('expired')
+    await eventually(() => errors[0]?.code === 'forbidden')
+    await api.grant(db)
+    await passing(clock, () => source.state === 'fresh')
+    expect(source.svid().spiffeId).toBe(db)
+  })
+
+  test.each([
+    ['WLE-15 INVALID_ARGUMENT', status.invalid, 'rpc-invalid'],
+    ['WLE-18 UNIMPLEMENTED', status.unimplemented, 'rpc-unimplemented'],
+  ])('%s in the middle ends the source, which then says so', async (_what, code, reason) => {
+    const { api, clock, source } = await opened()
+    const updated = nextUpdate(source)
+    api.endStreams({ code })
+    await updated
+    await clock.advance(60_000)
+    expect(reasonOf(() => source.svid())).toBe(reason)
+    expect(callsOf(api, rpc)).toBe(1)
+  })
+})
+
+describe('opening', () => {
+  test.each([
+    ['WLE-15 INVALID_ARGUMENT', status.invalid, 'rpc-invalid'],
+    ['WLE-18 UNIMPLEMENTED', status.unimplemented, 'rpc-unimplemented'],
+  ])('%s is final: it is not asked again', async (_what, code, reason) => {
+    const api = await startApi()
+    api.script(rpc, { code })
+    expect(await reasonOfAsync(() => open(api))).toBe(reason)
+    expect(callsOf(api, rpc)).toBe(1)
+  })
+
+  test.each([
+    ['WLE-16 UNAVAILABLE', status.unavailable],
+    ['WLE-17 PERMISSION_DENIED', status.denied],
+    ['WLE-16 RESOURCE_EXHAUSTED', status.exhausted],
+  ])('%s is asked again, later and later, until there is an answer', async (_what, code) => {
+    const clock = new FakeClock()
+    const api = await startApi({ clock })
+    api.script(rpc, { code })
+    const opening = open(api, { clock })
+    const at: number[] = []
+    for (let call = 1; call <= 7; call += 1) {
+      await vi.waitUntil(
+        async () => {
+          await clock.advance(10)
+          return callsOf(api, rpc) === call
+        },
+        { interval: 1 },
+      )
+      at.push(clock.monotonicMs())
+    }
+    const gaps = at.slice(1).map((time, i) => time - (at[i] ?? 0))
+    expect(gaps[0]).toBeLessThan(400)
+    expect(gaps[5]).toBeGreaterThan(4 * (gaps[0] ?? 0))
+    api.script(rpc, undefined)
+    await api.grant(web)
+    await passing(clock, () => callsOf(api, rpc) === 8)
+    expect((await opening).svid().spiffeId).toBe(web)
+  })
+
+  test('WLE-16 who waits for a socket finds it when it comes, and who gives up waiting is told so', async () => {
+    const api = await startApi()
+    await api.grant(web)
+    await api.stop()
+    await expect(open(api, { signal: AbortSignal.timeout(50) })).rejects.toThrow('timeout')
+    const waiting = open(api)
+    await api.listen()
+    expect((await waiting).svid().spiffeId).toBe(web)
+  })
+
+  test('WLE-05 each request carries the security header, those that come again too', async () => {
+    const { api, clock } = await opened()
+    api.endStreams()
+    await eventually(() => callsOf(api, rpc) === 2)
+    api.endStreams({ code: status.unavailable })
+    await passing(clock, () => callsOf(api, rpc) === 3)
+    expect(api.calls.map(({ securityHeader }) => securityHeader)).toEqual(Array(3).fill(['true']))
+  })
+
+  test('a signal that has ended before is heard', async () => {
+    const api = await startApi()
+    const reason = new Error('no')
+    await expect(open(api, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    expect(api.calls).toEqual([])
+  })
+})
+
+describe('the state of a source', () => {
+  test('is fresh, stale while the agent is away, and expired when the SVID is', async () => {
+    const { api, clock, source } = await opened()
+    expect(source.state).toBe('fresh')
+    await api.stop()
+    await eventually(() => source.state === 'stale')
+    expect(source.svid().spiffeId).toBe(web)
+    await clock.advance(3_599_000)
+    expect(source.state).toBe('stale')
+    await clock.advance(2000)
+    expect(source.state).toBe('expired')
+    expect(reasonOf(() => source.svid())).toBe('source-expired')
+    expect(source.bundleOf(here)).toBeDefined()
+    await api.listen()
+    await api.rotate()
+    await passing(clock, () => source.state === 'fresh')
+    expect(source.svid().spiffeId).toBe(web)
+  })
+
+  test('is expired after it was closed, and nothing is left', async () => {
+    const { source } = await opened()
+    await source.close()
+    await source.close()
+    expect(reasonOf(() => source.svid())).toBe('source-closed')
+    expect(source.bundleOf(here)).toBeUndefined()
+    expect(source.state).toBe('expired')
+  })
+
+  test('is not harmed by a listener that throws: the others are told, and it goes on', async () => {
+    const { api, source } = await opened()
+    const mishap = new Error('of a listener')
+    const uncaught = new Promise((resolve) => {
+      process.prependOnceListener('uncaughtException', resolve)
     })
+    const others = process.listeners('uncaughtException').slice(1)
+    for (const one of others) process.off('uncaughtException', one)
+    onTestFinished(() => {
+      for (const one of others) process.on('uncaughtException', one)
+    })
+    const stop = source.onUpdate(() => {
+      throw mishap
+    })
+    const updated = nextUpdate(source)
+    await api.rotate()
+    await updated
+    expect(await uncaught).toBe(mishap)
+    stop()
+    const again = nextUpdate(source)
+    await api.rotate()
+    await again
   })
-  const source = await open(endpoint)
-  expect(source.svid().spiffeId).toBe('spiffe://here.test/one')
-  expect(source.bundleOf(there)?.x509Authorities).toHaveLength(1)
-  const told = new Promise<void>((resolve) => source.onUpdate(resolve))
-  calls[0]?.write(wire({ identity: second }))
-  await told
-  expect(source.svid().spiffeId).toBe('spiffe://here.test/two')
-  expect(source.bundleOf(there)).toBeUndefined()
 })
 
-test('WLA-70 WLA-26 the first SVID is the default, and of one hint the first counts', async () => {
-  const { endpoint } = await startAgent((call) => {
-    call.write(wire({ identity: first, hint: 'a' }, { identity: second, hint: 'a' }))
-  })
-  const source = await open(endpoint)
-  expect(source.context().svids.map((one) => one.spiffeId)).toEqual(['spiffe://here.test/one'])
-})
-
-test('WLA-13 a message that lacks something is left out, and the one before it stays', async () => {
-  const { endpoint, calls } = await startAgent((call) => call.write(wire({ identity: first })))
-  const source = await open(endpoint)
-  calls[0]?.write({ svids: [], federated_bundles: {} })
-  const [good] = wire({ identity: second }).svids
-  calls[0]?.write({ svids: [{ ...good, bundle: Buffer.alloc(0) }], federated_bundles: {} })
-  calls[0]?.write({ svids: [{ ...good, x509_svid_key: first.privateKey }], federated_bundles: {} })
-  const told = new Promise<void>((resolve) => source.onUpdate(resolve))
-  calls[0]?.write(wire({ identity: second }))
-  await told
-  expect(source.svid().spiffeId).toBe('spiffe://here.test/two')
-  expect(calls).toHaveLength(1)
-})
-
-test('WLA-06 a stream that ends, well or not, is taken up again and what it said is kept', async () => {
-  const { endpoint, calls } = await startAgent((call) => call.write(wire({ identity: first })))
-  const source = await open(endpoint)
-  calls[0]?.end()
-  await vi.waitUntil(() => calls.length === 2)
-  if (calls[1] !== undefined) refuse(calls[1], status.UNAVAILABLE)
-  await vi.waitUntil(() => calls.length === 3)
-  expect(source.svid().spiffeId).toBe('spiffe://here.test/one')
-})
-
-test('WLA-28 an identity that is taken away is used no more, until there is one again', async () => {
-  let denied = false
-  const { endpoint, calls } = await startAgent((call) =>
-    denied ? refuse(call, status.PERMISSION_DENIED) : call.write(wire({ identity: first })),
-  )
-  const source = await open(endpoint)
-  denied = true
-  if (calls[0] !== undefined) refuse(calls[0], status.PERMISSION_DENIED)
-  await vi.waitUntil(() => reasonOf(() => source.svid()) === 'x509-source-withdrawn')
-  expect(source.bundleOf(here)).toBeUndefined()
-  denied = false
-  await vi.waitUntil(() => reasonOf(() => source.svid()) === 'ok')
-})
-
-test('WLE-15 INVALID_ARGUMENT is final: the source does not open and does not ask again', async () => {
-  const { endpoint, calls } = await startAgent((call) => refuse(call, status.INVALID_ARGUMENT))
-  expect(await reasonOfAsync(() => open(endpoint))).toBe('rpc-invalid')
-  expect(calls).toHaveLength(1)
-})
-
-test('WLE-16 who waits for a socket finds it when it comes, and who gives up waiting is told so', async () => {
-  const { endpoint } = await startAgent((call) => call.write(wire({ identity: first })))
-  const later = { kind: 'unix', path: `${endpoint.path}.later` } as const
-  const impatient = X509Source.open({ endpoint: later, signal: AbortSignal.timeout(50) })
-  await expect(impatient).rejects.toThrow('timeout')
-  const waiting = open(later)
-  symlinkSync(endpoint.path, later.path)
-  expect((await waiting).svid().spiffeId).toBe('spiffe://here.test/one')
-})
-
-test('a closed source has nothing left', async () => {
-  const { endpoint } = await startAgent((call) => call.write(wire({ identity: first })))
-  const source = await open(endpoint)
-  await source.close()
-  expect(reasonOf(() => source.svid())).toBe('x509-source-closed')
-  expect(source.bundleOf(here)).toBeUndefined()
+test('over TCP a source follows as over a Unix socket', async () => {
+  const api = await startApi({ transport: 'tcp' })
+  expect(api.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:\d+$/)
+  await api.grant(web)
+  const source = await open(api)
+  const updated = nextUpdate(source)
+  await api.grant(web)
+  await updated
+  expect(source.state).toBe('fresh')
 })

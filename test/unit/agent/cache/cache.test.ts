@@ -1,8 +1,8 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Cache } from '../../../../agent/cache/cache.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import {
   bundleWith,
   changeOf,

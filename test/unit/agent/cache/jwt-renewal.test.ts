@@ -5,8 +5,8 @@ import { CountersignError } from '../../../../src/errors.ts'
 import { signCompact } from '../../../../src/jwt/sign.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { jwtSvidClaims } from '../../../../src/svid/jwt-svid.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { generateKeyPair, type Signer, softwareSigner, spkiOf } from '../../../../src/x509/key.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import { bundleWith, entryOf, trustDomain } from './fixture.ts'
 
 const web = entryOf('/web', ['unix:uid:1000'], { id: 'web' })

@@ -7,7 +7,7 @@ import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import type { Entry, Selector } from '../../../../src/entry/entry.ts'
 import { isMatchedBy } from '../../../../src/entry/selector.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import {
   bundleWith,
   changeOf,

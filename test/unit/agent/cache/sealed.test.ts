@@ -26,8 +26,8 @@ import {
 } from '../../../../agent/key-store/private-file.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import {
   agentId,
   bundleWith,

@@ -4,7 +4,7 @@ import { silentLog } from '../../../../src/runtime/log.ts'
 import { joinTokenAgentId } from '../../../../src/spiffe-id/reserved.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../../src/svid/x509-svid.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 const trustDomain = TrustDomain.parse('example.org')
 

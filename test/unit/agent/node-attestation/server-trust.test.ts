@@ -9,11 +9,11 @@ import { writeBundleDocument } from '../../../../src/bundle/document.ts'
 import type { CountersignError } from '../../../../src/errors.ts'
 import { type Log, silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { parseCertificate } from '../../../../src/x509/certificate.ts'
 import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
 import { generateKeyPair, spkiOf } from '../../../../src/x509/key.ts'
 import { toPem } from '../../../../src/x509/pem.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import { bundleWith, hourMs, leafFor, makeCa, start, trustDomain } from '../cache/fixture.ts'
 
 const serverId = SpiffeId.parse('spiffe://example.org/spire/server')

@@ -9,8 +9,8 @@ import type { FollowRequest$Input } from '../../../../src/rpc/gen/countersign/sy
 import type { Update } from '../../../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import { type Log, silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import { bundleWith, entryOf, makeCa, selectorsOf, settle, trustDomain } from '../cache/fixture.ts'
 
 let ca: CertificateAuthority

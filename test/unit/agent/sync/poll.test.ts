@@ -11,8 +11,8 @@ import { bundleToWire, entryToWire, secondsOf } from '../../../../src/rpc/conver
 import type { SyncAuthorizedEntriesResponse } from '../../../../src/rpc/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesResponse.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import { bundleWith, entryOf, makeCa, settle, trustDomain } from '../cache/fixture.ts'
 
 const partner = TrustDomain.parse('partner.test')

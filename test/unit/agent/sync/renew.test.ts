@@ -6,10 +6,10 @@ import { type RenewDeps, renew, type SignBatch } from '../../../../agent/sync/re
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { parseCsr } from '../../../../src/x509/csr.ts'
 import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
 import { spkiOf } from '../../../../src/x509/key.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import {
   bundleWith,
   changeOf,

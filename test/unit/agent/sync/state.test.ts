@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { AgentState } from '../../../../agent/sync/state.ts'
 import { CountersignError } from '../../../../src/errors.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 let clock: FakeClock
 let state: AgentState

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { Cache } from '../../../../agent/cache/cache.ts'
 import { withdrawExpired } from '../../../../agent/sync/withdraw.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import {
   bundleWith,
   changeOf,

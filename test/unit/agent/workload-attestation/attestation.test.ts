@@ -10,7 +10,7 @@ import { FairQueue } from '../../../../agent/workload-attestation/fair-queue.ts'
 import type { ProcessState } from '../../../../agent/workload-attestation/process-state.ts'
 import type { Clock } from '../../../../src/runtime/clock.ts'
 import { type Log, silentLog } from '../../../../src/runtime/log.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 const call = askingUntil(new AbortController().signal)
 

@@ -17,7 +17,7 @@ import type { FileIdentity, PeerProcess } from '../../../../agent/workload-attes
 import { fileHashes } from '../../../../agent/workload-attestation/file-hash.ts'
 import { unixAttestor } from '../../../../agent/workload-attestation/unix.ts'
 import { unixExecutableAttestor } from '../../../../agent/workload-attestation/unix-executable.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 const call = new AbortController()
 const { signal } = call

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type Connection, Connections } from '../../../../agent/workload-endpoint/connections.ts'
 import { Shares } from '../../../../agent/workload-endpoint/shares.ts'
 import { StreamCaps } from '../../../../agent/workload-endpoint/streams.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 function fill(shares: Shares, uid: number): number {
   let taken = 0

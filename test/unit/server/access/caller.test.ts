@@ -12,7 +12,7 @@ import { RateLimiter } from '../../../../server/access/limits.ts'
 import type { AgentRecord } from '../../../../server/store/records.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { agentIdOf, agentOf, idOf } from '../entry/samples.ts'
 
 const now = new Date('2026-06-01T12:00:00Z')

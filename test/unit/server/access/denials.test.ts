@@ -4,7 +4,7 @@ import { createDenials, type Denials } from '../../../../server/access/denials.t
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 const method = '/spire.api.server.entry.v1.Entry/ListEntries'
 const denied = new CountersignError('forbidden', 'no', { reason: 'access-denied' })

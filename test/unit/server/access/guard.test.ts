@@ -3,7 +3,7 @@ import { createGuard } from '../../../../server/access/guard.ts'
 import { RateLimiter } from '../../../../server/access/limits.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 test('T12 calls that are refused count against whoever makes them', () => {
   const clock = new FakeClock()

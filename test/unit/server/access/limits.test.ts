@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
 import { CountersignError } from '../../../../src/errors.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 function refusal(act: () => void): CountersignError | undefined {
   try {

@@ -10,7 +10,7 @@ import { agentHandlers } from '../../../../server/api/agent.ts'
 import { nextRequest } from '../../../../server/api/next-request.ts'
 import { syncHandlers } from '../../../../server/api/sync.ts'
 import type { RpcHandler } from '../../../../src/rpc/server.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { agentIdOf } from '../entry/samples.ts'
 
 const peer: TlsPeer = {

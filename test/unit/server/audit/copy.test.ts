@@ -17,7 +17,7 @@ import type { AuditEvent, AuditKind } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 const trustDomain = TrustDomain.parse('example.org')
 let folder: string

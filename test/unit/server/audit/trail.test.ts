@@ -16,7 +16,7 @@ import { openTrail, type Trail } from '../../../../server/audit/trail.ts'
 import { type ChainHead, chainStart, verify } from '../../../../src/audit/chain.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 let folder: string
 let path: string

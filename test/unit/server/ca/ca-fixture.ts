@@ -11,7 +11,7 @@ import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store } from '../../../../server/store/store.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
-import type { FakeClock } from '../../../support/fake-clock.ts'
+import type { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 export const trustDomain: TrustDomain = TrustDomain.parse('example.org')
 

@@ -9,8 +9,8 @@ import { CountersignError } from '../../../../src/errors.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../../../src/svid/jwt-svid.ts'
 import { verifyX509Svid } from '../../../../src/svid/x509-svid.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { generateKeyPair, spkiOf } from '../../../../src/x509/key.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import { type RunningCa, startCa, temporaryFolder, trustDomain } from './ca-fixture.ts'
 
 const web = SpiffeId.of(trustDomain, '/web')

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createClockGuard } from '../../../../server/ca/clock-guard.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 const minute = 60_000
 

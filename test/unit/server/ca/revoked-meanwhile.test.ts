@@ -12,9 +12,9 @@ import type { AuthorityKind } from '../../../../server/store/records.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { verifyX509Svid } from '../../../../src/svid/x509-svid.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { createCsr } from '../../../../src/x509/csr.ts'
 import { generateKeyPair, softwareSigner, spkiOf } from '../../../../src/x509/key.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import { type RunningCa, startCa, temporaryFolder, trustDomain } from './ca-fixture.ts'
 
 const audit = { actor: { kind: 'server' } } as const

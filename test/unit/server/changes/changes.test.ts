@@ -15,7 +15,7 @@ import type { Store } from '../../../../server/store/store.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import {
   anAgent,
   anEntry,

@@ -10,7 +10,7 @@ import type { AgentRecord } from '../../../../server/store/records.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { type SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { agentIdOf, agentOf, entryOf, idOf, selectorsOf, server, trustDomain } from './samples.ts'
 
 export const a: SpiffeId = agentIdOf('a')

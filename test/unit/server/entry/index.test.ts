@@ -5,7 +5,7 @@ import type { AgentRecord } from '../../../../server/store/records.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { isMatchedBy } from '../../../../src/entry/selector.ts'
 import type { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import {
   agentIdOf,
   agentOf,

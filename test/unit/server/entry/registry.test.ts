@@ -16,7 +16,7 @@ import { openStore, type Store } from '../../../../server/store/store.ts'
 import type { AuditActor, AuditEvent } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { entryOf, idOf, selectorsOf, trustDomain } from './samples.ts'
 
 const actor: AuditActor = { kind: 'local', uid: 0, pid: 1 }

@@ -19,9 +19,9 @@ import type { AgentRecord } from '../../../../server/store/records.ts'
 import type { Store } from '../../../../server/store/store.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import type { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { createCsr } from '../../../../src/x509/csr.ts'
 import { generateKeyPair, softwareSigner } from '../../../../src/x509/key.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
 import { anAgent, tempStore, trustDomain } from '../store/fixture.ts'
 
 const act = { actor: { kind: 'local', uid: 0, pid: 1 }, requestId: 'r' } as const

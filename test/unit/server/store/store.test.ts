@@ -7,7 +7,7 @@ import { openStore } from '../../../../server/store/store.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
-import { FakeClock } from '../../../support/fake-clock.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { anEntry, rejection, storeOptions, tempDatabase, tempStore } from './fixture.ts'
 
 function anEvent(entryId: string): AuditEvent {
