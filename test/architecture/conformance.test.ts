@@ -1,13 +1,24 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { pageOf } from '../conformance/page.ts'
 import { reasons } from '../conformance/reasons.ts'
 import { rules } from '../conformance/rules.ts'
 import { faultsOf, judge, type Ran } from '../conformance/table.ts'
-import { splitTitle, titledRules } from '../conformance/titles.ts'
+import { root, splitTitle, titledRules } from '../conformance/titles.ts'
 
 describe('the rules of the standards', () => {
   test('each has a test that is titled with its number, or a reason why not, and no title another number', () => {
     expect(faultsOf(rules, [...titledRules().values()].flat())).toEqual([])
+  })
+
+  test('each stands in docs/conformance.md as it is; npm run conformance makes it so', () => {
+    const lines = readFileSync(join(root, 'docs/conformance.md'), 'utf8').split('\n')
+    const stale = rules.filter(({ id, reason }) => {
+      const end = reason === undefined ? '| passed |' : '| left out |'
+      return !lines.some((line) => line.startsWith(`| ${id} |`) && line.endsWith(end))
+    })
+    expect(stale.map(({ id }) => id)).toEqual([])
   })
 
   test('each stands once, by document and number, and each reason is needed', () => {
@@ -52,6 +63,6 @@ describe('the table', () => {
 
   test('the page names the title without its numbers, and is no other Markdown for it', () => {
     const page = pageOf(judge([rule('ID-01')], [ran('ID-01 a|b <c> is refused')]))
-    expect(page).toContain('a suite: a\\|b \\<c> is refused (`a.test.ts`) | passed |')
+    expect(page).toContain('a suite: a\\|b \\<c> is refused (`test/a.test.ts`) | passed |')
   })
 })

@@ -1,9 +1,6 @@
-import { families } from './rules.ts'
+import { families, type Rule } from './rules.ts'
 import type { Ran, Row } from './table.ts'
 import { splitTitle } from './titles.ts'
-
-/** Files that a rule's line names; a rule may be proven in more. */
-const shownFiles = 3
 
 /** docs/conformance.md: a section a document, a line a rule. */
 export function pageOf(rows: readonly Row[]): string {
@@ -11,7 +8,8 @@ export function pageOf(rows: readonly Row[]): string {
     '# Conformance',
     '',
     'Made by `npm run conformance` from the list of rules in `test/conformance/rules.txt` and the tests whose',
-    'titles begin with their numbers; do not edit. The numbers are ours, the sections those of the',
+    'titles begin with their numbers; do not edit. Most rules have more tests than the one that is shown. The',
+    'numbers are ours, the sections those of the',
     '[SPIFFE standards](https://github.com/spiffe/spiffe/tree/main/standards). Whom a rule binds: I issuer,',
     'A agent, V validator, C client, BP and BV who publishes and who reads a bundle, BE and BC a bundle',
     'endpoint and its client, BS and BK a broker and its client, OP operator.',
@@ -46,23 +44,19 @@ function section(document: string, rows: readonly Row[]): readonly string[] {
     '| rule | strength | binds | § | what it asks | test, or why there is none | result |',
     '| --- | --- | --- | --- | --- | --- | --- |',
     ...rows.map(({ rule, tests, result }) => {
-      const proof = tests.length === 0 ? (rule.reason ?? '') : proofOf(rule.id, tests)
       const { id, strength, binds, section: place, asks } = rule
+      const proof = proofOf(rule, tests)
       return `| ${id} | ${strength} | ${binds} | ${place} | ${asks} | ${proof} | ${result} |`
     }),
     '',
   ]
 }
 
-/** The first test of each file, so that one more of a kind changes nothing here. */
-function proofOf(id: string, tests: readonly Ran[]): string {
-  const first = [...new Map(tests.toReversed().map((test) => [test.file, test])).values()].sort(
-    (a, b) => (a.file < b.file ? -1 : 1),
-  )
-  return first
-    .slice(0, shownFiles)
-    .map((test) => `${escaped(titleFor(id, test))} (\`${test.file.replace(/^test\//, '')}\`)`)
-    .join('; ')
+/** One test, of test/spec where there is one: then another test of the rule changes nothing here. */
+function proofOf({ id, reason }: Rule, tests: readonly Ran[]): string {
+  const test = tests.find(({ file }) => file.startsWith('test/spec/')) ?? tests[0]
+  if (test === undefined) return reason ?? ''
+  return `${escaped(titleFor(id, test))} (\`${test.file}\`)`
 }
 
 /** From the outermost suite to the title that names the rule, without any numbers. */
