@@ -28,6 +28,7 @@ export interface ServerConfig {
     readonly ttlSeconds: number
     readonly keyKind: 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-4096'
     readonly jwtKeyKind: 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-4096'
+    readonly jwtRs256Audiences: readonly string[]
   }
   readonly x509SvidTtlSeconds: number
   readonly jwtSvidTtlSeconds: number
@@ -78,6 +79,7 @@ const fileSchema = z.strictObject({
       ttl: duration.optional(),
       key_type: authorityKey.optional(),
       jwt_key_type: authorityKey.optional(),
+      jwt_rs256_audiences: z.array(z.string().min(1).max(2048)).max(256).optional(),
     })
     .optional(),
   x509_svid_ttl: duration.optional(),
@@ -134,6 +136,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
       ttlSeconds: merged.ca?.ttl ?? 86_400,
       keyKind: merged.ca?.key_type ?? 'ec-p256',
       jwtKeyKind: merged.ca?.jwt_key_type ?? 'ec-p256',
+      jwtRs256Audiences: merged.ca?.jwt_rs256_audiences ?? [],
     },
     x509SvidTtlSeconds: merged.x509_svid_ttl ?? 3600,
     jwtSvidTtlSeconds: merged.jwt_svid_ttl ?? 300,

@@ -170,6 +170,7 @@ async function serve(
       caTtlSeconds: config.ca.ttlSeconds,
       x509KeyKind: config.ca.keyKind,
       jwtKeyKind: config.ca.jwtKeyKind,
+      jwtRs256Audiences: config.ca.jwtRs256Audiences,
       x509SvidTtlSeconds: config.x509SvidTtlSeconds,
       jwtSvidTtlSeconds: config.jwtSvidTtlSeconds,
       agentTtlSeconds: config.agentTtlSeconds,

@@ -30,7 +30,7 @@ export function ownBundle(options: {
       ...appended.x509Authorities,
     ],
     jwtAuthorities: [
-      ...oldestFirst.filter(({ kind }) => kind === 'jwt').map(jwtAuthority),
+      ...oldestFirst.filter(({ kind }) => kind !== 'x509').map(jwtAuthority),
       ...appended.jwtAuthorities,
     ],
     sequence: (previous?.sequence ?? 0n) + 1n,
@@ -45,7 +45,7 @@ function appendedTo(
   now: Date,
 ): Pick<Bundle, 'x509Authorities' | 'jwtAuthorities'> {
   const certificates = new Set(before.map(({ certificate }) => certificate.toString('base64')))
-  const keyIds = new Set(before.filter(({ kind }) => kind === 'jwt').map(({ id }) => id))
+  const keyIds = new Set(before.filter(({ kind }) => kind !== 'x509').map(({ id }) => id))
   return {
     x509Authorities: (previous?.x509Authorities ?? []).filter(
       ({ certificate }) =>

@@ -4,6 +4,30 @@ import type { Decision } from './rotate.ts'
 
 // What operators may ask for, whatever the schedule says. The texts are those that SPIRE's tools know.
 
+/**
+ * The set that an authority of this id is in. The wire knows one kind of JWT authorities: what is asked of
+ * one of the RS256 set goes by its id.
+ */
+export function setOf(
+  records: readonly AuthorityRecord[],
+  kind: AuthorityKind,
+  id: string,
+): AuthorityKind {
+  const isRs256 = records.some((one) => one.kind === 'jwt-rs256' && one.id === id)
+  return kind === 'jwt' && isRs256 ? 'jwt-rs256' : kind
+}
+
+/** With the JWT authority of this id, the one of the RS256 set that waits goes along. */
+export function askToActivateBoth(id: string, now: Date): Decision {
+  return (records) => {
+    const beside = records.find((one) => one.kind === 'jwt-rs256' && one.slot === 'prepared')
+    return [
+      ...askToActivate('jwt', id, now)(records),
+      ...(beside === undefined ? [] : askToActivate('jwt-rs256', beside.id, now)(records)),
+    ]
+  }
+}
+
 /** A fresh successor; one that was prepared and never signed makes room for it. */
 export function askToPrepare(kind: AuthorityKind): Decision {
   return (records) => [

@@ -14,6 +14,7 @@ import {
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
 import type { KeyManager } from './key-manager.ts'
 import { backdateSeconds } from './rotation.ts'
+import type { JwtKind } from './settings.ts'
 
 /** A JWT key that signs. */
 export interface JwtKey {
@@ -26,10 +27,10 @@ export interface JwtKey {
 export interface Authorities {
   readonly records: readonly AuthorityRecord[]
   readonly x509: { readonly id: string; readonly authority: CertificateAuthority } | undefined
-  readonly jwt: JwtKey | undefined
+  readonly jwt: Readonly<Partial<Record<JwtKind, JwtKey>>>
 }
 
-export const noAuthorities: Authorities = { records: [], x509: undefined, jwt: undefined }
+export const noAuthorities: Authorities = { records: [], x509: undefined, jwt: {} }
 
 /** A new authority in the slot `prepared`, its key made and sealed. */
 export async function createAuthority(options: {
@@ -97,12 +98,13 @@ export async function openAuthorities(
     }
     return active[0] === undefined ? undefined : [...active[0]]
   }
-  const [x509, jwt] = [await open('x509'), await open('jwt')]
-  return {
-    records,
-    x509: x509 === undefined ? undefined : keepX509(x509, before),
-    jwt: jwt === undefined ? undefined : keepJwt(jwt, before),
+  const x509 = await open('x509')
+  const jwt: Partial<Record<JwtKind, JwtKey>> = {}
+  for (const kind of ['jwt', 'jwt-rs256'] as const) {
+    const active = await open(kind)
+    if (active !== undefined) jwt[kind] = keepJwt(active, before.jwt[kind])
   }
+  return { records, x509: x509 === undefined ? undefined : keepX509(x509, before), jwt }
 }
 
 async function openSigner(
@@ -135,8 +137,8 @@ function keepX509(
 
 function keepJwt(
   [record, signer]: readonly [AuthorityRecord, Signer],
-  before: Authorities,
+  before: JwtKey | undefined,
 ): JwtKey {
-  if (before.jwt?.keyId === record.id) return before.jwt
+  if (before?.keyId === record.id) return before
   return { keyId: record.id, signer, notAfter: record.notAfter }
 }

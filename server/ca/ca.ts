@@ -10,7 +10,14 @@ import type { ChangeBatch } from '../changes/changes.ts'
 import { loadAuthorities } from '../store/authorities.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
-import { askToActivate, askToPrepare, askToRevoke, askToTaint } from './asked.ts'
+import {
+  askToActivate,
+  askToActivateBoth,
+  askToPrepare,
+  askToRevoke,
+  askToTaint,
+  setOf,
+} from './asked.ts'
 import { type Authorities, noAuthorities, openAuthorities } from './authorities.ts'
 import { type ClockGuard, createClockGuard } from './clock-guard.ts'
 import type { DownstreamCaRequest, IssuedCa } from './issue-ca.ts'
@@ -21,10 +28,10 @@ import type { KeyManager } from './key-manager.ts'
 import { loadLatestTime, saveLatestTime } from './latest-time.ts'
 import { type Act, type Decision, rotate } from './rotate.ts'
 import { type RotationStep, tickMs } from './rotation.ts'
-import { type CaSettings, checkCaSettings, warningsOf } from './settings.ts'
+import { type CaSettings, checkCaSettings, keyKindsOf, warningsOf } from './settings.ts'
 
 export interface CaObserver {
-  issued?(kind: AuthorityKind, count: number, elapsedMs: number): void
+  issued?(kind: 'x509' | 'jwt', count: number, elapsedMs: number): void
   rotated?(kind: AuthorityKind, step: RotationStep['step']): void
 }
 
@@ -70,10 +77,11 @@ export interface Ca {
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */
   issueServerIdentity(): Promise<X509Svid>
   state(kind: AuthorityKind): CaState
-  /** Makes a successor now, in the place of one that was prepared. */
+  /** Makes a successor now, in the place of one that was prepared; of `jwt` one of the RS256 set too, where there is one. */
   prepare(kind: AuthorityKind, act: Act): Promise<AuthorityRecord>
   /**
-   * Lets the prepared one take over now. This and the next two throw `invalid` (`authority-id`,
+   * Lets the prepared one take over now, and one of the RS256 set with one of `jwt`. For `jwt` the id may be
+   * one of the RS256 set here and below. This and the next two throw `invalid` (`authority-id`,
    * `authority-unknown`, `authority-active`, `authority-not-old`) and `conflict`
    * (`authority-not-prepared`, `authority-not-tainted`).
    */
@@ -169,22 +177,28 @@ class StoredCa implements Ca {
   }
 
   async prepare(kind: AuthorityKind, act: Act): Promise<AuthorityRecord> {
-    await this.rotate(act, askToPrepare(kind))
+    const sets = [...keyKindsOf(this.#deps.settings).keys()].filter(
+      (set) => set === kind || (kind === 'jwt' && set === 'jwt-rs256'),
+    )
+    await this.rotate(act, (records) => sets.flatMap((set) => askToPrepare(set)(records)))
     return present(this.state(kind).prepared)
   }
 
   async activate(kind: AuthorityKind, id: string, act: Act): Promise<AuthorityRecord> {
-    await this.rotate(act, askToActivate(kind, id, this.#guard.now()))
-    return present(this.state(kind).active)
+    const set = setOf(this.#authorities.records, kind, id)
+    const now = this.#guard.now()
+    await this.rotate(act, set === 'jwt' ? askToActivateBoth(id, now) : askToActivate(set, id, now))
+    return present(this.state(set).active)
   }
 
   async taint(kind: AuthorityKind, id: string, act: Act): Promise<AuthorityRecord> {
-    await this.rotate(act, askToTaint(kind, id))
-    return present(this.state(kind).old.find((record) => record.id === id))
+    const set = setOf(this.#authorities.records, kind, id)
+    await this.rotate(act, askToTaint(set, id))
+    return present(this.state(set).old.find((record) => record.id === id))
   }
 
   revoke(kind: AuthorityKind, id: string, act: Act): Promise<void> {
-    return this.rotate(act, askToRevoke(kind, id))
+    return this.rotate(act, askToRevoke(setOf(this.#authorities.records, kind, id), id))
   }
 
   async acceptClock(actor: AuditActor, requestId?: string): Promise<Date> {
@@ -212,7 +226,9 @@ class StoredCa implements Ca {
     try {
       const now = this.#guard.now()
       activeX509(this.#authorities, now)
-      activeJwt(this.#authorities, now)
+      for (const kind of keyKindsOf(this.#deps.settings).keys()) {
+        if (kind !== 'x509') activeJwt(this.#authorities, now, kind)
+      }
       return undefined
     } catch (error) {
       if (error instanceof CountersignError) return error
@@ -270,7 +286,7 @@ class StoredCa implements Ca {
   /** The first look at the schedule. Only without anything to sign with does a failure stop the start. */
   async start(): Promise<void> {
     const { x509, jwt } = this.#authorities
-    if (x509 === undefined || jwt === undefined) await this.rotate()
+    if (x509 === undefined || jwt.jwt === undefined) await this.rotate()
     else await this.tick()
   }
 

@@ -26,7 +26,7 @@ import {
   type X509Request,
   x509Event,
 } from './issue-x509.ts'
-import type { CaSettings } from './settings.ts'
+import { type CaSettings, type JwtKind, jwtKindFor } from './settings.ts'
 
 /** An SVID that is not on record yet. */
 export interface SignedX509 {
@@ -45,7 +45,7 @@ export interface IssuerDeps {
   readonly trail: Pick<Trail, 'append'>
   readonly clock: Clock
   readonly settings: CaSettings
-  readonly observe?: { issued?(kind: AuthorityKind, count: number, elapsedMs: number): void }
+  readonly observe?: { issued?(kind: 'x509' | 'jwt', count: number, elapsedMs: number): void }
 }
 
 /** Signs with the authorities of the moment: sign, put on record, look once more, hand out. */
@@ -93,7 +93,7 @@ export class Issuer {
     const { settings, trail, clock, observe } = this.#deps
     const startedMs = clock.monotonicMs()
     const now = this.#guard.now()
-    const key = activeJwt(this.#authorities(), now)
+    const key = activeJwt(this.#authorities(), now, jwtKindFor(request.audience, settings))
     const issued = await signJwt(request, key, settings, now)
     await trail.append([jwtEvent(request, issued, key.keyId, now)])
     this.#confirm(key.keyId)
@@ -176,9 +176,10 @@ export function activeX509(
 }
 
 /** Throws as `activeX509`. */
-export function activeJwt({ jwt: active }: Authorities, now: Date): JwtKey {
-  if (active === undefined) throw missing('jwt')
-  if (now >= active.notAfter) throw ended('jwt')
+export function activeJwt({ jwt }: Authorities, now: Date, kind: JwtKind): JwtKey {
+  const active = jwt[kind]
+  if (active === undefined) throw missing(kind)
+  if (now >= active.notAfter) throw ended(kind)
   return active
 }
 

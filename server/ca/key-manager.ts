@@ -9,13 +9,14 @@ import {
 import { CountersignError } from '../../src/errors.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type Signer, softwareSigner, spkiOf } from '../../src/x509/key.ts'
+import type { AuthorityKind } from '../store/records.ts'
 import { readWrappingKey } from './wrapping-key.ts'
 
 /** What a sealed key is for. It opens only where all of this is the same again. */
 export interface KeyContext {
   readonly trustDomain: TrustDomain
   readonly keyId: string
-  readonly purpose: 'x509' | 'jwt'
+  readonly purpose: AuthorityKind
   /** PKIX SubjectPublicKeyInfo, DER. */
   readonly publicKey: Buffer
 }

@@ -9,7 +9,7 @@ import { createAuthority } from './authorities.ts'
 import type { IssueAudit } from './issue-x509.ts'
 import type { KeyManager } from './key-manager.ts'
 import { decide, type RotationStep } from './rotation.ts'
-import { type CaSettings, refreshHintSeconds } from './settings.ts'
+import { type CaSettings, keyKindsOf, refreshHintSeconds } from './settings.ts'
 
 export interface RotateDeps {
   readonly store: Store
@@ -35,7 +35,7 @@ export async function rotate(
   known: readonly AuthorityRecord[],
   now: Date,
   act: Act = { actor: { kind: 'server' } },
-  decision: Decision = (records) => decide(records, now),
+  decision: Decision = (records) => decide(records, now, [...keyKindsOf(deps.settings).keys()]),
 ): Promise<readonly RotationStep[]> {
   const expected = decision(known)
   if (expected.length === 0) return []
@@ -59,18 +59,20 @@ async function makeCandidates(
   now: Date,
 ): Promise<Candidates> {
   const { settings, keys } = deps
-  const kinds = steps.filter(({ step }) => step === 'prepare').map(({ kind }) => kind)
+  const asked = new Set(steps.filter(({ step }) => step === 'prepare').map(({ kind }) => kind))
   const made = await Promise.all(
-    kinds.map((kind) =>
-      createAuthority({
-        trustDomain: settings.trustDomain,
-        kind,
-        keyKind: kind === 'x509' ? settings.x509KeyKind : settings.jwtKeyKind,
-        keys,
-        now,
-        ttlSeconds: settings.caTtlSeconds,
-      }),
-    ),
+    [...keyKindsOf(settings)]
+      .filter(([kind]) => asked.has(kind))
+      .map(([kind, keyKind]) =>
+        createAuthority({
+          trustDomain: settings.trustDomain,
+          kind,
+          keyKind,
+          keys,
+          now,
+          ttlSeconds: settings.caTtlSeconds,
+        }),
+      ),
   )
   return new Map(made.map((record) => [record.kind, record]))
 }

@@ -56,12 +56,20 @@ export function scheduleOf(record: AuthorityRecord): {
 /**
  * A pure decision: the steps that are due, in order, all to be taken in one transaction. An authority
  * signs only after it was in the bundle for a while (FED-02), unless there is nothing else to sign with.
+ * `kinds` are those that there are to be.
  */
 export function decide(
   authorities: readonly AuthorityRecord[],
   now: Date,
+  kinds: readonly AuthorityKind[],
 ): readonly RotationStep[] {
-  return [...decideKind('x509', authorities, now), ...decideKind('jwt', authorities, now)]
+  return [
+    ...kinds.flatMap((kind) => decideKind(kind, authorities, now)),
+    // Of a kind that nobody asks for any more, even the active one goes when it has ended.
+    ...authorities
+      .filter((record) => !kinds.includes(record.kind) && now > scheduleOf(record).dropAt)
+      .map(({ kind, id }) => ({ step: 'drop', kind, id, reason: 'ended' }) as const),
+  ]
 }
 
 function decideKind(

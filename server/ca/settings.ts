@@ -1,6 +1,9 @@
 import { CountersignError } from '../../src/errors.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { KeyKind } from '../../src/x509/key.ts'
+import type { AuthorityKind } from '../store/records.ts'
+
+export type JwtKind = Exclude<AuthorityKind, 'x509'>
 
 export interface CaSettings {
   readonly trustDomain: TrustDomain
@@ -8,6 +11,8 @@ export interface CaSettings {
   readonly caTtlSeconds: number
   readonly x509KeyKind: KeyKind
   readonly jwtKeyKind: KeyKind
+  /** A token for these alone is signed with RS256, whatever `jwtKeyKind` is. Exact. */
+  readonly jwtRs256Audiences: readonly string[]
   readonly x509SvidTtlSeconds: number
   readonly jwtSvidTtlSeconds: number
   readonly agentTtlSeconds: number
@@ -19,6 +24,7 @@ export const defaultCaSettings: Omit<CaSettings, 'trustDomain'> = {
   caTtlSeconds: 86_400,
   x509KeyKind: 'ec-p256',
   jwtKeyKind: 'ec-p256',
+  jwtRs256Audiences: [],
   x509SvidTtlSeconds: 3600,
   jwtSvidTtlSeconds: 300,
   agentTtlSeconds: 86_400,
@@ -57,6 +63,23 @@ export function checkCaSettings(settings: CaSettings): void {
 
 function isJwtKind(kind: KeyKind): boolean {
   return authorityKinds.has(kind) && kind !== 'ed25519'
+}
+
+/** The sets of authorities that these settings ask for, and the key of each. */
+export function keyKindsOf(settings: CaSettings): ReadonlyMap<AuthorityKind, KeyKind> {
+  const kinds = new Map<AuthorityKind, KeyKind>([
+    ['x509', settings.x509KeyKind],
+    ['jwt', settings.jwtKeyKind],
+  ])
+  return settings.jwtRs256Audiences.length === 0 ? kinds : kinds.set('jwt-rs256', 'rsa-2048')
+}
+
+/** Which set signs a token for this audience: whoever takes ES256 as well may read it too. */
+export function jwtKindFor(audience: readonly string[], settings: CaSettings): JwtKind {
+  const { jwtRs256Audiences } = settings
+  return audience.length > 0 && audience.every((one) => jwtRs256Audiences.includes(one))
+    ? 'jwt-rs256'
+    : 'jwt'
 }
 
 /** SVIDs that live longer may be cut to their authority's end. Seconds. */

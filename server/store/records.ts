@@ -20,19 +20,20 @@ export interface AgentRecord {
   readonly attestedAt: Date
 }
 
-export type AuthorityKind = 'x509' | 'jwt'
+/** `jwt-rs256`: for the audiences that take no other algorithm; a set of its own beside that of `jwt`. */
+export type AuthorityKind = 'x509' | 'jwt' | 'jwt-rs256'
 export type AuthoritySlot = 'prepared' | 'active' | 'old'
 
 /** A signing key of the trust domain. */
 export interface AuthorityRecord {
-  /** `x509`: lower-case hex of the certificate's subject key identifier. `jwt`: the key ID. */
+  /** `x509`: lower-case hex of the certificate's subject key identifier. `jwt…`: the key ID. */
   readonly id: string
   readonly kind: AuthorityKind
   readonly slot: AuthoritySlot
   readonly keyKind: KeyKind
   /** PKIX SubjectPublicKeyInfo, DER. */
   readonly publicKey: Buffer
-  /** The CA certificate, DER; empty for `jwt`. */
+  /** The CA certificate, DER; empty for `jwt…`. */
   readonly certificate: Buffer
   /** What the key manager gave to keep; only it can open this. */
   readonly sealedKey: Buffer

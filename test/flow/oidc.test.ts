@@ -35,7 +35,7 @@ afterAll(() => rmSync(web.folder, { recursive: true, force: true }))
 /** A server with discovery on a free port, which its log tells. */
 async function start(
   oidc: Partial<OidcSettings>,
-  jwtKeyKind: 'ec-p256' | 'rsa-2048' = 'ec-p256',
+  jwt: { readonly jwtKeyKind?: 'rsa-2048'; readonly jwtRs256Audiences?: readonly string[] } = {},
 ): Promise<{ readonly server: RunningServer; readonly port: number }> {
   const listening = Promise.withResolvers<number>()
   const log: Log = {
@@ -49,7 +49,13 @@ async function start(
     log,
     overrides: {
       jwtIssuer: issuer,
-      ca: { ttlSeconds: 86_400, keyKind: 'ec-p256', jwtKeyKind },
+      ca: {
+        ttlSeconds: 86_400,
+        keyKind: 'ec-p256',
+        jwtKeyKind: 'ec-p256',
+        jwtRs256Audiences: [],
+        ...jwt,
+      },
       oidc: {
         address: { host: '127.0.0.1', port: 0 },
         issuer,
@@ -104,9 +110,19 @@ function get(
   })
 }
 
-describe.for(['ec-p256', 'rsa-2048'] as const)('with a JWT key of kind %s', (kind) => {
+const settings = [
+  { with: 'an ES256 key', jwt: {}, alg: 'ES256' },
+  { with: 'an RSA key', jwt: { jwtKeyKind: 'rsa-2048' }, alg: 'RS256' },
+  {
+    with: 'an RS256 key beside it for this audience',
+    jwt: { jwtRs256Audiences: [audience] },
+    alg: 'RS256',
+  },
+] as const
+
+describe.for(settings)('with $with', ({ jwt, alg }) => {
   test('openid-client discovers the issuer and accepts a JWT-SVID, its signature checked', async () => {
-    const { server, port } = await start({}, kind)
+    const { server, port } = await start({}, jwt)
     let token = await workloadToken(server)
     const fetch = async (url: string): Promise<Response> => {
       // The token endpoint is the relying party's own affair: here it hands over what the workload showed.
@@ -125,7 +141,7 @@ describe.for(['ec-p256', 'rsa-2048'] as const)('with a JWT key of kind %s', (kin
     const config = new Configuration(
       { issuer, jwks_uri, token_endpoint: `${issuer}/token` },
       audience,
-      { id_token_signed_response_alg: kind === 'ec-p256' ? 'ES256' : 'RS256' },
+      { id_token_signed_response_alg: alg },
       None(),
     )
     config[customFetch] = fetch
@@ -186,6 +202,16 @@ test('the documents may be kept for a while, and are asked for again by their ta
       y: expect.any(String),
     },
   ])
+})
+
+test('RS256 beside ES256: both are named, and both keys are there', async () => {
+  const { port } = await start({}, { jwtRs256Audiences: [audience] })
+  const document = JSON.parse((await get(port, discoveryPath)).body)
+  expect(document.id_token_signing_alg_values_supported).toEqual(
+    expect.arrayContaining(['RS256', 'ES256']),
+  )
+  const { keys } = JSON.parse((await get(port, keysPath)).body) as { keys: { alg: string }[] }
+  expect(keys.map(({ alg }) => alg).sort()).toEqual(['ES256', 'RS256'])
 })
 
 test('another host, another path and another method get nothing', async () => {

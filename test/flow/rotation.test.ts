@@ -18,7 +18,7 @@ let channel: RpcChannel
 beforeAll(async () => {
   server = await startServer({
     overrides: {
-      ca: { ttlSeconds: 20, keyKind: 'ec-p256', jwtKeyKind: 'ec-p256' },
+      ca: { ttlSeconds: 20, keyKind: 'ec-p256', jwtKeyKind: 'ec-p256', jwtRs256Audiences: [] },
       x509SvidTtlSeconds: 6,
     },
   })

@@ -44,7 +44,13 @@ function verify(address: string, tokens: readonly string[]): Promise<readonly Ve
   })
 }
 
-describe.for(['ec-p256', 'rsa-2048'])('with a JWT key of kind %s', (kind) => {
+const settings = [
+  { with: 'an ES256 key', ca: 'jwt_key_type: ec-p256' },
+  { with: 'an RSA key', ca: 'jwt_key_type: rsa-2048' },
+  { with: 'an RS256 key beside it', ca: `jwt_rs256_audiences: ['${audience}']` },
+]
+
+describe.for(settings)('with $with', ({ ca }) => {
   test.skipIf(go === undefined)(
     'go-oidc discovers the issuer, takes a JWT-SVID, and none for another audience or changed',
     async () => {
@@ -57,7 +63,7 @@ describe.for(['ec-p256', 'rsa-2048'])('with a JWT key of kind %s', (kind) => {
           `  certificate: ${web.certificate}`,
           `  key: ${web.key}`,
           'ca:',
-          `  jwt_key_type: ${kind}`,
+          `  ${ca}`,
         ],
       })
       try {
