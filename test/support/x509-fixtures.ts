@@ -113,6 +113,7 @@ export function alternativeNames(
   uris: readonly string[],
   dnsNames: readonly string[] = [],
   ips: readonly Buffer[] = [],
+  critical = false,
 ): Buffer {
   return extension(
     OID.subjectAltName,
@@ -121,6 +122,7 @@ export function alternativeNames(
       ...dnsNames.map((name) => element(0x82, Buffer.from(name, 'utf8'))),
       ...ips.map((ip) => element(0x87, ip)),
     ),
+    critical,
   )
 }
 
