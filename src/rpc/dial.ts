@@ -1,7 +1,5 @@
 import { isIPv6 } from 'node:net'
 import {
-  CallCredentials,
-  ChannelCredentials,
   type ChannelOptions,
   Client,
   logVerbosity,
@@ -15,6 +13,7 @@ import { backgroundClock, type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { Deadlines } from './deadlines.ts'
+import { HandledCredentials } from './handled-credentials.ts'
 import { fromStatus } from './status.ts'
 
 // As in server.ts: a peer's bytes do not belong on standard error.
@@ -159,53 +158,6 @@ export function dialTls(options: DialTlsOptions): RpcChannel {
     () => deadlines.clear(channel),
   )
   return channel
-}
-
-type Connector = ReturnType<ChannelCredentials['_createSecureConnector']>
-type Connected = Awaited<ReturnType<Connector['connect']>>['socket']
-
-interface Handling {
-  readonly encrypted: boolean
-  /** A connection is about to be tried. */
-  attempting(): void
-  /** Takes the connected socket; gives what HTTP/2 is spoken over, encrypted and verified where it is to be. */
-  handle(socket: Connected): Promise<Connected>
-}
-
-/** Hands grpc-js connections that were made ready here; grpc-js adds no check of its own. */
-class HandledCredentials extends ChannelCredentials {
-  readonly #handling: Handling
-
-  constructor(handling: Handling) {
-    super()
-    this.#handling = handling
-  }
-
-  override _isSecure(): boolean {
-    return this.#handling.encrypted
-  }
-
-  override _equals(other: ChannelCredentials): boolean {
-    return this === other
-  }
-
-  override _createSecureConnector(
-    _target: unknown,
-    _options: ChannelOptions,
-    callCredentials?: CallCredentials,
-  ): Connector {
-    const given = callCredentials ?? CallCredentials.createEmpty()
-    const { encrypted } = this.#handling
-    return {
-      connect: async (socket) => ({
-        socket: await this.#handling.handle(socket),
-        secure: encrypted,
-      }),
-      waitForReady: async () => this.#handling.attempting(),
-      getCallCredentials: () => given,
-      destroy: () => {},
-    }
-  }
 }
 
 /** What the operating system says when nobody listens, as grpc-js quotes it. */

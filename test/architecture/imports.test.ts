@@ -24,6 +24,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/index': ['src/svid', 'src/bundle', 'src/workload-api'],
   'src/tls': ['src/mtls'],
   'src/http': ['src/mtls'],
+  'src/grpc': ['src/mtls', 'src/rpc'],
   'src/undici': ['src/mtls'],
 
   'src/errors': [],

@@ -1,9 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, type TLSSocket } from 'node:tls'
+import type { AddressInfo } from 'node:net'
+import { connect, createServer, type TLSSocket } from 'node:tls'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { BundleLookup } from '../../../src/bundle/bundle.ts'
-import type { TlsIdentity } from '../../../src/mtls/context.ts'
+import { contextOptions, type TlsIdentity } from '../../../src/mtls/context.ts'
 import { listenTls, type TlsListener } from '../../../src/mtls/handshake.ts'
 import { silentLog } from '../../../src/runtime/log.ts'
 import type { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
@@ -41,7 +42,15 @@ async function identityOf(uri: string): Promise<TlsIdentity> {
   return { chain: [der], privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }) }
 }
 
-interface Door {
+type Version = 'TLSv1.2' | 'TLSv1.3'
+
+interface Port {
+  readonly listener: Pick<TlsListener, 'address'>
+  /** What the clients speak. */
+  readonly version: Version
+}
+
+interface Door extends Port {
   readonly listener: TlsListener
   readonly admitted: SpiffeId[]
   readonly refusals: unknown[]
@@ -50,13 +59,14 @@ interface Door {
 }
 
 /** A server that checks X.509-SVIDs at an instant and against bundles that a test may change. */
-async function open(): Promise<Door> {
+async function open(version: Version): Promise<Door> {
   const refusals: unknown[] = []
   const admitted: SpiffeId[] = []
   const listener = await listenTls<SpiffeId>({
     host: '127.0.0.1',
     port: 0,
     identity: () => server,
+    protocol: { minVersion: 'TLSv1.2', alpn: ['h2'] },
     verifyClient: (chain) => verifyX509Svid(chain, door.bundles, door.now).spiffeId,
     onConnection: (socket, id) => {
       admitted.push(id)
@@ -70,17 +80,22 @@ async function open(): Promise<Door> {
   })
   onTestFinished(() => listener.close())
   const bundles = sourceOf(bundleOf('example.org', ours))
-  const door: Door = { listener, admitted, refusals, now: NOW, bundles }
+  const door: Door = { listener, version, admitted, refusals, now: NOW, bundles }
   return door
 }
 
 /** What an ordinary TLS client does, one that keeps every session that it is given. */
-function knock({ listener }: Door, shown: TlsIdentity | undefined, session?: Buffer): TLSSocket {
+function knock(
+  { listener, version }: Port,
+  shown: TlsIdentity | undefined,
+  session?: Buffer,
+): TLSSocket {
   const socket = connect({
     port: listener.address.port,
     host: '127.0.0.1',
     rejectUnauthorized: false,
     ALPNProtocols: ['h2'],
+    maxVersion: version,
     ...(shown === undefined
       ? {}
       : {
@@ -102,7 +117,7 @@ async function sessionsOf(door: Door): Promise<Buffer[]> {
   socket.on('session', (session) => sessions.push(session))
   const [greeting] = await once(socket, 'data')
   expect(String(greeting)).toBe('spiffe://example.org/client')
-  expect(socket.getProtocol()).toBe('TLSv1.3')
+  expect(socket.getProtocol()).toBe(door.version)
   const last = socket.getSession()
   if (last !== undefined) sessions.push(last)
   socket.destroy()
@@ -124,40 +139,70 @@ async function expectShut(door: Door, sessions: readonly Buffer[], shown?: TlsId
   expect(door.refusals).toHaveLength(sessions.length)
 }
 
-describe('T27 a kept session is worth nothing', () => {
-  test('when the certificate has expired since', async () => {
-    const door = await open()
-    const sessions = await sessionsOf(door)
-    door.now = new Date(NOW.getTime() + lifeMs + 1000)
-    await expectShut(door, sessions, client)
-  })
+test.each<Version>(['TLSv1.2', 'TLSv1.3'])(
+  'T27 by %s node:tls alone would resume the sessions that these tests keep',
+  async (version) => {
+    const plain = createServer({
+      ...contextOptions(server, { minVersion: 'TLSv1.2', alpn: [] }),
+      secureOptions: 0,
+      requestCert: true,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2'],
+    })
+    plain.on('secureConnection', (socket) => {
+      socket.on('error', () => {})
+      socket.write('in')
+    })
+    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void plain.close())
+    const door = { listener: { address: plain.address() as AddressInfo }, version }
+    const first = knock(door, client)
+    const kept = Promise.withResolvers<Buffer>()
+    first.on('session', kept.resolve)
+    await once(first, 'data')
+    const again = knock(door, undefined, await kept.promise)
+    await once(again, 'data')
+    expect(again.isSessionReused()).toBe(true)
+  },
+)
 
-  test('when the CA has left the bundle since', async () => {
-    const door = await open()
-    const sessions = await sessionsOf(door)
-    door.bundles = sourceOf(bundleOf('example.org', await root('ca')))
-    await expectShut(door, sessions, client)
-  })
+describe.each<Version>(['TLSv1.2', 'TLSv1.3'])(
+  'T27 by %s a kept session is worth nothing',
+  (version) => {
+    test('when the certificate has expired since', async () => {
+      const door = await open(version)
+      const sessions = await sessionsOf(door)
+      door.now = new Date(NOW.getTime() + lifeMs + 1000)
+      await expectShut(door, sessions, client)
+    })
 
-  test('when the client shows no certificate any more', async () => {
-    const door = await open()
-    await expectShut(door, await sessionsOf(door))
-  })
+    test('when the CA has left the bundle since', async () => {
+      const door = await open(version)
+      const sessions = await sessionsOf(door)
+      door.bundles = sourceOf(bundleOf('example.org', await root('ca')))
+      await expectShut(door, sessions, client)
+    })
 
-  test('when the server has shown a new identity since', async () => {
-    const door = await open()
-    const sessions = await sessionsOf(door)
-    door.listener.refreshIdentity()
-    door.now = new Date(NOW.getTime() + lifeMs + 1000)
-    await expectShut(door, sessions, client)
-  })
+    test('when the client shows no certificate any more', async () => {
+      const door = await open(version)
+      await expectShut(door, await sessionsOf(door))
+    })
 
-  test('yet a client that is still good comes in with it, after a full handshake', async () => {
-    const door = await open()
-    const [session] = await sessionsOf(door)
-    const socket = knock(door, client, session)
-    await once(socket, 'data')
-    expect(socket.isSessionReused()).toBe(false)
-    expect(door.admitted).toHaveLength(2)
-  })
-})
+    test('when the server has shown a new identity since', async () => {
+      const door = await open(version)
+      const sessions = await sessionsOf(door)
+      door.listener.refreshIdentity()
+      door.now = new Date(NOW.getTime() + lifeMs + 1000)
+      await expectShut(door, sessions, client)
+    })
+
+    test('yet a client that is still good comes in with it, after a full handshake', async () => {
+      const door = await open(version)
+      const [session] = await sessionsOf(door)
+      const socket = knock(door, client, session)
+      await once(socket, 'data')
+      expect(socket.isSessionReused()).toBe(false)
+      expect(door.admitted).toHaveLength(2)
+    })
+  },
+)

@@ -1,0 +1,6 @@
+/** gRPC between workloads that have proved to each other who they are; `@grpc/grpc-js` is loaded here. */
+export type { TlsListener } from './mtls/handshake.ts'
+export type { IdentitySource } from './mtls/identity-source.ts'
+export type { Peer } from './mtls/peer.ts'
+export { type ChannelMtlsOptions, createChannelCredentials } from './rpc/workload-channel.ts'
+export { peerOf, type ServeMtlsOptions, serveMtls } from './rpc/workload-server.ts'
