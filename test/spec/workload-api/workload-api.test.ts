@@ -1,7 +1,4 @@
-import { statSync } from 'node:fs'
-import { Client, credentials } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
-import { loadAgentConfig } from '../../../agent/config.ts'
 import type { JWTSVIDResponse } from '../../../src/rpc/gen/JWTSVIDResponse.ts'
 import type { ValidateJWTSVIDResponse } from '../../../src/rpc/gen/ValidateJWTSVIDResponse.ts'
 import {
@@ -12,7 +9,6 @@ import {
   ownUid,
   reasonOf,
   startEndpoint,
-  withHeader,
 } from '../../unit/agent/workload-endpoint/fixture.ts'
 import {
   derOf,
@@ -35,128 +31,7 @@ function validate(api: Api, audience: string, svid: string): Promise<ValidateJWT
 
 const soon = (): number => Math.floor(Date.now() / 1000) + 300
 
-describe('WLE: the endpoint', () => {
-  const wrong = [[], ['True'], ['TRUE'], ['1'], [''], ['true', 'true'], ['true', 'false']]
-  const calls = {
-    FetchX509SVID: (api, metadata) => nextMessage(api.FetchX509SVID({}, metadata)),
-    FetchX509Bundles: (api, metadata) => nextMessage(api.FetchX509Bundles({}, metadata)),
-    FetchJWTBundles: (api, metadata) => nextMessage(api.FetchJWTBundles({}, metadata)),
-    FetchWITSVID: (api, metadata) => nextMessage(api.FetchWITSVID({}, metadata)),
-    FetchWITBundles: (api, metadata) => nextMessage(api.FetchWITBundles({}, metadata)),
-    FetchJWTSVID: (api, metadata) =>
-      answer((done) => api.FetchJWTSVID({ audience: ['a'] }, metadata, done)),
-    ValidateJWTSVID: (api, metadata) =>
-      answer((done) => api.ValidateJWTSVID({ audience: 'a', svid: 'x' }, metadata, done)),
-  } satisfies Record<string, (api: Api, metadata: typeof header) => Promise<unknown>>
-
-  for (const [name, call] of Object.entries(calls)) {
-    test(`WLE-06 ${name} without exactly one "true" in the header is refused`, async () => {
-      const { path, updates } = await startEndpoint({
-        attestors: [
-          {
-            type: 'never',
-            attest() {
-              throw new Error('must not be reached')
-            },
-          },
-        ],
-      })
-      updates.set([entryOf('/web', [mine])])
-      const api = dial(path)
-      for (const values of wrong) {
-        await expect(call(api, withHeader(...values))).rejects.toMatchObject({
-          code: 'invalid',
-          reason: 'security-header',
-          message: 'security header missing from request',
-        })
-      }
-    })
-  }
-
-  test('WLE-01 WLE-03 WLE-04 it is a Unix socket in a folder of its own, and no setting makes it anything else', () => {
-    const flags = {
-      trust_domain: 'example.org',
-      server_address: 'server:8081',
-      insecure_bootstrap: 'true',
-    }
-    const socketOf = (more: Record<string, string>): string =>
-      loadAgentConfig({ file: undefined, env: {}, flags: { ...flags, ...more } }).socket
-    expect(socketOf({ data_dir: '/var/lib/a' })).toBe('/var/lib/a/public/api.sock')
-    for (const socket of ['tcp://127.0.0.1:8080', 'tcp:127.0.0.1:80', 'unix:///run/a.sock']) {
-      expect(() => socketOf({ socket }), socket).toThrow(
-        expect.objectContaining({ reason: 'config-value' }),
-      )
-    }
-  })
-
-  test('WLE-02 WLE-07 WLE-12 gRPC in the clear over the socket is enough, without a credential', async () => {
-    const { path, updates } = await startEndpoint()
-    updates.set([entryOf('/web', [mine])])
-    expect(statSync(path).isSocket()).toBe(true)
-    const message = await nextMessage(dial(path).FetchX509SVID({}, header))
-    expect(message.svids.map((svid) => svid.spiffe_id)).toEqual(['spiffe://example.org/web'])
-  })
-
-  test('WLE-13 WLE-14 WLA-04 the kernel says who calls, whatever the caller says of itself', async () => {
-    const { path, updates } = await startEndpoint()
-    const other = ownUid + 1
-    updates.set([entryOf('/me', [mine]), entryOf('/other', [`unix:uid:${other}`])])
-    const claim = withHeader('true')
-    for (const name of ['uid', 'pid', 'x-unix-uid', 'authorization', 'workload.spiffe.io-uid']) {
-      claim.set(name, String(other))
-    }
-    const { svids } = await nextMessage(dial(path).FetchX509SVID({}, claim))
-    expect(svids.map((svid) => svid.spiffe_id)).toEqual(['spiffe://example.org/me'])
-  })
-
-  test('WLE-16 while nothing can be served, calls are unavailable and say why', async () => {
-    const { CountersignError } = await import('../../../src/errors.ts')
-    const { path } = await startEndpoint({
-      unavailable: () =>
-        new CountersignError('unavailable', 'not attested yet', { reason: 'agent-not-attested' }),
-    })
-    const api = dial(path)
-    await expect(nextMessage(api.FetchX509SVID({}, header))).rejects.toMatchObject({
-      code: 'unavailable',
-      reason: 'agent-not-attested',
-    })
-    await expect(jwt(api, ['a'])).rejects.toMatchObject({ code: 'unavailable' })
-  })
-
-  test('WLE-17 a caller without an identity is refused, and served once it has one', async () => {
-    const { path, updates } = await startEndpoint()
-    const api = dial(path)
-    await expect(nextMessage(api.FetchX509SVID({}, header))).rejects.toMatchObject({
-      code: 'forbidden',
-      reason: 'no-identity',
-      message: 'no identity issued',
-    })
-    updates.set([entryOf('/web', [mine])])
-    expect((await nextMessage(api.FetchX509SVID({}, header))).svids).toHaveLength(1)
-  })
-
-  test('WLE-18 a call that there is not is unimplemented', async () => {
-    const { path } = await startEndpoint()
-    const client = new Client(`unix:${path}`, credentials.createInsecure())
-    for (const call of ['/SpiffeWorkloadAPI/FetchNothing', '/spiffe.broker.API/FetchJWTSVID']) {
-      const asked = answer((done) =>
-        client.makeUnaryRequest(call, Buffer.from, Buffer.from, Buffer.alloc(0), header, done),
-      )
-      await expect(asked, call).rejects.toMatchObject({ code: 'unimplemented' })
-    }
-    client.close()
-  })
-
-  test('WLE-18 WLA-60 the calls of the WIT profile are unimplemented', async () => {
-    const { path } = await startEndpoint()
-    const api = dial(path)
-    for (const stream of [api.FetchWITSVID({}, header), api.FetchWITBundles({}, header)]) {
-      await expect(nextMessage(stream)).rejects.toMatchObject({ code: 'unimplemented' })
-    }
-  })
-})
-
-describe('WLA: X.509', () => {
+describe('X.509', () => {
   test('WLA-07 WLA-08 WLA-20 WLA-70 the first message comes at once and each holds everything', async () => {
     const { path, updates, home } = await startEndpoint()
     const web = entryOf('/web', [mine], { hint: 'internal' })
@@ -254,7 +129,7 @@ describe('WLA: X.509', () => {
   })
 })
 
-describe('WLA: JWT', () => {
+describe('JWT', () => {
   test('WLA-40 WLA-41 WLA-42 a token for each identity, or for the one that is named', async () => {
     const { path, updates, asked } = await startEndpoint()
     updates.set([entryOf('/web', [mine], { hint: 'w' }), entryOf('/db', [mine])])
@@ -329,7 +204,7 @@ describe('WLA: JWT', () => {
   })
 })
 
-describe('WLA: ValidateJWTSVID', () => {
+describe('ValidateJWTSVID', () => {
   test('WLA-49 WLA-50 WLA-51 a valid token is answered with its subject and all its claims', async () => {
     const { path, home } = await startEndpoint()
     const token = await home.sign({
