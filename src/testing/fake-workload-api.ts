@@ -1,69 +1,24 @@
 import type { Metadata } from '@grpc/grpc-js'
-import type { Bundle } from '../bundle/bundle.ts'
-import { jwtBundleJwks, x509BundleDer } from '../bundle/document.ts'
 import { CountersignError } from '../errors.ts'
-import type { JWTBundlesResponse$Input } from '../rpc/gen/JWTBundlesResponse.ts'
 import type { JWTSVIDRequest } from '../rpc/gen/JWTSVIDRequest.ts'
-import type { JWTSVIDResponse$Input } from '../rpc/gen/JWTSVIDResponse.ts'
 import type { ValidateJWTSVIDRequest } from '../rpc/gen/ValidateJWTSVIDRequest.ts'
-import type { ValidateJWTSVIDResponse$Input } from '../rpc/gen/ValidateJWTSVIDResponse.ts'
-import type { X509BundlesResponse$Input } from '../rpc/gen/X509BundlesResponse.ts'
-import type { X509SVIDResponse$Input } from '../rpc/gen/X509SVIDResponse.ts'
 import { toStruct } from '../rpc/struct.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
-import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
+import type { TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../svid/jwt-svid.ts'
 import type { X509Svid } from '../svid/x509-svid.ts'
-import type { CallStatus, Transport } from './script.ts'
+import { Entitlements } from './entitlements.ts'
+import type {
+  CallStatus,
+  FakeWorkloadApiOptions,
+  GrantOptions,
+  ReceivedCall,
+  Transport,
+  WorkloadMessage,
+  WorkloadRpc,
+} from './script.ts'
 import { type OpenStream, StatusError, StreamServer } from './stream-server.ts'
 import { TestTrustDomain } from './trust-domain.ts'
-
-/** The calls of the Workload API. */
-export type WorkloadRpc =
-  | 'FetchX509SVID'
-  | 'FetchX509Bundles'
-  | 'FetchJWTSVID'
-  | 'FetchJWTBundles'
-  | 'ValidateJWTSVID'
-
-/** A message to script, with the names of the `.proto` file. */
-export type WorkloadMessage =
-  | X509SVIDResponse$Input
-  | X509BundlesResponse$Input
-  | JWTSVIDResponse$Input
-  | JWTBundlesResponse$Input
-  | ValidateJWTSVIDResponse$Input
-
-/** A call that came in. */
-export interface ReceivedCall {
-  readonly rpc: string
-  /** What it said in `workload.spiffe.io`; good is exactly one `true`. */
-  readonly securityHeader: readonly string[]
-  readonly request: unknown
-}
-
-export interface FakeWorkloadApiOptions {
-  /** `example.org` unless told. */
-  readonly trustDomain?: string
-  /** What lifetimes are counted by; a `FakeClock` that the code under test is given too. */
-  readonly clock?: Clock
-  /** A Unix socket unless told. */
-  readonly transport?: Transport
-}
-
-export interface GrantOptions {
-  readonly hint?: string
-  /** Of its X509-SVIDs; 3600 unless told. */
-  readonly ttlSeconds?: number
-  /** Of its JWT-SVIDs; 300 unless told. */
-  readonly jwtTtlSeconds?: number
-}
-
-interface Granted extends GrantOptions {
-  readonly spiffeId: SpiffeId
-  readonly owner: TestTrustDomain
-  svid: X509Svid
-}
 
 const statuses = { invalid: 3, forbidden: 7, unimplemented: 12 }
 
@@ -79,14 +34,14 @@ export class FakeWorkloadApi implements AsyncDisposable {
   readonly #clock: Clock
   readonly #server: StreamServer
   readonly #streams = new Map<OpenStream, string>()
-  readonly #granted = new Map<string, Granted>()
-  readonly #federated = new Map<TrustDomain, TestTrustDomain>()
+  readonly #has: Entitlements
   readonly #scripted = new Map<string, CallStatus>()
   readonly #answers = new Map<string, WorkloadMessage>()
   readonly #calls: ReceivedCall[] = []
 
   private constructor(trustDomain: TestTrustDomain, clock: Clock, transport: Transport) {
     this.trustDomain = trustDomain
+    this.#has = new Entitlements(trustDomain)
     this.#clock = clock
     this.#server = new StreamServer(transport, 'SpiffeWorkloadAPI', {
       admit: (rpc, metadata, request) => this.#admit(rpc, metadata, request),
@@ -113,41 +68,36 @@ export class FakeWorkloadApi implements AsyncDisposable {
     return this.#calls
   }
 
-  /** Gives the workload an identity: the first is its default one. Again for one that it has: with a new SVID. */
+  /**
+   * Gives the workload an identity: the first is its default one. Again for one that it has: with a new
+   * SVID. Throws `invalid`: `spiffe-id-…`, `testing-trust-domain`, `lint-…`.
+   */
   async grant(spiffeId: string, options: GrantOptions = {}): Promise<X509Svid> {
-    const id = SpiffeId.parse(spiffeId)
-    const owner = this.#ownerOf(id)
-    const svid = await owner.issueX509(id, options)
-    this.#granted.set(id, { ...options, spiffeId: id, owner, svid })
+    const svid = await this.#has.grant(spiffeId, options)
     this.push()
     return svid
   }
 
   /** Takes an identity away, or all of them; without any, streams end with PERMISSION_DENIED. */
   withdraw(spiffeId?: string): void {
-    if (spiffeId === undefined) this.#granted.clear()
-    else this.#granted.delete(spiffeId)
+    this.#has.withdraw(spiffeId)
     this.push()
   }
 
   /** New X509-SVIDs for all identities; with `authorities: true` from new authorities, beside which the old stay. */
   async rotate({ authorities = false }: { readonly authorities?: boolean } = {}): Promise<void> {
-    const owners = new Set([this.trustDomain, ...this.#federated.values()])
-    if (authorities) await Promise.all([...owners].map((owner) => owner.rotate()))
-    for (const one of this.#granted.values()) {
-      one.svid = await one.owner.issueX509(one.spiffeId, one)
-    }
+    await this.#has.rotate(authorities)
     this.push()
   }
 
   /** The workload may verify SVIDs of this trust domain too, and be granted IDs of it. */
   federate(trustDomain: TestTrustDomain): void {
-    this.#federated.set(trustDomain.name, trustDomain)
+    this.#has.federate(trustDomain)
     this.push()
   }
 
   unfederate(trustDomain: TestTrustDomain): void {
-    this.#federated.delete(trustDomain.name)
+    this.#has.unfederate(trustDomain)
     this.push()
   }
 
@@ -220,10 +170,10 @@ export class FakeWorkloadApi implements AsyncDisposable {
 
   /** The whole state (Workload API §4.3), or that there is none. */
   #say(rpc: string, stream: OpenStream): void {
-    if (this.#granted.size === 0) stream.end(denied)
-    else if (rpc === 'FetchX509SVID') stream.send(this.#x509Svids())
-    else if (rpc === 'FetchX509Bundles') stream.send({ bundles: this.#each(x509BundleDer) })
-    else if (rpc === 'FetchJWTBundles') stream.send({ bundles: this.#each(jwtBundleJwks) })
+    if (this.#has.none) stream.end(denied)
+    else if (rpc === 'FetchX509SVID') stream.send(this.#has.x509Svids())
+    else if (rpc === 'FetchX509Bundles') stream.send(this.#has.x509Bundles())
+    else if (rpc === 'FetchJWTBundles') stream.send(this.#has.jwtBundles())
     else stream.end({ code: statuses.unimplemented, message: 'not in this profile' })
   }
 
@@ -235,39 +185,15 @@ export class FakeWorkloadApi implements AsyncDisposable {
       : this.#validate(request as ValidateJWTSVIDRequest)
   }
 
-  #x509Svids(): X509SVIDResponse$Input {
-    const federated = [...this.#federated.values()]
-    return {
-      svids: [...this.#granted.values()].map(({ spiffeId, svid, owner, hint = '' }) => ({
-        spiffe_id: spiffeId,
-        x509_svid: Buffer.concat(svid.chain),
-        x509_svid_key: svid.privateKey,
-        bundle: x509BundleDer(owner.bundle),
-        hint,
-      })),
-      federated_bundles: byId(federated, x509BundleDer),
-    }
-  }
-
-  #each(write: (bundle: Bundle) => Buffer): Record<string, Buffer> {
-    return byId([this.trustDomain, ...this.#federated.values()], write)
-  }
-
-  async #jwtSvids({ audience, spiffe_id: id }: JWTSVIDRequest): Promise<JWTSVIDResponse$Input> {
+  async #jwtSvids({ audience, spiffe_id: id }: JWTSVIDRequest): Promise<object> {
     if (audience.length === 0) refuse(statuses.invalid, 'audience must be specified')
-    const asked = [...this.#granted.values()].filter(({ spiffeId }) => id === '' || id === spiffeId)
-    if (asked.length === 0) throw new StatusError(denied)
-    const svids = asked.map(async ({ spiffeId, owner, hint = '', jwtTtlSeconds }) => ({
-      spiffe_id: spiffeId,
-      svid: await owner.issueJwt(spiffeId, audience, { ttlSeconds: jwtTtlSeconds }),
-      hint,
-    }))
-    return { svids: await Promise.all(svids) }
+    const svids = await this.#has.jwtSvids(audience, id)
+    if (svids === undefined) throw new StatusError(denied)
+    return svids
   }
 
-  async #validate(request: ValidateJWTSVIDRequest): Promise<ValidateJWTSVIDResponse$Input> {
-    const { audience, svid: token } = request
-    const bundles = { bundleOf: (name: TrustDomain) => this.#find(name)?.bundle }
+  async #validate({ audience, svid: token }: ValidateJWTSVIDRequest): Promise<object> {
+    const bundles = { bundleOf: (name: TrustDomain) => this.#has.trustDomain(name)?.bundle }
     try {
       const now = this.#clock.now()
       const { spiffeId, claims } = await verifyJwtSvid(token, { audience, bundles, now })
@@ -277,32 +203,10 @@ export class FakeWorkloadApi implements AsyncDisposable {
       return refuse(statuses.invalid, error.message)
     }
   }
-
-  #find(name: TrustDomain): TestTrustDomain | undefined {
-    return name === this.trustDomain.name ? this.trustDomain : this.#federated.get(name)
-  }
-
-  #ownerOf(id: SpiffeId): TestTrustDomain {
-    const owner = this.#find(SpiffeId.trustDomainOf(id))
-    if (owner !== undefined) return owner
-    throw new CountersignError('invalid', 'an identity is one of a trust domain that is known', {
-      reason: 'testing-trust-domain',
-      fix: 'federate with it first',
-    })
-  }
 }
 
 const denied: CallStatus = { code: statuses.forbidden, message: 'no identity issued' }
 
 function refuse(code: number, message: string): never {
   throw new StatusError({ code, message })
-}
-
-function byId(
-  trustDomains: readonly TestTrustDomain[],
-  write: (bundle: Bundle) => Buffer,
-): Record<string, Buffer> {
-  return Object.fromEntries(
-    trustDomains.map(({ name, bundle }) => [TrustDomain.toId(name), write(bundle)]),
-  )
 }

@@ -1,6 +1,6 @@
 import type { Bundle, JwtAuthority, X509Authority } from '../bundle/bundle.ts'
 import { signCompact } from '../jwt/sign.ts'
-import type { Clock } from '../runtime/clock.ts'
+import { type Clock, systemClock } from '../runtime/clock.ts'
 import { type SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { audienceGiven, jwtSvidClaims } from '../svid/jwt-svid.ts'
 import { type X509Svid, x509SvidFrom } from '../svid/x509-svid.ts'
@@ -47,7 +47,7 @@ export class TestTrustDomain {
   }
 
   /** Throws `invalid` / `trust-domain-…`. */
-  static async create(name: string, clock: Clock): Promise<TestTrustDomain> {
+  static async create(name: string, clock: Clock = systemClock): Promise<TestTrustDomain> {
     const trustDomain = new TestTrustDomain(TrustDomain.parse(name), clock)
     await trustDomain.rotate()
     return trustDomain

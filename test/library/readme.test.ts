@@ -52,7 +52,7 @@ async function isOpen(port: number): Promise<boolean> {
 // Packing takes a busy machine its time.
 const timeout = 60_000
 
-test('two services of five lines each, as the README has them, trust each other with a real server and agent', {
+test('the programs of the README run as they stand: two services of five lines each that trust each other, tokens, and a test', {
   timeout,
 }, async () => {
   expect([linesOf('server.mjs').length, linesOf('client.mjs').length]).toEqual([5, 5])
@@ -76,4 +76,10 @@ test('two services of five lines each, as the README has them, trust each other 
   const client = run(installed, 'client.mjs', port, agent.socket)
   const [printed] = await once(client.stdout, 'data')
   expect(String(printed)).toBe('hello spiffe://example.org/web\n')
+  const tokens = run(installed, 'tokens.mjs', port, agent.socket)
+  const [told] = await once(tokens.stdout, 'data')
+  expect(String(told)).toBe('spiffe://example.org/web true\n')
+  // The test of an outage takes its agent along.
+  const [code] = await once(run(installed, 'outage.test.mjs', port, '/nowhere'), 'close')
+  expect(code).toBe(0)
 })

@@ -1,9 +1,8 @@
-import { onTestFinished, vi } from 'vitest'
+import { onTestFinished } from 'vitest'
+import { eventually } from '../../src/testing/eventually.ts'
 import type { FakeClock } from '../../src/testing/fake-clock.ts'
-import {
-  FakeWorkloadApi,
-  type FakeWorkloadApiOptions,
-} from '../../src/testing/fake-workload-api.ts'
+import { FakeWorkloadApi } from '../../src/testing/fake-workload-api.ts'
+import type { FakeWorkloadApiOptions } from '../../src/testing/script.ts'
 
 /** A Workload API for one test. */
 export async function startApi(options?: FakeWorkloadApiOptions): Promise<FakeWorkloadApi> {
@@ -32,16 +31,10 @@ export function callsOf(api: FakeWorkloadApi, rpc: string): number {
   return api.calls.filter((call) => call.rpc === rpc).length
 }
 
-/** Waits until what is expected has come about, in real time. */
-export async function eventually(expected: () => boolean): Promise<void> {
-  await vi.waitUntil(expected, { interval: 2, timeout: 5000 })
-}
-
-/** The same, while time passes for those who wait by the clock. */
+/** Waits, while time passes for those who wait by the clock, until what is expected has come about. */
 export async function passing(clock: FakeClock, expected: () => boolean): Promise<void> {
-  const look = async (): Promise<boolean> => {
+  await eventually(async () => {
     await clock.advance(1000)
     return expected()
-  }
-  await vi.waitUntil(look, { interval: 2, timeout: 5000 })
+  })
 }

@@ -2,10 +2,11 @@ import { expect, onTestFinished, test } from 'vitest'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../../src/svid/jwt-svid.ts'
 import { verifyX509Svid } from '../../../src/svid/x509-svid.ts'
+import { eventually } from '../../../src/testing/eventually.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { TestTrustDomain } from '../../../src/testing/trust-domain.ts'
 import { BundleSource } from '../../../src/workload-api/bundle-source.ts'
-import { eventually, passing, startApi, status, web } from '../../support/fake-api.ts'
+import { passing, startApi, status, web } from '../../support/fake-api.ts'
 import { reasonOfAsync } from '../../support/x509-fixtures.ts'
 
 const here = TrustDomain.parse('example.org')

@@ -1,10 +1,11 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../../src/svid/jwt-svid.ts'
+import { eventually } from '../../../src/testing/eventually.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { nextUpdate } from '../../../src/testing/next-update.ts'
 import { JwtSource } from '../../../src/workload-api/jwt-source.ts'
-import { callsOf, db, eventually, passing, startApi, status, web } from '../../support/fake-api.ts'
+import { callsOf, db, passing, startApi, status, web } from '../../support/fake-api.ts'
 import { reasonOfAsync } from '../../support/x509-fixtures.ts'
 
 const here = TrustDomain.parse('example.org')

@@ -1,13 +1,14 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { CountersignError } from '../../../src/errors.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../../src/testing/eventually.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import type { FakeWorkloadApi } from '../../../src/testing/fake-workload-api.ts'
 import { nextUpdate } from '../../../src/testing/next-update.ts'
 import { TestTrustDomain } from '../../../src/testing/trust-domain.ts'
 import type { SourceOptions } from '../../../src/workload-api/options.ts'
 import { X509Source } from '../../../src/workload-api/x509-source.ts'
-import { callsOf, db, eventually, passing, startApi, status, web } from '../../support/fake-api.ts'
+import { callsOf, db, passing, startApi, status, web } from '../../support/fake-api.ts'
 import { reasonOf, reasonOfAsync } from '../../support/x509-fixtures.ts'
 
 const here = TrustDomain.parse('example.org')
@@ -244,13 +245,10 @@ describe('opening', () => {
     const opening = open(api, { clock })
     const at: number[] = []
     for (let call = 1; call <= 7; call += 1) {
-      await vi.waitUntil(
-        async () => {
-          await clock.advance(10)
-          return callsOf(api, rpc) === call
-        },
-        { interval: 1 },
-      )
+      await eventually(async () => {
+        await clock.advance(10)
+        return callsOf(api, rpc) === call
+      })
       at.push(clock.monotonicMs())
     }
     const gaps = at.slice(1).map((time, i) => time - (at[i] ?? 0))
