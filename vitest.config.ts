@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 const alone = [
   'test/fault/agent.test.ts',
   'test/flow/rotation.test.ts',
+  'test/strangers/load.test.ts',
+  'test/strangers/processes.test.ts',
   'test/unit/agent/workload-endpoint/peer-identity.test.ts',
 ]
 

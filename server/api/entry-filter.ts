@@ -1,3 +1,4 @@
+import { CountersignError } from '../../src/errors.ts'
 import { selectorFromWire, spiffeIdFromWire } from '../../src/rpc/convert.ts'
 import type { Filter as WireFilter } from '../../src/rpc/gen/countersign/registry/v1/Filter.ts'
 import type { ListEntriesRequest } from '../../src/rpc/gen/spire/api/server/entry/v1/ListEntriesRequest.ts'
@@ -13,8 +14,15 @@ const setMatches: Readonly<Record<WireMatch, SetMatch>> = {
   MATCH_ANY: 'any',
 }
 
+/** Throws `invalid` / `entry-filter` for a number that has no name, which the wire carries as it came. */
 export function setMatchFromWire(match: WireMatch): SetMatch {
-  return setMatches[match]
+  const known: SetMatch | undefined = setMatches[match]
+  if (known === undefined) {
+    throw new CountersignError('invalid', 'a filter compares sets in a way that is not known', {
+      reason: 'entry-filter',
+    })
+  }
+  return known
 }
 
 /** SPIRE's filter as ours. Throws `invalid`, reasons `spiffe-id-…`, `trust-domain-…`, `entry-filter`. */

@@ -170,3 +170,20 @@ test('the server shows its certificates with the names of their subjects, leaf f
     },
   ])
 })
+
+test('a filter that compares sets in a way without a name is refused, for entries and for agents', async () => {
+  const selectors = [{ type: 'unix', value: 'uid:1' }]
+  const by_selector_match = { selectors, match: 7 as never }
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  for (const filter of [
+    { by_selectors: by_selector_match },
+    { by_federates_with: { trust_domains: ['other.example'], match: 7 as never } },
+  ]) {
+    expect(await reasonOf(entries.unary('ListEntries', { filter }))).toBe('entry-filter')
+    expect(await reasonOf(entries.unary('CountEntries', { filter }))).toBe('entry-filter')
+  }
+  const agents = server.admin('spire.api.server.agent.v1.Agent')
+  expect(await reasonOf(agents.unary('ListAgents', { filter: { by_selector_match } }))).toBe(
+    'entry-filter',
+  )
+})

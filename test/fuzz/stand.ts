@@ -20,7 +20,10 @@ export type StandLine = StandAddress | { readonly failed: string }
 
 export interface FuzzStand extends AsyncDisposable {
   readonly at: StandAddress
+  readonly pid: number
   descriptors(): number
+  /** What an idle process does by itself: garbage is collected, and what is free given back some seconds later. */
+  giveBack(step: 'collect' | 'trim'): void
   /** Throws what went wrong in there, if anything did. */
   check(): void
 }
@@ -45,7 +48,9 @@ export async function openFuzzStand(): Promise<FuzzStand> {
   })
   return {
     at: await up.promise,
+    pid: child.pid ?? 0,
     descriptors: () => readdirSync(`/proc/${child.pid}/fd`).length,
+    giveBack: (step) => void child.stdin.write(`${step}\n`),
     check() {
       if (failed !== undefined) throw new Error(failed)
     },

@@ -1,9 +1,11 @@
-// An endpoint in a process of its own, so that it can have a limit of its own on descriptors. The
-// argument is the socket's path. Everyone may have an identity. One JSON line of stats a request,
-// after a collection where it runs with --expose-gc.
+// An endpoint in a process of its own, so that it can have a limit of its own on descriptors, or numbers of
+// its own for processes. The arguments are the socket's path and entries, `/path=selector`; without them
+// root and one user have one. One JSON line of stats a request, after a collection where it runs with
+// --expose-gc.
 import { readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { unixAttestor } from '../../../../agent/workload-attestation/unix.ts'
+import { unixExecutableAttestor } from '../../../../agent/workload-attestation/unix-executable.ts'
 import { openWorkloadEndpoint } from '../../../../agent/workload-endpoint/endpoint.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -11,14 +13,21 @@ import { entryOf, HandUpdates, signing, trustDomain } from './identities.ts'
 
 const home = signing(trustDomain)
 const updates = new HandUpdates(home.bundle)
-updates.set([entryOf('/root', ['unix:uid:0']), entryOf('/user', ['unix:uid:20001'])])
-const endpoint = await openWorkloadEndpoint(process.argv[2] ?? '', {
+const [path = '', ...given] = process.argv.slice(2)
+const entries = given.length > 0 ? given : ['/root=unix:uid:0', '/user=unix:uid:20001']
+updates.set(
+  entries.map((entry) => {
+    const [id = '', selector = ''] = entry.split('=')
+    return entryOf(id, [selector])
+  }),
+)
+const endpoint = await openWorkloadEndpoint(path, {
   updates,
   jwt: { fetch: () => Promise.reject(new Error('unused')) },
   bundles: { bundleOf: () => home.bundle },
   trustDomain,
   unavailable: () => undefined,
-  attestors: [unixAttestor()],
+  attestors: given.length > 0 ? [unixAttestor(), unixExecutableAttestor()] : [unixAttestor()],
   clock: systemClock,
   log: silentLog,
 })

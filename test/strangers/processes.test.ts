@@ -1,0 +1,155 @@
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { copyFileSync, readFileSync, statSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { unixAttestor } from '../../agent/workload-attestation/unix.ts'
+import { unixExecutableAttestor } from '../../agent/workload-attestation/unix-executable.ts'
+import {
+  dial,
+  header,
+  nextMessage,
+  reasonOf,
+  startEndpoint,
+  temporaryFolder,
+} from '../unit/agent/workload-endpoint/fixture.ts'
+import { entryOf } from '../unit/agent/workload-endpoint/identities.ts'
+import { callers, callersApart, callFile, endpointApart, whyNoCallers } from './callers.ts'
+import { LONG, scale } from './scale.ts'
+
+const whyNot = whyNoCallers()
+const idOf = (path: string): string => `spiffe://example.org${path}`
+const python = realPython()
+
+/** The program behind python3, which may be a script or a link. */
+function realPython(): string {
+  const { stdout } = spawnSync('python3', ['-c', 'import os; print(os.readlink("/proc/self/exe"))'])
+  return String(stdout ?? '').trim()
+}
+
+function sha256(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex')
+}
+
+describe.skipIf(whyNot !== undefined)(`processes of strangers ${whyNot ?? ''}`, () => {
+  test('T1 of 50 users and 50 entries each user sees its own, all at once', async () => {
+    const { path, updates } = await startEndpoint()
+    const uids = Array.from({ length: 50 }, (_, at) => 30_000 + at)
+    updates.set(uids.map((uid) => entryOf(`/user/${uid}`, [`unix:uid:${uid}`])))
+    const seen = await callers<Record<string, string[]>>(['users', path, callFile(), 29_999, 52])
+    const own = uids.map((uid) => [uid, [idOf(`/user/${uid}`)]])
+    expect(seen).toEqual({ 29999: null, ...Object.fromEntries(own), 30050: null })
+  })
+
+  test('T2 a caller whose number another process got is served no SVID of that process', {
+    timeout: LONG,
+  }, async () => {
+    const rounds = scale(100, 1000)
+    const socket = join(temporaryFolder(), 's.sock')
+    const { same, leaked, served } = await callersApart<Record<string, number>>(
+      ['reused', socket, callFile(), rounds],
+      ['/victim=unix:supplementary_gid:777'],
+    )
+    expect(leaked).toBe(0)
+    // The victim got the number in most rounds, and is served under it.
+    expect(same).toBeGreaterThan(rounds * 0.9)
+    expect(served).toBe(rounds / 100)
+  })
+
+  test('T3 of two programs that are swapped at one path each gets its own entry or none, also when one becomes the other', {
+    timeout: LONG,
+  }, async () => {
+    const folder = temporaryFolder()
+    const programs = ['a', 'b'].map((name, at) => {
+      const file = join(folder, name)
+      copyFileSync(python, file)
+      truncateSync(file, statSync(file).size + at + 1)
+      return { file, size: statSync(file).size, entry: idOf(`/${name}`) }
+    })
+    const { path, updates } = await startEndpoint({
+      attestors: [unixAttestor(), unixExecutableAttestor()],
+    })
+    updates.set([
+      ...programs.map(({ file }) => entryOf(`/${file.at(-1)}`, [`unix:sha256:${sha256(file)}`])),
+      entryOf('/at-path', [`unix:path:${join(folder, 'program')}`]),
+    ])
+    copyFileSync(programs[0]?.file ?? '', join(folder, 'program'))
+    const seen = await callers<{ runs: number; ids: string[] | null; changed: boolean }[]>([
+      ...['swapped', path, callFile(), folder, scale(3, 30)],
+    ])
+    for (const { runs, ids, changed } of seen) {
+      const own = programs.find(({ size }) => size === runs)?.entry ?? ''
+      // One that changes before it is accepted is the new program from the first look on.
+      const right = changed ? [[own]] : [[own], [own, idOf('/at-path')].sort()]
+      if (ids !== null) expect(right).toContainEqual(ids)
+    }
+    const served = seen.filter(({ ids }) => ids !== null)
+    expect(new Set(served.map(({ runs }) => runs)).size).toBe(2)
+    const changed = seen.filter((one) => one.changed)
+    expect(changed.some(({ ids }) => ids === null)).toBe(true)
+  })
+
+  test('T4 a caller whom the agent’s namespace of processes does not hold is refused, with the reason', async () => {
+    const socket = join(temporaryFolder(), 's.sock')
+    await endpointApart(socket, ['/root=unix:uid:0'])
+    expect(await reasonOf(nextMessage(dial(socket).FetchX509SVID({}, header)))).toBe(
+      'caller-invisible',
+    )
+  })
+
+  test('T4 a user who is root in a namespace of its own is who it is outside', async () => {
+    const { path, updates } = await startEndpoint()
+    updates.set([entryOf('/root', ['unix:uid:0']), entryOf('/user', ['unix:uid:30001'])])
+    const apart = ['unshare', '--pid', '--fork', '--user', '--map-root-user']
+    const asUser = ['setpriv', '--reuid', '30001', '--regid', '30001', '--clear-groups', ...apart]
+    expect(await callers(['once', path, callFile()], [...asUser, 'python3'])).toEqual([
+      idOf('/user'),
+    ])
+  })
+
+  test('T14 callers of one large program cost less than a core, and keep nobody else waiting', {
+    timeout: LONG,
+  }, async () => {
+    const folder = temporaryFolder()
+    const large = join(folder, 'large')
+    copyFileSync(python, large)
+    truncateSync(large, scale(50, 500) << 20)
+    const { path, updates, endpoint } = await startEndpoint({
+      attestors: [unixAttestor(), unixExecutableAttestor()],
+    })
+    updates.set([entryOf('/large', [`unix:path:${large}`]), entryOf('/honest', ['unix:uid:0'])])
+    const honest = async (): Promise<number> => {
+      const startMs = performance.now()
+      const api = dial(path)
+      const stream = api.FetchX509SVID({}, header)
+      await nextMessage(stream)
+      stream.cancel()
+      api.close()
+      return performance.now() - startMs
+    }
+    // The honest caller's own program is read once, before.
+    await honest()
+    const [usage, startMs] = [process.cpuUsage(), performance.now()]
+    const waits: number[] = []
+    let over = false
+    const count = scale(50, 200)
+    const crowd = callers<number>(['crowd', path, callFile(), count], [large], {
+      PYTHONHOME: pythonHome(),
+    }).finally(() => {
+      over = true
+    })
+    while (!over) waits.push(await honest())
+    expect(await crowd).toBe(count)
+    const { user, system } = process.cpuUsage(usage)
+    const cores = (user + system) / 1000 / (performance.now() - startMs)
+    // This process holds the honest caller too.
+    expect(cores).toBeLessThan(1.5)
+    waits.sort((a, b) => a - b)
+    expect(waits[Math.floor(waits.length * 0.99) - 1] ?? 0).toBeLessThan(250)
+    expect(endpoint.stats().queued).toBe(0)
+  })
+})
+
+function pythonHome(): string {
+  return String(spawnSync('python3', ['-c', 'import sys; print(sys.base_prefix)']).stdout).trim()
+}

@@ -1,0 +1,9 @@
+/** `npm run strangers` tries all of it, `npm test` a little. */
+export const isAllTried: boolean = process.env['STRANGERS'] === 'all'
+
+export function scale(little: number, all: number): number {
+  return isAllTried ? all : little
+}
+
+/** How long a test may take when all of it is tried, milliseconds. */
+export const LONG = 180_000
