@@ -1,6 +1,8 @@
 // The library behind the contract of the public behavioural suite for SPIFFE libraries, version 1: started with
 // SPIFFE_ENDPOINT_SOCKET, it prints its ports and READY, shows its SVID on one port and takes orders on the
 // other. It decides nothing by itself, and lets in everybody who has proved who they are.
+//
+//   node scripts/bootstrap.mjs node test/harness/harness.ts   # or, with Node 22.18, node test/harness/harness.ts
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'

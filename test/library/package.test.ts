@@ -108,12 +108,11 @@ test('a program in strict TypeScript that checks its libraries too compiles agai
   execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', installed.folder], { stdio: 'inherit' })
 })
 
-test('the packed size is what the README tells, or not far from it', () => {
+test('the packed size is the one that the README tells, give or take a fifth', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   const [, told] = /the package is (\d+) kB packed/.exec(readme) ?? []
-  expect(installed.tarballBytes / 1000 / Number(told)).toBeCloseTo(1, 0)
+  expect(Math.abs(installed.tarballBytes / 1000 / Number(told) - 1)).toBeLessThan(0.2)
 })
-
 test('a program with the package fetches its SVID from a real agent, and meets its peer over mutual TLS', async () => {
   const server = await startServer()
   const agent = await startAgent(server)
