@@ -3,6 +3,7 @@ import { CountersignError } from '../../src/errors.ts'
 import { bundleToWire, entryToWire } from '../../src/rpc/convert.ts'
 import type { FollowRequest } from '../../src/rpc/gen/countersign/sync/v1/FollowRequest.ts'
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
+import type { Entry$Input } from '../../src/rpc/gen/spire/api/types/Entry.ts'
 import { bidiStream, type RpcHandler } from '../../src/rpc/server.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
@@ -15,8 +16,8 @@ import { nextRequest } from './next-request.ts'
 
 const beatMs = 15_000
 const maxInstanceLength = 64
-/** Of one message, roughly; the wire takes four times as much. */
-const chunkBytes = 1 << 20
+/** Of one message, roughly: some milliseconds of work for whoever makes or reads it. */
+const chunkBytes = 1 << 15
 
 type Deps = Pick<
   ApiDeps,
@@ -122,34 +123,35 @@ async function readMissed(deps: Deps, held: Held): Promise<readonly Change[]> {
 function* messagesOf(group: FollowerGroup, logId: string): Generator<Update$Input> {
   const base = { log_id: logId, position: group.position, snapshot: group.snapshot }
   const chunks = chunksOf(group)
-  for (const [at, chunk] of chunks.entries()) {
-    yield { ...base, ...chunk, more: at < chunks.length - 1 }
+  let chunk = chunks.next()
+  while (!chunk.done) {
+    const next = chunks.next()
+    yield { ...base, ...chunk.value, more: !next.done }
+    chunk = next
   }
 }
 
-function chunksOf(group: FollowerGroup): Update$Input[] {
-  const chunks: Update$Input[] = [
-    {
-      bundles: group.bundles.map(bundleToWire),
-      removed_trust_domains: [...group.removedTrustDomains],
-      removed_entry_ids: [],
-      entries: [],
-    },
-  ]
+/** Each is made when the one before is on its way: nobody else waits for all of them. */
+function* chunksOf(group: FollowerGroup): Generator<Update$Input, void, void> {
+  const entries: Entry$Input[] = []
+  const removed: string[] = []
+  let rest: Update$Input = {
+    bundles: group.bundles.map(bundleToWire),
+    removed_trust_domains: [...group.removedTrustDomains],
+  }
   let size = 0
-  const chunkFor = (bytes: number): Update$Input => {
-    size += bytes
-    if (size > chunkBytes) {
-      chunks.push({ entries: [], removed_entry_ids: [] })
-      size = bytes
+  for (const item of [...group.entries, ...group.removedEntryIds]) {
+    const bytes = typeof item === 'string' ? item.length + 4 : roughSize(item)
+    if (size + bytes > chunkBytes) {
+      yield { ...rest, entries: entries.splice(0), removed_entry_ids: removed.splice(0) }
+      rest = {}
+      size = 0
     }
-    return chunks.at(-1) ?? {}
+    size += bytes
+    if (typeof item === 'string') removed.push(item)
+    else entries.push(entryToWire(item))
   }
-  for (const entry of group.entries) {
-    chunkFor(roughSize(entry)).entries?.push(entryToWire(entry))
-  }
-  for (const id of group.removedEntryIds) chunkFor(id.length + 4).removed_entry_ids?.push(id)
-  return chunks
+  yield { ...rest, entries, removed_entry_ids: removed }
 }
 
 function roughSize(entry: Entry): number {
