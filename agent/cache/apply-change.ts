@@ -1,39 +1,63 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { sameBundle } from '../../src/bundle/document.ts'
 import type { Entry } from '../../src/entry/entry.ts'
+import { SelectorMatcher } from '../../src/entry/match.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import type { HeldSvid } from './held-svid.ts'
+import { isServed } from './prefetch.ts'
 import { sameEntry } from './same-entry.ts'
+import type { SharedMap } from './shared-map.ts'
 import type { Change, Snapshot } from './snapshot.ts'
 
-export interface Applied {
-  readonly next: Snapshot
+/** What a change makes of a snapshot, but for its SVIDs: those may change while it is prepared. */
+export interface Prepared extends Pick<Snapshot, 'logId' | 'position' | 'entries' | 'bundles'> {
   /** By id; undefined: gone. Empty where a snapshot brought nothing new. */
-  readonly entries: ReadonlyMap<string, Entry | undefined>
+  readonly changed: ReadonlyMap<string, Entry | undefined>
   readonly bundlesChanged: boolean
+  /** A new index of the entries, where so many have changed that those are no work for one moment. */
+  readonly index: SelectorMatcher<Entry> | undefined
 }
 
+const stepSize = 64
+const indexedAtOnce = 256
+
 /**
- * The snapshot after a change. What says the same as before stays the same object, so that a
- * snapshot after a reconnect wakes nobody.
+ * Prepares the snapshot after a change; whoever runs it may pause at each step. What says the same as
+ * before stays the same object, so that a snapshot after a reconnect wakes nobody.
  */
-export function applyChange(before: Snapshot, change: Change, own: TrustDomain): Applied {
-  const entries = changedEntries(before, change)
+export function* prepareChange(
+  before: Snapshot,
+  change: Change,
+  own: TrustDomain,
+): Generator<void, Prepared, void> {
+  const changed = yield* changedEntries(before, change)
   const bundles = nextBundles(before, change, own)
+  const entries = yield* before.entries.withInSteps(changed)
   return {
-    next: {
-      logId: change.logId,
-      position: change.position,
-      entries: before.entries.with(entries),
-      bundles: bundles ?? before.bundles,
-      svids: before.svids.with(withdrawnSvids(before, entries)),
-    },
+    logId: change.logId,
+    position: change.position,
     entries,
+    bundles: bundles ?? before.bundles,
+    changed,
     bundlesChanged: bundles !== undefined,
+    index: changed.size > indexedAtOnce ? yield* indexOf(entries) : undefined,
   }
 }
 
-function changedEntries(before: Snapshot, change: Change): ReadonlyMap<string, Entry | undefined> {
+function* indexOf(entries: SharedMap<Entry>): Generator<void, SelectorMatcher<Entry>, void> {
+  const index = new SelectorMatcher<Entry>()
+  let done = 0
+  for (const entry of entries.values()) {
+    if (isServed(entry)) index.put(entry)
+    done += 1
+    if (done % stepSize === 0) yield
+  }
+  return index
+}
+
+function* changedEntries(
+  before: Snapshot,
+  change: Change,
+): Generator<void, ReadonlyMap<string, Entry | undefined>, void> {
   const changed = new Map<string, Entry | undefined>()
   const present = new Set<string>()
   // Each decoded string is one of its own, also where ten thousand entries name the same parent.
@@ -41,6 +65,7 @@ function changedEntries(before: Snapshot, change: Change): ReadonlyMap<string, E
   for (const id of change.removedEntryIds) if (before.entries.has(id)) changed.set(id, undefined)
   for (const entry of change.entries) {
     present.add(entry.id)
+    if (present.size % stepSize === 0) yield
     const old = before.entries.get(entry.id)
     if (old !== undefined && sameEntry(old, entry)) changed.delete(entry.id)
     else {
@@ -81,15 +106,16 @@ function nextBundles(
 }
 
 /** An SVID goes with its entry, and at once when the entry stands for another ID now. */
-function withdrawnSvids(
-  before: Snapshot,
-  entries: ReadonlyMap<string, Entry | undefined>,
-): [string, HeldSvid | undefined][] {
+export function withdrawnSvids(
+  svids: Snapshot['svids'],
+  changed: ReadonlyMap<string, Entry | undefined>,
+): [string, undefined][] {
   const withdrawn: [string, undefined][] = []
-  for (const [id, entry] of entries) {
-    const held = before.svids.get(id)
-    if (held !== undefined && held.svid.spiffeId !== entry?.spiffeId)
+  for (const [id, entry] of changed) {
+    const held = svids.get(id)
+    if (held !== undefined && held.svid.spiffeId !== entry?.spiffeId) {
       withdrawn.push([id, undefined])
+    }
   }
   return withdrawn
 }

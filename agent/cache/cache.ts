@@ -1,9 +1,11 @@
 import type { Bundle, BundleLookup } from '../../src/bundle/bundle.ts'
 import type { Entry, Selector } from '../../src/entry/entry.ts'
 import { SelectorMatcher } from '../../src/entry/match.ts'
+import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { Slice } from '../../src/runtime/slice.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import { applyChange } from './apply-change.ts'
+import { prepareChange, withdrawnSvids } from './apply-change.ts'
 import type { HeldSvid } from './held-svid.ts'
 import { chooseWanted, isServed } from './prefetch.ts'
 import { deliver, type Group, groupKey, matches, newGroup, type Reader } from './readers.ts'
@@ -38,13 +40,15 @@ export class Cache implements Updates, BundleLookup {
   readonly #clock: Clock
   readonly #max: number
   readonly #firstWaitMs: number
-  readonly #matcher = new SelectorMatcher<Entry>()
   readonly #groups = new Map<string, Group>()
   readonly #listeners = new Set<(event: CacheEvent) => void>()
   readonly #lastUsedMs = new Map<string, number>()
   /** Updates for selector sets without a stream; good for the snapshot of this moment. */
   readonly #remembered = new Map<string, WorkloadUpdate | undefined>()
+  #matcher = new SelectorMatcher<Entry>()
   #snapshot = emptySnapshot
+  /** How often all was replaced. */
+  #restored = 0
   #wanted: readonly Entry[] | undefined
 
   constructor(options: CacheOptions) {
@@ -75,18 +79,34 @@ export class Cache implements Updates, BundleLookup {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Takes over what the server sent. What says the same as before wakes nobody. */
-  apply(change: Change): void {
+  /**
+   * Takes over what the server sent, one change at a time: a large one is prepared over many turns of
+   * the loop, and holds whole from one moment on. What says the same as before wakes nobody. Throws
+   * `conflict` / `cache-replaced` where all that it goes on from was withdrawn meanwhile.
+   */
+  async apply(change: Change): Promise<void> {
     const before = this.#snapshot
-    const applied = applyChange(before, change, this.#trustDomain)
+    const restored = this.#restored
+    const slice = new Slice(this.#clock)
+    const steps = prepareChange(before, change, this.#trustDomain)
+    let step = steps.next()
+    while (!step.done) {
+      if (slice.isOver) await slice.rest()
+      step = steps.next()
+    }
+    if (this.#restored !== restored) throw replaced()
+    const { changed, bundlesChanged, index, ...next } = step.value
     const isSame = change.logId === before.logId && change.position === before.position
-    if (isSame && applied.entries.size === 0 && !applied.bundlesChanged) return
-    this.#snapshot = applied.next
-    for (const [id, entry] of applied.entries) this.#index(id, entry)
+    if (isSame && changed.size === 0 && !bundlesChanged) return
+    const { svids } = this.#snapshot
+    this.#snapshot = { ...next, svids: svids.with(withdrawnSvids(svids, changed)) }
+    if (index === undefined) for (const [id, entry] of changed) this.#index(id, entry)
+    else this.#matcher = index
+    for (const [id, entry] of changed) if (entry === undefined) this.#lastUsedMs.delete(id)
     const concerned =
-      applied.bundlesChanged || applied.entries.size > fewChanges
+      bundlesChanged || changed.size > fewChanges
         ? [...this.#groups.values()]
-        : this.#groupsOf(applied.entries)
+        : this.#groupsOf(changed)
     this.#changed(concerned, true)
   }
 
@@ -101,8 +121,9 @@ export class Cache implements Updates, BundleLookup {
 
   /** Starts from what was kept over a restart. */
   restore(snapshot: Snapshot): void {
-    for (const id of this.#snapshot.entries.keys()) this.#matcher.delete(id)
+    this.#restored += 1
     this.#snapshot = snapshot
+    this.#matcher = new SelectorMatcher()
     for (const [id, entry] of snapshot.entries.entries()) this.#index(id, entry)
     this.#changed([...this.#groups.values()], true)
   }
@@ -219,7 +240,6 @@ export class Cache implements Updates, BundleLookup {
   #index(id: string, entry: Entry | undefined): void {
     if (entry !== undefined && isServed(entry)) this.#matcher.put(entry)
     else this.#matcher.delete(id)
-    if (entry === undefined) this.#lastUsedMs.delete(id)
   }
 
   #match(selectors: readonly Selector[]): readonly Entry[] {
@@ -303,6 +323,12 @@ export class Cache implements Updates, BundleLookup {
       max: this.#max,
     })
   }
+}
+
+function replaced(): CountersignError {
+  return new CountersignError('conflict', 'what the change goes on from is gone', {
+    reason: 'cache-replaced',
+  })
 }
 
 function hasExpired(entry: Entry, now: Date): boolean {

@@ -1,4 +1,5 @@
 const shardCount = 256
+const stepSize = 256
 
 type Shard<V> = ReadonlyMap<string, V>
 
@@ -37,11 +38,25 @@ export class SharedMap<V> {
 
   /** This map with the changes; `undefined` takes a key out. */
   with(changes: Iterable<readonly [string, V | undefined]>): SharedMap<V> {
+    const steps = this.withInSteps(changes)
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return step.value
+    }
+  }
+
+  /** As `with`, for many: whoever runs it may pause at each step. */
+  *withInSteps(
+    changes: Iterable<readonly [string, V | undefined]>,
+  ): Generator<void, SharedMap<V>, void> {
     const shards = [...this.#shards]
     shards.length = shardCount
     const copied = new Map<number, Map<string, V>>()
     let size = this.size
+    let done = 0
     for (const [key, value] of changes) {
+      done += 1
+      if (done % stepSize === 0) yield
       const at = shardOf(key)
       let shard = copied.get(at)
       if (shard === undefined) {

@@ -12,7 +12,7 @@ export interface FollowDeps {
   readonly poll: ChangeSource
   /** Aborts when the connection of this moment is to be given up for another. */
   readonly connection: () => AbortSignal
-  readonly cache: { readonly snapshot: Snapshot; apply(change: Change): void }
+  readonly cache: { readonly snapshot: Snapshot; apply(change: Change): Promise<void> }
   /** A change was applied, or the server has said that there is nothing new. */
   readonly applied: () => void
   /** The server is gone. Resolves with the least time to wait before the next try, in ms. */
@@ -63,7 +63,7 @@ async function followOnce(
   const { cache } = deps
   try {
     for await (const change of source(() => cache.snapshot, signal)) {
-      if (!isEmpty(cache.snapshot, change)) cache.apply(change)
+      if (!isEmpty(cache.snapshot, change)) await cache.apply(change)
       applied()
     }
     return undefined

@@ -1,8 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { asCountersignError, CountersignError } from '../../src/errors.ts'
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { Slice } from '../../src/runtime/slice.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { readCertificate } from '../../src/x509/certificate.ts'
 import type { Cache } from '../cache/cache.ts'
@@ -36,8 +36,7 @@ export interface RenewDeps {
 }
 
 const defaultMaxBatch = 500
-/** How many answers are checked and handed on before others get a turn. */
-const checkedAtOnce = 50
+const keysAtOnce = 16
 /** Notices SVIDs and entries that expire, and clocks that were set, without being told. */
 const lookAtLeastEveryMs = 5000
 const retryBaseMs = 1000
@@ -108,7 +107,7 @@ class Renewal {
 
   /** Throws where the batch as a whole failed; what is wrong with one item is kept with that item. */
   async sign(batch: readonly DueEntry[], signal: AbortSignal): Promise<void> {
-    const keys = await Promise.all(batch.map(({ entry }) => this.#keyFor(entry.id)))
+    const keys = await this.#keysFor(batch)
     const requests = batch.map(({ entry }, at) => ({
       entryId: entry.id,
       csr: (keys[at] as NewKey).csr,
@@ -119,16 +118,30 @@ class Renewal {
         reason: 'svid-answers',
       })
     }
-    for (let from = 0; from < batch.length; from += checkedAtOnce) {
-      if (from > 0) await turn()
-      const svids = new Map<string, HeldSvid>()
-      for (let at = from; at < Math.min(from + checkedAtOnce, batch.length); at += 1) {
-        const item = batch[at] as DueEntry
-        const held = this.#accept(item, keys[at] as NewKey, answers[at] ?? [])
-        if (held !== undefined) svids.set(item.entry.id, held)
-      }
+    const slice = new Slice(this.#deps.clock)
+    const svids = new Map<string, HeldSvid>()
+    const handOn = (): void => {
       if (svids.size > 0) this.#deps.cache.put(svids)
+      svids.clear()
     }
+    for (const [at, item] of batch.entries()) {
+      const held = this.#accept(item, keys[at] as NewKey, answers[at] ?? [])
+      if (held !== undefined) svids.set(item.entry.id, held)
+      if (!slice.isOver) continue
+      handOn()
+      await slice.rest()
+    }
+    handOn()
+  }
+
+  /** A few at a time: what all of them cost the loop would come in one piece. */
+  async #keysFor(batch: readonly DueEntry[]): Promise<NewKey[]> {
+    const keys: NewKey[] = []
+    for (let from = 0; from < batch.length; from += keysAtOnce) {
+      const some = batch.slice(from, from + keysAtOnce)
+      keys.push(...(await Promise.all(some.map(({ entry }) => this.#keyFor(entry.id)))))
+    }
+    return keys
   }
 
   /** The SVID as it is held; undefined where it is refused. */

@@ -4,6 +4,7 @@ import type { FollowRequest$Input } from '../../src/rpc/gen/countersign/sync/v1/
 import type { Update } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { Slice } from '../../src/runtime/slice.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Change, Snapshot } from '../cache/snapshot.ts'
 import { Group } from './group.ts'
@@ -60,11 +61,14 @@ async function* changesOf(
   over: AbortController,
 ): AsyncGenerator<Change, void, void> {
   const responses = stream.responses[Symbol.asyncIterator]()
+  const slice = new Slice(deps.clock)
   let group = new Group(deps.trustDomain, deps.log)
   for (;;) {
     const next = await withinSilence(deps, responses.next(), over)
     if (next.done) return
     const change = group.add(next.value)
+    // Many messages may have come in already.
+    if (slice.isOver) await slice.rest()
     if (change === undefined) continue
     group = new Group(deps.trustDomain, deps.log)
     yield change

@@ -40,7 +40,7 @@ const other = entryOf('/other', ['unix:uid:1'], { id: 'other' })
 
 describe('the first message', () => {
   test('WLA-08 comes at once where all SVIDs are there', async () => {
-    cache.apply(changeOf({ snapshot: true, entries: [web, other], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [web, other], bundles: [own()] }))
     await sign(cache, clock, ca, [web, other])
     const stream = watch(cache, uid)
     await settle()
@@ -49,7 +49,7 @@ describe('the first message', () => {
   })
 
   test('waits until all SVIDs are there, and asks for them before all others', async () => {
-    cache.apply(changeOf({ snapshot: true, entries: [other, web, db], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [other, web, db], bundles: [own()] }))
     await sign(cache, clock, ca, [web])
     const stream = watch(cache, uid)
     await settle()
@@ -63,7 +63,7 @@ describe('the first message', () => {
   })
 
   test('comes without the SVIDs that stay away, after a bounded wait', async () => {
-    cache.apply(changeOf({ snapshot: true, entries: [web, db], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [web, db], bundles: [own()] }))
     await sign(cache, clock, ca, [web])
     const stream = watch(cache, uid)
     await clock.advance(4999)
@@ -80,7 +80,7 @@ describe('the first message', () => {
     await settle()
     expect(stream.updates).toEqual([])
     expect(cache.current(uid)).toBeUndefined()
-    cache.apply(changeOf({ snapshot: true, bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, bundles: [own()] }))
     await settle()
     expect(stream.updates.map(({ identities, entries }) => [identities, entries])).toEqual([
       [[], []],
@@ -90,7 +90,7 @@ describe('the first message', () => {
 
   test('a stream that serves bundles alone neither waits for SVIDs nor asks for them', async () => {
     const onDemand = { ...web, disableX509SvidPrefetch: true }
-    cache.apply(changeOf({ snapshot: true, entries: [onDemand], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [onDemand], bundles: [own()] }))
     const stream = watch(cache, uid, 'bundles')
     await settle()
     expect(stream.updates).toHaveLength(1)
@@ -101,7 +101,7 @@ describe('the first message', () => {
 
 describe('what wakes a stream', () => {
   beforeEach(async () => {
-    cache.apply(changeOf({ snapshot: true, entries: [web, other], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [web, other], bundles: [own()] }))
     await sign(cache, clock, ca, [web, other])
   })
 
@@ -109,8 +109,8 @@ describe('what wakes a stream', () => {
     const stream = watch(cache, uid)
     await settle()
     await sign(cache, clock, ca, [other])
-    cache.apply(changeOf({ position: 2, entries: [{ ...other, revision: 1, hint: 'x' }] }))
-    cache.apply(changeOf({ position: 3, removedEntryIds: ['other'] }))
+    await cache.apply(changeOf({ position: 2, entries: [{ ...other, revision: 1, hint: 'x' }] }))
+    await cache.apply(changeOf({ position: 3, removedEntryIds: ['other'] }))
     await settle()
     expect(stream.updates).toHaveLength(1)
     stream.stop()
@@ -119,7 +119,7 @@ describe('what wakes a stream', () => {
   test('what a certificate does not show does not', async () => {
     const stream = watch(cache, uid)
     await settle()
-    cache.apply(changeOf({ position: 2, entries: [{ ...web, revision: 1, owner: 'me' }] }))
+    await cache.apply(changeOf({ position: 2, entries: [{ ...web, revision: 1, owner: 'me' }] }))
     await settle()
     expect(stream.updates).toHaveLength(1)
     expect(cache.current(uid)?.entries[0]?.owner).toBe('me')
@@ -131,7 +131,7 @@ describe('what wakes a stream', () => {
     await settle()
     const before = cache.snapshot
     const same = { ...web, selectors: [...web.selectors] }
-    cache.apply(
+    await cache.apply(
       changeOf({
         logId: 'new',
         position: 9,
@@ -161,18 +161,18 @@ describe('what wakes a stream', () => {
   test('a new entry does once it has its SVID, in one message with its foreign bundle', async () => {
     const foreign = TrustDomain.parse('foreign.test')
     const bundle = bundleWith([{ ca }], { trustDomain: foreign })
-    cache.apply(changeOf({ position: 2, bundles: [bundle] }))
+    await cache.apply(changeOf({ position: 2, bundles: [bundle] }))
     const stream = watch(cache, uid)
     await settle()
     const more = { ...db, federatesWith: [foreign] }
-    cache.apply(changeOf({ position: 3, entries: [more] }))
+    await cache.apply(changeOf({ position: 3, entries: [more] }))
     await settle()
     expect(stream.updates).toHaveLength(1)
     await sign(cache, clock, ca, [more])
     await settle()
     expect(stream.updates.map(pathsOf)).toEqual([['/web'], ['/web', '/db']])
     expect(stream.last?.federated.get(foreign)).toBe(bundle)
-    cache.apply(changeOf({ position: 4, removedTrustDomains: [foreign] }))
+    await cache.apply(changeOf({ position: 4, removedTrustDomains: [foreign] }))
     await settle()
     expect(stream.last?.federated.size).toBe(0)
     stream.stop()
@@ -181,7 +181,7 @@ describe('what wakes a stream', () => {
   test('T26 a deleted entry does at once, also while another still waits for its SVID', async () => {
     const stream = watch(cache, uid)
     await settle()
-    cache.apply(changeOf({ position: 2, entries: [db], removedEntryIds: ['web'] }))
+    await cache.apply(changeOf({ position: 2, entries: [db], removedEntryIds: ['web'] }))
     await settle()
     expect(stream.last?.identities).toEqual([])
     stream.stop()
@@ -190,7 +190,7 @@ describe('what wakes a stream', () => {
   test('an entry that stands for another ID loses the SVID of the old one at once', async () => {
     const stream = watch(cache, uid)
     await settle()
-    cache.apply(
+    await cache.apply(
       changeOf({ position: 2, entries: [{ ...web, revision: 1, spiffeId: other.spiffeId }] }),
     )
     await settle()
@@ -204,7 +204,9 @@ describe('what wakes a stream', () => {
   test('a changed bundle does, the own one of all', async () => {
     const stream = watch(cache, uid)
     await settle()
-    cache.apply(changeOf({ position: 2, bundles: [bundleWith([{ ca }, { ca: await makeCa() }])] }))
+    await cache.apply(
+      changeOf({ position: 2, bundles: [bundleWith([{ ca }, { ca: await makeCa() }])] }),
+    )
     await settle()
     expect(stream.last?.bundle.x509Authorities).toHaveLength(2)
     stream.stop()
@@ -212,7 +214,7 @@ describe('what wakes a stream', () => {
 
   test('an SVID that expires and an entry that expires do', async () => {
     const brief = { ...web, revision: 1, expiresAt: new Date(start.getTime() + hourMs / 2) }
-    cache.apply(changeOf({ position: 2, entries: [brief] }))
+    await cache.apply(changeOf({ position: 2, entries: [brief] }))
     const stream = watch(cache, uid)
     await settle()
     expect(pathsOf(stream.last)).toEqual(['/web'])
@@ -246,21 +248,21 @@ describe('what wakes a stream', () => {
 describe('what was signed', () => {
   test('is taken where it still fits, and left out where its entry is gone or has another ID', async () => {
     const gone = entryOf('/gone', ['unix:uid:1000'], { id: 'gone' })
-    cache.apply(changeOf({ snapshot: true, entries: [web, db, gone], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [web, db, gone], bundles: [own()] }))
     const signed = new Map(
       await Promise.all(
         [web, db, gone].map(async (entry) => [entry.id, await heldFor(entry, ca, clock)] as const),
       ),
     )
     const renamed = { ...db, revision: 1, spiffeId: other.spiffeId }
-    cache.apply(changeOf({ position: 2, entries: [renamed], removedEntryIds: ['gone'] }))
+    await cache.apply(changeOf({ position: 2, entries: [renamed], removedEntryIds: ['gone'] }))
     cache.put(signed)
     expect([...cache.snapshot.svids.keys()]).toEqual(['web'])
     expect(pathsOf(cache.current(uid))).toEqual(['/web'])
   })
 
   test('WLA-07 comes with the full state each time, also to a stream that joins others', async () => {
-    cache.apply(changeOf({ snapshot: true, entries: [web, db], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [web, db], bundles: [own()] }))
     await sign(cache, clock, ca, [web, db])
     const first = watch(cache, uid)
     await settle()
@@ -278,7 +280,7 @@ describe('what was signed', () => {
 
   test('for an entry that has expired is not served, also to who asks for the first time', async () => {
     const brief = { ...web, expiresAt: new Date(start.getTime() + 1000) }
-    cache.apply(changeOf({ snapshot: true, entries: [brief], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [brief], bundles: [own()] }))
     await sign(cache, clock, ca, [brief])
     await clock.advance(999)
     expect(pathsOf(cache.current(uid))).toEqual(['/web'])
@@ -294,7 +296,7 @@ describe('what was signed', () => {
 
 describe('many streams', () => {
   test('of workloads with the same selectors share one update, in whatever order they are given', async () => {
-    cache.apply(changeOf({ snapshot: true, entries: [web], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [web], bundles: [own()] }))
     await sign(cache, clock, ca, [web])
     const streams = Array.from({ length: 200 }, (_, at) =>
       watch(cache, at % 2 === 0 ? uid : uid.toReversed()),
@@ -311,8 +313,8 @@ describe('many streams', () => {
     expect(clock.sleeping).toBe(0)
   })
 
-  test('selectors that look alike when joined are different sets', () => {
-    cache.apply(changeOf({ snapshot: true, entries: [web], bundles: [own()] }))
+  test('selectors that look alike when joined are different sets', async () => {
+    await cache.apply(changeOf({ snapshot: true, entries: [web], bundles: [own()] }))
     const forged = [{ type: 'unix', value: 'path:/x\u00014:unix8:uid:1000' }]
     expect(cache.current(forged)?.entries).toEqual([])
     expect(cache.current(uid)?.entries).toEqual([web])
@@ -323,7 +325,7 @@ describe('the order', () => {
   test('WLA-70 the oldest entry is the default identity, then the lower id', async () => {
     const late = entryOf('/late', ['unix:uid:1000'], { id: 'a', createdAt: new Date(9e12) })
     const twin = entryOf('/twin', ['unix:uid:1000'], { id: 'b' })
-    cache.apply(changeOf({ snapshot: true, entries: [late, web, twin], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [late, web, twin], bundles: [own()] }))
     await sign(cache, clock, ca, [late, web, twin])
     expect(pathsOf(cache.current(uid))).toEqual(['/twin', '/web', '/late'])
   })
@@ -336,16 +338,16 @@ describe('the order', () => {
       entryOf('/three', ['unix:uid:1000'], young),
       entryOf('/four', ['unix:uid:1000'], young),
     ]
-    cache.apply(changeOf({ snapshot: true, entries, bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries, bundles: [own()] }))
     await sign(cache, clock, ca, entries)
     const update = cache.current(uid)
     expect(pathsOf(update)?.sort()).toEqual(['/four', '/one', '/three'])
     expect(update?.entries).toHaveLength(4)
   })
 
-  test('an entry whose SVID goes to a secret store is none of the Workload API', () => {
+  test('an entry whose SVID goes to a secret store is none of the Workload API', async () => {
     const stored = entryOf('/stored', ['unix:uid:1000'], { storeSvid: true })
-    cache.apply(changeOf({ snapshot: true, entries: [stored], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [stored], bundles: [own()] }))
     expect(cache.current(uid)?.entries).toEqual([])
     expect(cache.wanted()).toEqual([])
   })
@@ -355,7 +357,7 @@ describe('which SVIDs are kept', () => {
   const many = Array.from({ length: 20 }, (_, at) => entryOf(`/n${at}`, [`unix:uid:${at}`]))
 
   test('at most so many are prefetched; those in use are kept beyond that', async () => {
-    cache.apply(changeOf({ snapshot: true, entries: many, bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: many, bundles: [own()] }))
     expect(cache.wanted()).toHaveLength(5)
     const streams = many.slice(0, 8).map(({ selectors }) => watch(cache, selectors))
     await settle()
@@ -376,7 +378,7 @@ describe('which SVIDs are kept', () => {
   test('who comes for what is there, and goes, sets nothing off; who waits for an SVID or for an end does', async () => {
     const passing = entryOf('/passing', ['unix:gid:5'], { expiresAt: new Date(9e12) })
     const entries = [web, other, passing]
-    cache.apply(changeOf({ snapshot: true, entries, bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries, bundles: [own()] }))
     await sign(cache, clock, ca, [web, passing])
     const events: string[] = []
     cache.listen((event) => events.push(event))
@@ -393,7 +395,7 @@ describe('which SVIDs are kept', () => {
 
   test('an entry that forbids it is not prefetched, but had while a workload asks', async () => {
     const shy = entryOf('/shy', ['unix:uid:1000'], { disableX509SvidPrefetch: true })
-    cache.apply(changeOf({ snapshot: true, entries: [shy], bundles: [own()] }))
+    await cache.apply(changeOf({ snapshot: true, entries: [shy], bundles: [own()] }))
     expect(cache.wanted()).toEqual([])
     const stream = watch(cache, uid)
     await settle()
@@ -403,16 +405,97 @@ describe('which SVIDs are kept', () => {
   })
 })
 
-test('F18 a change of one entry of 10,000 shares the rest, and is quick', () => {
+describe('a large change', () => {
+  const count = 3000
+  const selectors = (at: number) => selectorsOf(`unix:uid:${at}`, 'unix:gid:5')
+  const large = (name: string) =>
+    Array.from({ length: count }, (_, at) =>
+      entryOf(`/${name}/${at}`, [`unix:uid:${at}`, 'unix:gid:5'], { id: `entry-${at}` }),
+    )
+  const pathOf = (at: number) => pathsOf(cache.current(selectors(at)))?.[0]
+  const entryPathOf = (at: number) => cache.current(selectors(at))?.entries[0]?.spiffeId
+
+  /** How often it was asked for the time: as often as there may be a pause. */
+  let pieces: number
+  beforeEach(() => {
+    pieces = 0
+    class PieceClock extends FakeClock {
+      override monotonicMs(): number {
+        pieces += 1
+        return pieces
+      }
+    }
+    cache = new Cache({ trustDomain, clock: new PieceClock(), maxX509Svids: 5 })
+  })
+
+  /** Looks at the cache in each turn of the loop until the change is applied; how many turns that was. */
+  async function turnsOf(applied: Promise<void>, look: () => void): Promise<number> {
+    let turns = 0
+    let over = false
+    void applied
+      .finally(() => {
+        over = true
+      })
+      .catch(() => undefined)
+    while (!over) {
+      look()
+      turns += 1
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await applied
+    return turns
+  }
+
+  test('is prepared over many turns of the loop, and is there whole or not at all', async () => {
+    const ids = new Set<string>()
+    const look = (): void => {
+      const said = [0, 1, count / 2, count - 1].map((at) => String(entryPathOf(at)).split('/')[3])
+      ids.add(said.join())
+    }
+    const bundles = [own()]
+    const first = cache.apply(changeOf({ snapshot: true, entries: large('a'), bundles }))
+    expect(await turnsOf(first, look)).toBeGreaterThan(10)
+    const shorter = large('b').slice(0, count - 1)
+    const second = cache.apply(changeOf({ snapshot: true, position: 2, entries: shorter, bundles }))
+    expect(await turnsOf(second, look)).toBeGreaterThan(10)
+    look()
+    expect([...ids]).toEqual([',,,', 'a,a,a,a', 'b,b,b,'])
+    expect(cache.snapshot.entries.size).toBe(count - 1)
+  })
+
+  test('withdraws an SVID that came while it was prepared, and keeps the others', async () => {
+    const bundles = [own()]
+    const before = large('a')
+    await cache.apply(changeOf({ snapshot: true, entries: before, bundles }))
+    const next = [...large('b').slice(0, 2000), ...before.slice(2000)]
+    const applied = cache.apply(changeOf({ snapshot: true, position: 2, entries: next, bundles }))
+    const [changed, kept] = [before[7], before[2500]]
+    if (changed === undefined || kept === undefined) throw new Error('no entry')
+    await sign(cache, clock, ca, [changed, kept])
+    expect([7, 2500].map(pathOf)).toEqual(['/a/7', '/a/2500'])
+    await applied
+    expect([7, 2500].map(pathOf)).toEqual([undefined, '/a/2500'])
+  })
+
+  test('brings nothing back that was withdrawn while it was prepared', async () => {
+    const applied = cache.apply(changeOf({ snapshot: true, entries: large('a'), bundles: [own()] }))
+    cache.clear()
+    await expect(applied).rejects.toMatchObject({ code: 'conflict', reason: 'cache-replaced' })
+    expect(cache.snapshot.entries.size).toBe(0)
+    expect(cache.current(selectors(7))).toBeUndefined()
+  })
+})
+
+test('F18 a change of one entry of 10,000 shares the rest, and is quick', async () => {
   const entries = Array.from({ length: 10_000 }, (_, at) =>
     entryOf(`/n/${at}`, [`unix:uid:${at}`, 'unix:gid:5'], { id: `entry-${at}` }),
   )
-  cache.apply(changeOf({ snapshot: true, entries, bundles: [own()] }))
+  await cache.apply(changeOf({ snapshot: true, entries, bundles: [own()] }))
   const before = cache.snapshot
   const begin = process.cpuUsage().user
   for (let at = 0; at < 200; at += 1) {
     const entry = entries[at * 7] as (typeof entries)[number]
-    cache.apply(changeOf({ position: at + 2, entries: [{ ...entry, revision: 1 }] }))
+    await cache.apply(changeOf({ position: at + 2, entries: [{ ...entry, revision: 1 }] }))
   }
   // A copy of 10,000 each time would take most of a second.
   expect((process.cpuUsage().user - begin) / 1000).toBeLessThan(400)

@@ -174,7 +174,7 @@ function heldBy(entry: Entry, clock: FakeClock): HeldSvid {
 async function run(command: Command, cache: Cache, model: Model, clock: FakeClock): Promise<void> {
   switch (command.is) {
     case 'change':
-      cache.apply(command.change)
+      await cache.apply(command.change)
       model.apply(command.change)
       return
     case 'put': {

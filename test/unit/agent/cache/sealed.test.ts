@@ -66,7 +66,7 @@ beforeEach(async () => {
     sequence: 2n ** 63n,
     jwtAuthorities: [{ keyId: 'k', publicKey: randomBytes(9), expiresAt: start, tainted: true }],
   })
-  cache.apply(changeOf({ position: 7, snapshot: true, entries: [web], bundles: [bundle] }))
+  await cache.apply(changeOf({ position: 7, snapshot: true, entries: [web], bundles: [bundle] }))
   await sign(cache, clock, ca, [web])
 })
 
@@ -190,7 +190,7 @@ describe('a sealed cache', () => {
     await save()
     const written = readFileSync(path('cache.sealed'))
     const token = tokenOf('one')
-    cache.apply(changeOf({ position: 8 }))
+    await cache.apply(changeOf({ position: 8 }))
     await save(minuteOf(50), [token])
     expect(readFileSync(path('cache.sealed')).equals(written)).toBe(true)
     clock.jump(80 * 60_000)
@@ -208,7 +208,7 @@ describe('a sealed cache', () => {
   test('T22 a time of the last contact counts for no other snapshot than the one it was confirmed for', async () => {
     await save()
     copyFileSync(path('cache.sealed'), join(folder, 'older'))
-    cache.apply(changeOf({ position: 8, removedEntryIds: ['web'] }))
+    await cache.apply(changeOf({ position: 8, removedEntryIds: ['web'] }))
     await save(minuteOf(50))
     copyFileSync(join(folder, 'older'), path('cache.sealed'))
     expect(await load()).toMatchObject({
@@ -248,7 +248,7 @@ describe('a sealed cache', () => {
     const entries = Array.from({ length: 10_000 }, (_, at) =>
       entryOf(`/n/${at}`, [`unix:uid:${at}`], { id: `n${at}` }),
     )
-    cache.apply(changeOf({ position: 8, snapshot: true, entries }))
+    await cache.apply(changeOf({ position: 8, snapshot: true, entries }))
     await sign(cache, clock, ca, entries.slice(0, 1000))
     await save()
     const begin = process.cpuUsage()
@@ -283,12 +283,12 @@ describe('the sealer', () => {
   test('writes behind what changes, a hundred changes at once', async () => {
     const over = new AbortController()
     const running = sealer.run(over.signal).catch(() => undefined)
-    for (let at = 0; at < 100; at += 1) cache.apply(changeOf({ position: 8 + at }))
+    for (let at = 0; at < 100; at += 1) await cache.apply(changeOf({ position: 8 + at }))
     expect(saves).toBe(0)
     await clock.advance(500)
     expect(saves).toBe(1)
     for (let second = 0; second < 10; second += 1) {
-      cache.apply(changeOf({ position: 200 + second }))
+      await cache.apply(changeOf({ position: 200 + second }))
       await clock.advance(1000)
     }
     expect(saves).toBeLessThanOrEqual(6)
@@ -300,7 +300,7 @@ describe('the sealer', () => {
   test('writes the time of the last contact alone while nothing else is new, and JWT-SVIDs with it', async () => {
     const over = new AbortController()
     const running = sealer.run(over.signal).catch(() => undefined)
-    cache.apply(changeOf({ position: 8, entries: [entryOf('/db', ['unix:uid:1'])] }))
+    await cache.apply(changeOf({ position: 8, entries: [entryOf('/db', ['unix:uid:1'])] }))
     // Files are written in real time, which the clock does not wait for.
     const until = { timeout: 10_000, interval: 5 }
     const pass = (ms: number) => clock.advance(ms).then(() => readdirSync(folder))
@@ -338,7 +338,7 @@ describe('the sealer', () => {
     const over = new AbortController()
     const running = sealer.run(over.signal).catch(() => undefined)
     await settle()
-    cache.apply(changeOf({ position: 8, bundles: [bundleWith([{ ca, tainted: true }])] }))
+    await cache.apply(changeOf({ position: 8, bundles: [bundleWith([{ ca, tainted: true }])] }))
     await expect.poll(() => readdirSync(folder)).toEqual([])
     over.abort()
     await running

@@ -255,7 +255,7 @@ describe('a server without a stream', () => {
   test('revisions say nothing of entries that came by the stream of another server', async () => {
     const many = ['a', 'b', 'c'].map((id) => entryOf(`/${id}`, ['unix:uid:1'], { id }))
     server.entries = many
-    cache.apply({
+    await cache.apply({
       logId: 'other',
       position: 3,
       snapshot: true,

@@ -60,7 +60,7 @@ const sign: SignBatch = async (requests) => {
 
 function give(given: readonly Entry[]): void {
   for (const entry of given) entries.set(entry.id, entry)
-  cache.apply(changeOf({ snapshot: true, entries: given, bundles: [bundleWith([{ ca }])] }))
+  void cache.apply(changeOf({ snapshot: true, entries: given, bundles: [bundleWith([{ ca }])] }))
 }
 
 /** Runs the loop while `act` looks on. */
@@ -144,7 +144,7 @@ describe('the loop', () => {
       const stream = watch(cache, selectorsOf('unix:uid:7'))
       const entry = entryOf('/new', ['unix:uid:7'], { id: 'new' })
       entries.set('new', entry)
-      cache.apply(changeOf({ position: 2, entries: [entry] }))
+      await cache.apply(changeOf({ position: 2, entries: [entry] }))
       await expect.poll(() => stream.last?.identities.length).toBe(1)
       await stream.stop()
     })
@@ -173,6 +173,24 @@ describe('the loop', () => {
       expect(new Set(keys).size).toBe(3)
     }
     await during(act, noting, { makeKey })
+  })
+
+  test('keys are made a few at a time, so that they come back to the loop in no great piece', async () => {
+    let making = 0
+    let most = 0
+    const makeKey = async (): Promise<NewKey> => {
+      making += 1
+      most = Math.max(most, making)
+      const key = await makeNewKey()
+      making -= 1
+      return key
+    }
+    give(some(100))
+    const act = async (): Promise<void> => {
+      await expect.poll(() => cache.snapshot.svids.size).toBe(100)
+    }
+    await during(act, sign, { makeKey })
+    expect(most).toBe(16)
   })
 
   test('T20 a clock that jumps an hour either way costs one request for each SVID at most', async () => {
@@ -206,7 +224,7 @@ describe('the loop', () => {
       const before = cache.snapshot.svids
       ca = next
       const bundle = bundleWith([{ ca: next }])
-      cache.apply(changeOf({ position: 2, bundles: [bundle] }))
+      await cache.apply(changeOf({ position: 2, bundles: [bundle] }))
       await expect.poll(() => cache.snapshot.svids.get('n0') !== before.get('n0')).toBe(true)
       await expect.poll(() => cache.snapshot.svids.get('n1') !== before.get('n1')).toBe(true)
     })

@@ -43,7 +43,7 @@ test('an entry is taken away when it expires, from streams and from calls', asyn
     expiresAt: new Date(start.getTime() + 7300),
   })
   const change = { snapshot: true, entries: [brief], bundles: [bundleWith([{ ca }])] }
-  cache.apply(changeOf(change))
+  await cache.apply(changeOf(change))
   cache.put(new Map([['brief', await heldFor(brief, ca, clock)]]))
   const { updates } = watch(cache, selectorsOf('unix:uid:1'))
   const entriesNow = (): number | undefined =>
@@ -63,7 +63,7 @@ test('an entry is taken away when it expires, from streams and from calls', asyn
 test('an SVID is taken away when it expires, without a server', async () => {
   const ca = await makeCa()
   const web = entryOf('/web', ['unix:uid:1'], { id: 'web' })
-  cache.apply(changeOf({ snapshot: true, entries: [web], bundles: [bundleWith([{ ca }])] }))
+  await cache.apply(changeOf({ snapshot: true, entries: [web], bundles: [bundleWith([{ ca }])] }))
   const held = await heldFor(web, ca, clock)
   cache.put(new Map([['web', held]]))
   watch(cache, selectorsOf('unix:uid:1'))
