@@ -8,7 +8,6 @@ import { systemClock } from '../src/runtime/clock.ts'
 import type { HostPort } from '../src/runtime/config-value.ts'
 import { createLevelSwitch, createLog } from '../src/runtime/json-log.ts'
 import type { LevelSwitch, Log } from '../src/runtime/log.ts'
-import { serveMonitoring } from '../src/runtime/monitoring.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
 import { version } from '../src/runtime/version.ts'
 import { createDenials } from './access/denials.ts'
@@ -35,6 +34,7 @@ import { runExpiry } from './entry/expiry.ts'
 import { Followers } from './entry/followers.ts'
 import { createEntryIndex } from './entry/index.ts'
 import { createRegistry } from './entry/registry.ts'
+import { serveHttp } from './http.ts'
 import { followIdentity } from './identity.ts'
 import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
@@ -307,6 +307,10 @@ async function serve(
       }
       followers.apply(batch)
     })
+    const identityUsers = new Set([() => endpoints.refreshIdentity()])
+    const useIdentity = (): void => {
+      for (const use of identityUsers) use()
+    }
     const address = { host: config.bindAddress.host, port: endpoints.port }
     log.info('server is ready', { trustDomain, ...address, adminSocket: config.adminSocket })
     hooks.onReady?.({ address })
@@ -314,12 +318,11 @@ async function serve(
       signal,
       (until) => endpoints.serve(until),
       (until) => ca.run(until),
-      (until) => identity.run(() => endpoints.refreshIdentity(), until),
+      (until) => identity.run(useIdentity, until),
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => federation.run(until),
       (until) => runExpiry(registry, { clock, log }, until),
-      (until) => monitor(config, deps, metrics, until),
-      (until) => discover(config, deps, until),
+      (until) => serveHttp(config, { ...deps, metrics: metrics.registry, identityUsers }, until),
       (until) => Promise.race([following, aborted(until)]),
     )
     reason = 'asked'
@@ -330,33 +333,6 @@ async function serve(
     await record(stoppedEvent({ trustDomain, reason, deniedLeftOut }, clock.now()))
   }
   log.info('server has stopped')
-}
-
-async function monitor(
-  config: ServerConfig,
-  deps: EndpointDeps,
-  metrics: ServerMetrics,
-  signal: AbortSignal,
-): Promise<void> {
-  if (config.httpAddress === undefined) return
-  await serveMonitoring(
-    config.httpAddress,
-    { notReady: deps.notReady, metrics: metrics.registry },
-    deps.log,
-    signal,
-  )
-}
-
-async function discover(
-  { oidc, ca }: ServerConfig,
-  { bundles, log }: EndpointDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  if (oidc === undefined) return aborted(signal)
-  // Few servers need it, and it costs memory.
-  const { serveOidc } = await import('./oidc/endpoint.ts')
-  const ownBundle = () => bundles.own()
-  await serveOidc(oidc, { ownBundle, authorityTtlSeconds: ca.ttlSeconds, log }, signal)
 }
 
 /** Agents that were banned or evicted may go on with nothing that they began before. */

@@ -72,6 +72,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   'server/main': ['server/*', ...values],
   'server/endpoints': ['server/*', ...values],
+  'server/http': ['server/*', ...values],
   'server/identity': ['server/bundle', 'server/ca', ...values],
   'server/readiness': [],
   'server/config': ['server/access', 'server/bundle', 'server/oidc', 'src/entry'],
@@ -99,8 +100,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...values,
   ],
   'server/ca': ['server/bundle', 'server/changes', 'server/store', 'server/audit', ...values],
-  'server/oidc': values,
-  'server/bundle': ['server/changes', 'server/store', 'src/federation', ...values],
+  'server/documents': values,
+  'server/oidc': ['server/documents', ...values],
+  'server/bundle': [
+    'server/changes',
+    'server/documents',
+    'server/store',
+    'src/federation',
+    ...values,
+  ],
   'server/audit': ['server/store', ...values],
   'server/store': values,
 }

@@ -41,7 +41,7 @@ async function start(
   const log: Log = {
     ...silentLog,
     info(message, fields) {
-      if (message !== 'oidc discovery listens') return
+      if (message !== 'documents are served') return
       listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
     },
   }
@@ -225,8 +225,8 @@ test('another host, another path and another method get nothing', async () => {
   expect(await status(discoveryPath, { headers: forwarded })).toBe(421)
   expect(await status('/.well-known/openid-configuration')).toBe(404)
   expect(await status('/workloads/../etc/passwd')).toBe(404)
-  expect(await status(keysPath, { method: 'POST' })).toBe(404)
-  expect(await status(keysPath, { method: 'DELETE' })).toBe(404)
+  expect(await status(keysPath, { method: 'POST' })).toBe(405)
+  expect(await status(keysPath, { method: 'DELETE' })).toBe(405)
   expect(await status(`/${'x'.repeat(20_000)}`)).toBe(431)
 })
 

@@ -72,7 +72,7 @@ describe.for(settings)('with $with', ({ ca }) => {
           (await runProbe<Fetched>(go, stand.socket, 'fetch', [name]))[0]?.token ?? ''
         const token = await fetchFor(audience)
         const tokens = [token, await fetchFor('somebody-else'), `${token.slice(0, -8)}AAAAAAAA`]
-        const { address } = saidIn(stand.log(), 'oidc discovery listens') ?? {}
+        const { address } = saidIn(stand.log(), 'documents are served') ?? {}
         expect(await verify(String(address), tokens)).toEqual([
           { subject: idOf('go') },
           { refused: expect.any(String) },

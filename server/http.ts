@@ -1,0 +1,48 @@
+import { serveMonitoring } from '../src/runtime/monitoring.ts'
+import { runTogether } from '../src/runtime/tasks.ts'
+import type { ServerConfig } from './config.ts'
+import type { EndpointDeps } from './endpoints.ts'
+import type { ServerMetrics } from './metrics.ts'
+
+export interface HttpDeps extends Pick<EndpointDeps, 'bundles' | 'identity' | 'notReady' | 'log'> {
+  readonly metrics: ServerMetrics['registry']
+  /** Who is told that the server's own SVID is another one. */
+  readonly identityUsers: Set<() => void>
+}
+
+/**
+ * What is served over HTTP, as far as it is asked for: monitoring, the issuer's discovery documents, and
+ * the trust domain's own bundle. Few servers need the last two, and they cost memory, so that they are
+ * loaded where they are used.
+ */
+export async function serveHttp(
+  config: ServerConfig,
+  deps: HttpDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { bundles, identity, identityUsers, log, metrics, notReady } = deps
+  const { httpAddress, oidc, federation, ca } = config
+  const ownBundle = () => bundles.own()
+  await runTogether(
+    signal,
+    async (until) => {
+      if (httpAddress === undefined) return
+      await serveMonitoring(httpAddress, { notReady, metrics }, log, until)
+    },
+    async (until) => {
+      if (oidc === undefined) return
+      const { serveOidc } = await import('./oidc/endpoint.ts')
+      await serveOidc(oidc, { ownBundle, authorityTtlSeconds: ca.ttlSeconds, log }, until)
+    },
+    async (until) => {
+      if (federation.endpoint === undefined) return
+      const { serveBundle } = await import('./bundle/endpoint.ts')
+      const onIdentityChange = (listener: () => void) => {
+        identityUsers.add(listener)
+        return () => void identityUsers.delete(listener)
+      }
+      const bundleDeps = { ownBundle, identity, onIdentityChange, log }
+      await serveBundle(federation.endpoint, bundleDeps, until)
+    },
+  )
+}
