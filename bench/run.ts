@@ -19,6 +19,7 @@ const all = [
   'memory',
   'connections',
   'crash',
+  'mtls',
 ] as const
 
 const args = process.argv.slice(2)

@@ -48,7 +48,7 @@ export function guardedOptions<P>(
 }
 
 export interface Guard {
-  /** New connections see the new identity; open ones live on. */
+  /** New connections see the new identity; open ones live on. One that TLS cannot show is logged and left out. */
   refreshIdentity(): void
   /** Destroys every connection, and each handshake under way. */
   destroyAll(): void
@@ -154,8 +154,13 @@ export function guardServer<P, I extends TlsIdentity>(
 
   return {
     refreshIdentity() {
-      identity = options.identity()
-      server.setSecureContext(contextOptions(identity, protocol))
+      try {
+        const next = options.identity()
+        server.setSecureContext(contextOptions(next, protocol))
+        identity = next
+      } catch (error) {
+        log.error('the new identity cannot be shown, the one before stays', { error })
+      }
     },
     destroyAll: () => admission.destroyAll(),
   }

@@ -68,11 +68,11 @@ async function dial(
 }
 
 /** What node:tls does by itself, and does not check. */
-async function knock(
+function plain(
   { address }: TlsListener,
   shown: TlsIdentity | undefined,
   options: ConnectionOptions = {},
-): Promise<string> {
+): TLSSocket {
   const socket = connect({
     port: address.port,
     host: '127.0.0.1',
@@ -86,6 +86,11 @@ async function knock(
     ...options,
   })
   onTestFinished(() => void socket.destroy())
+  return socket
+}
+
+async function knock(...how: Parameters<typeof plain>): Promise<string> {
+  const socket = plain(...how)
   await once(socket, 'secureConnect')
   return `${socket.getProtocol()} ${await greeted(socket)}`
 }
@@ -103,6 +108,15 @@ test('a peer that has no more than TLS 1.2 is let in with forward secrecy, and n
   await expect(
     knock(listener, client, { ...tls12, ciphers: 'AES128-GCM-SHA256' }),
   ).rejects.toThrow()
+})
+
+test('by TLS 1.2 nobody shows another certificate after the check: there is no renegotiation', async () => {
+  const listener = await listen({ onConnection: (socket) => socket.pipe(socket) })
+  const socket = plain(listener, client, { maxVersion: 'TLSv1.2' })
+  await once(socket, 'secureConnect')
+  const refused = once(socket, 'error')
+  socket.renegotiate({ rejectUnauthorized: false }, () => {})
+  expect((await refused)[0]).toMatchObject({ code: 'ERR_SSL_NO_RENEGOTIATION' })
 })
 
 test('X509-28 an ID of one trust domain under the CA of another is refused by both sides, though both CAs are trusted', async () => {
@@ -155,6 +169,13 @@ test('a new handshake shows the new SVID, and a connection that is open lives on
   await open(SpiffeId.parse('spiffe://here.test/renewed'))
   before.write('still here')
   expect(String((await once(before, 'data'))[0])).toBe('still here')
+})
+
+test('an SVID that TLS cannot show leaves the one before in use', async () => {
+  const source = sourceOf(server)
+  const listener = await listen({ source })
+  source.replace({ ...server, chain: [...server.chain, Buffer.from('junk')] })
+  expect(await dial(listener, client)).toBe('spiffe://here.test/client')
 })
 
 test('while the source has no SVID nobody gets in, and nobody is dialled', async () => {
