@@ -107,7 +107,10 @@ function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }
 
-function refused(path: string, what: string, fix?: string): CountersignError {
+/** What stands there is somebody's: nothing of it is touched, and the operator is to look at it. */
+const LOOK = 'see who made it and why; then remove it, or choose another data_dir'
+
+function refused(path: string, what: string, fix: string = LOOK): CountersignError {
   const reason = 'data-mode'
   return new CountersignError('forbidden', `${path} ${what}`, { reason, fix })
 }

@@ -136,7 +136,10 @@ function isTrusted(uid: number): boolean {
   return uid === 0 || uid === ownUid()
 }
 
-export function refused(reason: string, message: string, fix?: string): CountersignError {
+/** What stands there is somebody's: nothing of it is touched, and the operator is to look at it. */
+const LOOK = 'see who made it and why; then remove it, or give the socket another path'
+
+export function refused(reason: string, message: string, fix: string = LOOK): CountersignError {
   return new CountersignError('forbidden', message, { reason, fix })
 }
 

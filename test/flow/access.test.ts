@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { accessTable } from '../../server/access/table.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
-import type { RpcChannel } from '../../src/rpc/dial.ts'
+import { dialUnix, type RpcChannel } from '../../src/rpc/dial.ts'
 import { type ServiceName, serviceDefinition } from '../../src/rpc/services.ts'
 import {
   mint,
@@ -101,6 +101,25 @@ afterAll(() => server.remove())
 
 test('T25 each RPC that the server knows has a row in the access table, and each row an RPC', () => {
   expect(Object.keys(accessTable).sort()).toEqual(rpcs.map(({ path }) => path).sort())
+})
+
+test('T25 an RPC by any other spelling of its path is none, to an operator too', async () => {
+  const path = '/spire.api.server.agent.v1.Agent/ListAgents'
+  const spellings = [
+    ...[path.toLowerCase(), `${path}/`, `/${path}`, path.replace('/L', '//L'), `${path}?`],
+    ...[path.replace('Agent/', 'Agent%2F'), path.replace('.v1.', '.v1/../v1.')],
+  ]
+  const channel = dialUnix(server.config.adminSocket)
+  const call = (spelling: string): Promise<number> =>
+    new Promise((resolve) => {
+      const asIs = (bytes: Buffer): Buffer => bytes
+      channel.client.makeUnaryRequest(spelling, asIs, asIs, Buffer.alloc(0), (error) =>
+        resolve(error?.code ?? 0),
+      )
+    })
+  expect(await call(path)).toBe(0)
+  for (const spelling of spellings) expect([spelling, await call(spelling)]).toEqual([spelling, 12])
+  channel.close()
 })
 
 describe.each(Object.keys(callers) as CallerName[])('T25 as %s', (name) => {

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { writeBundleDocument } from '../../src/bundle/document.ts'
+import { bundle, corpus, good } from '../spec/jwt-svid/attack-corpus.ts'
+import { bundleOf, issued, type Made, NOW, root } from '../support/x509-fixtures.ts'
 import {
   askForBundle,
   bundleDifferences,
@@ -112,6 +115,50 @@ describe.skipIf(go === undefined)('ours and go-spiffe read the same in 100,000 i
     expectAllSeen(tally, count)
   })
 })
+
+test.skipIf(go === undefined)(
+  'T11 go-spiffe takes the token that forgeries are made from and none of them, as ours, but for a name that is odd in JavaScript alone',
+  async () => {
+    await goVerdicts.ask({ kind: 'trust', text: writeBundleDocument(bundle) })
+    expect(await goVerdicts.ask({ kind: 'token', text: good })).toHaveProperty('accepted')
+    const taken: string[] = []
+    for (const [what, token] of corpus) {
+      if ('accepted' in (await goVerdicts.ask({ kind: 'token', text: token }))) taken.push(what)
+    }
+    expect(taken).toEqual([
+      '__proto__ beside all claims',
+      '__proto__ escaped',
+      '__proto__ deep',
+      '__proto__ in the header',
+    ])
+  },
+)
+
+test.skipIf(go === undefined)(
+  'T34 go-spiffe verifies below the last of 60 authorities of one name, in less than 5 ms',
+  async () => {
+    const authorities = await Promise.all(
+      Array.from({ length: 60 }, () => root('one name for all')),
+    )
+    const document = writeBundleDocument(bundleOf('example.org', ...authorities))
+    await goVerdicts.ask({ kind: 'trust', text: document })
+    const leaf = await issued('leaf', authorities[59] as Made, {
+      uris: ['spiffe://example.org/web'],
+    })
+    const question = {
+      kind: 'verify',
+      chain: leaf.der.toString('base64'),
+      now: NOW.toISOString(),
+    } as const
+    const took: number[] = []
+    for (let run = 0; run < 10; run += 1) {
+      const startMs = performance.now()
+      expect(await goVerdicts.ask(question)).toEqual({ accepted: 'spiffe://example.org/web' })
+      took.push(performance.now() - startMs)
+    }
+    expect(Math.min(...took)).toBeLessThan(5)
+  },
+)
 
 test('docs/parsers.md lists each difference with its rule', () => {
   const page = readFileSync(new URL('../../docs/parsers.md', import.meta.url), 'utf8')

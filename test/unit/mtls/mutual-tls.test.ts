@@ -119,7 +119,7 @@ test('by TLS 1.2 nobody shows another certificate after the check: there is no r
   expect((await refused)[0]).toMatchObject({ code: 'ERR_SSL_NO_RENEGOTIATION' })
 })
 
-test('X509-28 an ID of one trust domain under the CA of another is refused by both sides, though both CAs are trusted', async () => {
+test('T33 X509-28 an ID of one trust domain under the CA of another is refused by both sides, though both CAs are trusted', async () => {
   const forged = await svid(theirCa, 'spiffe://here.test/client')
   expect(await reasonOfAsync(async () => dial(await listen(), forged))).toBe('hung-up')
   const liar = await listen({
