@@ -51,6 +51,11 @@ async function lineAndCode(child: ChildProcess): Promise<readonly [string, numbe
 test('each example is run here', () => {
   expect(readdirSync(folder).sort()).toEqual([
     'README.md',
+    'grpc-client.ts',
+    'grpc-greeter.ts',
+    'grpc-server.ts',
+    'http-client.ts',
+    'http-server.ts',
     'jwt.ts',
     'mtls-client.ts',
     'mtls-server.ts',
@@ -69,12 +74,19 @@ test('jwt fetches a token and verifies it, and the process ends by itself', asyn
   expect(code).toBe(0)
 })
 
-test('mtls-server and mtls-client meet, and the client names whom it means', async () => {
-  const [port = ''] = /\d{4,}/.exec(await firstLine(start('mtls-server'))) ?? []
-  const [line, code] = await lineAndCode(start('mtls-client', port, web))
-  expect(line).toBe(`${web} says: hello ${web}`)
-  expect(code).toBe(0)
-})
+test.each([
+  ['mtls', `${web} says: hello ${web}`],
+  ['http', `200 ${web} asks for /orders`],
+  ['grpc', `hello ${web}, you said good morning`],
+])(
+  '%s-server and its client meet, and the client names whom it means',
+  async (protocol, greeting) => {
+    const [port = ''] = /\d{4,}/.exec(await firstLine(start(`${protocol}-server`))) ?? []
+    const [line, code] = await lineAndCode(start(`${protocol}-client`, port, web))
+    expect(line).toBe(greeting)
+    expect(code).toBe(0)
+  },
+)
 
 test('rotation tests a rotation without an agent', async () => {
   expect(await lineAndCode(start('rotation'))).toEqual([`rotated ${web}`, 0])
