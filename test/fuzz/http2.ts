@@ -107,7 +107,7 @@ export const http2: Target = {
           metadata,
         })
       },
-      boundMs: 100 + ANSWER_MS,
+      workedMs: stand.loopMs,
       descriptors: stand.descriptors,
       async [Symbol.asyncDispose]() {
         honest.close()

@@ -20,7 +20,13 @@ import type { Target } from './target.ts'
 
 const td = TrustDomain.parse('example.org')
 
-/** A parser in this process: it may take 100 ms for an input, and opens nothing. */
+/** What all threads of this process have done. */
+function ownWorkMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+/** A parser in this process. */
 function parser(
   name: string,
   open: () => Promise<{ inputs: fc.Arbitrary<Uint8Array>; take: (input: Uint8Array) => unknown }>,
@@ -29,7 +35,7 @@ function parser(
     name,
     open: async () => ({
       ...(await open()),
-      boundMs: 100,
+      workedMs: ownWorkMs,
       descriptors: () => readdirSync('/proc/self/fd').length,
       [Symbol.asyncDispose]: async () => {},
     }),

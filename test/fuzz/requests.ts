@@ -113,7 +113,7 @@ export const requests: Target = {
         stand.check()
         judge(door.path, answer)
       },
-      boundMs: 100 + STREAM_MS,
+      workedMs: stand.loopMs,
       descriptors: stand.descriptors,
       async [Symbol.asyncDispose]() {
         for (const channel of channels) channel.close()

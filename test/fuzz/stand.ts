@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -22,6 +22,8 @@ export interface FuzzStand extends AsyncDisposable {
   readonly at: StandAddress
   readonly pid: number
   descriptors(): number
+  /** How long its loop has been at work: what else runs on the machine is not in it. */
+  loopMs(): number
   /** What an idle process does by itself: garbage is collected, and what is free given back some seconds later. */
   giveBack(step: 'collect' | 'trim'): void
   /** Throws what went wrong in there, if anything did. */
@@ -50,6 +52,10 @@ export async function openFuzzStand(): Promise<FuzzStand> {
     at: await up.promise,
     pid: child.pid ?? 0,
     descriptors: () => readdirSync(`/proc/${child.pid}/fd`).length,
+    loopMs() {
+      const schedule = readFileSync(`/proc/${child.pid}/task/${child.pid}/schedstat`, 'utf8')
+      return Number(schedule.split(' ')[0]) / 1e6
+    },
     giveBack: (step) => void child.stdin.write(`${step}\n`),
     check() {
       if (failed !== undefined) throw new Error(failed)

@@ -13,8 +13,8 @@ export interface OpenTarget extends AsyncDisposable {
    * is an input that takes more than the bound.
    */
   take(input: Uint8Array): unknown
-  /** Milliseconds that an input may take. */
-  readonly boundMs: number
+  /** Milliseconds that the process which takes the inputs has been at work, by the kernel's count. */
+  workedMs(): number
   /** The descriptors that the process which takes the inputs holds. */
   descriptors(): number
 }

@@ -1,0 +1,102 @@
+import { closeSync, openSync, readdirSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { CountersignError } from '../../src/errors.ts'
+import { fuzz } from './loop.ts'
+import { parsers } from './parsers.ts'
+import type { Target } from './target.ts'
+
+const bad = 0xbad
+
+/** Takes any two bytes well but one, for which it does this. */
+function targetThat(misbehaves: () => unknown): Target {
+  let workedMs = 0
+  return {
+    name: 'a target',
+    open: async () => ({
+      inputs: fc.nat({ max: 0xfff }).map((n) => Buffer.of(n >> 8, n & 0xff)),
+      take(input) {
+        workedMs += 1
+        if (Buffer.from(input).readUInt16BE(0) !== bad) return undefined
+        const did = misbehaves()
+        if (typeof did === 'number') workedMs += did
+        return did
+      },
+      workedMs: () => workedMs,
+      descriptors: () => readdirSync('/proc/self/fd').length,
+      [Symbol.asyncDispose]: async () => {},
+    }),
+  }
+}
+
+const input = `base64: ${Buffer.of(0x0b, 0xad).toString('base64')}`
+
+describe('the fuzzer tells of an input', () => {
+  test('for which something other than a refusal is thrown, and of no refusal', async () => {
+    const refusal = new CountersignError('invalid', 'no', { reason: 'no' })
+    const thrown = (error: Error) => () => {
+      throw error
+    }
+    await expect(fuzz(targetThat(thrown(new TypeError('x'))), 20, 1)).rejects.toThrow(input)
+    const bug = new CountersignError('internal', 'x', { reason: 'x' })
+    await expect(fuzz(targetThat(thrown(bug)), 20, 1)).rejects.toThrow(input)
+    const report = await fuzz(targetThat(thrown(refusal)), 0.3, 1)
+    expect(report.accepted).toBeGreaterThan(0)
+  })
+
+  test('that takes too long each time, and of none that does once', async () => {
+    await expect(
+      fuzz(
+        targetThat(() => 101),
+        20,
+        1,
+      ),
+    ).rejects.toThrow('ms for one input')
+    let times = 0
+    const once = targetThat(() => (times++ === 0 ? 500 : 1))
+    expect((await fuzz(once, 0.3, 1)).slowestMs).toBeLessThan(100)
+  })
+
+  test('that leaves descriptors open', async () => {
+    const left: number[] = []
+    onTestFinished(() => left.forEach(closeSync))
+    const leaking = targetThat(() => {
+      for (let n = 0; n < 30; n += 1) left.push(openSync('/dev/null', 'r'))
+    })
+    const report = fuzz(leaking, 0.5, 1)
+    await expect(report).rejects.toThrow('descriptors are left')
+    expect(left.length).toBeGreaterThan(0)
+  })
+
+  test('with the same seed the same ones again', async () => {
+    const seen = async (): Promise<string[]> => {
+      const all: string[] = []
+      const target = targetThat(() => undefined)
+      await fuzz(
+        {
+          ...target,
+          open: async () => {
+            const open = await target.open()
+            return { ...open, take: (bytes) => void all.push(Buffer.from(bytes).toString('hex')) }
+          },
+        },
+        0.05,
+        7,
+      )
+      return all
+    }
+    const [first, second] = [await seen(), await seen()]
+    const length = Math.min(first.length, second.length)
+    expect(length).toBeGreaterThan(10)
+    expect(first.slice(0, length)).toEqual(second.slice(0, length))
+  })
+})
+
+test.each(parsers.map((target) => [target.name, target] as const))(
+  'a moment of inputs does no harm to the parser %s',
+  async (_name, target) => {
+    const { inputs, accepted } = await fuzz(target, 0.3, 20_261_126)
+    expect(inputs).toBeGreaterThan(10)
+    expect(accepted).toBeLessThan(inputs)
+  },
+)
