@@ -75,9 +75,11 @@ async function buildCode(dir) {
     },
     logLevel: 'warn',
   })
-  return output.flatMap((chunk) =>
-    [...(chunk.imports ?? []), ...(chunk.dynamicImports ?? [])].flatMap(packageOf),
-  )
+  const ours = new Set(output.map(({ fileName }) => fileName))
+  return output
+    .flatMap(({ imports = [], dynamicImports = [] }) => [...imports, ...dynamicImports])
+    .filter((id) => !ours.has(id))
+    .flatMap(packageOf)
 }
 
 /**
@@ -123,14 +125,11 @@ function buildTypes(scratchDir, dir) {
   return { packages, sources: [...reached].map((file) => join('src', `${file}.ts`)) }
 }
 
-/** `jose/errors` → `jose`; nothing for Node's own, and for our chunks. */
+/** `jose/errors` → `jose`; nothing for Node's own. */
 function packageOf(id) {
-  if (id.startsWith('node:') || id.startsWith('.') || !/^@?[a-z]/.test(id)) return []
-  const name = id
-    .split('/')
-    .slice(0, id.startsWith('@') ? 2 : 1)
-    .join('/')
-  return own.dependencies[name] === undefined && name.endsWith('.js') ? [] : [name]
+  if (id.startsWith('node:')) return []
+  const parts = id.split('/')
+  return [parts.slice(0, id.startsWith('@') ? 2 : 1).join('/')]
 }
 
 function manifest(imported) {

@@ -1,7 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Made } from '../support/x509-fixtures.ts'
@@ -20,26 +18,18 @@ beforeAll(async () => {
   svid = { say: { svids: [svidMessage(me, await workload(ca, me), [ca])], federated_bundles: {} } }
 })
 
-function folder(): string {
-  const made = mkdtempSync(join(tmpdir(), 'cs-endpoint-'))
-  onTestFinished(() => rmSync(made, { recursive: true, force: true }))
-  return made
-}
-
 function harnessAt(endpoint: string): Harness {
   const harness = startHarness(endpoint)
   onTestFinished(() => harness.stop())
   return harness
 }
 
-async function apiAt(
-  address: string,
-  path = '',
-): Promise<{ api: ScriptedWorkloadApi; port: number }> {
-  const listening = await ScriptedWorkloadApi.listen(address)
-  onTestFinished(() => listening.api.close(path))
-  listening.api.set('FetchX509SVID', svid)
-  return listening
+async function apiOn(transport: 'unix' | 'tcp'): Promise<ScriptedWorkloadApi> {
+  const api = new ScriptedWorkloadApi(transport)
+  onTestFinished(() => api.server.close())
+  api.set('FetchX509SVID', svid)
+  await api.server.listen()
+  return api
 }
 
 test('EP-1 EP-2 SPIFFE_ENDPOINT_SOCKET is all that the library needs, and each call has the security header', async () => {
@@ -57,17 +47,18 @@ test('EP-1 EP-2 SPIFFE_ENDPOINT_SOCKET is all that the library needs, and each c
 })
 
 test('EP-3 a tcp endpoint will do', async () => {
-  const { port } = await apiAt('127.0.0.1:0')
-  const harness = harnessAt(`tcp://127.0.0.1:${port}`)
+  const api = await apiOn('tcp')
+  const harness = harnessAt(api.server.endpoint)
   await harness.ready
   expect(await harness.shown()).toBe(me)
 })
 
 test('EP-4 an endpoint with an authority, and one of tcp with a path, is none, whoever listens there', async () => {
-  const path = join(folder(), 'api.sock')
-  const unix = await apiAt(`unix://${path}`, path)
-  const tcp = await apiAt('127.0.0.1:0')
-  const forms = [`unix://host${path}`, `tcp://127.0.0.1:${tcp.port}/path`]
+  const [unix, tcp] = [await apiOn('unix'), await apiOn('tcp')]
+  const forms = [
+    unix.server.endpoint.replace('unix://', 'unix://host'),
+    `${tcp.server.endpoint}/path`,
+  ]
   await Promise.all(
     forms.map(async (form) => {
       const harness = harnessAt(form)
@@ -75,7 +66,7 @@ test('EP-4 an endpoint with an authority, and one of tcp with a path, is none, w
       expect(await harness.ended).not.toBe(0)
     }),
   )
-  expect([...unix.api.calls, ...tcp.api.calls]).toEqual([])
+  expect([...unix.calls, ...tcp.calls]).toEqual([])
 })
 
 test.each([
@@ -102,18 +93,20 @@ test('EP-7 after INVALID_ARGUMENT it does not ask again', async () => {
 })
 
 test('EP-8 it waits for an endpoint that is not there yet', async () => {
-  const path = join(folder(), 'api.sock')
+  const api = await apiOn('unix')
+  await api.server.stop()
+  const path = api.server.endpoint.replace('unix://', '')
   const knocked = Promise.withResolvers<void>()
   const deaf = createServer((socket) => {
     socket.on('error', () => {})
     socket.destroy()
     knocked.resolve()
   })
-  await new Promise<void>((resolve) => deaf.listen(path, resolve))
-  const harness = harnessAt(`unix://${path}`)
+  await once(deaf.listen(path), 'listening')
+  const harness = harnessAt(api.server.endpoint)
   await knocked.promise
-  await new Promise((resolve) => deaf.close(resolve))
-  await apiAt(`unix://${path}`, path)
+  await once(deaf.close(), 'close')
+  await api.server.listen()
   await harness.ready
   expect(await harness.shown()).toBe(me)
 })

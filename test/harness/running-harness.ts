@@ -1,7 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
@@ -86,17 +83,15 @@ export async function startBoth(): Promise<{
   readonly harness: Harness
   stop(): Promise<void>
 }> {
-  const folder = mkdtempSync(join(tmpdir(), 'cs-harness-'))
-  const path = join(folder, 'api.sock')
-  const { api } = await ScriptedWorkloadApi.listen(`unix://${path}`)
-  const harness = startHarness(`unix://${path}`)
+  const api = new ScriptedWorkloadApi()
+  await api.server.listen()
+  const harness = startHarness(api.server.endpoint)
   return {
     api,
     harness,
     async stop() {
       await harness.stop()
-      api.close(path)
-      rmSync(folder, { recursive: true, force: true })
+      await api.server.close()
     },
   }
 }
