@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { CountersignError } from '../errors.ts'
 import { onRenewal } from './identity-source.ts'
 import { connectMtls, type MtlsOptions } from './mutual-tls.ts'
+import { isRetiring } from './peer.ts'
 
 export type HttpClientOptions = Omit<MtlsOptions, 'alpn'>
 
@@ -45,7 +46,7 @@ export class Agent extends HttpsAgent {
 
   override keepSocketAlive(socket: Duplex): boolean {
     const kept: unknown = super.keepSocketAlive(socket)
-    return kept === true && this.#current.has(socket)
+    return kept === true && this.#current.has(socket) && !isRetiring(socket)
   }
 
   override destroy(): void {

@@ -8,6 +8,7 @@ import {
 } from 'node:http2'
 import { createServer as createHttps, type Server } from 'node:https'
 import { type MtlsServerOptions, mtlsServer } from './mutual-tls.ts'
+import { isRetiring } from './peer.ts'
 
 export interface HttpServerOptions extends Omit<MtlsServerOptions, 'alpn'> {
   /** How node:http is to serve. */
@@ -16,10 +17,14 @@ export interface HttpServerOptions extends Omit<MtlsServerOptions, 'alpn'> {
 
 /**
  * An HTTPS server, as of node:https, for clients that `authorize` lets in: `peerOf(request)` is who
- * asks. No byte of any other client reaches the HTTP parser.
+ * asks. No byte of any other client reaches the HTTP parser. A connection that is near its end is not
+ * kept for another request.
  */
 export function createServer(options: HttpServerOptions, onRequest?: RequestListener): Server {
-  return mtlsServer(options, (tls) => createHttps({ ...options.http, ...tls }, onRequest))
+  const server = mtlsServer(options, (tls) => createHttps({ ...options.http, ...tls }, onRequest))
+  return server.prependListener('request', ({ socket }, response) => {
+    if (isRetiring(socket)) response.shouldKeepAlive = false
+  })
 }
 
 export interface Http2ServerOptions extends Omit<MtlsServerOptions, 'alpn'> {
@@ -32,7 +37,10 @@ export function createHttp2Server(
   options: Http2ServerOptions,
   onRequest?: (request: Http2ServerRequest, response: Http2ServerResponse) => void,
 ): Http2SecureServer {
-  return mtlsServer({ ...options, alpn: ['h2'] }, (tls) =>
+  const server = mtlsServer({ ...options, alpn: ['h2'] }, (tls) =>
     createHttp2({ ...options.http2, ...tls, allowHTTP1: false }, onRequest),
   )
+  return server.on('stream', ({ session }) => {
+    if (session !== undefined && isRetiring(session.socket)) session.close()
+  })
 }

@@ -13,7 +13,7 @@ import type { TlsProtocol } from './context.ts'
 import { type GuardOptions, guardedOptions, guardServer } from './guard.ts'
 import { connectTls, listenTls, type TlsListener } from './handshake.ts'
 import { currentSvid, type IdentitySource } from './identity-source.ts'
-import { type Peer, peerOf, setPeer } from './peer.ts'
+import { type Peer, peerOf, setStanding } from './peer.ts'
 import { beginTenure } from './tenure.ts'
 
 export interface MtlsOptions {
@@ -180,8 +180,9 @@ function begin(
   verified: VerifiedX509Svid,
 ): Peer {
   const peer = { spiffeId: verified.spiffeId }
-  setPeer(socket, peer)
-  beginTenure(socket, source, { own, peer: verified }, clock ?? backgroundClock)
+  const parties = { own, peer: verified }
+  const isRetiring = beginTenure(socket, source, parties, clock ?? backgroundClock)
+  setStanding(socket, { peer, isRetiring })
   return peer
 }
 

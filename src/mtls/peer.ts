@@ -7,11 +7,25 @@ export interface Peer {
   readonly spiffeId: SpiffeId
 }
 
-// A property and no WeakMap: HTTP/2 shows its socket through a proxy.
-const mark = Symbol('peer')
+interface Standing {
+  readonly peer: Peer
+  /** Whether the connection is so near to its end that nothing more should begin on it. */
+  readonly isRetiring: () => boolean
+}
 
-export function setPeer(socket: Duplex, peer: Peer): void {
-  Object.defineProperty(socket, mark, { value: peer })
+// A property and no WeakMap: HTTP/2 shows its socket through a proxy.
+const mark = Symbol('standing')
+
+export function setStanding(socket: Duplex, standing: Standing): void {
+  Object.defineProperty(socket, mark, { value: standing })
+}
+
+function standingOf(socket: Duplex): Standing | undefined {
+  return (socket as { readonly [mark]?: Standing })[mark]
+}
+
+export function isRetiring(socket: Duplex): boolean {
+  return standingOf(socket)?.isRetiring() ?? false
 }
 
 /**
@@ -19,9 +33,8 @@ export function setPeer(socket: Duplex, peer: Peer): void {
  * Throws `unauthenticated`, `peer-unchecked`, where the connection is none of them.
  */
 export function peerOf(from: Duplex | { readonly socket: Duplex }): Peer {
-  const socket = 'socket' in from ? from.socket : from
-  const peer = (socket as { readonly [mark]?: Peer })[mark]
-  if (peer !== undefined) return peer
+  const standing = standingOf('socket' in from ? from.socket : from)
+  if (standing !== undefined) return standing.peer
   throw new CountersignError('unauthenticated', 'nobody checked who is at the other end', {
     reason: 'peer-unchecked',
     fix: 'make the server or the connection with one of the functions of this library',

@@ -5,6 +5,8 @@ import { holdsStill, type VerifiedX509Svid, type X509Svid } from '../svid/x509-s
 import { currentSvid, type IdentitySource } from './identity-source.ts'
 
 const sweepMs = 1000
+/** Before its end a connection takes nothing new on, where its protocol can say so: half of its time at the most. */
+const retirementMs = 30_000
 
 interface Tenure {
   /** When the first of the SVIDs, and of the authorities over the peer's, ends. */
@@ -28,9 +30,13 @@ class Tenures {
     this.#clock = clock
   }
 
-  begin(socket: TLSSocket, own: X509Svid, peer: VerifiedX509Svid): void {
+  /** Tells, when asked, whether the connection is near its end. */
+  begin(socket: TLSSocket, own: X509Svid, peer: VerifiedX509Svid): () => boolean {
     const ends = [own.expiresAt, ...peer.path.map(({ notAfter }) => notAfter)]
-    this.#open.set(socket, { untilMs: Math.min(...ends.map((end) => end.getTime())), peer })
+    const untilMs = Math.min(...ends.map((end) => end.getTime()))
+    const leftMs = untilMs - this.#clock.now().getTime()
+    const retiresMs = untilMs - Math.min(retirementMs, leftMs / 2)
+    this.#open.set(socket, { untilMs, peer })
     socket.once('close', () => {
       this.#open.delete(socket)
       if (this.#open.size > 0) return
@@ -38,6 +44,7 @@ class Tenures {
       this.#stop = undefined
     })
     this.#stop ??= this.#start()
+    return () => this.#clock.now().getTime() >= retiresMs
   }
 
   #start(): () => void {
@@ -80,14 +87,17 @@ function outlived(): CountersignError {
 
 const tenures = new WeakMap<IdentitySource, Tenures>()
 
-/** Ends the connection by the time that it has to. The first clock of a source is used for all. */
+/**
+ * Ends the connection by the time that it has to; the result tells whether that is near. The first clock
+ * of a source is used for all.
+ */
 export function beginTenure(
   socket: TLSSocket,
   source: IdentitySource,
   parties: { readonly own: X509Svid; readonly peer: VerifiedX509Svid },
   clock: Clock,
-): void {
+): () => boolean {
   const ofSource = tenures.get(source) ?? new Tenures(source, clock)
   tenures.set(source, ofSource)
-  ofSource.begin(socket, parties.own, parties.peer)
+  return ofSource.begin(socket, parties.own, parties.peer)
 }

@@ -4,13 +4,11 @@ import {
   ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
-  type ServerInterceptor,
 } from '@grpc/grpc-js'
 import { CountersignError } from '../errors.ts'
 import type { TlsListener } from '../mtls/handshake.ts'
 import { listenMtls, type MtlsServerOptions } from '../mtls/mutual-tls.ts'
-import type { Peer } from '../mtls/peer.ts'
-import { refusedCall } from './server-call.ts'
+import { isRetiring, type Peer } from '../mtls/peer.ts'
 
 export interface ServeMtlsOptions extends Omit<MtlsServerOptions, 'alpn'> {
   readonly host?: string
@@ -19,32 +17,36 @@ export interface ServeMtlsOptions extends Omit<MtlsServerOptions, 'alpn'> {
 
 type AuthContext = ReturnType<ServerInterceptingCallInterface['getAuthContext']>
 
+type Injector = ReturnType<Server['createConnectionInjector']>
+
 const mark = Symbol('peer')
+/** For the calls of a connection that takes no more on; it ends with its SVIDs in any case. */
+const drainMs = 30_000
 
 /**
  * Opens a port for a `Server` of `@grpc/grpc-js`, in place of its `bindAsync`: to clients alone that
- * `authorize` lets in, and no byte of another reaches HTTP/2. A handler asks `peerOf(call)`. Closing the
- * listener ends what is open. Rejects with `unavailable`: `listen-…`.
+ * `authorize` lets in, and no byte of another reaches HTTP/2. A handler asks `peerOf(call)`. A connection
+ * that is near its end takes no more calls on. Closing the listener ends what is open. Rejects with `unavailable`: `listen-…`.
  */
 export async function serveMtls(server: Server, options: ServeMtlsOptions): Promise<TlsListener> {
-  const peers = new Map<string, Peer>()
-  const identified: ServerInterceptor = (_, call) => {
-    const peer = peers.get(addressesOf(call.getConnectionInfo()))
-    return peer === undefined ? refusedCall(call) : new PeerCall(call, peer)
-  }
-  const injector = server.createConnectionInjector(
-    experimental.createServerCredentialsWithInterceptors(ServerCredentials.createInsecure(), [
-      identified,
-    ]),
-  )
+  const injectors = new Set<Injector>()
   const listener = await listenMtls({
     ...options,
     alpn: ['h2'],
     onConnection(socket, peer) {
-      const key = addressesOf(socket)
-      peers.set(key, peer)
+      // One a connection: what it proved cannot be taken for what another did, and it can retire alone.
+      const injector = server.createConnectionInjector(
+        experimental.createServerCredentialsWithInterceptors(ServerCredentials.createInsecure(), [
+          (_, call) => {
+            if (isRetiring(socket)) injector.drain(drainMs)
+            return new PeerCall(call, peer)
+          },
+        ]),
+      )
+      injectors.add(injector)
       socket.once('close', () => {
-        if (peers.get(key) === peer) peers.delete(key)
+        injectors.delete(injector)
+        injector.destroy()
       })
       injector.injectConnection(socket)
     },
@@ -52,7 +54,7 @@ export async function serveMtls(server: Server, options: ServeMtlsOptions): Prom
   return {
     ...listener,
     async close() {
-      injector.destroy()
+      for (const injector of injectors) injector.destroy()
       await listener.close()
     },
   }
@@ -79,11 +81,4 @@ class PeerCall extends ServerInterceptingCall {
   override getAuthContext(): AuthContext {
     return { ...super.getAuthContext(), [mark]: this.#peer } as AuthContext
   }
-}
-
-type Addresses = ReturnType<ServerInterceptingCallInterface['getConnectionInfo']>
-
-/** Both ends: one client may use one port of its own towards two addresses of the server. */
-function addressesOf(ends: Addresses): string {
-  return `${ends.localAddress}/${ends.localPort} ${ends.remoteAddress}/${ends.remotePort}`
 }

@@ -150,11 +150,27 @@ describe('HTTPS', () => {
     const { port, clock, server: listening } = await serve()
     const agent = agentOf(sourceOf(client))
     await get(port, agent)
-    await clock.advance(lifeMs - 10_000)
+    await clock.advance(lifeMs / 2 - 1000)
     expect((await get(port, agent)).reused).toBe(true)
-    await clock.advance(10_000)
+    await clock.advance(lifeMs / 2 + 1000)
     await closed(connectionsOf(listening))
     expect(clock.now() < new Date(client.expiresAt.getTime() + 1000)).toBe(true)
+  })
+
+  test('a connection that is near its end is not kept for another request, by either side', async () => {
+    const { port, clock, server: listening } = await serve()
+    const agent = agentOf(sourceOf(client))
+    await get(port, agent)
+    await clock.advance(lifeMs / 2)
+    expect((await get(port, agent)).reused).toBe(true)
+    await closed(connectionsOf(listening))
+    const ours = new FakeClock(NOW)
+    const careful = agentOf(sourceOf(client), ours)
+    const other = await serve()
+    await get(other.port, careful)
+    await ours.advance(lifeMs / 2)
+    expect((await get(other.port, careful)).reused).toBe(true)
+    await closed(connectionsOf(other.server))
   })
 
   test("T27 a kept connection ends by the time that the client's own SVID does, on its side too", async () => {
@@ -224,7 +240,10 @@ test('HTTP/2: a handler learns who asks, and whoever is not let in opens no sess
   const options = { authorize: matchId(serverId), clock }
   const session = await connectHttp2(url, { source: sourceOf(client), ...options })
   expect(await text(session.request({ ':path': '/' }))).toBe(`hello ${client.spiffeId}`)
-  session.destroy()
+  await clock.advance(lifeMs / 2)
+  const ended = once(session, 'close')
+  expect(await text(session.request({ ':path': '/' }))).toBe(`hello ${client.spiffeId}`)
+  await ended
   const stranger = await svidOf(foreignCa, 'spiffe://here.test/client')
   const refused = await connectHttp2(url, { source: sourceOf(stranger), ...options })
   refused.on('error', () => {})

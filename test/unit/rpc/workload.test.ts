@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import {
   Client,
   type ClientReadableStream,
+  connectivityState,
   Server,
   ServerCredentials,
   type ServerUnaryCall,
@@ -11,7 +12,6 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import type { TlsListener } from '../../../src/mtls/handshake.ts'
 import { createChannelCredentials } from '../../../src/rpc/workload-channel.ts'
 import { peerOf, serveMtls } from '../../../src/rpc/workload-server.ts'
 import { matchId, matchPath } from '../../../src/spiffe-id/matchers.ts'
@@ -57,7 +57,8 @@ interface Service {
   readonly port: number
   readonly source: TestSource
   readonly clock: FakeClock
-  readonly listener: TlsListener
+  /** Whose were begun. */
+  readonly connections: readonly string[]
   readonly called: string[]
 }
 
@@ -79,7 +80,11 @@ async function serve(): Promise<Service> {
   const called: string[] = []
   const source = new TestSource(server, bundleOf('here.test', ca))
   const clock = new FakeClock(NOW)
-  const authorize = matchPath(TrustDomain.parse('here.test'), (name) => name !== '/stranger')
+  const connections: string[] = []
+  const authorize = matchPath(TrustDomain.parse('here.test'), (name) => {
+    connections.push(name)
+    return name !== '/stranger'
+  })
   const listener = await serveMtls(who(called), {
     source,
     authorize,
@@ -88,7 +93,7 @@ async function serve(): Promise<Service> {
     port: 0,
   })
   onTestFinished(() => listener.close())
-  return { port: listener.address.port, source, clock, listener, called }
+  return { port: listener.address.port, source, clock, connections, called }
 }
 
 function dial(port: number, shown: X509Svid, expected = serverId): Client {
@@ -149,6 +154,20 @@ test('a renewed SVID is shown to the next connection, and a stream that is open 
   expect(before.readableEnded).toBe(false)
   before.cancel()
   await once(before, 'error')
+})
+
+test('a connection that is near its end serves its calls, and the next one comes by another', async () => {
+  const { port, clock, connections } = await serve()
+  const channel = dial(port, client)
+  expect(await ask(channel)).toBe(client.spiffeId)
+  await clock.advance(lifeMs / 2)
+  expect(await ask(channel)).toBe(client.spiffeId)
+  expect(connections).toHaveLength(1)
+  await expect
+    .poll(() => channel.getChannel().getConnectivityState(false))
+    .toBe(connectivityState.IDLE)
+  expect(await ask(channel)).toBe(client.spiffeId)
+  expect(connections).toHaveLength(2)
 })
 
 test("T27 a stream ends by the time that the caller's SVID does, and when its authority is revoked", async () => {
