@@ -11,6 +11,7 @@ const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
 let api
 let metadata
 let dial
+let apis = []
 const open = []
 
 function connectApi() {
@@ -92,10 +93,13 @@ const commands = {
     process.setuid(Number(id))
     say({ uid: process.getuid() })
   },
-  /** So many streams at the same moment, over one connection or over one each; answers count by code. */
+  /**
+   * So many streams at the same moment, over so many new connections or over the `same` as before;
+   * answers count by code.
+   */
   flood(count, connections) {
     api ?? connectApi()
-    const apis = Array.from({ length: Number(connections) }, dial)
+    if (connections !== 'same') apis = Array.from({ length: Number(connections) }, dial)
     const answers = {}
     let waiting = Number(count)
     const got = (code) => {

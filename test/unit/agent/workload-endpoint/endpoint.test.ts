@@ -9,6 +9,15 @@ import { serviceDefinition } from '../../../../src/rpc/services.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import {
+  authority,
+  flag,
+  frame,
+  headerBlock,
+  message,
+  prefaceBytes,
+  settings,
+} from '../../../support/http2-frames.ts'
+import {
   answer,
   dial,
   header,
@@ -20,6 +29,7 @@ import {
   until,
 } from './fixture.ts'
 import { entryOf, HandUpdates, signing, trustDomain } from './identities.ts'
+import { rawClient } from './raw-http2.ts'
 
 const mine = `unix:uid:${ownUid}`
 type Stream = ClientReadableStream<X509SVIDResponse>
@@ -159,6 +169,43 @@ describe('many streams of one process', () => {
     expect(new Set(await Promise.all(streams.map(reasonAtEnd)))).toEqual(new Set(['no-identity']))
     await until(() => endpoint.stats().streams === 0)
   })
+
+  test.for([1, 50])(
+    'without an identity each beyond the share is refused at once, over %i connections',
+    async (connections) => {
+      const share = 100
+      const codes: string[] = []
+      const { path, endpoint } = await startEndpoint({
+        limits: { streamsPerUid: share },
+        observe: (_method, code) => codes.push(code),
+      })
+      const block = headerBlock('/SpiffeWorkloadAPI/FetchX509SVID', authority('localhost', 0x00))
+      const ids = Array.from({ length: (share + 50) / connections }, (_, at) => 1 + 2 * at)
+      const asked = ids.map((id) => frame(1, flag.endHeaders, id, block))
+      const clients = Array.from({ length: connections }, () => rawClient(path))
+      for (const { socket } of clients) {
+        socket.write(Buffer.concat([prefaceBytes, settings(), ...asked]))
+      }
+      const endedIn = ({ frames }: (typeof clients)[number]): Set<number> =>
+        new Set(
+          frames.flatMap(({ type, flags, streamId }) =>
+            type === 1 && (flags & flag.endStream) !== 0 ? [streamId] : [],
+          ),
+        )
+      // At once: of none has the request come yet.
+      await until(() => clients.reduce((sum, client) => sum + endedIn(client).size, 0) === 50)
+      expect(codes).toEqual(Array.from({ length: 50 }, () => 'exhausted'))
+      expect(endpoint.stats()).toMatchObject({ streams: share, refusedStreams: 50 })
+      for (const client of clients) {
+        const ended = endedIn(client)
+        const open = ids.filter((id) => !ended.has(id))
+        const requests = open.map((id) => frame(0, flag.endStream, id, message(Buffer.alloc(0))))
+        client.socket.write(Buffer.concat(requests))
+      }
+      await until(() => endpoint.stats().streams === 0)
+      expect(codes.slice(50)).toEqual(Array.from({ length: share }, () => 'forbidden'))
+    },
+  )
 
   test('a slow reader holds one pending message, not a queue', async () => {
     const { path, updates } = await startEndpoint()
