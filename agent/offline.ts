@@ -6,17 +6,27 @@ import { readOfflineKey } from './cache/offline-key.ts'
 import { openSealedCache, type SealedAbout, type SealedCache } from './cache/sealed.ts'
 import { volatileFolder } from './cache/volatile-folder.ts'
 import type { AgentConfig } from './config.ts'
-import { readPrivateFile, removePrivateFile, writePrivateFile } from './key-store/private-file.ts'
+import {
+  readPrivateFile,
+  removePrivateFile,
+  removeUnfinished,
+  writePrivateFile,
+} from './key-store/private-file.ts'
 import type { AgentIdentity } from './node-attestation/identity.ts'
 import type { AgentState } from './sync/state.ts'
 
 /** On disk under the operator's key, else in memory with a key of its own; where there is neither, not at all. */
 export async function openSealed(config: AgentConfig): Promise<SealedCache | undefined> {
   if (!config.offlineCache) return undefined
-  const files = { read: readPrivateFile, write: writePrivateFile, remove: removePrivateFile }
+  const files = {
+    read: readPrivateFile,
+    write: writePrivateFile,
+    remove: removePrivateFile,
+    removeUnfinished,
+  }
   const { dataDir, offlineCacheKeyFile: path } = config
   const folder = await volatileFolder({ dataDir, runtimeDir: process.env['XDG_RUNTIME_DIR'] })
-  const inMemory = folder === undefined ? undefined : openSealedCache({ folder, files })
+  const inMemory = folder === undefined ? undefined : await openSealedCache({ folder, files })
   if (path === undefined) return inMemory
   const credentialsDir = process.env['CREDENTIALS_DIRECTORY']
   const key = await readOfflineKey({ path, dataDir, credentialsDir })

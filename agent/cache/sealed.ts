@@ -12,6 +12,8 @@ export interface PrivateFiles {
   read(path: string, maxBytes: number): Promise<Buffer | undefined>
   write(path: string, bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<void>
   remove(path: string): Promise<void>
+  /** What an earlier process has left of a write that was cut off. */
+  removeUnfinished(path: string): Promise<void>
 }
 
 /** What a sealed cache is bound to: under another agent or another place in the log it does not open. */
@@ -80,15 +82,16 @@ const futureLeewayMs = 60_000
  * counts for no other, so that a time at which the server confirmed one snapshot lengthens the life of
  * no other. Without it the large one is as old as it says itself.
  */
-export function openSealedCache(options: {
+export async function openSealedCache(options: {
   readonly folder: string
   readonly key?: Buffer
   readonly files: PrivateFiles
-}): SealedCache {
+}): Promise<SealedCache> {
   const { folder, files } = options
   const snapshotPath = join(folder, 'cache.sealed')
   const recentPath = join(folder, 'cache.recent')
   const keyPath = join(folder, 'cache.key')
+  for (const path of [snapshotPath, recentPath, keyPath]) await files.removeUnfinished(path)
   /** What `snapshotPath` holds; undefined where that is not known. */
   let held:
     | { readonly generation: string; readonly about: SpiffeId; readonly snapshot: Snapshot }

@@ -9,6 +9,7 @@ import {
   openPrivateFolder,
   readPrivateFile,
   removePrivateFile,
+  removeUnfinished,
   writePrivateFile,
 } from './private-file.ts'
 
@@ -54,6 +55,8 @@ export async function openKeyStore(folder: string, trustDomain: TrustDomain): Pr
   await openPrivateFolder(folder)
   const identityPath = join(folder, 'identity.json')
   const bundlePath = join(folder, 'bundle.json')
+  await removeUnfinished(identityPath)
+  await removeUnfinished(bundlePath)
   // One write at a time, in the order in which they were asked for.
   let last: Promise<unknown> = Promise.resolve()
   const inTurn = (write: () => Promise<void>): Promise<void> => {

@@ -63,7 +63,7 @@ export async function writePrivateFile(
   path: string,
   bytes: AsyncIterable<Uint8Array> | Uint8Array,
 ): Promise<void> {
-  const temporary = `${path}.new`
+  const temporary = unfinished(path)
   try {
     // What an earlier attempt left: never followed, never added to.
     await unlink(temporary).catch(ignoreAbsent)
@@ -85,9 +85,22 @@ export async function writePrivateFile(
   }
 }
 
-/** Removes the file where there is one. */
+/** Removes the file where there is one, and what a write that was cut off has left of it. */
 export async function removePrivateFile(path: string): Promise<void> {
   await unlink(path).catch(ignoreAbsent)
+  await unlink(unfinished(path)).catch(ignoreAbsent)
+}
+
+/**
+ * Removes what a write of this file has left beside it that was cut off with its process; not to be
+ * called during one. What cannot be removed fails the next write, which says so.
+ */
+export async function removeUnfinished(path: string): Promise<void> {
+  await unlink(unfinished(path)).catch(() => undefined)
+}
+
+function unfinished(path: string): string {
+  return `${path}.new`
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -44,6 +44,13 @@ describe('the key store', () => {
     expect(await store.loadBundle()).toBeUndefined()
   })
 
+  test('T22 opens without what a crash left of a key', async () => {
+    await (await open()).saveIdentity(identity)
+    writeFileSync(join(folder, 'identity.json.new'), 'half', { mode: 0o600 })
+    expect(await (await open()).loadIdentity()).toEqual(identity)
+    expect(readdirSync(folder)).toEqual(['identity.json'])
+  })
+
   test('gives back what was saved: an SVID, a renewed one beside it, a bundle', async () => {
     const bundle = bundleWith([{ ca }], { sequence: 2n ** 60n, refreshHintSeconds: 300 })
     const store = await open()
