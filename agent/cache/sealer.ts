@@ -18,8 +18,10 @@ export interface SealerDeps {
 
 /** Changes that come together are written together. */
 const settleMs = 500
-/** No write begins sooner than this after the one before ended. */
-const betweenMs = 2000
+/** No write begins sooner than this after the one before ended, nor before twenty times as long as it took. */
+const leastRestMs = 2000
+const restPerWork = 20
+const mostRestMs = 30_000
 /** How old the time of the last contact on file, and the JWT-SVIDs beside it, may get while nothing else changes. */
 const contactMs = 60_000
 
@@ -63,8 +65,10 @@ export class Sealer {
       while (!signal.aborted) {
         await this.#wake.wait(contactMs, signal)
         await clock.sleep(settleMs, signal)
+        const beganMs = clock.monotonicMs()
         await this.#write()
-        await clock.sleep(betweenMs, signal)
+        const restMs = restPerWork * (clock.monotonicMs() - beganMs)
+        await clock.sleep(Math.min(Math.max(restMs, leastRestMs), mostRestMs), signal)
       }
     } finally {
       ignore()

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   copyFileSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -22,6 +23,7 @@ import { volatileFolder } from '../../../../agent/cache/volatile-folder.ts'
 import {
   readPrivateFile,
   removePrivateFile,
+  removeUnfinished,
   writePrivateFile,
 } from '../../../../agent/key-store/private-file.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -43,7 +45,12 @@ import {
   trustDomain,
 } from './fixture.ts'
 
-const files = { read: readPrivateFile, write: writePrivateFile, remove: removePrivateFile }
+const files = {
+  read: readPrivateFile,
+  write: writePrivateFile,
+  remove: removePrivateFile,
+  removeUnfinished,
+}
 const uid = selectorsOf('unix:uid:1000')
 const web = entryOf('/web', ['unix:uid:1000'], { id: 'web', expiresAt: new Date(9e12), hint: 'h' })
 
@@ -61,7 +68,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sealed-'))
   clock = new FakeClock()
   cache = new Cache({ trustDomain, clock })
-  sealed = openSealedCache({ folder, files })
+  sealed = await openSealedCache({ folder, files })
   const bundle = bundleWith([{ ca }], {
     sequence: 2n ** 63n,
     jwtAuthorities: [{ keyId: 'k', publicKey: randomBytes(9), expiresAt: start, tainted: true }],
@@ -148,6 +155,17 @@ describe('a sealed cache', () => {
     expect(restored?.snapshot.entries.size).toBe(1)
   })
 
+  test('T22 what a crash left of a write is gone with the next start, and with whatever erases it', async () => {
+    await save()
+    const left = `${path('cache.sealed')}.new`
+    writeFileSync(left, 'half', { mode: 0o600 })
+    await openSealedCache({ folder, files })
+    expect(existsSync(left)).toBe(false)
+    writeFileSync(left, 'half', { mode: 0o600 })
+    await sealed.erase()
+    expect(readdirSync(folder)).toEqual([])
+  })
+
   test('T22 no byte of it can be changed, nor cut off', async () => {
     await save()
     const good = readFileSync(path('cache.sealed'))
@@ -178,11 +196,11 @@ describe('a sealed cache', () => {
 
   test('under a key that was handed in keeps none beside it, and opens under no other', async () => {
     const key = randomBytes(32)
-    const keyed = openSealedCache({ folder, key, files })
+    const keyed = await openSealedCache({ folder, key, files })
     await keyed.save({ agentId, lastContact: start }, { snapshot: cache.snapshot, tokens: [] })
     expect(readdirSync(folder)).toEqual(['cache.recent', 'cache.sealed'])
     expect(await load({ from: keyed })).toBeDefined()
-    const other = openSealedCache({ folder, key: randomBytes(32), files })
+    const other = await openSealedCache({ folder, key: randomBytes(32), files })
     expect(await load({ from: other })).toBeUndefined()
   })
 
@@ -297,6 +315,29 @@ describe('the sealer', () => {
     expect((await load())?.snapshot.position).toBe(209)
   })
 
+  test('rests twenty times as long as it wrote, however much is new', async () => {
+    const begunAtMs: number[] = []
+    const slow: SealedCache = {
+      ...sealed,
+      async save() {
+        begunAtMs.push(clock.monotonicMs())
+        await clock.sleep(500)
+      },
+    }
+    const jwt = { records: () => [] } as unknown as JwtCache
+    const parts = { cache, jwt, about: () => about, clock, log: silentLog }
+    const over = new AbortController()
+    const running = new Sealer({ ...parts, sealed: slow }).run(over.signal).catch(() => undefined)
+    for (let at = 0; at < 300; at += 1) {
+      await cache.apply(changeOf({ position: 8 + at }))
+      await clock.advance(100)
+    }
+    expect(begunAtMs).toEqual([500, 11_500, 22_500])
+    over.abort()
+    await clock.advance(500)
+    await running
+  })
+
   test('writes the time of the last contact alone while nothing else is new, and JWT-SVIDs with it', async () => {
     const over = new AbortController()
     const running = sealer.run(over.signal).catch(() => undefined)
@@ -306,7 +347,7 @@ describe('the sealer', () => {
     const pass = (ms: number) => clock.advance(ms).then(() => readdirSync(folder))
     await expect.poll(() => pass(500), until).toContain('cache.recent')
     const written = readFileSync(path('cache.sealed'))
-    const from = openSealedCache({ folder, files })
+    const from = await openSealedCache({ folder, files })
     for (let time = 1; time <= 5; time += 1) {
       about = { agentId, lastContact: clock.now() }
       const { lastContact } = about
