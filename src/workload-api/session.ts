@@ -12,12 +12,13 @@ export class Session {
   readonly clock: Clock
   readonly #options: SourceOptions
   readonly #feeds: Feed<unknown>[] = []
-  readonly #letGo: () => void = keepProcessAlive()
+  readonly #letGo: () => void
 
   private constructor(options: SourceOptions) {
     this.#options = options
     this.clock = options.clock ?? backgroundClock
     this.connection = new Connection(options.endpoint)
+    this.#letGo = keepProcessAlive()
   }
 
   /**

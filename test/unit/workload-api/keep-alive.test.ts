@@ -89,6 +89,21 @@ test('one that is opening does, however long the agent is away', async () => {
   expect(await end()).toBe(0)
 })
 
+test('nor does one that could not be opened', async () => {
+  const api = await granted()
+  const { line, end } = run(
+    api,
+    `const reasons = []
+     const told = ({ reason }) => void reasons.push(reason)
+     await X509Source.open({ endpoint: '/run/agent.sock' }).catch(told)
+     await X509Source.open({ endpoint: 'unix:///' + 'x'.repeat(120) }).catch(told)
+     await X509Source.open({ signal: AbortSignal.abort({ reason: 'given-up' }) }).catch(told)
+     console.log(reasons.join())`,
+  )
+  expect(await line()).toBe('endpoint-scheme,socket-path,given-up')
+  expect(await end()).toBe(0)
+})
+
 test('one that is told to does, until it is closed', async () => {
   const api = await granted()
   const { line, end } = run(
