@@ -1,12 +1,4 @@
-/**
- * The one error type. Whatever else is thrown is a bug: it reaches a caller as INTERNAL without a
- * text, and the log with its stack.
- *
- * - `code` is the class of failure; `src/rpc/status.ts` alone turns it into a gRPC status.
- * - `reason` is a stable, kebab-case word for programs and tests; it never changes once released.
- * - `message` is lower-case, safe to send to the caller, and never holds a secret.
- * - `fix` tells an operator what to do next; the CLI prints it on a line of its own.
- */
+/** The class of a failure. */
 export type ErrorCode =
   | 'invalid'
   | 'unauthenticated'
@@ -21,6 +13,7 @@ export type ErrorCode =
   | 'unimplemented'
   | 'internal'
 
+/** What an error says besides its code and its message. */
 export interface ErrorOptions {
   readonly reason: string
   readonly fix?: string | undefined
@@ -29,6 +22,15 @@ export interface ErrorOptions {
   readonly cause?: unknown
 }
 
+/**
+ * The one error type. Whatever else is thrown is a bug: it reaches a caller as INTERNAL without a
+ * text, and the log with its stack.
+ *
+ * - `code` is the class of failure; `src/rpc/status.ts` alone turns it into a gRPC status.
+ * - `reason` is a stable, kebab-case word for programs and tests; it never changes once released.
+ * - `message` is lower-case, safe to send to the caller, and never holds a secret.
+ * - `fix` tells an operator what to do next; the CLI prints it on a line of its own.
+ */
 export class CountersignError extends Error {
   readonly code: ErrorCode
   readonly reason: string

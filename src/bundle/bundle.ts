@@ -1,12 +1,14 @@
 import type { TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import type { Crl } from '../x509/crl.ts'
 
+/** A CA that signs X509-SVIDs of its trust domain. */
 export interface X509Authority {
   /** The CA certificate, DER. */
   readonly certificate: Buffer
   readonly tainted: boolean
 }
 
+/** A key that signs JWT-SVIDs of its trust domain. */
 export interface JwtAuthority {
   readonly keyId: string
   /** PKIX SubjectPublicKeyInfo, DER. */

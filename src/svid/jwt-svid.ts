@@ -33,6 +33,7 @@ function refuse(reason: string, message: string): never {
   throw new CountersignError('unauthenticated', message, { reason })
 }
 
+/** What a token is verified against. */
 export interface VerifyJwtOptions {
   /** Who the verifier is: one of these must be among the token's, exactly. */
   readonly audience: string | readonly string[]

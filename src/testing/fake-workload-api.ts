@@ -50,6 +50,7 @@ export class FakeWorkloadApi implements AsyncDisposable {
     })
   }
 
+  /** Listens, and grants nothing yet. */
   static async start(options: FakeWorkloadApiOptions = {}): Promise<FakeWorkloadApi> {
     const { trustDomain = 'example.org', clock = systemClock, transport = 'unix' } = options
     const own = await TestTrustDomain.create(trustDomain, clock)
@@ -96,6 +97,7 @@ export class FakeWorkloadApi implements AsyncDisposable {
     this.push()
   }
 
+  /** Takes a trust domain away again. */
   unfederate(trustDomain: TestTrustDomain): void {
     this.#has.unfederate(trustDomain)
     this.push()
@@ -143,6 +145,7 @@ export class FakeWorkloadApi implements AsyncDisposable {
     await this.#server.listen()
   }
 
+  /** Ends for good; twice is once. */
   async close(): Promise<void> {
     await this.#server.close()
   }

@@ -38,6 +38,7 @@ export interface ReceivedCall {
   readonly request: unknown
 }
 
+/** What a `FakeWorkloadApi` starts with. */
 export interface FakeWorkloadApiOptions {
   /** `example.org` unless told. */
   readonly trustDomain?: string
@@ -47,6 +48,7 @@ export interface FakeWorkloadApiOptions {
   readonly transport?: Transport
 }
 
+/** What an identity is given with. */
 export interface GrantOptions {
   readonly hint?: string
   /** Of its X509-SVIDs; 3600 unless told. */

@@ -8,12 +8,14 @@ import { parseCertificate } from '../x509/certificate.ts'
 import { type CertificateAuthority, issueLeaf, issueRootCa } from '../x509/issue.ts'
 import { generateKeyPair, type Signer, softwareSigner, spkiOf } from '../x509/key.ts'
 
+/** What an X509-SVID is to be. */
 export interface IssueX509Options {
   /** 3600 unless told; cut to the end of the authority. */
   readonly ttlSeconds?: number | undefined
   readonly dnsNames?: readonly string[]
 }
 
+/** What a JWT-SVID is to be, or to lack. */
 export interface IssueJwtOptions {
   /** 300 unless told. */
   readonly ttlSeconds?: number | undefined

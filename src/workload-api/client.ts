@@ -40,6 +40,7 @@ export class WorkloadApiClient implements AsyncDisposable {
     return this.#first(x509Contexts, options)
   }
 
+  /** All of them, now and after each change. */
   watchX509Context(options: WatchOptions = {}): AsyncGenerator<X509Context, void, void> {
     return this.#watch(x509Contexts, options)
   }
@@ -49,6 +50,7 @@ export class WorkloadApiClient implements AsyncDisposable {
     return this.#first(x509Bundles, options)
   }
 
+  /** All of them, now and after each change. */
   watchX509Bundles(options: WatchOptions = {}): AsyncGenerator<BundleSet, void, void> {
     return this.#watch(x509Bundles, options)
   }
@@ -58,6 +60,7 @@ export class WorkloadApiClient implements AsyncDisposable {
     return this.#first(jwtBundles, options)
   }
 
+  /** All of them, now and after each change. */
   watchJwtBundles(options: WatchOptions = {}): AsyncGenerator<BundleSet, void, void> {
     return this.#watch(jwtBundles, options)
   }

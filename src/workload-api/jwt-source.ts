@@ -8,6 +8,7 @@ import type { SourceOptions, SourceState } from './options.ts'
 import { Session } from './session.ts'
 import { TokenCache } from './token-cache.ts'
 
+/** Whose token, and how long to wait for it. */
 export interface JwtSourceFetchOptions {
   /** The identity to get a token for; the default one unless told. */
   readonly spiffeId?: SpiffeId
@@ -60,6 +61,7 @@ export class JwtSource implements BundleLookup, AsyncDisposable {
     return this.#feed.peek()?.bundleOf(trustDomain)
   }
 
+  /** Of the bundles; a token that is kept has a life of its own. */
   get state(): SourceState {
     if (this.#feed.peek() === undefined) return 'expired'
     return this.#feed.live ? 'fresh' : 'stale'

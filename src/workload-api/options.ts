@@ -10,11 +10,13 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined
 }
 
+/** Whose token, and the limits of the call. */
 export interface FetchJwtOptions extends CallOptions {
   /** The identity to get a token for; the default one, or each of them, unless told. */
   readonly spiffeId?: SpiffeId | undefined
 }
 
+/** How long, and who is told of what went wrong on the way. */
 export interface WatchOptions {
   /** Ends the watch, which throws its reason. */
   readonly signal?: AbortSignal
@@ -22,6 +24,7 @@ export interface WatchOptions {
   readonly onError?: (error: CountersignError) => void
 }
 
+/** Where the Workload API listens, and what time is taken from. */
 export interface WorkloadApiClientOptions {
   /** `unix:///path` or `tcp://1.2.3.4:80`; what `SPIFFE_ENDPOINT_SOCKET` names unless told. */
   readonly endpoint?: string
@@ -35,6 +38,7 @@ export interface WorkloadApiClientOptions {
  */
 export type SourceState = 'fresh' | 'stale' | 'expired'
 
+/** For each of the sources. */
 export interface SourceOptions {
   /** `unix:///path` or `tcp://1.2.3.4:80`; what `SPIFFE_ENDPOINT_SOCKET` names unless told. */
   readonly endpoint?: string

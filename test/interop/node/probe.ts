@@ -1,19 +1,16 @@
 // The contract of test/interop/probe.ts, kept with our own src/workload-api and src/mtls.
 import { createInterface, type Interface } from 'node:readline'
 import type { TLSSocket } from 'node:tls'
-import type { Bundle, BundleLookup } from '../../../src/bundle/bundle.ts'
-import { parseJwtBundleJwks } from '../../../src/bundle/document.ts'
+import type { BundleLookup } from '../../../src/bundle/bundle.ts'
 import { connectMtls, listenMtls } from '../../../src/mtls/mutual-tls.ts'
 import { matchOneOf, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
-import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../../src/svid/jwt-svid.ts'
 import { verifyX509Svid, type X509Svid } from '../../../src/svid/x509-svid.ts'
-import { resolveEndpoint } from '../../../src/workload-api/endpoint.ts'
-import { openWorkloadApi, type WorkloadApi } from '../../../src/workload-api/grpc.ts'
+import { WorkloadApiClient } from '../../../src/workload-api/client.ts'
 import { X509Source } from '../../../src/workload-api/x509-source.ts'
 import { parseCertificate } from '../../../src/x509/certificate.ts'
 
-const endpoint = resolveEndpoint(undefined, process.env)
 const signal = AbortSignal.timeout(20_000)
 
 function say(line: Readonly<Record<string, unknown>>): void {
@@ -38,72 +35,49 @@ function openSource(): Promise<X509Source> {
   return X509Source.open({ signal })
 }
 
-async function jwtBundles(api: WorkloadApi): Promise<ReadonlyMap<TrustDomain, Bundle>> {
-  const { metadata } = api
-  for await (const { bundles } of api.rpc.serverStream('FetchJWTBundles', {}, { metadata })) {
-    const read = Object.entries(bundles).map(([id, jwks]) => {
-      const trustDomain = TrustDomain.parseIdOrName(id)
-      const jwtAuthorities = parseJwtBundleJwks(jwks)
-      const rest = { x509Authorities: [], sequence: 0n, refreshHintSeconds: 0 }
-      return [trustDomain, { trustDomain, jwtAuthorities, ...rest }] as const
-    })
-    return new Map(read)
-  }
-  throw new Error('no JWT bundles came')
-}
-
-async function fetchToken(api: WorkloadApi, audience: string): Promise<string> {
-  const request = { audience: [audience] }
-  const { svids } = await api.rpc.unary('FetchJWTSVID', request, { metadata: api.metadata })
-  return svids[0]?.svid ?? ''
-}
-
 async function validated(token: string, audience: string, bundles: BundleLookup): Promise<string> {
-  return (await verifyJwtSvid(token, { audience, bundles, now: new Date() })).spiffeId
+  return (await verifyJwtSvid(token, { audience, bundles })).spiffeId
 }
 
 async function fetch(audience: string): Promise<void> {
-  const api = openWorkloadApi(endpoint)
+  await using client = new WorkloadApiClient()
   await using source = await openSource()
   const svid = source.svid()
   const ownDomain = SpiffeId.trustDomainOf(svid.spiffeId)
-  const jwt = await jwtBundles(api)
-  const token = await fetchToken(api, audience)
+  const jwt = await client.fetchJwtBundles()
+  const { token } = await client.fetchJwtSvid(audience)
   const { spiffeId } = verifyX509Svid(svid.chain, source, new Date())
-  const jwtId = await validated(token, audience, { bundleOf: (name) => jwt.get(name) })
+  const jwtId = await validated(token, audience, jwt)
   say({
     id: svid.spiffeId,
     serial: serialOf(svid),
     roots: { [ownDomain]: source.bundleOf(ownDomain)?.x509Authorities.length },
-    keys: Object.fromEntries([...jwt].map(([name, one]) => [name, one.jwtAuthorities.length])),
+    keys: Object.fromEntries(
+      [...jwt.bundles].map(([name, one]) => [name, one.jwtAuthorities.length]),
+    ),
     jwtId,
     token,
     sourced: { id: spiffeId, jwtId },
   })
-  api.close()
 }
 
 async function validate(audience: string): Promise<void> {
-  const api = openWorkloadApi(endpoint)
-  const jwt = await jwtBundles(api)
+  await using client = new WorkloadApiClient()
+  const bundles = await client.fetchJwtBundles()
   for await (const token of inputLines()) {
     const answer: Record<string, string> = {}
     try {
-      const request = { audience, svid: token }
-      const { metadata } = api
-      answer['byAgent'] = (await api.rpc.unary('ValidateJWTSVID', request, { metadata })).spiffe_id
+      answer['byAgent'] = (await client.validateJwtSvid(token, audience)).spiffeId
     } catch (error) {
       answer['agentRefused'] = messageOf(error)
     }
     try {
-      const bundles = { bundleOf: (name: TrustDomain) => jwt.get(name) }
       answer['byLibrary'] = await validated(token, audience, bundles)
     } catch (error) {
       answer['libraryRefused'] = messageOf(error)
     }
     say(answer)
   }
-  api.close()
 }
 
 async function watch(count: string): Promise<void> {
