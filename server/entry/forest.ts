@@ -61,6 +61,8 @@ export function authorisedFor(forest: Forest, agentId: SpiffeId, now: Date): Map
 /** Whether the entry is among those that `authorisedFor` finds; looks at its ancestors only. */
 export function isAuthorised(forest: Forest, agentId: SpiffeId, entry: Entry, now: Date): boolean {
   if (!forest.isActive(entry, now)) return false
+  // As most are.
+  if (entry.parentId === agentId) return forest.nodes.active(agentId) !== undefined
   const roots = new Set(rootsOf(forest, agentId, now))
   if (roots.size === 0) return false
   for (const id of ancestorsOf(forest, entry.parentId, (parent) => forest.isActive(parent, now))) {

@@ -53,10 +53,11 @@ export function utf8String(text: string): Buffer {
 /** RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime after that. Whole seconds; the rest is cut. */
 export function time(instant: Date): Buffer {
   const year = instant.getUTCFullYear()
-  const digits = `${instant.toISOString().slice(0, 19).replaceAll(/[-:T]/g, '')}Z`
+  const iso = instant.toISOString()
+  const rest = `${iso.slice(5, 7)}${iso.slice(8, 10)}${iso.slice(11, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`
   return year >= 1950 && year < 2050
-    ? primitive(Type.UTCTIME, Buffer.from(digits.slice(2), 'latin1'))
-    : primitive(Type.GENERALIZEDTIME, Buffer.from(digits, 'latin1'))
+    ? primitive(Type.UTCTIME, Buffer.from(`${iso.slice(2, 4)}${rest}`, 'latin1'))
+    : primitive(Type.GENERALIZEDTIME, Buffer.from(`${iso.slice(0, 4)}${rest}`, 'latin1'))
 }
 
 export function octetString(content: Uint8Array): Buffer {
