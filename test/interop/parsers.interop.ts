@@ -10,10 +10,10 @@ import {
   makeBundle,
   readBundle,
 } from './parsers/bundles.ts'
+import { chainRecipes } from './parsers/chain-recipes.ts'
 import {
   chainDifferences,
   chainQuestion,
-  chainRecipes,
   makeChain,
   newChainWorld,
   readChain,

@@ -3,15 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import {
-  authority,
-  flag,
-  frame,
-  headerBlock,
-  message,
-  prefaceBytes,
-  settings,
-} from '../support/http2-frames.ts'
+import { callBytes } from '../support/http2-frames.ts'
 import { temporaryFolder } from '../unit/agent/workload-endpoint/fixture.ts'
 
 const script = fileURLToPath(new URL('callers.py', import.meta.url))
@@ -30,11 +22,8 @@ export function whyNoCallers(): string | undefined {
 
 /** A file with the bytes of a call of FetchX509SVID on a fresh connection. */
 export function callFile(): string {
-  const headers = headerBlock('/SpiffeWorkloadAPI/FetchX509SVID', authority('localhost'))
-  const call = [frame(1, flag.endHeaders, 1, headers)]
-  call.push(frame(0, flag.endStream, 1, message(Buffer.alloc(0))))
   const file = join(temporaryFolder(), 'call')
-  writeFileSync(file, Buffer.concat([prefaceBytes, settings(), ...call]), { mode: 0o644 })
+  writeFileSync(file, callBytes('/SpiffeWorkloadAPI/FetchX509SVID'), { mode: 0o644 })
   return file
 }
 

@@ -71,3 +71,10 @@ export function jwtData(streamId: number): Buffer {
   const payload = message(FetchJWTSVID.requestSerialize({ audience: ['a'] }))
   return frame(0, flag.endStream, streamId, payload)
 }
+
+/** A connection's preface and a call whose request is empty. */
+export function callBytes(method: string): Buffer {
+  const headers = frame(1, flag.endHeaders, 1, headerBlock(method, authority('localhost')))
+  const data = frame(0, flag.endStream, 1, message(Buffer.alloc(0)))
+  return Buffer.concat([prefaceBytes, settings(), headers, data])
+}

@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import {
   authority,
+  callBytes,
   flag,
   frame,
   headerBlock,
   jwtCall,
   jwtMethod,
-  message,
   prefaceBytes,
   settings,
 } from '../../../support/http2-frames.ts'
@@ -336,13 +336,6 @@ describe.skipIf(whyNot !== undefined)(`one user and the others ${whyNot ?? ''}`,
     expect(await settledStats(server.stats)).toMatchObject({ streams: 0, users: 0, timers: 0 })
   })
 })
-
-/** A connection's preface and a call whose request is empty. */
-function callBytes(method: string): Buffer {
-  const headers = frame(1, flag.endHeaders, 1, headerBlock(method, authority('localhost')))
-  const data = frame(0, flag.endStream, 1, message(Buffer.alloc(0)))
-  return Buffer.concat([prefaceBytes, settings(), headers, data])
-}
 
 test('a caller is attested anew at each call', async () => {
   let attested = 0
