@@ -14,6 +14,7 @@ import { checkSuccessor } from './successor.ts'
 const timeoutMs = 10_000
 const publicOnly = parseNetworks([])
 
+/** Whose bundle is fetched, from where, and by which profile. */
 export interface FetchBundleOptions {
   /** Whose bundle it is; nothing that is fetched can say otherwise. */
   readonly trustDomain: TrustDomain

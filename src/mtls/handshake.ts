@@ -12,6 +12,7 @@ export interface ListenTlsOptions<P, I extends TlsIdentity = TlsIdentity>
   readonly port: number
 }
 
+/** An open port. */
 export interface TlsListener {
   readonly address: AddressInfo
   /** New connections see the new identity; open ones live on. */

@@ -8,6 +8,7 @@ import { onRenewal } from './identity-source.ts'
 import { connectMtls, type MtlsOptions } from './mutual-tls.ts'
 import { isRetiring } from './peer.ts'
 
+/** Whom to be, and whom to ask. */
 export type HttpClientOptions = Omit<MtlsOptions, 'alpn'>
 
 export interface Address {

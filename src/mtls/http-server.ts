@@ -10,6 +10,7 @@ import { createServer as createHttps, type Server } from 'node:https'
 import { type MtlsServerOptions, mtlsServer } from './mutual-tls.ts'
 import { isRetiring } from './peer.ts'
 
+/** Whom to be and whom to let in, and what node:https takes. */
 export interface HttpServerOptions extends Omit<MtlsServerOptions, 'alpn'> {
   /** How node:http is to serve. */
   readonly http?: HttpSettings
@@ -27,6 +28,7 @@ export function createServer(options: HttpServerOptions, onRequest?: RequestList
   })
 }
 
+/** Whom to be and whom to let in, and what node:http2 takes. */
 export interface Http2ServerOptions extends Omit<MtlsServerOptions, 'alpn'> {
   /** How node:http2 is to serve. */
   readonly http2?: Http2Settings

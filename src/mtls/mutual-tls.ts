@@ -29,6 +29,7 @@ export interface MtlsOptions {
 
 const defaultTimeoutMs = 5000
 
+/** Whom to be, whom to let in, and how many. */
 export interface MtlsServerOptions extends MtlsOptions {
   /** 20,000 unless told. */
   readonly maxConnections?: number
@@ -118,11 +119,13 @@ function guardOptions(
   }
 }
 
+/** Where to connect to, whom to be, and whom to meet. */
 export interface ConnectMtlsOptions extends MtlsOptions {
   readonly host: string
   readonly port: number
 }
 
+/** An open connection, and who is at its other end. */
 export interface MtlsConnection {
   readonly socket: TLSSocket
   readonly peer: Peer

@@ -2,6 +2,7 @@ import type { ChannelCredentials } from '@grpc/grpc-js'
 import { type MtlsOptions, secureMtls } from '../mtls/mutual-tls.ts'
 import { HandledCredentials } from './handled-credentials.ts'
 
+/** Whom to be, and whom to call. */
 export type ChannelMtlsOptions = Omit<MtlsOptions, 'alpn'>
 
 /**

@@ -10,6 +10,7 @@ import type { TlsListener } from '../mtls/handshake.ts'
 import { listenMtls, type MtlsServerOptions } from '../mtls/mutual-tls.ts'
 import { isRetiring, type Peer } from '../mtls/peer.ts'
 
+/** Where to listen, whom to be, and whom to let in. */
 export interface ServeMtlsOptions extends Omit<MtlsServerOptions, 'alpn'> {
   readonly host?: string
   readonly port: number

@@ -8,6 +8,7 @@ export interface LevelSwitch {
   set(level: LogLevel): void
 }
 
+/** What a line of the log holds beside its message. */
 export type Fields = Readonly<Record<string, unknown>>
 
 /** One JSON object a line. Field values are data: strings, numbers, `Secret`s (which print as such). */

@@ -3,12 +3,10 @@ import { join } from 'node:path'
 
 /** All that a user of the library can depend on, a line each: what is exported from where, and what errors may say. */
 export function publicFace(root: string): string {
-  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-    readonly exports: Readonly<Record<string, string>>
-  }
   const read = (file: string): string => readFileSync(join(root, file), 'utf8')
-  const names = Object.entries(exports).flatMap(([subPath, entry]) =>
-    exportsOf(read(entry)).map((name) => `${join('countersign', subPath)} ${name}`),
+  const entries = entriesOf(root)
+  const names = entries.flatMap(({ subPath, text }) =>
+    namesOf(text).map(({ type, exported }) => `${join('countersign', subPath)} ${type}${exported}`),
   )
   const codes = /ErrorCode =([^}]+?)\n\n/.exec(read('src/errors.ts'))?.[1] ?? ''
   const reasons = new Set<string>()
@@ -20,7 +18,7 @@ export function publicFace(root: string): string {
     for (const reason of reasonsOf(text)) reasons.add(reason)
     for (const next of importsOf(text)) follow(join(file, '..', next))
   }
-  for (const entry of Object.values(exports)) follow(entry)
+  for (const { entry } of entries) follow(entry)
   return [
     ...names.sort(),
     ...[...codes.matchAll(/'([\w-]+)'/g)].map(([, code]) => `code ${code}`).sort(),
@@ -29,15 +27,49 @@ export function publicFace(root: string): string {
   ].join('\n')
 }
 
-/** `X509Source`, `type Endpoint`: an entry names each of its exports. */
-function exportsOf(entry: string): string[] {
-  return [...entry.matchAll(/^export (type )?\{([^}]*)\}/gm)].flatMap(([, type = '', names = '']) =>
-    names
-      .split(',')
-      .map((name) => name.trim().replace(/^(type )?.* as /, '$1'))
-      .filter((name) => name !== '')
-      .map((name) => `${type}${name}`),
+/** What users can import and nothing is said of where it is declared: `src/tls.ts connect`. */
+export function undocumented(root: string): string[] {
+  return entriesOf(root).flatMap(({ entry, text }) =>
+    namesOf(text)
+      .filter(
+        ({ name, from }) =>
+          !isDocumented(readFileSync(join(root, entry, '..', from), 'utf8'), name),
+      )
+      .map(({ name }) => `${entry} ${name}`),
   )
+}
+
+function isDocumented(text: string, name: string): boolean {
+  const declared = text.matchAll(/^(.*)\nexport (?:async )?\w+\*? (\w+)/gm)
+  return [...declared].some(([, before = '', word]) => word === name && before.endsWith('*/'))
+}
+
+interface ExportedName {
+  /** `type ` for a type. */
+  readonly type: string
+  readonly name: string
+  readonly exported: string
+  readonly from: string
+}
+
+function namesOf(entry: string): ExportedName[] {
+  return [...entry.matchAll(/^export (type )?\{([^}]*)\} from '([^']+)'/gm)].flatMap(
+    ([, allTypes = '', names = '', from = '']) =>
+      [...names.matchAll(/(type )?(\w+)(?: as (\w+))?/g)].map(
+        ([, type = allTypes, name = '', exported = name]) => ({ type, name, exported, from }),
+      ),
+  )
+}
+
+function entriesOf(root: string): { subPath: string; entry: string; text: string }[] {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, string>>
+  }
+  return Object.entries(exports).map(([subPath, entry]) => ({
+    subPath,
+    entry,
+    text: readFileSync(join(root, entry), 'utf8'),
+  }))
 }
 
 /** What runs: a module of which only types are wanted is not loaded. */
