@@ -56,7 +56,9 @@ async function serve(
 ): Promise<Service> {
   const source = sourceOf(server)
   const clock = new FakeClock(NOW)
-  const listening = createServer({ source, authorize: member, clock, ...options }, onRequest)
+  // No connection ends for lying idle.
+  const http = { keepAliveTimeout: 0 }
+  const listening = createServer({ source, authorize: member, clock, http, ...options }, onRequest)
   listening.listen(0, '127.0.0.1')
   await once(listening, 'listening')
   onTestFinished(() => void listening.close().closeAllConnections())
@@ -190,8 +192,12 @@ describe('HTTPS', () => {
     await closed(connectionsOf(listening))
   })
 
-  test('WLA-28 a connection ends when the identity that it was made with is withdrawn', async () => {
-    const { port, server: listening } = await serve()
+  test('WLA-28 connections end when the identity that they were made with is withdrawn, on either side', async () => {
+    const { port, source, server: listening } = await serve()
+    await get(port, agentOf(sourceOf(client)))
+    source.replace(undefined)
+    await closed(connectionsOf(listening))
+    source.replace(server)
     const ours = sourceOf(client)
     const agent = agentOf(ours)
     await get(port, agent)
