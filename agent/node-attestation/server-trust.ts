@@ -99,7 +99,9 @@ function byClock<T>(now: Date, verify: () => T): T {
   try {
     return verify()
   } catch (error) {
-    if (!(error instanceof CountersignError && misdated.has(error.reason))) throw error
+    if (!(error instanceof CountersignError)) throw error
+    if (error.reason === 'svid-chain-unknown-authority') throw unknownAuthority(error)
+    if (!misdated.has(error.reason)) throw error
     throw new CountersignError(
       error.code,
       `the server's certificate is not valid at ${now.toISOString()}, which is the time here`,
@@ -110,6 +112,19 @@ function byClock<T>(now: Date, verify: () => T): T {
       },
     )
   }
+}
+
+/** Another's server; or this trust domain's, whose CA was replaced and revoked while this agent was away. */
+function unknownAuthority(cause: CountersignError): CountersignError {
+  return new CountersignError(
+    cause.code,
+    'the server shows a certificate of a CA that is not in the bundle that this agent holds',
+    {
+      reason: cause.reason,
+      fix: 'where the CA was replaced meanwhile: stop the agent, remove its data_dir, and start it with a new join token and the CA of now (trust_ca_sha256 or trust_bundle)',
+      cause,
+    },
+  )
 }
 
 const misdated: ReadonlySet<string> = new Set(['svid-chain-expired', 'svid-chain-not-yet-valid'])
