@@ -11,7 +11,7 @@ export interface CallStatus {
   readonly message?: string
 }
 
-/** Where a server listens: a socket in a folder of its own, or a port of 127.0.0.1. */
+/** Where it listens: a socket in a folder of its own (0700), or a port of 127.0.0.1, which every local process may open. */
 export type Transport = 'unix' | 'tcp'
 
 /** The calls of the Workload API. */

@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { CountersignError } from '../../../src/errors.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
@@ -22,6 +26,22 @@ async function connected() {
 function clientOf(api: FakeWorkloadApi, clock: FakeClock): WorkloadApiClient {
   const client = new WorkloadApiClient({ endpoint: api.endpoint, clock })
   onTestFinished(() => client.close())
+  return client
+}
+
+/** A client of somebody who takes connections and says nothing. */
+function silentClient(): WorkloadApiClient {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-silent-'))
+  const path = join(folder, 'api.sock')
+  const sockets: Socket[] = []
+  const server = createServer((socket) => sockets.push(socket)).listen(path)
+  const client = new WorkloadApiClient({ endpoint: `unix://${path}` })
+  onTestFinished(async () => {
+    await client.close()
+    for (const socket of sockets) socket.destroy()
+    server.close()
+    rmSync(folder, { recursive: true })
+  })
   return client
 }
 
@@ -84,16 +104,27 @@ describe('a fetch', () => {
     expect(await reasonOfAsync(() => client.fetchX509Context())).toBe('stream-ended')
   })
 
-  test('ends with the signal’s reason, and in its time', async () => {
+  test('ends with the signal’s reason, before it begins and while it waits', async () => {
     const { api, client } = await connected()
-    api.script('FetchX509SVID', undefined)
     const reason = new Error('no')
-    await expect(client.fetchX509Context({ signal: AbortSignal.abort(reason) })).rejects.toBe(
-      reason,
-    )
-    await expect(client.fetchJwtSvid('them', { signal: AbortSignal.abort(reason) })).rejects.toBe(
-      reason,
-    )
+    const gone = { signal: AbortSignal.abort(reason) }
+    await expect(client.fetchX509Context(gone)).rejects.toBe(reason)
+    await expect(client.fetchJwtSvid('them', gone)).rejects.toBe(reason)
+    expect(api.calls).toEqual([])
+    const controller = new AbortController()
+    const waiting = silentClient().fetchX509Context({ signal: controller.signal })
+    controller.abort(reason)
+    await expect(waiting).rejects.toBe(reason)
+  })
+
+  test('of somebody who says nothing ends in its time', async () => {
+    const client = silentClient()
+    const limits = { timeoutMs: 50 }
+    await expect(client.fetchX509Context(limits)).rejects.toMatchObject({ code: 'deadline' })
+    await expect(client.fetchJwtSvid('them', limits)).rejects.toMatchObject({ code: 'deadline' })
+    await expect(client.validateJwtSvid('x', 'them', limits)).rejects.toMatchObject({
+      code: 'deadline',
+    })
   })
 
   test('by a client that is closed is cancelled', async () => {
