@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
 import { writeBundleDocument } from '../../src/bundle/document.ts'
 import { bundle, corpus, good } from '../spec/jwt-svid/attack-corpus.ts'
 import { bundleOf, issued, type Made, NOW, root } from '../support/x509-fixtures.ts'
@@ -31,7 +31,10 @@ import {
 } from './parsers/tokens.ts'
 
 // The same inputs every time, so that a change of the code is all that can turn this red; SEED=n tries others.
-const seed = Number(process.env['SEED'] ?? 20_261_126)
+const given = process.env['SEED']
+const seed = Number(given ?? 20_261_126)
+// A minute where each side has a core, several on a busy machine.
+vi.setConfig({ testTimeout: 600_000 })
 const { go } = inject('probes')
 let goVerdicts: GoVerdicts
 
@@ -43,10 +46,11 @@ afterAll(() => {
   if (go !== undefined) goVerdicts.close()
 })
 
-/** Both verdicts come often, and no listed difference is there in vain. */
+/** Both verdicts come often, and no listed difference is there in vain; other seeds may miss a rare one. */
 function expectAllSeen(tally: Tally, count: number): void {
   expect(tally.accepted).toBeGreaterThan(count / 5)
   expect(tally.refused).toBeGreaterThan(count / 5)
+  if (given !== undefined) return
   expect(Object.entries(tally.listed).filter(([, times]) => times === 0)).toEqual([])
 }
 
