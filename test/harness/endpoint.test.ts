@@ -7,7 +7,7 @@ import { authority, svidMessage, workload } from './identities.ts'
 import { type Harness, startBoth, startHarness } from './running-harness.ts'
 import { type Answer, ScriptedWorkloadApi } from './workload-api.ts'
 
-// EP of the catalogue: how the library finds the Workload API, and what it asks again.
+// EP of the public suite's catalogue: how the library finds the Workload API, and what it asks again.
 
 const me = 'spiffe://example.org/me'
 let ca: Made

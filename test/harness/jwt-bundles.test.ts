@@ -4,7 +4,7 @@ import { authority, svidMessage, workload } from './identities.ts'
 import { type JwtKey, jwtKey, me, pushKeys, tokenOf, validated } from './jwt-keys.ts'
 import { startBoth } from './running-harness.ts'
 
-// JB and JF of the catalogue: which keys of a JWT bundle count, and how tokens are fetched.
+// JB and JF of the public suite's catalogue: which keys of a JWT bundle count, and how tokens are fetched.
 
 const own = 'spiffe://example.org'
 let both: Awaited<ReturnType<typeof startBoth>>

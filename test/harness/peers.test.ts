@@ -12,7 +12,7 @@ import {
 } from './identities.ts'
 import { startBoth, until } from './running-harness.ts'
 
-// XV and XF of the catalogue: whom the library lets in as a server, and trusts as a client. Before each
+// XV and XF of the public suite's catalogue: whom the library lets in as a server, and trusts as a client. Before each
 // refusal somebody like it is let in.
 
 const me = 'spiffe://example.org/me'

@@ -15,7 +15,7 @@ import {
 } from './jwt-keys.ts'
 import { startBoth } from './running-harness.ts'
 
-// JV and ID of the catalogue: which tokens the library accepts. Before each refusal a token like it is accepted.
+// JV and ID of the public suite's catalogue: which tokens the library accepts. Before each refusal a token like it is accepted.
 
 const own = 'spiffe://example.org'
 let both: Awaited<ReturnType<typeof startBoth>>

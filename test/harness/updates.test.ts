@@ -6,7 +6,7 @@ import { issued, type Made } from '../support/x509-fixtures.ts'
 import { authority, fromNow, type Identity, identity, svidMessage, workload } from './identities.ts'
 import { startBoth, until } from './running-harness.ts'
 
-// WA, XS and HX of the catalogue: what an update does, a good one and a bad one. A bad one is followed by a
+// WA, XS and HX of the public suite's catalogue: what an update does, a good one and a bad one. A bad one is followed by a
 // good one; once that is in use, the bad one has been read too, and must not have been seen meanwhile.
 
 let both: Awaited<ReturnType<typeof startBoth>>
