@@ -64,7 +64,7 @@ describe.for(languages.map(({ name, library }) => ({ name, library })))(
           [audience],
           [...good, ...bad],
         )
-        const ids = Object.keys(probes).map(idOf)
+        const ids = Object.keys(probes).map((name) => idOf(name))
         expect(answers.slice(0, good.length)).toEqual(
           ids.map((id) => ({ byAgent: id, byLibrary: id })),
         )

@@ -1,45 +1,81 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { Probe } from './languages.ts'
 import { type Dialled, type RunningProbe, startProbe } from './probe.ts'
-import { idOf, openStand, type Stand } from './stand.ts'
+import { idOf, openStand, type Stand, saidIn } from './stand.ts'
 
 /*
  * Every language as a client of every language as a server, over and over, while SVIDs of 12 s and
- * authorities of 60 s take turns.
+ * authorities of 60 s take turns: within a trust domain, and across two that federate.
  */
 
 const probes = Object.values(inject('probes'))
-const caSeconds = 60
-let stand: Stand
+let home: Stand
+let partner: Stand
+
+const rotation = ['ca:', '  ttl: 60s', 'x509_svid_ttl: 12s']
+const federation = [
+  'federation:',
+  '  allowed_networks: [127.0.0.1]',
+  '  bundle_endpoint:',
+  '    address: 127.0.0.1:0',
+  '    profile: https_spiffe',
+]
 
 beforeAll(async () => {
-  stand = await openStand({ server: ['ca:', `  ttl: ${caSeconds}s`, 'x509_svid_ttl: 12s'] })
-  await stand.register(probes)
+  const server = [...rotation, ...federation]
+  home = await openStand({ server })
+  partner = await openStand({ server, trustDomain: 'partner.test' })
+  await federate(home, partner)
+  await federate(partner, home)
+  await home.register(probes, partner.trustDomain)
+  await partner.register(probes, home.trustDomain)
 })
 
-afterAll(async () => stand.close())
+afterAll(async () => {
+  await partner?.close()
+  await home?.close()
+})
+
+/** Has `stand` fetch the bundle of `other`, once brought over by hand. */
+async function federate(stand: Stand, other: Stand): Promise<void> {
+  const file = join(stand.folder, 'other.json')
+  writeFileSync(file, JSON.stringify(await other.operate('bundle', 'show')))
+  const { address } = saidIn(other.log(), 'documents are served') ?? {}
+  await stand.operate(
+    ...['federation', 'create', '--trust-domain', other.trustDomain],
+    ...['--url', `https://${address}/`, '--profile', 'https_spiffe', '--bundle-file', file],
+    ...['--endpoint-spiffe-id', `spiffe://${other.trustDomain}/spire/server`],
+  )
+}
 
 interface Server {
   readonly language: string
+  readonly id: string
   readonly address: string
   readonly running: RunningProbe
 }
 
 interface Client {
   readonly language: string
+  readonly id: string
   readonly running: RunningProbe
 }
 
-async function startServer(probe: Probe): Promise<Server> {
-  const running = startProbe(probe, stand.socket, 'serve')
+/** Lets in members of `admitted`. */
+async function startServer(probe: Probe, stand: Stand, admitted: Stand): Promise<Server> {
+  const { language } = probe
+  const running = startProbe(probe, stand.socket, 'serve', admitted.trustDomain)
   const { listening } = await running.next<{ listening: string }>()
-  return { language: probe.language, address: listening, running }
+  return { language, id: idOf(language, stand.trustDomain), address: listening, running }
 }
 
-async function startClient(probe: Probe): Promise<Client> {
+async function startClient(probe: Probe, stand: Stand): Promise<Client> {
+  const { language } = probe
   const running = startProbe(probe, stand.socket, 'dial')
   await running.next()
-  return { language: probe.language, running }
+  return { language, id: idOf(language, stand.trustDomain), running }
 }
 
 interface Round {
@@ -49,9 +85,9 @@ interface Round {
 }
 
 async function shake(client: Client, server: Server): Promise<Round> {
-  client.running.send(`${server.address} ${idOf(server.language)}`)
+  client.running.send(`${server.address} ${server.id}`)
   const said = await client.running.next<Dialled>()
-  const good = said.peer === idOf(server.language) && said.seenAs === idOf(client.language)
+  const good = said.peer === server.id && said.seenAs === client.id
   return {
     client: client.language,
     server: server.language,
@@ -67,7 +103,7 @@ async function turn(client: Client, servers: readonly Server[]): Promise<readonl
 }
 
 /** The X.509 authorities of the bundle, each as base64 of its DER. */
-async function x509Authorities(): Promise<readonly string[]> {
+async function x509Authorities(stand: Stand): Promise<readonly string[]> {
   const { keys } = await stand.operate<{ keys: readonly { use: string; x5c?: string[] }[] }>(
     'bundle',
     'show',
@@ -95,30 +131,56 @@ function matrix(rounds: readonly Round[]): string {
   ].join('\n')
 }
 
-test('every language trusts every other over a rotation of the CA, without one failed handshake', async () => {
-  const servers = await Promise.all(probes.map(startServer))
-  const clients = await Promise.all(probes.map(startClient))
-  const before = await x509Authorities()
+/** Clients of the one stand meet servers of the other until the authorities of both are all others. */
+async function meetOverRotation(clientStand: Stand, serverStand: Stand): Promise<readonly Round[]> {
+  const servers = await Promise.all(
+    probes.map((probe) => startServer(probe, serverStand, clientStand)),
+  )
+  const clients = await Promise.all(probes.map((probe) => startClient(probe, clientStand)))
+  const authorities = async (): Promise<readonly string[]> =>
+    (await Promise.all([clientStand, serverStand].map(x509Authorities))).flat()
+  const before = await authorities()
   const rounds: Round[] = []
-  const untilRotated = async (): Promise<void> => {
-    for (;;) {
-      const turns = await Promise.all(clients.map((client) => turn(client, servers)))
-      rounds.push(...turns.flat())
-      const now = await x509Authorities()
-      if (before.every((one) => !now.includes(one))) return
-    }
+  let now = before
+  while (before.some((one) => now.includes(one))) {
+    const turns = await Promise.all(clients.map((client) => turn(client, servers)))
+    rounds.push(...turns.flat())
+    now = await authorities()
   }
-  await untilRotated()
   for (const { running } of [...clients, ...servers]) await running.end()
-  process.stderr.write(`interop: failed handshakes of all over one rotation\n${matrix(rounds)}\n`)
-  expect(rounds.filter(({ failure }) => failure !== undefined)).toEqual([])
-}, 240_000)
+  return rounds
+}
+
+const ways: readonly (readonly [string, () => readonly (readonly [Stand, Stand])[]])[] = [
+  ['within a trust domain', () => [[home, home]]],
+  [
+    'across two trust domains',
+    () => [
+      [home, partner],
+      [partner, home],
+    ],
+  ],
+]
+
+test.each(ways)(
+  '%s every language trusts every other over a rotation of the CA, without one failed handshake',
+  async (where, pairs) => {
+    const rounds = (
+      await Promise.all(pairs().map(([clients, servers]) => meetOverRotation(clients, servers)))
+    ).flat()
+    process.stderr.write(
+      `interop: failed handshakes of all over one rotation ${where}\n${matrix(rounds)}\n`,
+    )
+    expect(rounds.filter(({ failure }) => failure !== undefined)).toEqual([])
+  },
+  240_000,
+)
 
 test('every client refuses a server with another ID', async () => {
   const [first] = probes
   if (first === undefined) return
-  const server = await startServer(first)
-  for (const client of await Promise.all(probes.map(startClient))) {
+  const server = await startServer(first, home, home)
+  for (const client of await Promise.all(probes.map((probe) => startClient(probe, home)))) {
     client.running.send(`${server.address} ${idOf('somebody-else')}`)
     expect((await client.running.next<Dialled>()).error, client.language).toEqual(
       expect.any(String),

@@ -12,8 +12,8 @@ import type { Probe } from './languages.ts'
  *   validate AUDIENCE   for each token, a line of standard input: {byAgent | agentRefused,
  *                       byLibrary | libraryRefused}
  *   watch COUNT         {id, serial, roots} for each of COUNT updates of the X.509 context
- *   serve               {listening}, then mutual TLS for any ID of its own trust domain: reads a
- *                       line, answers with the ID that it takes the peer for, hangs up. {refused}
+ *   serve [TRUST_DOMAIN] {listening}, then mutual TLS for any ID of that trust domain, its own unless told:
+ *                       reads a line, answers with the ID that it takes the peer for, hangs up. {refused}
  *                       for each connection that came to nothing. Ends with standard input
  *   dial                {ready}, then for each line `ADDRESS ID` of standard input one new connection
  *                       to a server that has to be that ID: {peer, seenAs} or {error}

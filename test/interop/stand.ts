@@ -10,24 +10,28 @@ export const trustDomain = 'interop.test'
 
 /** A server and an agent, each a process of its own that reads its configuration from a file. */
 export interface Stand {
+  readonly trustDomain: string
   readonly folder: string
   /** The agent's socket. */
   readonly socket: string
   /** Runs the command as an operator of this server; what it printed as JSON. */
   operate<T>(...args: readonly string[]): Promise<T>
-  /** Registers `spiffe://interop.test/LANGUAGE` for each probe, known by its executable. */
-  register(probes: readonly Probe[]): Promise<void>
+  /** Registers `spiffe://TRUST_DOMAIN/LANGUAGE` for each probe, known by its executable. */
+  register(probes: readonly Probe[], federatesWith?: string): Promise<void>
   /** What server and agent logged. */
   log(): string
   close(): Promise<void>
 }
 
 export interface StandOptions {
+  /** `interop.test` unless told. */
+  readonly trustDomain?: string
   /** Further lines of server.yaml. */
   readonly server?: readonly string[]
 }
 
 export async function openStand(options: StandOptions = {}): Promise<Stand> {
+  const name = options.trustDomain ?? trustDomain
   const folder = mkdtempSync(join(tmpdir(), 'cs-interop-'))
   chmodSync(folder, 0o755)
   const children: ChildProcess[] = []
@@ -61,7 +65,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
 
   try {
     launch('server', [
-      `trust_domain: ${trustDomain}`,
+      `trust_domain: ${name}`,
       `data_dir: ${join(folder, 'server')}`,
       'bind_address: 127.0.0.1:0',
       'http_address: false',
@@ -77,7 +81,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
     )
     writeFileSync(join(folder, 'token'), token, { mode: 0o600 })
     launch('agent', [
-      `trust_domain: ${trustDomain}`,
+      `trust_domain: ${name}`,
       `server_address: ${host}:${port}`,
       `data_dir: ${join(folder, 'agent')}`,
       `socket: ${socket}`,
@@ -95,15 +99,17 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
     throw error
   }
   return {
+    trustDomain: name,
     folder,
     socket,
     operate,
-    async register(probes) {
+    async register(probes, federatesWith) {
       const [agent] = await operate<{ id: string }[]>('agent', 'list')
       for (const { language, executable } of probes) {
         await operate(
           ...['entry', 'create', '--wait', '--parent-id', agent?.id ?? ''],
-          ...['--spiffe-id', idOf(language), '--selector', `unix:path:${executable}`],
+          ...['--spiffe-id', idOf(language, name), '--selector', `unix:path:${executable}`],
+          ...(federatesWith === undefined ? [] : ['--federates-with', federatesWith]),
         )
       }
     },
@@ -113,8 +119,8 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
 }
 
 /** The ID of a language's probe. */
-export function idOf(language: string): string {
-  return `spiffe://${trustDomain}/${language}`
+export function idOf(language: string, name: string = trustDomain): string {
+  return `spiffe://${name}/${language}`
 }
 
 /** The log line with this message. */

@@ -97,11 +97,12 @@ async function watch(count: string): Promise<void> {
   }
 }
 
-async function serve(): Promise<void> {
+async function serve(trustDomain: string): Promise<void> {
   await using source = await openSource()
+  const own = SpiffeId.trustDomainOf(source.svid().spiffeId)
   const listener = await listenMtls({
     source,
-    authorize: matchTrustDomain(SpiffeId.trustDomainOf(source.svid().spiffeId)),
+    authorize: matchTrustDomain(trustDomain === '' ? own : TrustDomain.parse(trustDomain)),
     host: '127.0.0.1',
     port: 0,
     onConnection: (socket, peer) => {

@@ -9,7 +9,7 @@ import threading
 from OpenSSL import SSL
 from cryptography import x509
 
-from spiffe import JwtSource, JwtSvid, SpiffeId, WorkloadApiClient, X509Source
+from spiffe import JwtSource, JwtSvid, SpiffeId, TrustDomain, WorkloadApiClient, X509Source
 from spiffetls import ClientTlsMode, create_ssl_context, dial
 from spiffetls.tlsconfig.authorize import authorize_id, authorize_member_of
 
@@ -126,9 +126,9 @@ class Acceptor:
     the source makes a context of its own.
     """
 
-    def __init__(self, source):
+    def __init__(self, source, trust_domain):
         self.source = source
-        self.authorize = authorize_member_of(source.svid.spiffe_id.trust_domain)
+        self.authorize = authorize_member_of(trust_domain)
         source.subscribe_for_updates(self.renew)
         self.renew()
 
@@ -141,9 +141,10 @@ class Acceptor:
         return connection
 
 
-def serve():
+def serve(trust_domain=None):
     with X509Source(timeout_in_seconds=TIMEOUT_SECONDS) as source:
-        acceptor = Acceptor(source)
+        own = source.svid.spiffe_id.trust_domain
+        acceptor = Acceptor(source, TrustDomain(trust_domain) if trust_domain else own)
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         say(listening=f"127.0.0.1:{listener.getsockname()[1]}")
 

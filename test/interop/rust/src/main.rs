@@ -28,7 +28,8 @@ async fn main() -> ExitCode {
         ["fetch", audience] => fetch(audience).await,
         ["validate", audience] => validate(audience).await,
         ["watch", count] => watch(count).await,
-        ["serve"] => mtls::serve().await,
+        ["serve"] => mtls::serve(None).await,
+        ["serve", trust_domain] => mtls::serve(Some(trust_domain)).await,
         ["dial"] => mtls::dial().await,
         _ => Err("usage: probe fetch|validate|watch|serve|dial".into()),
     };

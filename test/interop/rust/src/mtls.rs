@@ -13,11 +13,11 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub async fn serve() -> Outcome<()> {
+pub async fn serve(trust_domain: Option<&str>) -> Outcome<()> {
     let source = X509Source::new().await?;
     let own = source.svid()?.spiffe_id().trust_domain().to_string();
     let config = mtls_server(source.clone())
-        .authorize(authorizer::trust_domains([own])?)
+        .authorize(authorizer::trust_domains([trust_domain.unwrap_or(&own)])?)
         .build()?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await?;

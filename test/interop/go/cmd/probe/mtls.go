@@ -18,8 +18,8 @@ import (
 
 const connectionTimeout = 10 * time.Second
 
-// serve: tells each peer who it is taken for, until standard input ends.
-func serve(ctx context.Context, _ []string) error {
+// serve [TRUST_DOMAIN]: tells each peer who it is taken for, until standard input ends.
+func serve(ctx context.Context, args []string) error {
 	source, err := workloadapi.NewX509Source(ctx)
 	if err != nil {
 		return err
@@ -29,7 +29,13 @@ func serve(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	authorizer := tlsconfig.AuthorizeMemberOf(svid.ID.TrustDomain())
+	admitted := svid.ID.TrustDomain()
+	if len(args) > 0 {
+		if admitted, err = spiffeid.TrustDomainFromString(args[0]); err != nil {
+			return err
+		}
+	}
+	authorizer := tlsconfig.AuthorizeMemberOf(admitted)
 	config := tlsconfig.MTLSServerConfig(source, source, authorizer)
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	if err != nil {

@@ -26,7 +26,7 @@ final class Mtls {
 
     private Mtls() {}
 
-    /** Any ID that a bundle of the source vouches for; this agent gives that of its own trust domain alone. */
+    /** Any ID that a bundle of the source vouches for: its agent gives those of the trust domains that it is to know. */
     static void serve() throws Exception {
         try (var source = DefaultX509Source.newSource()) {
             var options = SslContextOptions.builder().x509Source(source).acceptAnySpiffeId().build();
