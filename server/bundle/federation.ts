@@ -81,7 +81,7 @@ export function createFederation(deps: FederationDeps): Federation {
       const fault = asCountersignError(error)
       note((before, hint) => failed(before, fault, hint, instant(), random()), of)
       log.warn('federated bundle not fetched: the one that there is stays', { ...fields, error })
-      deps.observe(fault.code === 'unavailable' ? 'unavailable' : 'refused')
+      deps.observe(lies(fault) ? 'refused' : 'unavailable')
       throw fault
     }
   }
@@ -133,6 +133,11 @@ export function createFederation(deps: FederationDeps): Federation {
       }
     },
   }
+}
+
+/** Whether it was the endpoint that is not to be believed, and not we or the way there that failed. */
+function lies({ code, reason }: CountersignError): boolean {
+  return code !== 'unavailable' && code !== 'internal' && reason !== 'federation-changed'
 }
 
 const byItself: Act = { actor: { kind: 'server' } }

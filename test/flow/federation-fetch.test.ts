@@ -253,5 +253,6 @@ test('what is fetched for a relationship that was deleted meanwhile is not kept'
     .unary('BatchDeleteFederationRelationship', { trust_domains: [peer] })
   go.resolve()
   expect(await world.nextFetch()).toMatchObject({ error: { reason: 'federation-changed' } })
+  expect(await world.metric(refused)).toBeUndefined()
   expect(await reasonOf(heldBy(world))).toBe('bundle-not-found')
 })
