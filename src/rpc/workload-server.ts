@@ -27,7 +27,8 @@ const drainMs = 30_000
 /**
  * Opens a port for a `Server` of `@grpc/grpc-js`, in place of its `bindAsync`: to clients alone that
  * `authorize` lets in, and no byte of another reaches HTTP/2. A handler asks `peerOf(call)`. A connection
- * that is near its end takes no more calls on. Closing the listener ends what is open. Rejects with `unavailable`: `listen-…`.
+ * that is near its end takes no more calls on. Closing the listener ends what is open. Rejects with
+ * `unavailable`: `listen-…`.
  */
 export async function serveMtls(server: Server, options: ServeMtlsOptions): Promise<TlsListener> {
   const injectors = new Set<Injector>()
