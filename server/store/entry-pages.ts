@@ -17,7 +17,7 @@ export interface CheckedPage {
   readonly bodies: readonly string[]
   /** All others, for this thread to look at. */
   readonly doubted: readonly SealedRow[]
-  /** Where the page ends; that of the page before where there is nothing more. */
+  /** The row that the page ends with. */
   readonly last: number
 }
 
