@@ -25,8 +25,13 @@ import { build } from 'rolldown'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const oldestNode = '22.13'
-/** What the client speaks; read when the first call is made. */
-const protoFiles = ['spiffe/workload.proto', 'grpc/health/v1/health.proto']
+/** What the client speaks, and how a call is refused; read when the first of it is needed. */
+const protoFiles = [
+  'spiffe/workload.proto',
+  'grpc/health/v1/health.proto',
+  'google/rpc/status.proto',
+  'spire/api/types/status.proto',
+]
 /** What a user brings along who wants it, and no other: loaded when it is asked for. */
 const optionalPeers = { undici: '>=6.20' }
 

@@ -1,4 +1,6 @@
 /** gRPC between workloads that have proved to each other who they are; `@grpc/grpc-js` is loaded here. */
+export { jwtPeerOf, requireJwtSvid } from './middleware/grpc.ts'
+export type { JwtPeer, RequireJwtSvidOptions } from './middleware/jwt-check.ts'
 export type { TlsListener } from './mtls/handshake.ts'
 export type { IdentitySource } from './mtls/identity-source.ts'
 export type { Peer } from './mtls/peer.ts'

@@ -145,10 +145,18 @@ test('a program with the package fetches its SVID from a real agent, and meets i
       for await (const chunk of socket) text += chunk
       server.close()
       await source.close()
-      console.log(peer.spiffeId, text)`,
+      const { WorkloadApiClient } = await import('countersign')
+      const client = new WorkloadApiClient()
+      const refused = await client
+        .fetchJwtSvid('a', { spiffeId: SpiffeId.parse('spiffe://example.org/other') })
+        .catch(({ code, reason }) => [code, reason].join(' '))
+      client.close()
+      console.log(peer.spiffeId, text, refused)`,
       { SPIFFE_ENDPOINT_SOCKET: `unix://${agent.socket}` },
     )
-    expect(printed.trim()).toBe('spiffe://example.org/web spiffe://example.org/web')
+    expect(printed.trim()).toBe(
+      'spiffe://example.org/web spiffe://example.org/web forbidden no-identity',
+    )
   } finally {
     await agent.stop()
     await server.remove()

@@ -1,17 +1,19 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { WorkloadApiClient } from 'countersign'
 import { expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../support/free-port.ts'
 import { agentIdOf, startAgent } from '../support/running-agent.ts'
 import { startServer, wireEntry } from '../support/running-server.ts'
 import { type InstalledPackage, installPackage } from './installed-package.ts'
 
-const readme = readFileSync(fileURLToPath(new URL('../../src/README.md', import.meta.url)), 'utf8')
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const readme = readFileSync(join(root, 'src/README.md'), 'utf8')
 
 /** The lines of the README's program of this name. */
 function linesOf(name: string): readonly string[] {
@@ -28,7 +30,12 @@ function run(
   socket: string,
 ): ChildProcessByStdio<null, Readable, null> {
   const file = join(installed.folder, name)
-  writeFileSync(file, linesOf(name).join('\n').replace('8443', String(port)))
+  writeFileSync(
+    file,
+    linesOf(name)
+      .join('\n')
+      .replace(/\b8443|8080\b/, String(port)),
+  )
   const child = spawn(process.execPath, [file], {
     env: { PATH: process.env['PATH'], SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -79,6 +86,17 @@ test('the programs of the README run as they stand: two services of five lines e
   const tokens = run(installed, 'tokens.mjs', port, agent.socket)
   const [told] = await once(tokens.stdout, 'data')
   expect(String(told)).toBe('spiffe://example.org/web true\n')
+  const apiPort = await freePort()
+  // As `npm install express` would leave it.
+  symlinkSync(join(root, 'node_modules/express'), join(installed.folder, 'node_modules/express'))
+  run(installed, 'api.mjs', apiPort, agent.socket)
+  await expect.poll(() => isOpen(apiPort), { timeout: 10_000 }).toBe(true)
+  await using workload = new WorkloadApiClient({ endpoint: `unix://${agent.socket}` })
+  const { token } = await workload.fetchJwtSvid('https://api.example.org')
+  const api = `http://127.0.0.1:${apiPort}/`
+  const answer = await fetch(api, { headers: { authorization: `Bearer ${token}` } })
+  expect(await answer.text()).toBe('hello spiffe://example.org/web')
+  expect((await fetch(api)).status).toBe(401)
   // The test of an outage takes its agent along.
   const [code] = await once(run(installed, 'outage.test.mjs', port, '/nowhere'), 'close')
   expect(code).toBe(0)

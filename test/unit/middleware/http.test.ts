@@ -1,0 +1,107 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { RequireJwtSvidOptions } from '../../../src/middleware/jwt-check.ts'
+import { requireJwtSvid } from '../../../src/middleware/node.ts'
+import { matchId } from '../../../src/spiffe-id/matchers.ts'
+import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
+import { TestTrustDomain } from '../../../src/testing/trust-domain.ts'
+import { reasonOf } from '../../support/x509-fixtures.ts'
+import { frameworks, type Service } from './frameworks.ts'
+
+const audience = 'https://api.example.org'
+const caller = SpiffeId.parse('spiffe://example.org/caller')
+const stranger = SpiffeId.parse('spiffe://example.org/stranger')
+const clock = new FakeClock()
+const home = await TestTrustDomain.create('example.org', clock)
+const forger = await TestTrustDomain.create('example.org', clock)
+const options: RequireJwtSvidOptions = {
+  audience,
+  bundles: { bundleOf: (name) => (name === home.name ? home.bundle : undefined) },
+  authorize: matchId(caller),
+  clock,
+}
+
+interface Answer {
+  readonly status: number | undefined
+  readonly challenge: string | undefined
+  /** The ID that was served, or the reason. */
+  readonly said: string
+}
+
+describe.each(Object.keys(frameworks))('%s', (name) => {
+  const served: string[] = []
+  let service: Service
+
+  beforeAll(async () => {
+    const start = frameworks[name]
+    if (start === undefined) throw new TypeError(name)
+    service = await start(options, (spiffeId) => served.push(spiffeId))
+  })
+
+  afterAll(() => service.close())
+
+  async function ask(authorizations: readonly string[], path = '/'): Promise<Answer> {
+    const sent = request({ host: '127.0.0.1', port: service.port, path, agent: false })
+    if (authorizations.length > 0) sent.setHeader('authorization', authorizations)
+    sent.end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    const body = await text(response)
+    const refused =
+      response.headers['content-type']?.includes('json') && response.statusCode !== 200
+    return {
+      status: response.statusCode,
+      challenge: response.headers['www-authenticate'],
+      said: refused ? (JSON.parse(body) as { reason: string }).reason : body,
+    }
+  }
+
+  const bearer = async (...args: Parameters<TestTrustDomain['issueJwt']>): Promise<string> =>
+    `Bearer ${await home.issueJwt(...args)}`
+
+  test('a caller who may is known to the handler by its verified ID', async () => {
+    const expected = { status: 200, challenge: undefined, said: caller }
+    expect(await ask([await bearer(caller, audience)])).toEqual(expected)
+    expect(await ask([(await bearer(caller, audience)).replace('Bearer ', 'bEARER  ')])).toEqual(
+      expected,
+    )
+    expect(served).toEqual([caller, caller])
+  })
+
+  test('T33 nobody else reaches the handler', async () => {
+    served.length = 0
+    const refused = (said: string): Answer => ({
+      ...{ status: 401, challenge: 'Bearer error="invalid_token"', said },
+    })
+    const none = { status: 401, challenge: 'Bearer', said: 'token-missing' }
+    const good = await bearer(caller, audience)
+    const forged = `Bearer ${await forger.issueJwt(caller, audience)}`
+    const exp = clock.now().getTime() / 1000 - 120
+    const late = await bearer(caller, audience, { claims: { exp } })
+    expect(await ask([])).toEqual(none)
+    expect(await ask(['Basic dXNlcjpwYXNz'])).toEqual(none)
+    expect(await ask(['Bearer'])).toEqual(refused('token-malformed'))
+    expect(await ask(['Bearer x.y.z'])).toEqual(refused('token-malformed'))
+    expect(await ask([good.slice(0, -4)])).toEqual(refused('token-malformed'))
+    expect(await ask([forged])).toEqual(refused('token-signature'))
+    expect(await ask([late])).toEqual(refused('token-expired'))
+    expect(await ask([await bearer(caller, `${audience}/`)])).toEqual(refused('token-audience'))
+    expect(await ask([await bearer(stranger, audience)])).toEqual({
+      ...{ status: 403, challenge: undefined, said: 'peer-unauthorized' },
+    })
+    expect(await ask([good, forged])).toEqual({
+      ...{ status: 400, challenge: 'Bearer error="invalid_request"', said: 'token-repeated' },
+    })
+    expect(served).toEqual([])
+  })
+
+  test('a handler that nothing stands in front of learns of nobody, whatever the request says', async () => {
+    expect(await ask([await bearer(caller, audience)], '/open')).toMatchObject({ status: 500 })
+  })
+})
+
+test('a service without a name of its own cannot be made', () => {
+  expect(reasonOf(() => requireJwtSvid({ ...options, audience: [] }))).toBe('audience-missing')
+})
