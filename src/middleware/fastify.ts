@@ -3,11 +3,12 @@ import { setJwtPeer } from './jwt-peer.ts'
 import { authorizationsOf } from './node.ts'
 import { refusalOf } from './refusal.ts'
 
-/** What it uses of Fastify's request and reply. */
+/** What it uses of Fastify's request. */
 export interface FastifyRequest {
   readonly raw: { readonly rawHeaders: readonly string[] }
 }
 
+/** What it uses of Fastify's reply. */
 export interface FastifyReply {
   code(status: number): this
   headers(values: Record<string, string>): this

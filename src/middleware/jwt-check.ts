@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
 import { audienceGiven, type JwtSvid, verifyJwtSvid } from '../svid/jwt-svid.ts'
 
+/** Whose tokens, and for whom, `requireJwtSvid` lets in. */
 export interface RequireJwtSvidOptions {
   /** Who this service is: one of these must be among the token's, exactly. */
   readonly audience: string | readonly string[]
