@@ -32,7 +32,8 @@ export function jwtCheck(options: RequireJwtSvidOptions): JwtCheck {
   return async (authorizations) => {
     const found = tokenOf(authorizations)
     const { token, ...peer } = await verifyJwtSvid(found, { audience, bundles, now: clock.now() })
-    if (authorize(peer.spiffeId)) return peer
+    // Anything but `true`, a promise say, is no permission.
+    if (authorize(peer.spiffeId) === true) return peer
     throw new CountersignError('forbidden', `${peer.spiffeId} is not let in here`, {
       reason: 'peer-unauthorized',
     })
