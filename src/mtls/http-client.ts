@@ -52,6 +52,8 @@ export class Agent extends HttpsAgent {
 
   override destroy(): void {
     this.#stopUpdates()
+    // What is about to connect is not kept either.
+    this.#current = new WeakSet()
     super.destroy()
   }
 

@@ -257,6 +257,30 @@ test('HTTP/2: a handler learns who asks, and whoever is not let in opens no sess
   expect(opened).toHaveBeenCalledTimes(1)
 })
 
+test('T27 HTTP/2: a session that ends with its SVID ends no process, though nobody listens to its errors', async () => {
+  const source = sourceOf(server)
+  const clock = new FakeClock(NOW)
+  const http2 = createHttp2Server({ source, authorize: member })
+  http2.listen(0, '127.0.0.1')
+  await once(http2, 'listening')
+  onTestFinished(() => void http2.close())
+  const url = `https://127.0.0.1:${(http2.address() as AddressInfo).port}`
+  const ours = { source: sourceOf(client), authorize: matchId(serverId), clock }
+  const session = await connectHttp2(url, ours)
+  const ended = once(session, 'close')
+  await clock.advance(lifeMs)
+  await ended
+})
+
+test('an agent that is destroyed keeps no connection that it was about to make', async () => {
+  const { port, server: listening } = await serve()
+  const agent = agentOf(sourceOf(client))
+  const answered = get(port, agent)
+  agent.destroy()
+  await answered
+  await closed(connectionsOf(listening))
+})
+
 test('the peer of a connection that nobody checked is an error', () => {
   expect(() => peerOf({ socket: {} as never })).toThrow(CountersignError)
 })
