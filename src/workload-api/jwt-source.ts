@@ -53,7 +53,10 @@ export class JwtSource implements BundleLookup, AsyncDisposable {
     options: JwtSourceFetchOptions = {},
   ): Promise<HintedJwtSvid> {
     this.#feed.value()
-    return this.#tokens.get(audience, options)
+    const svid = await this.#tokens.get(audience, options)
+    // It may have been on its way when all was withdrawn.
+    this.#feed.value()
+    return svid
   }
 
   /** The JWT authorities of a trust domain; undefined where it is not trusted here. */
