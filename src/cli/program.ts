@@ -28,6 +28,7 @@ import {
   federationUpdate,
 } from './federation.ts'
 import { fetchBundles, fetchJwt, fetchX509, validateJwt, watch } from './fetch.ts'
+import { files } from './files.ts'
 import { agentHealth, serverHealth } from './health.ts'
 import { importEntries } from './import.ts'
 import type { Io } from './io.ts'
@@ -121,6 +122,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(fetchBundles(io)),
   )
   program.addCommand(watch(io))
+  program.addCommand(files(io))
   program.addCommand(group('validate', 'check what others show').addCommand(validateJwt(io)))
   program.addCommand(completion(io, () => program))
   for (const command of all(program)) {

@@ -36,6 +36,12 @@ export async function withWorkloadApi<T>(
   return whileOpen(io, openWorkloadApi(endpoint), work)
 }
 
+/** For a source, which waits for an agent that is not there yet. Throws `invalid` / `endpoint-…`. */
+export function endpointOf(io: Io, { socket }: WorkloadOptions): string {
+  resolveHere(io, socket)
+  return socket ?? io.env[endpointVariable] ?? ''
+}
+
 /** Throws `unavailable` / `agent-socket-missing`, or `forbidden` / `socket-forbidden`. */
 function requireAgent(endpoint: Endpoint): void {
   if (endpoint.kind !== 'unix') return

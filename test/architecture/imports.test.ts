@@ -46,6 +46,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/middleware': ['src/svid', 'src/bundle', 'src/rpc'],
   'src/federation': ['src/mtls', 'src/svid', 'src/bundle'],
   'src/workload-api': ['src/rpc', 'src/svid', 'src/bundle', 'src/jwt', 'src/x509'],
+  'src/files': ['src/workload-api', 'src/svid', 'src/bundle', 'src/x509'],
   'src/testing': ['src/rpc', 'src/svid', 'src/bundle', 'src/jwt', 'src/x509'],
   'src/cli': [
     'src/rpc',
@@ -53,6 +54,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/entry',
     'src/svid',
     'src/audit',
+    'src/files',
     'src/bundle',
     'src/x509',
     'src/jwt',
