@@ -1,8 +1,47 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
+import type { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import type { JwtFile } from '../files/file-set.ts'
+import type { KeepOptions } from '../files/keep.ts'
 import { Secret } from '../runtime/secret.ts'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+import { type SocketOptions, withSocketOption } from './workload.ts'
+
+/** What the files are called unless told. */
+export const fileNames = {
+  key: 'key.pem',
+  cert: 'cert.pem',
+  bundle: 'bundle.pem',
+  combined: 'combined.pem',
+} as const
+
+export interface IdentityOptions extends SocketOptions {
+  readonly jwt: readonly JwtFile[]
+  readonly spiffeId?: string
+  readonly hint?: string
+}
+
+/** The options of every verb that keeps files. */
+export function withIdentityOptions(command: Command): Command {
+  return withSocketOption(command)
+    .option(
+      '--jwt <audience=name>',
+      'a JWT-SVID for this audience; may be repeated',
+      parseJwtFile,
+      [],
+    )
+    .option('--spiffe-id <id>', 'this identity, where there are several')
+    .option('--hint <hint>', 'the identity with this hint')
+}
+
+/** Throws `invalid` / `spiffe-id-…`. */
+export function choiceOf({ spiffeId, hint }: IdentityOptions): KeepOptions['choice'] {
+  return {
+    ...(spiffeId !== undefined && { spiffeId: SpiffeId.parse(spiffeId) }),
+    ...(hint !== undefined && { hint }),
+  }
+}
 
 /** 0o600 of `0600`; files of keys are for their owner, and at most for its group to read. Throws `invalid` / `usage`. */
 export function parseMode(text: string): number {
@@ -14,7 +53,7 @@ export function parseMode(text: string): number {
 }
 
 /** Of `audience=file`, added to those before. Throws `invalid` / `usage`. */
-export function parseJwtFile(text: string, before: readonly JwtFile[] = []): readonly JwtFile[] {
+function parseJwtFile(text: string, before: readonly JwtFile[] = []): readonly JwtFile[] {
   const at = text.lastIndexOf('=')
   if (at < 1) throw usage(`${text} names no file`, 'write --jwt https://api.example.org=api.jwt')
   return [...before, { audience: text.slice(0, at), name: text.slice(at + 1) }]

@@ -1,17 +1,26 @@
 import { Command } from 'commander'
 import { asCountersignError, CountersignError } from '../errors.ts'
-import type { FileNames, JwtFile } from '../files/file-set.ts'
+import type { FileNames } from '../files/file-set.ts'
 import type { KeepOptions, Sources } from '../files/keep.ts'
 import type { Renewal } from '../files/renewal.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { within } from '../runtime/within.ts'
-import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
-import { parseJwtFile, parseMode, parseSignal, readPassword, usage } from './files-flags.ts'
+import { outputOption } from './admin.ts'
+import {
+  choiceOf,
+  fileNames,
+  type IdentityOptions,
+  parseMode,
+  parseSignal,
+  readPassword,
+  usage,
+  withIdentityOptions,
+} from './files-flags.ts'
 import type { Io } from './io.ts'
-import { printRecord } from './output.ts'
-import { endpointOf, type WorkloadOptions, withWorkloadOptions } from './workload.ts'
+import { type OutputFormat, printRecord } from './output.ts'
+import { endpointOf } from './workload.ts'
 
-interface Options extends WorkloadOptions {
+interface Options extends IdentityOptions {
   readonly dir: string
   readonly key: string
   readonly cert: string
@@ -19,9 +28,6 @@ interface Options extends WorkloadOptions {
   readonly combined: string
   readonly pkcs12?: string
   readonly pkcs12PasswordFile?: string
-  readonly jwt: readonly JwtFile[]
-  readonly spiffeId?: string
-  readonly hint?: string
   readonly mode: number
   readonly owner?: string
   readonly onRenew?: string
@@ -29,6 +35,7 @@ interface Options extends WorkloadOptions {
   readonly pidFile?: string
   readonly once?: boolean
   readonly status?: boolean
+  readonly output: OutputFormat
 }
 
 type FilesOptions = Omit<KeepOptions, keyof Sources>
@@ -37,26 +44,18 @@ const onceLimitMs = 30_000
 
 /** `countersign files` */
 export function files(io: Io): Command {
-  return withWorkloadOptions(
+  return withIdentityOptions(
     new Command('files')
       .description(
         'keep the SVID of this process in files, for programs that know nothing of SPIFFE',
       )
       .requiredOption('--dir <folder>', 'where to; made where it is not there')
-      .option('--key <name>', 'private key, PKCS#8 in PEM', 'key.pem')
-      .option('--cert <name>', 'certificate and its chain, PEM', 'cert.pem')
-      .option('--bundle <name>', 'authorities of the own trust domain, PEM', 'bundle.pem')
-      .option('--combined <name>', 'certificate, chain and key in one', 'combined.pem')
+      .option('--key <name>', 'private key, PKCS#8 in PEM', fileNames.key)
+      .option('--cert <name>', 'certificate and its chain, PEM', fileNames.cert)
+      .option('--bundle <name>', 'authorities of the own trust domain, PEM', fileNames.bundle)
+      .option('--combined <name>', 'certificate, chain and key in one', fileNames.combined)
       .option('--pkcs12 <name>', 'key and chain as PKCS#12')
       .option('--pkcs12-password-file <path>', 'its password is the first line of this file')
-      .option(
-        '--jwt <audience=name>',
-        'a JWT-SVID for this audience; may be repeated',
-        parseJwtFile,
-        [],
-      )
-      .option('--spiffe-id <id>', 'this identity, where there are several')
-      .option('--hint <hint>', 'the identity with this hint')
       .option('--mode <octal>', 'of each file', parseMode, 0o600)
       .option('--owner <user[:group]>', 'whom the files are given to')
       .option(
@@ -66,7 +65,8 @@ export function files(io: Io): Command {
       .option('--signal <name>', 'the same for a signal to the process of --pid-file', parseSignal)
       .option('--pid-file <path>', 'holds the number of the process')
       .option('--once', 'write them, and end')
-      .option('--status', 'say how it is with the files; exit code 69 where not well'),
+      .option('--status', 'say how it is with the files; exit code 69 where not well')
+      .addOption(outputOption()),
   )
     .addHelpText(
       'after',
@@ -190,13 +190,6 @@ function namesOf(options: Options): FileNames {
     throw usage('--pkcs12 needs a password', 'add --pkcs12-password-file')
   }
   return { ...names, pkcs12: { name: pkcs12, password: readPassword(pkcs12PasswordFile) } }
-}
-
-function choiceOf({ spiffeId, hint }: Options): KeepOptions['choice'] {
-  return {
-    ...(spiffeId !== undefined && { spiffeId: SpiffeId.parse(spiffeId) }),
-    ...(hint !== undefined && { hint }),
-  }
 }
 
 async function renewalOf({ onRenew, signal, pidFile, dir }: Options): Promise<Renewal | undefined> {

@@ -19,6 +19,7 @@ import { entryCreate } from './entry-create.ts'
 import { entryDelete } from './entry-delete.ts'
 import { entryCount, entryList, entryShow } from './entry-list.ts'
 import { entryUpdate } from './entry-update.ts'
+import { exec } from './exec.ts'
 import {
   federationCreate,
   federationDelete,
@@ -123,6 +124,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   )
   program.addCommand(watch(io))
   program.addCommand(files(io))
+  program.addCommand(exec(io))
   program.addCommand(group('validate', 'check what others show').addCommand(validateJwt(io)))
   program.addCommand(completion(io, () => program))
   for (const command of all(program)) {
