@@ -59,6 +59,18 @@ export class JwtSource implements BundleLookup, AsyncDisposable {
     return svid
   }
 
+  /**
+   * The same for a request over HTTP (JWT-SVID §5.2), over TLS alone: `fetch(url, { headers: await
+   * source.fetchHeaders(audience) })`.
+   */
+  async fetchHeaders(
+    audience: string | readonly string[],
+    options: JwtSourceFetchOptions = {},
+  ): Promise<{ readonly authorization: string }> {
+    const { token } = await this.fetchJwtSvid(audience, options)
+    return { authorization: `Bearer ${token}` }
+  }
+
   /** The JWT authorities of a trust domain; undefined where it is not trusted here. */
   bundleOf(trustDomain: TrustDomain): Bundle | undefined {
     return this.#feed.peek()?.bundleOf(trustDomain)
