@@ -119,6 +119,11 @@ describe('an update', () => {
       ({ svid, other }) => ({ svids: [{ ...svid, x509_svid_key: other }] }),
     ],
     [
+      'another ID than its certificate has',
+      'message-svid-id',
+      ({ svid }) => ({ svids: [{ ...svid, spiffe_id: db }] }),
+    ],
+    [
       'PEM in place of DER (WLA-24)',
       'certificate-malformed',
       ({ svid }) => ({ svids: [{ ...svid, bundle: Buffer.from('-----BEGIN CERTIFICATE-----') }] }),
