@@ -80,6 +80,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   'server/main': ['server/*', ...values],
   'server/endpoints': ['server/*', ...values],
+  'server/parts': ['server/*', ...values],
   'server/http': ['server/*', ...values],
   'server/identity': ['server/bundle', 'server/ca', ...values],
   'server/readiness': [],
