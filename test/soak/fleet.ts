@@ -48,11 +48,6 @@ interface Said {
 /** Longer than any of the programs waits for a peer. */
 const answerMs = 30_000
 
-interface Answer {
-  resolve(meeting: Meeting): void
-  reject(error: Error): void
-}
-
 /** Starts the programs, and resolves when every service listens. Rejects where one does not come to that. */
 export async function startFleet(
   programs: readonly ProgramOptions[],
@@ -94,39 +89,23 @@ function startProgram(
     complaints = (complaints + String(chunk)).slice(-4000)
   })
   child.stdin.on('error', () => {})
-  const answers = new Map<number, Answer>()
+  const questions = openQuestions(language, (line) => child.stdin.write(`${line}\n`))
   const services: Service[] = []
   const ready = Promise.withResolvers<readonly Service[]>()
-  let asked = 0
-  const meet = (from: string, address: string, expected: string): Promise<Meeting> => {
-    const n = ++asked
-    const { promise, resolve, reject } = Promise.withResolvers<Meeting>()
-    answers.set(n, { resolve, reject })
-    child.stdin.write(`${n} ${from} ${address} ${expected}\n`)
-    const late = setTimeout(() => reject(new Error(`no answer from ${language}`)), answerMs)
-    return promise.finally(() => {
-      clearTimeout(late)
-      answers.delete(n)
-    })
-  }
-  const heard = (said: Said): void => {
-    if (said.service !== undefined && said.listening !== undefined) {
-      const { service: id, listening: address } = said
-      services.push({ id, language, address, meet: (...to) => meet(id, ...to) })
-      if (services.length === ids.length) ready.resolve(services)
-    }
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const said = JSON.parse(line) as Said
+    questions.hear(said)
     if (said.refused !== undefined) onRefused(`${language}: ${withoutAddresses(said.refused)}`)
-    if (said.n === undefined) return
-    const answer = answers.get(said.n)
-    if (said.error === undefined) answer?.resolve(said as unknown as Meeting)
-    else answer?.reject(new Error(said.error))
-  }
-  createInterface({ input: child.stdout }).on('line', (line) => heard(JSON.parse(line) as Said))
+    if (said.service === undefined || said.listening === undefined) return
+    const { service: id, listening: address } = said
+    services.push({ id, language, address, meet: (...to) => questions.ask(id, ...to) })
+    if (services.length === ids.length) ready.resolve(services)
+  })
   const ended = new Promise<void>((resolve) => {
     const over = (why: unknown): void => {
       const failure = new Error(`the services in ${language} ended with ${why}:\n${complaints}`)
       ready.reject(failure)
-      for (const { reject } of answers.values()) reject(failure)
+      questions.fail(failure)
       resolve()
     }
     child.on('error', over)
@@ -139,6 +118,36 @@ function startProgram(
       const kill = setTimeout(() => child.kill('SIGKILL'), 10_000)
       await ended
       clearTimeout(kill)
+    },
+  }
+}
+
+/** The connections that a program was asked for and has not told the end of. */
+function openQuestions(language: string, send: (line: string) => void) {
+  const open = new Map<number, PromiseWithResolvers<Meeting>>()
+  let asked = 0
+  return {
+    ask(from: string, address: string, expected: string): Promise<Meeting> {
+      const n = ++asked
+      const question = Promise.withResolvers<Meeting>()
+      open.set(n, question)
+      send(`${n} ${from} ${address} ${expected}`)
+      const late = setTimeout(
+        () => question.reject(new Error(`no answer from ${language}`)),
+        answerMs,
+      )
+      return question.promise.finally(() => {
+        clearTimeout(late)
+        open.delete(n)
+      })
+    },
+    hear({ n, error, ...meeting }: Said): void {
+      const question = n === undefined ? undefined : open.get(n)
+      if (error === undefined) question?.resolve(meeting as unknown as Meeting)
+      else question?.reject(new Error(error))
+    },
+    fail(failure: Error): void {
+      for (const { reject } of open.values()) reject(failure)
     },
   }
 }

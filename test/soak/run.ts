@@ -35,6 +35,11 @@ const sinceMs = (): number => performance.now()
 const say = (words: string): void =>
   void process.stderr.write(`soak: ${Math.round(sinceMs() / 1000)} s: ${words}\n`)
 
+const stopped = Promise.withResolvers<never>()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => stopped.reject(new Error(`stopped by ${signal}`)))
+}
+
 const lacks: string[] = []
 const programs = await buildPrograms((language, why) => {
   lacks.push(language)
@@ -69,8 +74,11 @@ async function soak(stand: Stand, { services, refusals }: Fleet): Promise<boolea
   const startedMs = sinceMs()
   const load = connectAll(services, rate, sinceMs, (one) => tally.add(one), enough.signal)
   try {
-    await sleep(Math.max(0, minutes * 60 - stepsSeconds - afterSeconds) * 1000)
-    await changeAuthority({ stand, services, tally, sinceMs, caSeconds, afterSeconds, say })
+    const change = async (): Promise<void> => {
+      await sleep(Math.max(0, minutes * 60 - stepsSeconds - afterSeconds) * 1000)
+      await changeAuthority({ stand, services, tally, sinceMs, caSeconds, afterSeconds, say })
+    }
+    await Promise.race([change(), stopped.promise])
   } finally {
     enough.abort()
     await load

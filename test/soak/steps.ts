@@ -30,7 +30,7 @@ export interface StepsOptions {
  * meets it while that is good, and refuses it once it is revoked.
  */
 export async function changeAuthority(options: StepsOptions): Promise<void> {
-  const { stand, services, tally, sinceMs, afterSeconds, say } = options
+  const { stand, tally, sinceMs, afterSeconds, say } = options
   const old = await longLivedAuthority(options)
   const next = await prepare(stand)
   say(`prepared ${next}`)
@@ -62,7 +62,6 @@ export async function changeAuthority(options: StepsOptions): Promise<void> {
   } finally {
     await stuck.close()
   }
-  say(`${services.length} services refused the stuck one`)
 }
 
 /** The active authority, once it has so much of its life before it that no rotation of its own comes between the steps. */

@@ -70,7 +70,9 @@ export class Tally {
     this.#shows.set(to, result.peerAuthority)
     if (this.#isTooLate(beganMs) && this.#showsRevoked(result)) {
       this.#shownRevoked++
-      this.#keep(`${pair} ${from} to ${to}: met by a revoked authority`)
+      this.#keep(
+        `${pair} ${from} to ${to}, begun at ${beganMs} ms: one of them shows what was revoked`,
+      )
     }
   }
 
@@ -80,7 +82,7 @@ export class Tally {
     const refused = result instanceof Error
     this.#stuck[when][refused ? 'refused' : 'ok']++
     if (refused === (when === 'after')) return
-    const what = refused ? `refused: ${result.message}` : 'let in after the revocation'
+    const what = refused ? `refused: ${result.message}` : 'let in'
     this.#keep(`${pair} ${from} to ${to}, ${when} the revocation: ${what}`)
   }
 
