@@ -64,6 +64,7 @@ async function run(io: Io, command: [string, ...string[]], options: Options): Pr
   )
   const names = checkNames({ ...fileNames, jwts: options.jwt })
   const onProblem = (error: CountersignError): void => io.note(`${error.reason}: ${error.message}`)
+  const choice = choiceOf(options)
   const endpoint = endpointOf(io, options)
   const dir = makePrivateFolder(io.env)
   const folder = await VersionedFolder.open(dir, { fileMode: 0o600 })
@@ -82,15 +83,15 @@ async function run(io: Io, command: [string, ...string[]], options: Options): Pr
       (until) =>
         keepFiles(
           {
-            ...{ ...sources, names, choice: choiceOf(options), folder, clock: systemClock },
+            ...{ ...sources, names, choice, folder, clock: systemClock },
             renewal: async () => child?.renew(options.onRenew),
             onFiles: () => first.resolve(),
             onProblem,
           },
           until,
         ),
-      async () => {
-        await untilAborted(first.promise, io.signal)
+      async (until) => {
+        await untilAborted(first.promise, AbortSignal.any([io.signal, until]))
         const release = onSignals(passedOn, (signal) => {
           if (!(process.stdin.isTTY && byTerminal.includes(signal))) child?.pass(signal)
         })

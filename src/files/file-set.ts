@@ -13,7 +13,7 @@ export interface SetFile {
   readonly content: Buffer
 }
 
-/** What the files are called; a name that is not there is a file that is not wanted. */
+/** What the files are called. */
 export interface FileNames {
   readonly key: string
   readonly cert: string
@@ -60,7 +60,7 @@ function badName(name: string, what: string): CountersignError {
 }
 
 /** The files, the secret ones too, in one order. */
-export async function layOut(names: FileNames, material: Material): Promise<readonly SetFile[]> {
+export function layOut(names: FileNames, material: Material): readonly SetFile[] {
   const { svid, bundle, tokens } = material
   const key = toPem('PRIVATE KEY', svid.privateKey)
   const chain = certificates(svid.chain)
@@ -75,7 +75,7 @@ export async function layOut(names: FileNames, material: Material): Promise<read
   ]
   if (names.pkcs12 !== undefined) {
     const { name, password } = names.pkcs12
-    files.push({ name, content: await toPkcs12(svid, password) })
+    files.push({ name, content: toPkcs12(svid, password) })
   }
   return files
 }

@@ -48,20 +48,23 @@ export class VersionedFolder implements AsyncDisposable {
   }
 
   /**
-   * Makes the folder where it is not there. Throws `forbidden` / `files-folder` where it is a link or no
+   * Makes the folder where it is not there, but none above it. Throws `forbidden` / `files-folder` where it is a link or no
    * folder, not ours, or others may write to it; `unavailable` / `files-unwritable`.
    */
   static async open(path: string, access: Access): Promise<VersionedFolder> {
-    const made = await mkdir(path, { recursive: true, mode: 0o700 }).catch((cause) => {
-      if (cause.code === 'EEXIST') throw refused(path, 'is no folder')
-      throw unwritable(path, cause)
-    })
+    const made = await mkdir(path, { mode: 0o700 }).then(
+      () => true,
+      (cause) => {
+        if (cause.code === 'EEXIST') return false
+        throw unwritable(path, cause)
+      },
+    )
     const folder = await open(path, directory).catch((cause) => {
       if (cause.code === 'ELOOP' || cause.code === 'ENOTDIR') throw refused(path, 'is no folder')
       throw unwritable(path, cause)
     })
     try {
-      if (made !== undefined) await give(folder, folderMode(access), undefined, access.owner?.gid)
+      if (made) await give(folder, folderMode(access), undefined, access.owner?.gid)
       const { uid, mode } = await folder.stat()
       if (uid !== process.geteuid?.()) throw refused(path, 'belongs to another user')
       if ((mode & 0o022) !== 0)

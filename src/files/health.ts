@@ -7,6 +7,7 @@ import type { VersionedFolder } from './folder.ts'
 
 const fileName = '.health.json'
 const maxBytes = 16_384
+const maxProblem = 1000
 
 /** How it is with the files of a folder, as the one who writes them says. Instants are ISO 8601. */
 export interface FilesHealth {
@@ -20,7 +21,7 @@ export interface FilesHealth {
 }
 
 const instant = z.iso.datetime()
-const problem = z.string().max(1000).nullable()
+const problem = z.string().max(maxProblem).nullable()
 
 const schema: z.ZodType<FilesHealth> = z.strictObject({
   spiffeId: z.string().max(2048),
@@ -29,6 +30,11 @@ const schema: z.ZodType<FilesHealth> = z.strictObject({
   problem,
   onRenew: z.strictObject({ at: instant, problem }).nullable(),
 })
+
+/** What a problem is called there. */
+export function problemText(problem: CountersignError): string {
+  return problem.message.slice(0, maxProblem)
+}
 
 /** What is known, kept in the folder from the first set of files on. */
 export class HealthRecord {

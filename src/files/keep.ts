@@ -8,7 +8,7 @@ import type { JwtSource } from '../workload-api/jwt-source.ts'
 import type { X509Source, X509SvidChoice } from '../workload-api/x509-source.ts'
 import { type FileNames, fingerprint, layOut, type Material } from './file-set.ts'
 import type { VersionedFolder } from './folder.ts'
-import { HealthRecord } from './health.ts'
+import { HealthRecord, problemText } from './health.ts'
 import type { Renewal } from './renewal.ts'
 
 export interface Sources {
@@ -88,7 +88,7 @@ async function follow(
       const problem = asCountersignError(error)
       last = undefined
       // Where not even this can be written, `onProblem` has to do.
-      await health.note({ problem: problem.message }).catch(() => {})
+      await health.note({ problem: problemText(problem) }).catch(() => {})
       onProblem(problem)
       waitMs = backoff.next()
     }
@@ -114,7 +114,8 @@ async function tell(
     for (;;) {
       const problem = await attempt(renewal, signal)
       const at = clock.now().toISOString()
-      await health.note({ onRenew: { at, problem: problem?.message ?? null } }).catch(() => {})
+      const said = problem === undefined ? null : problemText(problem)
+      await health.note({ onRenew: { at, problem: said } }).catch(() => {})
       if (problem === undefined) break
       onProblem(problem)
       await clock.sleep(backoff.next(), signal)
@@ -141,7 +142,7 @@ async function write(
   material: Material,
 ): Promise<{ readonly written: Written; readonly replaced: boolean }> {
   const { spiffeId, expiresAt } = material.svid
-  const { replaced } = await folder.replace(await layOut(names, material))
+  const { replaced } = await folder.replace(layOut(names, material))
   await health.note({
     spiffeId,
     writtenAt: clock.now().toISOString(),

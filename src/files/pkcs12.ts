@@ -19,7 +19,7 @@ const macRounds = 2048
  * RFC 7292: the key of an SVID, by AES-256 and PBKDF2 under the password, and its chain, which is no
  * secret, as DER; the alias is `svid`. The whole is authenticated by HMAC-SHA-256 under the password.
  */
-export async function toPkcs12(svid: X509Svid, password: Secret): Promise<Buffer> {
+export function toPkcs12(svid: X509Svid, password: Secret): Buffer {
   const [leaf, ...signers] = svid.chain
   if (leaf === undefined) throw new TypeError('an SVID without a certificate')
   const passphrase = password.reveal()

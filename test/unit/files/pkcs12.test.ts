@@ -18,7 +18,7 @@ async function store(passphrase: string) {
   // As a chain of two would be: what it says does not matter here.
   const chain = [...svid.chain, authority?.certificate ?? Buffer.alloc(0)]
   const path = join(temporaryFolder(), 'svid.p12')
-  writeFileSync(path, await toPkcs12({ ...svid, chain }, new Secret(passphrase)))
+  writeFileSync(path, toPkcs12({ ...svid, chain }, new Secret(passphrase)))
   return { path, svid: { ...svid, chain } }
 }
 
