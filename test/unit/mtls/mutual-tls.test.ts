@@ -214,6 +214,13 @@ test('two connections from one address and port, to two addresses of the server,
   expect(await Promise.all(opened)).toEqual(['127.0.0.1', '127.0.0.2'])
 })
 
+test('what the source says while the port is being opened is shown', async () => {
+  const source = sourceOf(undefined)
+  const opening = listen({ source })
+  source.replace(server)
+  expect(await dial(await opening, client)).toBe(client.spiffeId)
+})
+
 test('an SVID that TLS cannot show leaves the one before in use', async () => {
   const source = sourceOf(server)
   const listener = await listen({ source })
