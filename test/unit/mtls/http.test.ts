@@ -258,18 +258,25 @@ test('HTTP/2: a handler learns who asks, and whoever is not let in opens no sess
 })
 
 test('T27 HTTP/2: a session that ends with its SVID ends no process, though nobody listens to its errors', async () => {
-  const source = sourceOf(server)
-  const clock = new FakeClock(NOW)
-  const http2 = createHttp2Server({ source, authorize: member })
+  const http2 = createHttp2Server({
+    source: sourceOf(server),
+    authorize: member,
+    clock: new FakeClock(NOW),
+  })
   http2.listen(0, '127.0.0.1')
   await once(http2, 'listening')
   onTestFinished(() => void http2.close())
   const url = `https://127.0.0.1:${(http2.address() as AddressInfo).port}`
+  const clock = new FakeClock(NOW)
   const ours = { source: sourceOf(client), authorize: matchId(serverId), clock }
   const session = await connectHttp2(url, ours)
-  const ended = once(session, 'close')
+  const ended = new Promise((resolve) => session.once('close', resolve))
+  const request = session.request({ ':path': '/' })
+  const failed = expect(once(request, 'response')).rejects.toMatchObject({
+    reason: 'connection-outlived',
+  })
   await clock.advance(lifeMs)
-  await ended
+  await Promise.all([failed, ended])
 })
 
 test('an agent that is destroyed keeps no connection that it was about to make', async () => {
