@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { spawnWorkload } from '../interop/probe.ts'
 import type { Meeting } from './party.ts'
 
 /*
@@ -75,20 +75,11 @@ function withoutAddresses(reason: string): string {
 }
 
 function startProgram(
-  { language, command: [file = '', ...args], ids }: ProgramOptions,
+  { language, command, ids }: ProgramOptions,
   socket: string,
   onRefused: (reason: string) => void,
 ) {
-  const child = spawn(file, [...args, ...ids], {
-    cwd: '/',
-    env: { ...process.env, SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  let complaints = ''
-  child.stderr.on('data', (chunk) => {
-    complaints = (complaints + String(chunk)).slice(-4000)
-  })
-  child.stdin.on('error', () => {})
+  const { child, complaints } = spawnWorkload([...command, ...ids], socket)
   const questions = openQuestions(language, (line) => child.stdin.write(`${line}\n`))
   const services: Service[] = []
   const ready = Promise.withResolvers<readonly Service[]>()
@@ -103,7 +94,7 @@ function startProgram(
   })
   const ended = new Promise<void>((resolve) => {
     const over = (why: unknown): void => {
-      const failure = new Error(`the services in ${language} ended with ${why}:\n${complaints}`)
+      const failure = new Error(`the services in ${language} ended with ${why}:\n${complaints()}`)
       ready.reject(failure)
       questions.fail(failure)
       resolve()
