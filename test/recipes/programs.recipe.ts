@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { eventually } from '../../src/testing/eventually.ts'
 import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { freePort } from '../support/free-port.ts'
 import { type Handshakes, runAgain, shakeHands, shakeOnce } from './handshakes.ts'
@@ -92,7 +93,7 @@ test.concurrent('HAProxy takes new certificates over its runtime socket, without
   await stand.api.rotate({ authorities: true })
   await using source = await X509Source.open({ endpoint: stand.api.endpoint })
   const isTrusted = () => shakeOnce(source, port, ...http).then(Boolean, () => false)
-  await expect.poll(isTrusted, { timeout: 10_000 }).toBe(true)
+  await eventually(isTrusted, 10_000)
 })
 
 test.concurrent('Redis takes new files by CONFIG SET, and no handshake fails', {
