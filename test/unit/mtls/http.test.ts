@@ -17,7 +17,14 @@ import { matchId, matchPath, matchTrustDomain } from '../../../src/spiffe-id/mat
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
-import { bundleOf, type Made, NOW, reasonOfAsync, root } from '../../support/x509-fixtures.ts'
+import {
+  bundleOf,
+  type Made,
+  NOW,
+  reasonOf,
+  reasonOfAsync,
+  root,
+} from '../../support/x509-fixtures.ts'
 import { svidOf, TestSource } from './test-source.ts'
 
 const trustDomain = TrustDomain.parse('here.test')
@@ -255,6 +262,29 @@ test('HTTP/2: a handler learns who asks, and whoever is not let in opens no sess
   refused.on('error', () => {})
   await once(refused, 'close')
   expect(opened).toHaveBeenCalledTimes(1)
+})
+
+test('HTTP/2: a handler that takes its time learns who asked, though the client has gone', async () => {
+  const clock = new FakeClock(NOW)
+  const late = Promise.withResolvers<string>()
+  const options = { source: sourceOf(server), authorize: member, clock }
+  const http2 = createHttp2Server(options, (request) => {
+    request.stream.once('close', () =>
+      setImmediate(() => late.resolve(reasonOf(() => peerOf(request)))),
+    )
+    request.stream.respond()
+  })
+  http2.listen(0, '127.0.0.1')
+  await once(http2, 'listening')
+  onTestFinished(() => void http2.close())
+  const url = `https://127.0.0.1:${(http2.address() as AddressInfo).port}`
+  const ours = { source: sourceOf(client), authorize: matchId(serverId), clock }
+  const session = await connectHttp2(url, ours)
+  onTestFinished(() => session.destroy())
+  const request = session.request({ ':path': '/' })
+  await once(request, 'response')
+  request.destroy()
+  expect(await late.promise).toBe('ok')
 })
 
 test('T27 HTTP/2: a session that ends with its SVID ends no process, though nobody listens to its errors', async () => {
