@@ -51,10 +51,25 @@ export async function serveDocuments(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  const { setting } = endpoint
   const app = createApp(endpoint, log)
-  await app.ready()
-  const { server } = app
+  // From the moment on in which its options were read: none of them is missed.
+  const stopWatching = followTls(app, endpoint, log)
+  try {
+    await app.ready()
+    await serve(app.server, endpoint, log, signal)
+  } finally {
+    stopWatching()
+    await app.close()
+  }
+}
+
+async function serve(
+  server: FastifyInstance['server'],
+  endpoint: DocumentEndpoint,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const { setting } = endpoint
   server.maxConnections = maxConnections
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
@@ -65,14 +80,11 @@ export async function serveDocuments(
   // Such as EMFILE at accept: the listener lives on.
   server.on('error', (error) => log.warn('a connection cannot be taken', { setting, error }))
   log.info('documents are served', { endpoint: setting, address: formatHostPort({ host, port }) })
-  const stopWatching = followTls(app, endpoint, log)
   await aborted(signal)
-  stopWatching()
   const closed = new Promise((resolve) => server.close(resolve))
   // Those too that are in the midst of a handshake, which HTTP knows nothing of.
   for (const socket of sockets) socket.destroy()
   await closed
-  await app.close()
 }
 
 /** By itself: what Fastify opens for `localhost` beside it would have neither bounds nor the next certificate. */

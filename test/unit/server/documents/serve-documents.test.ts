@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -11,6 +12,7 @@ import { webCertificate } from '../../../support/web-certificate.ts'
 /** The port of an endpoint that is there for one test. */
 async function serve(
   tls: TlsSource | undefined,
+  host = '127.0.0.1',
 ): Promise<{ readonly port: number; stop(): Promise<void> }> {
   const stop = new AbortController()
   const listening = Promise.withResolvers<number>()
@@ -21,7 +23,7 @@ async function serve(
   const endpoint = {
     name: 'test',
     setting: 'test',
-    address: { host: '127.0.0.1', port: 0 },
+    address: { host, port: 0 },
     tls,
     documents: new Map([['/', () => '{}']]),
     cacheControl: 'no-cache',
@@ -61,6 +63,35 @@ test('T12 who says nothing, and who says it a byte at a time, is hung up on in s
     heldMs(connect(plain, host), 'G'),
   ])
   expect(Math.max(...held)).toBeLessThan(15_000)
+})
+
+test('a certificate that becomes another while the endpoint opens is shown', async () => {
+  const [first, second] = [await webFiles(), await webFiles()]
+  let shown = first
+  const listeners = new Set<() => void>()
+  const renewOnce = (): void => {
+    if (shown === second) return
+    shown = second
+    for (const listener of listeners) listener()
+  }
+  const source: TlsSource = {
+    options() {
+      const options = shown.options()
+      setImmediate(renewOnce)
+      return options
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+  }
+  // The name is looked up first, which takes a moment.
+  const { port } = await serve(source, 'localhost')
+  const client = tlsConnect({ port, host: 'localhost', rejectUnauthorized: false })
+  await once(client, 'secureConnect')
+  const pem = String(second.options().cert)
+  expect(client.getPeerX509Certificate()?.serialNumber).toBe(new X509Certificate(pem).serialNumber)
+  client.destroy()
 })
 
 test('a stop waits for nobody, not even for who is in the midst of a handshake', async () => {
