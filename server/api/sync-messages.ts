@@ -1,10 +1,10 @@
-import type { Bundle } from '../../src/bundle/bundle.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import { bundleToWire, entryToWire } from '../../src/rpc/convert.ts'
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import type { Bundle$Input } from '../../src/rpc/gen/spire/api/types/Bundle.ts'
 import type { Entry$Input } from '../../src/rpc/gen/spire/api/types/Entry.ts'
 import type { FollowerGroup } from '../entry/follower.ts'
+import { sizeOfBundle } from './bundle-size.ts'
 
 /** Of one message, roughly: some milliseconds of work for whoever makes or reads it. */
 const chunkBytes = 1 << 15
@@ -76,14 +76,6 @@ function* itemsOf(group: FollowerGroup): Generator<Item, void, void> {
   for (const id of group.removedEntryIds) {
     yield { bytes: id.length + 4, addTo: (chunk) => chunk.removed_entry_ids.push(id) }
   }
-}
-
-function sizeOfBundle({ trustDomain, x509Authorities, jwtAuthorities }: Bundle): number {
-  return (
-    trustDomain.length +
-    x509Authorities.reduce((sum, { certificate }) => sum + certificate.length + 8, 64) +
-    jwtAuthorities.reduce((sum, key) => sum + key.publicKey.length + key.keyId.length + 24, 0)
-  )
 }
 
 function sizeOfEntry(entry: Entry): number {

@@ -118,7 +118,7 @@ test('a snapshot of many entries comes in messages of some 32 KiB, and is applie
   expect(Math.max(...group.map(({ entries }) => entries.length))).toBeLessThan(60)
 })
 
-test('T12 a snapshot with large bundles of others reaches the agent all the same', async () => {
+test('T12 large bundles of others reach agents and operators all the same', async () => {
   const agent = await server.joinAgent()
   const padding = extension('1.3.6.1.4.1.99999.1', Buffer.alloc(15_000))
   const { der } = await root('large.test', { extra: [padding] })
@@ -133,6 +133,29 @@ test('T12 a snapshot with large bundles of others reaches the agent all the same
   const group = await follow(agent, { log_id: '', applied: 0 }).next()
   const held = group.flatMap(({ bundles }) => bundles.map(({ trust_domain }) => trust_domain))
   expect(held.sort()).toEqual(['example.org', ...names])
+  const relationships = server.admin('spire.api.server.trustdomain.v1.TrustDomain')
+  await relationships.unary('BatchCreateFederationRelationship', {
+    federation_relationships: names.map((name) => ({
+      trust_domain: name,
+      bundle_endpoint_url: 'https://127.0.0.1/',
+      https_web: {},
+    })),
+    output_mask: { bundle_endpoint_url: true },
+  })
+  const listed: string[] = []
+  let token = ''
+  do {
+    const page = await bundles.unary('ListFederatedBundles', { page_token: token })
+    listed.push(...page.bundles.map(({ trust_domain }) => trust_domain))
+    token = page.next_page_token
+  } while (token !== '')
+  do {
+    const page = await relationships.unary('ListFederationRelationships', { page_token: token })
+    listed.push(...page.federation_relationships.map(({ trust_domain }) => trust_domain))
+    token = page.next_page_token
+  } while (token !== '')
+  expect(listed).toEqual([...names, ...names])
+  await relationships.unary('BatchDeleteFederationRelationship', { trust_domains: names })
   await bundles.unary('BatchDeleteFederatedBundle', { trust_domains: names })
 })
 
