@@ -5,26 +5,15 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
-import { Agent, connectHttp2 } from '../../../src/mtls/http-client.ts'
-import {
-  createHttp2Server,
-  createServer,
-  type HttpServerOptions,
-} from '../../../src/mtls/http-server.ts'
+import { Agent } from '../../../src/mtls/http-client.ts'
+import { createServer, type HttpServerOptions } from '../../../src/mtls/http-server.ts'
 import { peerOf } from '../../../src/mtls/peer.ts'
 import { openHttpClient } from '../../../src/mtls/undici.ts'
 import { matchId, matchPath, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
-import {
-  bundleOf,
-  type Made,
-  NOW,
-  reasonOf,
-  reasonOfAsync,
-  root,
-} from '../../support/x509-fixtures.ts'
+import { bundleOf, type Made, NOW, reasonOfAsync, root } from '../../support/x509-fixtures.ts'
 import { svidOf, TestSource } from './test-source.ts'
 
 const trustDomain = TrustDomain.parse('here.test')
@@ -236,77 +225,6 @@ test('undici: fetch and request, and connections that a renewal leaves behind', 
   await expect.poll(connectionsOf(listening)).toBe(1)
   source.trust(bundleOf('here.test', foreignCa))
   await expect(http.fetch(url)).rejects.toThrow()
-})
-
-test('HTTP/2: a handler learns who asks, and whoever is not let in opens no session', async () => {
-  const source = sourceOf(server)
-  const clock = new FakeClock(NOW)
-  const http2 = createHttp2Server({ source, authorize: member, clock }, (request, response) => {
-    response.end(`hello ${peerOf(request).spiffeId}`)
-  })
-  const opened = vi.fn()
-  http2.on('session', opened)
-  http2.listen(0, '127.0.0.1')
-  await once(http2, 'listening')
-  onTestFinished(() => void http2.close())
-  const url = `https://127.0.0.1:${(http2.address() as AddressInfo).port}`
-  const options = { authorize: matchId(serverId), clock }
-  const session = await connectHttp2(url, { source: sourceOf(client), ...options })
-  expect(await text(session.request({ ':path': '/' }))).toBe(`hello ${client.spiffeId}`)
-  await clock.advance(lifeMs / 2)
-  const ended = once(session, 'close')
-  expect(await text(session.request({ ':path': '/' }))).toBe(`hello ${client.spiffeId}`)
-  await ended
-  const stranger = await svidOf(foreignCa, 'spiffe://here.test/client')
-  const refused = await connectHttp2(url, { source: sourceOf(stranger), ...options })
-  refused.on('error', () => {})
-  await once(refused, 'close')
-  expect(opened).toHaveBeenCalledTimes(1)
-})
-
-test('HTTP/2: a handler that takes its time learns who asked, though the client has gone', async () => {
-  const clock = new FakeClock(NOW)
-  const late = Promise.withResolvers<string>()
-  const options = { source: sourceOf(server), authorize: member, clock }
-  const http2 = createHttp2Server(options, (request) => {
-    request.stream.once('close', () =>
-      setImmediate(() => late.resolve(reasonOf(() => peerOf(request)))),
-    )
-    request.stream.respond()
-  })
-  http2.listen(0, '127.0.0.1')
-  await once(http2, 'listening')
-  onTestFinished(() => void http2.close())
-  const url = `https://127.0.0.1:${(http2.address() as AddressInfo).port}`
-  const ours = { source: sourceOf(client), authorize: matchId(serverId), clock }
-  const session = await connectHttp2(url, ours)
-  onTestFinished(() => session.destroy())
-  const request = session.request({ ':path': '/' })
-  await once(request, 'response')
-  request.destroy()
-  expect(await late.promise).toBe('ok')
-})
-
-test('T27 HTTP/2: a session that ends with its SVID ends no process, though nobody listens to its errors', async () => {
-  const http2 = createHttp2Server({
-    source: sourceOf(server),
-    authorize: member,
-    clock: new FakeClock(NOW),
-  })
-  http2.listen(0, '127.0.0.1')
-  await once(http2, 'listening')
-  onTestFinished(() => void http2.close())
-  const url = `https://127.0.0.1:${(http2.address() as AddressInfo).port}`
-  const clock = new FakeClock(NOW)
-  const ours = { source: sourceOf(client), authorize: matchId(serverId), clock }
-  const session = await connectHttp2(url, ours)
-  const ended = new Promise((resolve) => session.once('close', resolve))
-  const request = session.request({ ':path': '/' })
-  const failed = expect(once(request, 'response')).rejects.toMatchObject({
-    reason: 'connection-outlived',
-  })
-  await clock.advance(lifeMs)
-  await Promise.all([failed, ended])
 })
 
 test('an agent that is destroyed keeps no connection that it was about to make', async () => {
