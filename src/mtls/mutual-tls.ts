@@ -88,8 +88,6 @@ export async function listenMtls(options: ListenMtlsOptions): Promise<TlsListene
     ...(host !== undefined && { host }),
     port,
   })
-  // It may have said something while the port was being opened.
-  listener.refreshIdentity()
   const stopUpdates = source.onUpdate(() => listener.refreshIdentity())
   return {
     ...listener,

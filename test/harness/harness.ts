@@ -30,10 +30,6 @@ interface Request {
 const source = await X509Source.open()
 const client = new WorkloadApiClient()
 let jwt: Promise<JwtSource> | undefined
-let updates = 0
-source.onUpdate(() => {
-  updates += 1
-})
 
 const greeter = createTlsServer({ source, authorize }, (socket, { spiffeId }) =>
   socket.end(`${spiffeId}\n`),
@@ -71,7 +67,7 @@ const operations: Readonly<Record<string, (request: Request) => Promise<object>>
     return { spiffe_id: peer.spiffeId }
   },
   async 'GET /v1/info'() {
-    return { sdk: 'countersign', language: 'typescript', updates }
+    return { sdk: 'countersign', language: 'typescript' }
   },
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Probe } from './languages.ts'
 
@@ -58,12 +58,14 @@ export interface RunningProbe {
   end(): Promise<void>
 }
 
-/** A program that finds the agent by this socket, and the end of what it said on standard error. */
-export function spawnWorkload(
-  [command = '', ...args]: readonly string[],
+export function startProbe(
+  probe: Probe,
   socket: string,
-): { readonly child: ChildProcessWithoutNullStreams; readonly complaints: () => string } {
-  const child = spawn(command, args, {
+  verb: string,
+  ...args: readonly string[]
+): RunningProbe {
+  const [command = '', ...before] = probe.command
+  const child = spawn(command, [...before, verb, ...args], {
     cwd: '/',
     env: { ...process.env, SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -73,20 +75,10 @@ export function spawnWorkload(
     complaints = (complaints + String(chunk)).slice(-4000)
   })
   child.stdin.on('error', () => {})
-  return { child, complaints: () => complaints }
-}
-
-export function startProbe(
-  probe: Probe,
-  socket: string,
-  verb: string,
-  ...args: readonly string[]
-): RunningProbe {
-  const { child, complaints } = spawnWorkload([...probe.command, verb, ...args], socket)
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const failure = (what: string) =>
-    new Error(`${probe.language} ${verb} ${what}${complaints() === '' ? '' : `:\n${complaints()}`}`)
+    new Error(`${probe.language} ${verb} ${what}${complaints === '' ? '' : `:\n${complaints}`}`)
   return {
     child,
     send: (line) => void child.stdin.write(`${line}\n`),

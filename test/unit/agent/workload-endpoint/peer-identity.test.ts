@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { systemClock } from '../../../../src/runtime/clock.ts'
 import {
   authority,
   callBytes,
@@ -85,13 +84,8 @@ describe.skipIf(whyNot !== undefined)(
     })
 
     test('streams whose request never comes count, leave other users theirs, and end', async () => {
-      // However long it takes until all have come in: time passes when the test says so.
-      let aheadMs = 0
-      const monotonicMs = (): number => systemClock.monotonicMs() + aheadMs
-      const requestTimeoutMs = 600_000
       const { path, updates, endpoint } = await startEndpoint({
-        clock: { ...systemClock, monotonicMs },
-        limits: { requestTimeoutMs },
+        limits: { requestTimeoutMs: 3000 },
       })
       updates.set([entryOf('/other', ['unix:uid:20001']), entryOf('/root', ['unix:uid:0'])])
       const other = await startChild(path, 20_001)
@@ -109,7 +103,6 @@ describe.skipIf(whyNot !== undefined)(
       expect(await reasonOf(nextMessage(dial(path).FetchX509SVID({}, header)))).toBe(
         'too-many-streams',
       )
-      aheadMs = requestTimeoutMs
       await until(() => endpoint.stats().streams === 0)
       expect((await nextMessage(dial(path).FetchX509SVID({}, header))).svids).toHaveLength(1)
     })
