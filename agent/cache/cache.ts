@@ -6,9 +6,18 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import { Slice } from '../../src/runtime/slice.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { prepareChange, withdrawnSvids } from './apply-change.ts'
+import { hasExpired, nextExpiryInMs } from './expiry.ts'
 import type { HeldSvid } from './held-svid.ts'
 import { chooseWanted, isServed } from './prefetch.ts'
-import { deliver, type Group, groupKey, matches, newGroup, type Reader } from './readers.ts'
+import {
+  boundWait,
+  concernedBy,
+  deliver,
+  type Group,
+  groupKey,
+  newGroup,
+  type Reader,
+} from './readers.ts'
 import type { SharedMap } from './shared-map.ts'
 import { type Change, emptySnapshot, type Snapshot } from './snapshot.ts'
 import type { Need, Updates, WorkloadUpdate } from './updates.ts'
@@ -106,7 +115,7 @@ export class Cache implements Updates, BundleLookup {
     const concerned =
       bundlesChanged || changed.size > fewChanges
         ? [...this.#groups.values()]
-        : this.#groupsOf(changed)
+        : concernedBy(changed, this.#groups.values())
     this.#changed(concerned, true)
   }
 
@@ -158,18 +167,7 @@ export class Cache implements Updates, BundleLookup {
 
   /** When the next SVID, or the next entry of an open stream, expires, in ms from now; Infinity: none. */
   nextExpiryInMs(): number {
-    const nowMs = this.#clock.monotonicMs()
-    const wallMs = this.#clock.now().getTime()
-    let nextMs = Infinity
-    for (const [, { expiresAtMs }] of this.#snapshot.svids.entries()) {
-      nextMs = Math.min(nextMs, expiresAtMs - nowMs)
-    }
-    for (const { entries } of this.#groups.values()) {
-      for (const { expiresAt } of entries) {
-        if (expiresAt !== undefined) nextMs = Math.min(nextMs, expiresAt.getTime() - wallMs)
-      }
-    }
-    return Math.max(0, nextMs)
+    return nextExpiryInMs(this.#snapshot.svids.values(), this.#groups.values(), this.#clock)
   }
 
   current(selectors: readonly Selector[]): WorkloadUpdate | undefined {
@@ -213,7 +211,7 @@ export class Cache implements Updates, BundleLookup {
       group.svidReaders += 1
       if (group.svidReaders === 1) this.#wanted = undefined
     }
-    this.#watchMissing(group)
+    boundWait(group, this.#clock, this.#firstWaitMs)
     // What is there and stays is nobody's business: most workloads come and go without a word here.
     if (!group.complete || group.entries.some(({ expiresAt }) => expiresAt !== undefined)) {
       this.#tell('wanted')
@@ -231,7 +229,7 @@ export class Cache implements Updates, BundleLookup {
         this.#wanted = undefined
       }
     }
-    this.#watchMissing(group)
+    boundWait(group, this.#clock, this.#firstWaitMs)
     if (group.readers.size === 0 && this.#groups.get(group.key) === group) {
       this.#groups.delete(group.key)
     }
@@ -245,15 +243,6 @@ export class Cache implements Updates, BundleLookup {
   #match(selectors: readonly Selector[]): readonly Entry[] {
     const now = this.#clock.now()
     return inOrder(this.#matcher.match(selectors).filter((entry) => !hasExpired(entry, now)))
-  }
-
-  /** The groups that matched one of these entries before, or match it now. */
-  #groupsOf(entries: ReadonlyMap<string, Entry | undefined>): Group[] {
-    return [...this.#groups.values()].filter(
-      (group) =>
-        group.entries.some((entry) => entries.has(entry.id)) ||
-        [...entries.values()].some((entry) => entry !== undefined && matches(group, entry)),
-    )
   }
 
   #replaceSvids(changes: readonly (readonly [string, HeldSvid | undefined])[]): void {
@@ -283,29 +272,8 @@ export class Cache implements Updates, BundleLookup {
     const { svids } = this.#snapshot
     group.complete = group.entries.every((entry) => svids.has(entry.id))
     if (group.complete) group.overdue = false
-    this.#watchMissing(group)
+    boundWait(group, this.#clock, this.#firstWaitMs)
     deliver(group)
-  }
-
-  /** Bounds how long a group's messages are held back for SVIDs that do not come. */
-  #watchMissing(group: Group): void {
-    const missing = group.svidReaders > 0 && !group.complete && !group.overdue
-    if (!missing) {
-      group.waiting?.abort()
-      group.waiting = undefined
-      return
-    }
-    if (group.waiting !== undefined) return
-    const waiting = new AbortController()
-    group.waiting = waiting
-    this.#clock.sleep(this.#firstWaitMs, waiting.signal).then(
-      () => {
-        group.waiting = undefined
-        group.overdue = true
-        deliver(group)
-      },
-      () => undefined,
-    )
   }
 
   #chooseWanted(): readonly Entry[] {
@@ -329,8 +297,4 @@ function replaced(): CountersignError {
   return new CountersignError('conflict', 'what the change goes on from is gone', {
     reason: 'cache-replaced',
   })
-}
-
-function hasExpired(entry: Entry, now: Date): boolean {
-  return entry.expiresAt !== undefined && entry.expiresAt <= now
 }

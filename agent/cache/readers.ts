@@ -1,5 +1,6 @@
 import type { Entry, Selector } from '../../src/entry/entry.ts'
 import { selectorKey, sortSelectors } from '../../src/entry/selector.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
 import type { Need, WorkloadUpdate } from './updates.ts'
 import { type Difference, differenceOf } from './workload-update.ts'
 
@@ -58,11 +59,44 @@ export function newGroup(key: string, selectors: readonly Selector[]): Group {
   }
 }
 
+/** The groups that matched one of these entries before, or match it now. */
+export function concernedBy(
+  entries: ReadonlyMap<string, Entry | undefined>,
+  groups: Iterable<Group>,
+): Group[] {
+  return [...groups].filter(
+    (group) =>
+      group.entries.some((entry) => entries.has(entry.id)) ||
+      [...entries.values()].some((entry) => entry !== undefined && matches(group, entry)),
+  )
+}
+
 /** Whether a workload of this group matches the entry. */
-export function matches(group: Group, entry: Entry): boolean {
+function matches(group: Group, entry: Entry): boolean {
   return (
     entry.selectors.length > 0 &&
     entry.selectors.every((selector) => group.selectorKeys.has(selectorKey(selector)))
+  )
+}
+
+/** Bounds how long a group's messages are held back for SVIDs that do not come. */
+export function boundWait(group: Group, clock: Clock, maxMs: number): void {
+  const isMissing = group.svidReaders > 0 && !group.complete && !group.overdue
+  if (!isMissing) {
+    group.waiting?.abort()
+    group.waiting = undefined
+    return
+  }
+  if (group.waiting !== undefined) return
+  const waiting = new AbortController()
+  group.waiting = waiting
+  clock.sleep(maxMs, waiting.signal).then(
+    () => {
+      group.waiting = undefined
+      group.overdue = true
+      deliver(group)
+    },
+    () => undefined,
   )
 }
 

@@ -12,6 +12,7 @@ import type { Caller } from '../access/caller.ts'
 import { appendToOwn } from '../bundle/append.ts'
 import { bundleNotFound } from '../bundle/federated.ts'
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
+import { fittingPage } from './bundle-size.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { federatedBundleHandlers } from './federated-bundle.ts'
 
@@ -91,8 +92,8 @@ function pageOf(
   const size = pageSizeOf(asked.page_size)
   const after = openCursor(cursorKey, cursorScope, asked.page_token)
   const rest = bundles.filter(({ trustDomain }) => after === undefined || trustDomain > after)
-  const page = rest.slice(0, size)
-  const last = rest.length > size ? page.at(-1) : undefined
+  const page = fittingPage(rest.slice(0, size), (bundle) => bundle)
+  const last = rest.length > page.length ? page.at(-1) : undefined
   return {
     bundles: page,
     nextPageToken: last === undefined ? '' : sealCursor(cursorKey, cursorScope, last.trustDomain),

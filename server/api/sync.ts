@@ -1,23 +1,19 @@
-import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
-import { bundleToWire, entryToWire } from '../../src/rpc/convert.ts'
 import type { FollowRequest } from '../../src/rpc/gen/countersign/sync/v1/FollowRequest.ts'
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
-import type { Entry$Input } from '../../src/rpc/gen/spire/api/types/Entry.ts'
 import { bidiStream, type RpcHandler } from '../../src/rpc/server.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
-import type { Follower, FollowerGroup } from '../entry/follower.ts'
+import type { Follower } from '../entry/follower.ts'
 import { type Held, isOfThisLog, maxMissed, resumeFrom } from '../entry/resume.ts'
 import { type Change, readChanges } from '../store/changes.ts'
 import type { ApiDeps } from './deps.ts'
 import { nextRequest } from './next-request.ts'
+import { messagesOf } from './sync-messages.ts'
 
 const beatMs = 15_000
 const maxInstanceLength = 64
-/** Of one message, roughly: some milliseconds of work for whoever makes or reads it. */
-const chunkBytes = 1 << 15
 
 type Deps = Pick<
   ApiDeps,
@@ -117,52 +113,4 @@ async function beat(clock: Clock, follower: Follower, signal: AbortSignal): Prom
 /** The lines of the log after what the agent holds, and one more than it may be told; none where it begins anew. */
 async function readMissed(deps: Deps, held: Held): Promise<readonly Change[]> {
   return isOfThisLog(deps, held) ? readChanges(deps.store.db, held.applied, maxMissed + 1) : []
-}
-
-/** The group in messages of bounded size; `more` on all but the last. */
-function* messagesOf(group: FollowerGroup, logId: string): Generator<Update$Input> {
-  const base = { log_id: logId, position: group.position, snapshot: group.snapshot }
-  const chunks = chunksOf(group)
-  let chunk = chunks.next()
-  while (!chunk.done) {
-    const next = chunks.next()
-    yield { ...base, ...chunk.value, more: !next.done }
-    chunk = next
-  }
-}
-
-/** Each is made when the one before is on its way: nobody else waits for all of them. */
-function* chunksOf(group: FollowerGroup): Generator<Update$Input, void, void> {
-  const entries: Entry$Input[] = []
-  const removed: string[] = []
-  let rest: Update$Input = {
-    bundles: group.bundles.map(bundleToWire),
-    removed_trust_domains: [...group.removedTrustDomains],
-  }
-  let size = 0
-  for (const item of [...group.entries, ...group.removedEntryIds]) {
-    const bytes = typeof item === 'string' ? item.length + 4 : roughSize(item)
-    if (size + bytes > chunkBytes) {
-      yield { ...rest, entries: entries.splice(0), removed_entry_ids: removed.splice(0) }
-      rest = {}
-      size = 0
-    }
-    size += bytes
-    if (typeof item === 'string') removed.push(item)
-    else entries.push(entryToWire(item))
-  }
-  yield { ...rest, entries, removed_entry_ids: removed }
-}
-
-function roughSize(entry: Entry): number {
-  const texts = [
-    entry.id,
-    entry.spiffeId,
-    entry.parentId,
-    entry.hint,
-    ...entry.dnsNames,
-    ...entry.federatesWith,
-    ...entry.selectors.flatMap(({ type, value }) => [type, value]),
-  ]
-  return texts.reduce((sum, text) => sum + text.length + 8, 64)
 }

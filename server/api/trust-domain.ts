@@ -26,6 +26,7 @@ import {
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
 import { listRelationships, loadRelationship } from '../store/federation.ts'
 import type { FederationRelationship } from '../store/records.ts'
+import { fittingPage } from './bundle-size.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { bundleOrFault } from './federated-bundle.ts'
 
@@ -61,8 +62,10 @@ export function trustDomainHandlers(deps: Deps): Record<string, RpcHandler<Calle
       const size = pageSizeOf(request.page_size)
       const after = openCursor(deps.cursorKey, cursorScope, request.page_token) ?? ''
       const found = await listRelationships(db, after, size + 1)
-      const page = found.slice(0, size)
-      const last = found.length > size ? page.at(-1) : undefined
+      const page = fittingPage(found.slice(0, size), ({ trustDomain }) =>
+        deps.bundles.bundleOf(trustDomain),
+      )
+      const last = found.length > page.length ? page.at(-1) : undefined
       return {
         federation_relationships: page.map((one) => toWire(one, request.output_mask)),
         next_page_token:

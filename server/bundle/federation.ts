@@ -55,7 +55,7 @@ export function createFederation(deps: FederationDeps): Federation {
   const { clock, log, store, settings } = deps
   const random = deps.random ?? Math.random
   const stop = new AbortController()
-  const underWay = new Map<TrustDomain, Promise<void>>()
+  const underWay = new Map<TrustDomain, { of: FederationRelationship; work: Promise<void> }>()
   let wake = new AbortController()
   let all: AllFollowed = new Map()
 
@@ -85,11 +85,16 @@ export function createFederation(deps: FederationDeps): Federation {
       throw fault
     }
   }
-  const fetchOnce = (of: FederationRelationship, act: Act): Promise<void> => {
-    const running = underWay.get(of.trustDomain)
-    if (running !== undefined) return running
+  const fetchOnce = async (of: FederationRelationship, act: Act): Promise<void> => {
+    for (;;) {
+      const running = underWay.get(of.trustDomain)
+      if (running === undefined) break
+      if (sameEndpoint(running.of, of)) return running.work
+      // It asks an endpoint that was changed since: what comes of it says nothing of this one.
+      await running.work.catch(() => {})
+    }
     const work = attempt(of, act).finally(() => underWay.delete(of.trustDomain))
-    underWay.set(of.trustDomain, work)
+    underWay.set(of.trustDomain, { of, work })
     return work
   }
   const scan = async (): Promise<void> => {
@@ -137,8 +142,10 @@ export function createFederation(deps: FederationDeps): Federation {
 
 /** Whether it was the endpoint that is not to be believed, and not we or the way there that failed. */
 function lies({ code, reason }: CountersignError): boolean {
-  return code !== 'unavailable' && code !== 'internal' && reason !== 'federation-changed'
+  return code !== 'unavailable' && code !== 'internal' && !ownFaults.has(reason)
 }
+
+const ownFaults: ReadonlySet<string> = new Set(['federation-changed', 'federation-web-ca'])
 
 const byItself: Act = { actor: { kind: 'server' } }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import type { Server as HttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { CountersignError } from '../../src/errors.ts'
@@ -15,6 +16,8 @@ const limits = {
   requestTimeout: 5000,
   maxRequestsPerSocket: 100,
 } as const
+/** Node's own are two minutes, and half a minute between two looks at who is late with a request. */
+const httpLimits = { handshakeTimeout: 5000, connectionsCheckingInterval: 1000 } as const
 const maxConnections = 1000
 
 /** What to show in TLS. No client is asked for a certificate. */
@@ -49,37 +52,66 @@ export async function serveDocuments(
   signal: AbortSignal,
 ): Promise<void> {
   const app = createApp(endpoint, log)
-  app.server.maxConnections = maxConnections
-  const { host, port } = endpoint.address
-  try {
-    await app.listen({ host, port })
-  } catch (cause) {
-    throw new CountersignError(
-      'unavailable',
-      `cannot listen on ${formatHostPort(endpoint.address)}`,
-      {
-        reason: `${endpoint.name}-address`,
-        fix: `set ${endpoint.setting}.address to a free address of this machine`,
-        cause,
-      },
-    )
-  }
-  const { port: listening } = app.server.address() as AddressInfo
-  log.info('documents are served', {
-    endpoint: endpoint.setting,
-    address: formatHostPort({ host, port: listening }),
-  })
+  // From the moment on in which its options were read: none of them is missed.
   const stopWatching = followTls(app, endpoint, log)
+  try {
+    await app.ready()
+    await serve(app.server, endpoint, log, signal)
+  } finally {
+    stopWatching()
+    await app.close()
+  }
+}
+
+async function serve(
+  server: FastifyInstance['server'],
+  endpoint: DocumentEndpoint,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const { setting } = endpoint
+  server.maxConnections = maxConnections
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  const { host, port } = await listen(server, endpoint)
+  // Such as EMFILE at accept: the listener lives on.
+  server.on('error', (error) => log.warn('a connection cannot be taken', { setting, error }))
+  log.info('documents are served', { endpoint: setting, address: formatHostPort({ host, port }) })
   await aborted(signal)
-  stopWatching()
-  await app.close()
+  const closed = new Promise((resolve) => server.close(resolve))
+  // Those too that are in the midst of a handshake, which HTTP knows nothing of.
+  for (const socket of sockets) socket.destroy()
+  await closed
+}
+
+/** By itself: what Fastify opens for `localhost` beside it would have neither bounds nor the next certificate. */
+async function listen(
+  server: FastifyInstance['server'],
+  { address, name, setting }: DocumentEndpoint,
+): Promise<HostPort> {
+  try {
+    server.listen({ host: address.host, port: address.port })
+    await once(server, 'listening')
+  } catch (cause) {
+    throw new CountersignError('unavailable', `cannot listen on ${formatHostPort(address)}`, {
+      reason: `${name}-address`,
+      fix: `set ${setting}.address to a free address of this machine`,
+      cause,
+    })
+  }
+  return { host: address.host, port: (server.address() as AddressInfo).port }
 }
 
 function createApp(endpoint: DocumentEndpoint, log: Log): FastifyInstance {
   const { tls, hosts, documents, cacheControl } = endpoint
-  const options = { ...limits, forceCloseConnections: true, logger: false } as const
+  const options = { ...limits, logger: false } as const
   const app = (
-    tls === undefined ? fastify(options) : fastify({ ...options, https: tls.options() })
+    tls === undefined
+      ? fastify({ ...options, http: httpLimits })
+      : fastify({ ...options, https: { ...tls.options(), ...httpLimits } })
   ) as FastifyInstance
   // Whoever gets another name to lead here gets no answer under it.
   app.addHook('onRequest', async (request, reply) => {

@@ -41,7 +41,7 @@ function pageQuery(db: Kysely<Schema>) {
     .limit(pageSize)
 }
 
-/** Begins to read all entries beside this thread, where there are many. */
+/** Begins to read all entries beside this thread, where there are many and it can be done. */
 export async function readManyBeside(
   db: Kysely<Schema>,
   read: (query: EntryQuery) => PagesBeside,
@@ -53,7 +53,13 @@ export async function readManyBeside(
     .limit(1)
     .execute()
   if ((last[0]?.row ?? 0) < worthThread) return undefined
-  return read({ sql: pageQuery(db).compile().sql, pageSize })
+  const query = { sql: pageQuery(db).compile().sql, pageSize }
+  try {
+    return read(query)
+  } catch {
+    // There may be no more threads to have; this one reads what no other does.
+    return undefined
+  }
 }
 
 /**

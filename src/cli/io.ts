@@ -4,6 +4,8 @@ import type { Writable } from 'node:stream'
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly signal: AbortSignal
+  /** From here on the verb minds the signals of this process itself: `signal` knows of none. */
+  leaveSignals(): void
   /** Data, as it is. */
   write(text: string): void
   /** A line for the person at the terminal; never data. */
@@ -21,12 +23,14 @@ export function createIo(options: {
   readonly signal: AbortSignal
   /** Calls back after half a second and then each time it is due; returns how to stop it. */
   readonly every: (ms: number, tick: () => void) => () => void
+  readonly leaveSignals?: () => void
 }): Io {
   const { stdout, stderr, env, signal } = options
   const animated = stderr.isTTY === true && env['TERM'] !== 'dumb' && env['CI'] === undefined
   return {
     env,
     signal,
+    leaveSignals: options.leaveSignals ?? (() => {}),
     toTerminal: stdout.isTTY === true,
     write: (text) => void stdout.write(text),
     note: (text) => void stderr.write(`${text}\n`),

@@ -16,6 +16,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     env: process.env,
     signal: AbortSignal.any([stop.signal, output]),
     every,
+    leaveSignals: stop.release,
   })
   try {
     const code = await runVerb(argv.slice(2), io)

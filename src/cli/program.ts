@@ -19,6 +19,7 @@ import { entryCreate } from './entry-create.ts'
 import { entryDelete } from './entry-delete.ts'
 import { entryCount, entryList, entryShow } from './entry-list.ts'
 import { entryUpdate } from './entry-update.ts'
+import { exec } from './exec.ts'
 import {
   federationCreate,
   federationDelete,
@@ -28,11 +29,11 @@ import {
   federationUpdate,
 } from './federation.ts'
 import { fetchBundles, fetchJwt, fetchX509, validateJwt, watch } from './fetch.ts'
+import { files } from './files.ts'
 import { agentHealth, serverHealth } from './health.ts'
 import { importEntries } from './import.ts'
 import type { Io } from './io.ts'
 import { agentLogger, serverLogger } from './logger.ts'
-import { policyCheck } from './policy-check.ts'
 import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
@@ -108,7 +109,6 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   program.addCommand(withVerbs(group('logger', 'what the server logs'), serverLogger(io)))
   program.addCommand(importEntries(io))
   program.addCommand(group('audit', 'what was issued and changed').addCommand(auditVerify(io)))
-  program.addCommand(group('policy', 'who may have which token').addCommand(policyCheck(io)))
   program.addCommand(
     group('svid', 'sign without an entry').addCommand(
       group('mint', 'for an ID of your choice', 'svid mint')
@@ -123,6 +123,8 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(fetchBundles(io)),
   )
   program.addCommand(watch(io))
+  program.addCommand(files(io))
+  program.addCommand(exec(io))
   program.addCommand(group('validate', 'check what others show').addCommand(validateJwt(io)))
   program.addCommand(completion(io, () => program))
   for (const command of all(program)) {

@@ -8,20 +8,23 @@ import { requireSocket, whileOpen } from './connection.ts'
 import type { Io } from './io.ts'
 import type { OutputFormat } from './output.ts'
 
-export interface WorkloadOptions {
+export interface SocketOptions {
   readonly socket?: string
+}
+
+export interface WorkloadOptions extends SocketOptions {
   readonly output: OutputFormat
 }
 
 /** The options of every verb that asks an agent as a workload does. */
 export function withWorkloadOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--socket <endpoint>', `the agent's socket, as unix:///path`).env(
-        endpointVariable,
-      ),
-    )
-    .addOption(outputOption())
+  return withSocketOption(command).addOption(outputOption())
+}
+
+export function withSocketOption(command: Command): Command {
+  return command.addOption(
+    new Option('--socket <endpoint>', `the agent's socket, as unix:///path`).env(endpointVariable),
+  )
 }
 
 /** Opens the Workload API for the time of `work`. */
@@ -34,6 +37,12 @@ export async function withWorkloadApi<T>(
   requireAgent(endpoint)
   const { openWorkloadApi } = await import('../workload-api/grpc.ts')
   return whileOpen(io, openWorkloadApi(endpoint), work)
+}
+
+/** For a source, which waits for an agent that is not there yet. Throws `invalid` / `endpoint-…`. */
+export function endpointOf(io: Io, { socket }: SocketOptions): string {
+  resolveHere(io, socket)
+  return socket ?? io.env[endpointVariable] ?? ''
 }
 
 /** Throws `unavailable` / `agent-socket-missing`, or `forbidden` / `socket-forbidden`. */

@@ -2,6 +2,7 @@ import type { Bundle } from '../bundle/bundle.ts'
 import { parseBundleDocument } from '../bundle/document.ts'
 import { CountersignError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
+import { untilAborted } from '../runtime/until-aborted.ts'
 import { within } from '../runtime/within.ts'
 import type { TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { connectEndpoint, type EndpointProfile } from './connect.ts'
@@ -42,26 +43,16 @@ export interface FetchBundleOptions {
 export async function fetchBundle(options: FetchBundleOptions): Promise<Bundle> {
   const { trustDomain, held, signal, clock = systemClock } = options
   const url = parseEndpointUrl(options.url)
-  const over = new AbortController()
-  const stop = (): void => over.abort(signal?.reason)
   signal?.throwIfAborted()
-  signal?.addEventListener('abort', stop, { once: true })
-  const aborted = new Promise<never>((_, reject) => {
-    over.signal.addEventListener('abort', () => reject(over.signal.reason), { once: true })
-  })
-  aborted.catch(() => {})
+  const over = new AbortController()
+  const until = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal])
   try {
-    const text = await within(
-      clock,
-      timeoutMs,
-      Promise.race([aborted, get(url, options, clock, over.signal)]),
-      tooSlow,
-    )
+    const fetched = untilAborted(get(url, options, clock, until), until)
+    const text = await within(clock, timeoutMs, fetched, tooSlow)
     const bundle = parseBundleDocument(trustDomain, text)
     checkSuccessor(bundle, held)
     return bundle
   } finally {
-    signal?.removeEventListener('abort', stop)
     over.abort()
   }
 }

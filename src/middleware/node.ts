@@ -13,24 +13,39 @@ export type NodeMiddleware = (
 /**
  * Lets in requests with a JWT-SVID, in `authorization: Bearer`, that is for this audience, good by the
  * bundle of its own trust domain, and of somebody whom `authorize` takes; a handler behind it asks
- * `jwtPeerOf(request)`. Answers all others with 401, 403 or 400 (RFC 6750 §3). Throws `invalid`,
- * `audience-missing`.
+ * `jwtPeerOf(request)`. Answers all others with 401, 403 or 400 (RFC 6750 §3), and with 500, and a warning
+ * of the process, where `authorize` or `bundles` throws. Throws `invalid`, `audience-missing`.
  */
 export function requireJwtSvid(options: RequireJwtSvidOptions): NodeMiddleware {
   const check = jwtCheck(options)
   return async (request, response, next) => {
-    const refusal = await refuses(request)
-    if (refusal !== undefined) response.writeHead(refusal.status, refusal.headers).end(refusal.body)
-    else next()
+    const answer = await answerTo(request)
+    if (answer === undefined) next()
+    else response.writeHead(answer.status, answer.headers).end(answer.body)
   }
 
-  async function refuses(request: IncomingMessage): Promise<Refusal | undefined> {
+  async function answerTo(request: IncomingMessage): Promise<Refusal | typeof fault | undefined> {
     try {
       setJwtPeer(request, await check(authorizationsOf(request)))
       return undefined
     } catch (error) {
-      return refusalOf(error)
+      return refusalOrFault(error)
     }
+  }
+}
+
+const fault = { status: 500, headers: {}, body: '' }
+
+/**
+ * A fault is neither given to `next`, where a handler of plain node:http may take it for leave to go on,
+ * nor thrown: nobody but Express 5 hears a rejection, which ends the process.
+ */
+function refusalOrFault(error: unknown): Refusal | typeof fault {
+  try {
+    return refusalOf(error)
+  } catch {
+    process.emitWarning(error instanceof Error ? error : String(error))
+    return fault
   }
 }
 

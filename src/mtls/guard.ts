@@ -80,7 +80,7 @@ export function guardServer<P, I extends TlsIdentity>(
     maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? defaults.maxConnectionsPerAddress,
     maxHandshakes: options.maxHandshakes ?? defaults.maxHandshakes,
   })
-  // By the remote address and port, all that a TLS socket and the socket below it both tell.
+  // By the addresses, all that a TLS socket and the socket below it both tell.
   const guests = new Map<string, Guest<I>>()
   let identity = options.identity()
 
@@ -88,6 +88,7 @@ export function guardServer<P, I extends TlsIdentity>(
   const enter = (raw: Socket): boolean => {
     raw.on('error', () => {})
     const remote = remoteOf(raw)
+    const ends = endsOf(raw)
     const guest: Guest<I> = {
       raw,
       remote,
@@ -99,12 +100,12 @@ export function guardServer<P, I extends TlsIdentity>(
       raw.destroy()
       return false
     }
-    guests.set(remote, guest)
+    guests.set(ends, guest)
     const gone = new AbortController()
     raw.once('close', () => {
       gone.abort()
       admission.leave(guest)
-      if (guests.get(remote) === guest) guests.delete(remote)
+      if (guests.get(ends) === guest) guests.delete(ends)
     })
     clock.sleep(options.handshakeTimeoutMs, gone.signal).then(
       () => {
@@ -124,7 +125,7 @@ export function guardServer<P, I extends TlsIdentity>(
   const check = async (socket: TLSSocket): Promise<void> => {
     socket.on('error', () => {})
     const remote = remoteOf(socket)
-    const guest = guests.get(remote)
+    const guest = guests.get(endsOf(socket))
     try {
       const peer = await options.verifyClient(presentedBy(socket, protocol), remote)
       if (socket.destroyed || guest === undefined || !admission.verified(guest)) {
@@ -164,6 +165,11 @@ export function guardServer<P, I extends TlsIdentity>(
     },
     destroyAll: () => admission.destroyAll(),
   }
+}
+
+/** Of two connections from one address and port, to two addresses of this machine, they differ. */
+function endsOf(socket: Socket): string {
+  return `${socket.localAddress} ${remoteOf(socket)}`
 }
 
 function remoteOf(socket: Socket): string {

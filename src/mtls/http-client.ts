@@ -52,6 +52,8 @@ export class Agent extends HttpsAgent {
 
   override destroy(): void {
     this.#stopUpdates()
+    // What is about to connect is not kept either.
+    this.#current = new WeakSet()
     super.destroy()
   }
 
@@ -72,7 +74,11 @@ export function dial(options: HttpClientOptions, address: Address, callback: Con
   )
 }
 
-/** Opens an HTTP/2 session with the server at `url` that `authorize` lets in. Rejects as `connect` does. */
+/**
+ * Opens an HTTP/2 session with the server at `url` that `authorize` lets in. It ends when an SVID of its
+ * connection does: its requests then fail, and it emits `close`; its `error` may be left unheard. Rejects as
+ * `connect` does.
+ */
 export async function connectHttp2(
   url: string,
   options: HttpClientOptions,
@@ -90,5 +96,7 @@ export async function connectHttp2(
     port: Number(port || 443),
     alpn: ['h2'],
   })
-  return connectSession(url, { createConnection: () => socket })
+  const session = connectSession(url, { createConnection: () => socket })
+  // Every session comes to this sooner or later, and an error without a listener ends the process.
+  return session.on('error', () => {})
 }

@@ -8,7 +8,7 @@ import {
 } from 'node:http2'
 import { createServer as createHttps, type Server } from 'node:https'
 import { type MtlsServerOptions, mtlsServer } from './mutual-tls.ts'
-import { isRetiring } from './peer.ts'
+import { isRetiring, shareStanding } from './peer.ts'
 
 /** Whom to be and whom to let in, and what node:https takes. */
 export interface HttpServerOptions extends Omit<MtlsServerOptions, 'alpn'> {
@@ -42,7 +42,11 @@ export function createHttp2Server(
   const server = mtlsServer({ ...options, alpn: ['h2'] }, (tls) =>
     createHttp2({ ...options.http2, ...tls, allowHTTP1: false }, onRequest),
   )
-  return server.on('stream', ({ session }) => {
-    if (session !== undefined && isRetiring(session.socket)) session.close()
+  return server.prependListener('stream', (stream) => {
+    const { session } = stream
+    if (session === undefined) return
+    // What a request calls its socket is this once the session has let go of it.
+    shareStanding(session.socket, stream)
+    if (isRetiring(session.socket)) session.close()
   })
 }

@@ -88,6 +88,8 @@ export async function listenMtls(options: ListenMtlsOptions): Promise<TlsListene
     ...(host !== undefined && { host }),
     port,
   })
+  // It may have said something while the port was being opened.
+  listener.refreshIdentity()
   const stopUpdates = source.onUpdate(() => listener.refreshIdentity())
   return {
     ...listener,

@@ -20,6 +20,12 @@ export function setStanding(socket: Duplex, standing: Standing): void {
   Object.defineProperty(socket, mark, { value: standing })
 }
 
+/** What is known of one is known of the other. */
+export function shareStanding(from: Duplex, to: Duplex): void {
+  const standing = standingOf(from)
+  if (standing !== undefined) setStanding(to, standing)
+}
+
 function standingOf(socket: Duplex): Standing | undefined {
   return (socket as { readonly [mark]?: Standing })[mark]
 }

@@ -30,8 +30,13 @@ class Tenures {
     this.#clock = clock
   }
 
-  /** Tells, when asked, whether the connection is near its end. */
+  /** Tells, when asked, whether the connection is near its end. Throws where it has ended by now. */
   begin(socket: TLSSocket, own: X509Svid, peer: VerifiedX509Svid): () => boolean {
+    // The source may have said otherwise during the handshake, and tells no change twice.
+    if (socket.destroyed || !this.#stillCounts()(peer)) {
+      socket.destroy()
+      throw outlived()
+    }
     const ends = [own.expiresAt, ...peer.path.map(({ notAfter }) => notAfter)]
     const untilMs = Math.min(...ends.map((end) => end.getTime()))
     const leftMs = untilMs - this.#clock.now().getTime()
@@ -67,9 +72,14 @@ class Tenures {
   }
 
   #review(): void {
+    const counts = this.#stillCounts()
+    this.#end(({ peer }) => !counts(peer))
+  }
+
+  #stillCounts(): (peer: VerifiedX509Svid) => boolean {
     const now = this.#clock.now()
     const withdrawn = currentSvid(this.#source) === undefined
-    this.#end(({ peer }) => withdrawn || !holdsStill(peer, this.#source, now))
+    return (peer) => !withdrawn && holdsStill(peer, this.#source, now)
   }
 
   #end(which: (tenure: Tenure) => boolean): void {
@@ -89,7 +99,7 @@ const tenures = new WeakMap<IdentitySource, Tenures>()
 
 /**
  * Ends the connection by the time that it has to; the result tells whether that is near. The first clock
- * of a source is used for all.
+ * of a source is used for all. Throws `unavailable`, `connection-outlived`, where that time has come already.
  */
 export function beginTenure(
   socket: TLSSocket,

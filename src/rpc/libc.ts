@@ -7,6 +7,15 @@ export interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Uint32Array): number
   recv(fd: number, buffer: Buffer, length: number, flags: number): number
   socketpair(domain: number, type: number, protocol: number, fds: Int32Array): number
+  socket(domain: number, type: number, protocol: number): number
+  sendto(
+    fd: number,
+    buffer: Buffer,
+    length: number,
+    flags: number,
+    address: Buffer,
+    addressLength: number,
+  ): number
   pidfdOpen(pid: number): number
   close(fd: number): number
   /** Of the call before. */
@@ -54,6 +63,10 @@ function load(): Libc {
     ),
     recv: own.func('long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
     socketpair: own.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
+    socket: own.func('int socket(int domain, int type, int protocol)'),
+    sendto: own.func(
+      'long sendto(int fd, const uint8_t *buffer, size_t length, int flags, const uint8_t *address, uint32_t addressLength)',
+    ),
     pidfdOpen: (pid) => Number(syscall(SYS_PIDFD_OPEN, 'int', pid, 'uint', 0)),
     close: own.func('int close(int fd)'),
     errno: () => koffi.errno(),

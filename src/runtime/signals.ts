@@ -21,3 +21,14 @@ export function untilStopped(onImpatience: () => void): {
     },
   }
 }
+
+/** Calls back for each of the signals, in the place of what they do otherwise, until the result is called. */
+export function onSignals(
+  signals: readonly NodeJS.Signals[],
+  listener: (signal: NodeJS.Signals) => void,
+): () => void {
+  for (const signal of signals) process.on(signal, listener)
+  return () => {
+    for (const signal of signals) process.off(signal, listener)
+  }
+}

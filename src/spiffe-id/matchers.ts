@@ -2,7 +2,7 @@ import { SpiffeId, type TrustDomain } from './spiffe-id.ts'
 
 /**
  * Whether an ID is meant: what decides who is let in. Any function of an ID is one; none is let in by
- * default. It sees IDs that have been proved, and must not throw.
+ * default. It sees IDs that have been proved, and must not throw. Anything but `true`, a promise say, is a no.
  */
 export type SpiffeIdMatcher = (spiffeId: SpiffeId) => boolean
 
@@ -28,10 +28,10 @@ export function matchPath(
   accept: (path: string) => boolean,
 ): SpiffeIdMatcher {
   const member = matchTrustDomain(trustDomain)
-  return (given) => member(given) && accept(SpiffeId.pathOf(given))
+  return (given) => member(given) && accept(SpiffeId.pathOf(given)) === true
 }
 
 /** Whatever one of these takes; of none, nobody. */
 export function matchAny(...matchers: readonly SpiffeIdMatcher[]): SpiffeIdMatcher {
-  return (given) => matchers.some((matches) => matches(given))
+  return (given) => matchers.some((matches) => matches(given) === true)
 }

@@ -51,6 +51,8 @@ export interface FakeWorkloadApiOptions {
 /** What an identity is given with. */
 export interface GrantOptions {
   readonly hint?: string
+  /** Of its X509-SVIDs. */
+  readonly dnsNames?: readonly string[]
   /** Of its X509-SVIDs; 3600 unless told. */
   readonly ttlSeconds?: number
   /** Of its JWT-SVIDs; 300 unless told. */

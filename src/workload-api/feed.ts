@@ -24,7 +24,7 @@ export class Feed<T> {
     const first = Promise.withResolvers<void>()
     first.promise.catch(() => {})
     this.first = first.promise
-    this.#onError = onError
+    this.#onError = (error) => call(() => onError(error))
     this.ended = this.#follow(events, signal, first)
   }
 
@@ -101,7 +101,7 @@ export class Feed<T> {
   }
 }
 
-/** What a listener throws is an uncaught exception, and no reason to stop following. */
+/** What a listener throws, one of errors too, is an uncaught exception, and no reason to stop following. */
 function call(listener: () => void): void {
   try {
     listener()

@@ -53,7 +53,22 @@ export class JwtSource implements BundleLookup, AsyncDisposable {
     options: JwtSourceFetchOptions = {},
   ): Promise<HintedJwtSvid> {
     this.#feed.value()
-    return this.#tokens.get(audience, options)
+    const svid = await this.#tokens.get(audience, options)
+    // It may have been on its way when all was withdrawn.
+    this.#feed.value()
+    return svid
+  }
+
+  /**
+   * The same for a request over HTTP (JWT-SVID §5.2), over TLS alone: `fetch(url, { headers: await
+   * source.fetchHeaders(audience) })`.
+   */
+  async fetchHeaders(
+    audience: string | readonly string[],
+    options: JwtSourceFetchOptions = {},
+  ): Promise<{ readonly authorization: string }> {
+    const { token } = await this.fetchJwtSvid(audience, options)
+    return { authorization: `Bearer ${token}` }
   }
 
   /** The JWT authorities of a trust domain; undefined where it is not trusted here. */

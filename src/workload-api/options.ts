@@ -46,7 +46,7 @@ export interface SourceOptions {
   readonly signal?: AbortSignal
   /** Whether an open source keeps the process alive; it does not unless told. */
   readonly keepAlive?: boolean
-  /** Told of what the source lives through: a message that is left out, a stream that breaks, a refusal. Must not throw. */
+  /** Told of what the source lives through: a message that is left out, a stream that breaks, a refusal. */
   readonly onError?: (error: CountersignError) => void
   readonly clock?: Clock
 }

@@ -1,4 +1,5 @@
 import type { Bundle } from '../bundle/bundle.ts'
+import { CountersignError } from '../errors.ts'
 import type { X509SVIDResponse } from '../rpc/gen/X509SVIDResponse.ts'
 import { SpiffeId, type TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { x509SvidFrom } from '../svid/x509-svid.ts'
@@ -9,8 +10,8 @@ import type { HintedX509Svid, X509Context } from './context.ts'
 import type { Profile } from './profile.ts'
 
 /**
- * `FetchX509SVID`. The ID of an SVID is its certificate's. Of two SVIDs with one hint the first counts
- * (§5.2.1). Throws for the whole message (§4.5) `invalid`: `message-…`, `certificate-…`,
+ * `FetchX509SVID`. Of two SVIDs with one hint the first counts (§5.2.1). That an SVID has run out, or does
+ * not lead to its bundle, is no fault of the message, which may be what takes an authority away. Throws for the whole message (§4.5) `invalid`: `message-…`, `certificate-…`,
  * `crl-malformed`, `spiffe-id-…`, `trust-domain-…`; `unauthenticated`: `svid-…`.
  */
 export const x509Contexts: Profile<'FetchX509SVID', X509Context> = {
@@ -27,6 +28,11 @@ function readX509Context(response: X509SVIDResponse): X509Context {
     const { spiffe_id: id, x509_svid: chain, x509_svid_key: key, bundle, hint } = wire
     if (id === '' || chain.length === 0 || key.length === 0 || bundle.length === 0) missingField()
     const svid = x509SvidFrom(splitCertificates(chain), Buffer.from(key))
+    if (svid.spiffeId !== id) {
+      throw new CountersignError('invalid', 'an SVID came under another ID than its own', {
+        reason: 'message-svid-id',
+      })
+    }
     const trustDomain = SpiffeId.trustDomainOf(svid.spiffeId)
     bundles.set(trustDomain, x509Bundle(trustDomain, bundle, crls))
     if (hint === '' || !hints.has(hint)) svids.push({ ...svid, hint })

@@ -2,7 +2,6 @@
 export const reasons: Readonly<Record<string, string>> = {
   advice: 'Advice to those who deploy and call; nothing here decides it.',
   broker: 'Incubating: there is no broker endpoint, and its API is UNIMPLEMENTED (WLE-18).',
-  client: 'In the client library, which is being built.',
   'no-redirect': 'The bundle endpoint never redirects.',
   redirect: 'Redirects are refused: where one leads is not the operator’s word (docs/security.md).',
   incubating:

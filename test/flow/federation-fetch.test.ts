@@ -256,3 +256,32 @@ test('what is fetched for a relationship that was deleted meanwhile is not kept'
   expect(await world.metric(refused)).toBeUndefined()
   expect(await reasonOf(heldBy(world))).toBe('bundle-not-found')
 })
+
+test('who asks for a fetch gets it from the endpoint of now, whatever else is under way', async () => {
+  const asked = Promise.withResolvers<void>()
+  const go = Promise.withResolvers<void>()
+  const before = await startEndpoint(webIdentity, (_, response) => {
+    asked.resolve()
+    void go.promise.then(() => response.end(document(7n)))
+  })
+  const now = await startEndpoint(webIdentity, (_, response) => response.end(document(8n)))
+  const world = await start()
+  await create(world.server, asWeb(before))
+  await asked.promise
+  const update = { trust_domain: peer, ...asWeb(now) }
+  await world.server
+    .admin('spire.api.server.trustdomain.v1.TrustDomain')
+    .unary('BatchUpdateFederationRelationship', { federation_relationships: [update] })
+  const refreshed = refresh(world)
+  go.resolve()
+  expect(await refreshed).toBe('accepted')
+  expect(await heldBy(world)).toMatchObject({ sequence_number: '8' })
+})
+
+test('CAs for https_web that cannot be read raise no alarm about the endpoint', async () => {
+  const endpoint = await startEndpoint(webIdentity, (_, response) => response.end(document(7n)))
+  const world = await start({ allowedNetworks: ['127.0.0.1'], webCa: '/nowhere/ca.pem' })
+  await create(world.server, asWeb(endpoint))
+  expect(await world.nextFetch()).toMatchObject({ error: { reason: 'federation-web-ca' } })
+  expect(await world.metric(refused)).toBeUndefined()
+})

@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient } from '../../src/rpc/client.ts'
 import type { Update } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
+import { extension } from '../../src/x509/encode.ts'
 import {
   type RunningServer,
   startServer,
   type TestIdentity,
   wireEntry,
 } from '../support/running-server.ts'
+import { root } from '../support/x509-fixtures.ts'
 
 let server: RunningServer
 
@@ -102,7 +104,7 @@ test('another log id, or a position that the server has not reached, gets a snap
   expect((await ahead.next())[0]?.snapshot).toBe(true)
 })
 
-test('a snapshot of many entries comes in messages of at most 1 MiB, and is applied as one', async () => {
+test('a snapshot of many entries comes in messages of some 32 KiB, and is applied as one', async () => {
   const agent = await server.joinAgent()
   for (let batch = 0; batch < 3; batch += 1) {
     await create(
@@ -111,8 +113,50 @@ test('a snapshot of many entries comes in messages of at most 1 MiB, and is appl
     )
   }
   const group = await follow(agent, { log_id: '', applied: 0 }).next()
-  expect(group.length).toBeGreaterThan(1)
   expect(pathsOf(group)).toHaveLength(6000)
+  // 600 bytes each.
+  expect(Math.max(...group.map(({ entries }) => entries.length))).toBeLessThan(60)
+})
+
+test('T12 large bundles of others reach agents and operators all the same', async () => {
+  const agent = await server.joinAgent()
+  const padding = extension('1.3.6.1.4.1.99999.1', Buffer.alloc(15_000))
+  const { der } = await root('large.test', { extra: [padding] })
+  const names = ['large-1.test', 'large-2.test', 'large-3.test']
+  const bundles = server.admin('spire.api.server.bundle.v1.Bundle')
+  for (const name of names) {
+    const x509_authorities = Array.from({ length: 200 }, () => ({ asn1: der }))
+    const bundle = [{ trust_domain: name, x509_authorities }]
+    const { results } = await bundles.unary('BatchSetFederatedBundle', { bundle })
+    expect(results[0]?.status?.code).toBe(0)
+  }
+  const group = await follow(agent, { log_id: '', applied: 0 }).next()
+  const held = group.flatMap(({ bundles }) => bundles.map(({ trust_domain }) => trust_domain))
+  expect(held.sort()).toEqual(['example.org', ...names])
+  const relationships = server.admin('spire.api.server.trustdomain.v1.TrustDomain')
+  await relationships.unary('BatchCreateFederationRelationship', {
+    federation_relationships: names.map((name) => ({
+      trust_domain: name,
+      bundle_endpoint_url: 'https://127.0.0.1/',
+      https_web: {},
+    })),
+    output_mask: { bundle_endpoint_url: true },
+  })
+  const listed: string[] = []
+  let token = ''
+  do {
+    const page = await bundles.unary('ListFederatedBundles', { page_token: token })
+    listed.push(...page.bundles.map(({ trust_domain }) => trust_domain))
+    token = page.next_page_token
+  } while (token !== '')
+  do {
+    const page = await relationships.unary('ListFederationRelationships', { page_token: token })
+    listed.push(...page.federation_relationships.map(({ trust_domain }) => trust_domain))
+    token = page.next_page_token
+  } while (token !== '')
+  expect(listed).toEqual([...names, ...names])
+  await relationships.unary('BatchDeleteFederationRelationship', { trust_domains: names })
+  await bundles.unary('BatchDeleteFederatedBundle', { trust_domains: names })
 })
 
 test('who waits for a change is told when the agent has acknowledged it', async () => {

@@ -30,6 +30,10 @@ interface Request {
 const source = await X509Source.open()
 const client = new WorkloadApiClient()
 let jwt: Promise<JwtSource> | undefined
+let updates = 0
+source.onUpdate(() => {
+  updates += 1
+})
 
 const greeter = createTlsServer({ source, authorize }, (socket, { spiffeId }) =>
   socket.end(`${spiffeId}\n`),
@@ -67,7 +71,7 @@ const operations: Readonly<Record<string, (request: Request) => Promise<object>>
     return { spiffe_id: peer.spiffeId }
   },
   async 'GET /v1/info'() {
-    return { sdk: 'countersign', language: 'typescript' }
+    return { sdk: 'countersign', language: 'typescript', updates }
   },
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Probe } from './languages.ts'
 
@@ -58,14 +58,12 @@ export interface RunningProbe {
   end(): Promise<void>
 }
 
-export function startProbe(
-  probe: Probe,
+/** A program that finds the agent by this socket, and the end of what it said on standard error. */
+export function spawnWorkload(
+  [command = '', ...args]: readonly string[],
   socket: string,
-  verb: string,
-  ...args: readonly string[]
-): RunningProbe {
-  const [command = '', ...before] = probe.command
-  const child = spawn(command, [...before, verb, ...args], {
+): { readonly child: ChildProcessWithoutNullStreams; readonly complaints: () => string } {
+  const child = spawn(command, args, {
     cwd: '/',
     env: { ...process.env, SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -75,10 +73,20 @@ export function startProbe(
     complaints = (complaints + String(chunk)).slice(-4000)
   })
   child.stdin.on('error', () => {})
+  return { child, complaints: () => complaints }
+}
+
+export function startProbe(
+  probe: Probe,
+  socket: string,
+  verb: string,
+  ...args: readonly string[]
+): RunningProbe {
+  const { child, complaints } = spawnWorkload([...probe.command, verb, ...args], socket)
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const failure = (what: string) =>
-    new Error(`${probe.language} ${verb} ${what}${complaints === '' ? '' : `:\n${complaints}`}`)
+    new Error(`${probe.language} ${verb} ${what}${complaints() === '' ? '' : `:\n${complaints()}`}`)
   return {
     child,
     send: (line) => void child.stdin.write(`${line}\n`),

@@ -1,14 +1,14 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { RequireJwtSvidOptions } from '../../../src/middleware/jwt-check.ts'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { jwtCheck, type RequireJwtSvidOptions } from '../../../src/middleware/jwt-check.ts'
 import { requireJwtSvid } from '../../../src/middleware/node.ts'
 import { matchId } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { TestTrustDomain } from '../../../src/testing/trust-domain.ts'
-import { reasonOf } from '../../support/x509-fixtures.ts'
+import { reasonOf, reasonOfAsync } from '../../support/x509-fixtures.ts'
 import { frameworks, type Service } from './frameworks.ts'
 
 const audience = 'https://api.example.org'
@@ -100,6 +100,36 @@ describe.each(Object.keys(frameworks))('%s', (name) => {
   test('a handler that nothing stands in front of learns of nobody, whatever the request says', async () => {
     expect(await ask([await bearer(caller, audience)], '/open')).toMatchObject({ status: 500 })
   })
+})
+
+test.each(['Express 5', 'Connect', 'node:http'])(
+  'a fault of this side is an answer of %s, and neither lets anybody in nor ends the process',
+  async (name) => {
+    const served: string[] = []
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    onTestFinished(() => warned.mockRestore())
+    const mishap = new TypeError('a bug of whoever wrote authorize')
+    const faulty = { ...options, authorize: () => fail(mishap) }
+    const service = await frameworks[name]?.(faulty, (spiffeId) => served.push(spiffeId))
+    if (service === undefined) throw new TypeError(name)
+    onTestFinished(() => void service.close())
+    const headers = { authorization: `Bearer ${await home.issueJwt(caller, audience)}` }
+    const sent = request({ host: '127.0.0.1', port: service.port, headers, agent: false }).end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    expect(response.resume().statusCode).toBe(500)
+    expect(served).toEqual([])
+    expect(warned).toHaveBeenCalledWith(mishap)
+  },
+)
+
+function fail(error: Error): never {
+  throw error
+}
+
+test('a decision that is a promise, or anything but true, lets nobody in', async () => {
+  const check = jwtCheck({ ...options, authorize: (async () => false) as never })
+  const token = await home.issueJwt(caller, audience)
+  expect(await reasonOfAsync(() => check([`Bearer ${token}`]))).toBe('peer-unauthorized')
 })
 
 test('a service without a name of its own cannot be made', () => {

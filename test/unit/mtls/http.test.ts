@@ -5,12 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
-import { Agent, connectHttp2 } from '../../../src/mtls/http-client.ts'
-import {
-  createHttp2Server,
-  createServer,
-  type HttpServerOptions,
-} from '../../../src/mtls/http-server.ts'
+import { Agent } from '../../../src/mtls/http-client.ts'
+import { createServer, type HttpServerOptions } from '../../../src/mtls/http-server.ts'
 import { peerOf } from '../../../src/mtls/peer.ts'
 import { openHttpClient } from '../../../src/mtls/undici.ts'
 import { matchId, matchPath, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
@@ -231,30 +227,13 @@ test('undici: fetch and request, and connections that a renewal leaves behind', 
   await expect(http.fetch(url)).rejects.toThrow()
 })
 
-test('HTTP/2: a handler learns who asks, and whoever is not let in opens no session', async () => {
-  const source = sourceOf(server)
-  const clock = new FakeClock(NOW)
-  const http2 = createHttp2Server({ source, authorize: member, clock }, (request, response) => {
-    response.end(`hello ${peerOf(request).spiffeId}`)
-  })
-  const opened = vi.fn()
-  http2.on('session', opened)
-  http2.listen(0, '127.0.0.1')
-  await once(http2, 'listening')
-  onTestFinished(() => void http2.close())
-  const url = `https://127.0.0.1:${(http2.address() as AddressInfo).port}`
-  const options = { authorize: matchId(serverId), clock }
-  const session = await connectHttp2(url, { source: sourceOf(client), ...options })
-  expect(await text(session.request({ ':path': '/' }))).toBe(`hello ${client.spiffeId}`)
-  await clock.advance(lifeMs / 2)
-  const ended = once(session, 'close')
-  expect(await text(session.request({ ':path': '/' }))).toBe(`hello ${client.spiffeId}`)
-  await ended
-  const stranger = await svidOf(foreignCa, 'spiffe://here.test/client')
-  const refused = await connectHttp2(url, { source: sourceOf(stranger), ...options })
-  refused.on('error', () => {})
-  await once(refused, 'close')
-  expect(opened).toHaveBeenCalledTimes(1)
+test('an agent that is destroyed keeps no connection that it was about to make', async () => {
+  const { port, server: listening } = await serve()
+  const agent = agentOf(sourceOf(client))
+  const answered = get(port, agent)
+  agent.destroy()
+  await answered
+  await closed(connectionsOf(listening))
 })
 
 test('the peer of a connection that nobody checked is an error', () => {

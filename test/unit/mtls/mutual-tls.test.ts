@@ -1,15 +1,22 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
 import type { TlsIdentity } from '../../../src/mtls/context.ts'
 import type { TlsListener } from '../../../src/mtls/handshake.ts'
-import { connectMtls, type ListenMtlsOptions, listenMtls } from '../../../src/mtls/mutual-tls.ts'
+import {
+  connectMtls,
+  type ListenMtlsOptions,
+  listenMtls,
+  secureMtls,
+} from '../../../src/mtls/mutual-tls.ts'
 import { matchOneOf, matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
+import { freePort } from '../../support/free-port.ts'
 import { bundleOf, type Made, NOW, reasonOfAsync, root } from '../../support/x509-fixtures.ts'
 import { identity } from './identities.ts'
 import { svidOf as svid, TestSource } from './test-source.ts'
@@ -169,6 +176,49 @@ test('a new handshake shows the new SVID, and a connection that is open lives on
   await open(SpiffeId.parse('spiffe://here.test/renewed'))
   before.write('still here')
   expect(String((await once(before, 'data'))[0])).toBe('still here')
+})
+
+test('WLA-28 a handshake during which the own identity is withdrawn comes to nothing, on either side', async () => {
+  const source = sourceOf(server)
+  const withdrawing = (of: TestSource) => () => {
+    of.replace(undefined)
+    return true
+  }
+  const listener = await listen({ source, authorize: withdrawing(source) })
+  expect(await reasonOfAsync(() => dial(listener, client))).toBe('hung-up')
+  const ours = sourceOf(client)
+  const options = { source: ours, authorize: withdrawing(ours), clock }
+  const { port } = (await listen()).address
+  expect(await reasonOfAsync(() => connectMtls({ ...options, host: '127.0.0.1', port }))).toBe(
+    'connection-outlived',
+  )
+})
+
+test('two connections from one address and port, to two addresses of the server, are two', async () => {
+  const listener = await listen({ host: '0.0.0.0', onConnection: (socket) => socket.pipe(socket) })
+  const localPort = await freePort()
+  const opened = ['127.0.0.1', '127.0.0.2'].map(async (host) => {
+    const raw = connectTcp({
+      host,
+      port: listener.address.port,
+      localAddress: '127.0.0.3',
+      localPort,
+    })
+    await once(raw, 'connect')
+    const options = { source: sourceOf(client), authorize: here, clock }
+    const { socket } = await secureMtls(raw, options)
+    onTestFinished(() => void socket.destroy())
+    socket.write(host)
+    return String((await once(socket, 'data'))[0])
+  })
+  expect(await Promise.all(opened)).toEqual(['127.0.0.1', '127.0.0.2'])
+})
+
+test('what the source says while the port is being opened is shown', async () => {
+  const source = sourceOf(undefined)
+  const opening = listen({ source })
+  source.replace(server)
+  expect(await dial(await opening, client)).toBe(client.spiffeId)
 })
 
 test('an SVID that TLS cannot show leaves the one before in use', async () => {

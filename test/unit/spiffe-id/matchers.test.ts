@@ -38,3 +38,9 @@ test.each<[string, SpiffeIdMatcher, readonly SpiffeId[]]>([
 ])('a matcher %s takes exactly who is meant', (_how, matches, expected) => {
   expect(everybody.filter(matches)).toEqual(expected)
 })
+
+test('what is a promise, or anything but true, takes nobody', () => {
+  const later = (async () => false) as never
+  expect(matchAny(later)(web)).toBe(false)
+  expect(matchPath(here, later)(web)).toBe(false)
+})

@@ -127,6 +127,18 @@ describe('the source', () => {
     expect((await source.fetchJwtSvid('a')).token).not.toBe(first.token)
   })
 
+  test('WLA-28 gives out no token that was on its way when all was withdrawn', async () => {
+    const { api, source } = await opened()
+    const token = await api.trustDomain.issueJwt(SpiffeId.parse(web), 'a')
+    api.answer('FetchJWTSVID', {
+      get svids() {
+        api.withdraw()
+        return [{ spiffe_id: web, svid: token, hint: '' }]
+      },
+    })
+    expect(await reasonOfAsync(() => source.fetchJwtSvid('a'))).toBe('source-withdrawn')
+  })
+
   test('verifies the tokens of others, and follows the keys as they come and go', async () => {
     const { api, clock, source } = await opened()
     const { token } = await source.fetchJwtSvid('a')

@@ -119,6 +119,11 @@ describe('an update', () => {
       ({ svid, other }) => ({ svids: [{ ...svid, x509_svid_key: other }] }),
     ],
     [
+      'another ID than its certificate has',
+      'message-svid-id',
+      ({ svid }) => ({ svids: [{ ...svid, spiffe_id: db }] }),
+    ],
+    [
       'PEM in place of DER (WLA-24)',
       'certificate-malformed',
       ({ svid }) => ({ svids: [{ ...svid, bundle: Buffer.from('-----BEGIN CERTIFICATE-----') }] }),
@@ -318,14 +323,7 @@ describe('the state of a source', () => {
   test('is not harmed by a listener that throws: the others are told, and it goes on', async () => {
     const { api, source } = await opened()
     const mishap = new Error('of a listener')
-    const uncaught = new Promise((resolve) => {
-      process.prependOnceListener('uncaughtException', resolve)
-    })
-    const others = process.listeners('uncaughtException').slice(1)
-    for (const one of others) process.off('uncaughtException', one)
-    onTestFinished(() => {
-      for (const one of others) process.on('uncaughtException', one)
-    })
+    const uncaught = nextUncaught()
     const stop = source.onUpdate(() => {
       throw mishap
     })
@@ -338,7 +336,35 @@ describe('the state of a source', () => {
     await api.rotate()
     await again
   })
+
+  test('is not harmed by an `onError` that throws either', async () => {
+    const mishap = new Error('of onError')
+    const { api, source } = await opened({
+      onError: () => {
+        throw mishap
+      },
+    })
+    const uncaught = nextUncaught()
+    api.send('FetchX509SVID', { svids: [] })
+    expect(await uncaught).toBe(mishap)
+    const updated = nextUpdate(source)
+    await api.rotate()
+    await updated
+  })
 })
+
+/** What would have ended the process, and here does not. */
+function nextUncaught(): Promise<unknown> {
+  const uncaught = new Promise((resolve) => {
+    process.prependOnceListener('uncaughtException', resolve)
+  })
+  const others = process.listeners('uncaughtException').slice(1)
+  for (const one of others) process.off('uncaughtException', one)
+  onTestFinished(() => {
+    for (const one of others) process.on('uncaughtException', one)
+  })
+  return uncaught
+}
 
 test('over TCP a source follows as over a Unix socket', async () => {
   const api = await startApi({ transport: 'tcp' })

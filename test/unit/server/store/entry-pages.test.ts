@@ -100,6 +100,14 @@ test('what a thread that fails leaves undone is read all the same, once', async 
   expect(new Set(ids)).toEqual(new Set(all))
 })
 
+test('where no thread can be had, all is read without one', async () => {
+  const { ids, fromThread } = await readAll(await filled(), () => () => {
+    throw new Error('ERR_WORKER_INIT_FAILED')
+  })
+  expect(fromThread).toBe(0)
+  expect(ids).toHaveLength(many)
+})
+
 test('a body that is ours and cannot be read fails the start, whoever has read it', async () => {
   const database = await filled()
   {

@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto'
+import { systemClock } from '../src/runtime/clock.ts'
+import type { LevelSwitch, Log } from '../src/runtime/log.ts'
+import type { SpiffeId } from '../src/spiffe-id/spiffe-id.ts'
+import { createDenials, type Denials } from './access/denials.ts'
+import { createGuard } from './access/guard.ts'
+import { RateLimiter } from './access/limits.ts'
+import { AuditCopy } from './audit/copy.ts'
+import type { Trail } from './audit/trail.ts'
+import { createBundles } from './bundle/bundles.ts'
+import { createFederation } from './bundle/federation.ts'
+import { type Ca, createCa } from './ca/ca.ts'
+import type { KeyManager } from './ca/key-manager.ts'
+import type { CaSettings } from './ca/settings.ts'
+import { openChanges } from './changes/changes.ts'
+import type { ServerConfig } from './config.ts'
+import { type EndpointDeps, trusts } from './endpoints.ts'
+import { newEntryId } from './entry/entry-id.ts'
+import { Followers } from './entry/followers.ts'
+import { createEntryIndex } from './entry/index.ts'
+import { createRegistry } from './entry/registry.ts'
+import { followIdentity } from './identity.ts'
+import { createServerMetrics, type ServerMetrics } from './metrics.ts'
+import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
+import { promotePendingSvid } from './node/lifecycle.ts'
+import { createReadiness } from './readiness.ts'
+import type { EntryReading, Store } from './store/store.ts'
+
+/** What is open before anything else can be made. */
+export interface Opened {
+  readonly config: ServerConfig
+  readonly log: Log
+  readonly logLevel: LevelSwitch
+  readonly trail: Trail
+  /** Name of the trail's chain in the store. */
+  readonly chain: string
+  readonly store: Store
+  readonly reading: EntryReading
+  readonly keys: KeyManager
+}
+
+/** What a server consists of, ready to run. */
+export interface Parts {
+  readonly deps: EndpointDeps
+  readonly copy: AuditCopy
+  readonly denials: Denials
+  readonly identity: Awaited<ReturnType<typeof followIdentity>>
+  readonly metrics: ServerMetrics
+}
+
+/** Makes the parts, in the order in which they need each other, and fills them with what the store holds. */
+export async function makeParts(opened: Opened): Promise<Parts> {
+  const { config, log, logLevel, trail, chain, store, reading, keys } = opened
+  const clock = systemClock
+  const { trustDomain } = config
+  const index = createEntryIndex({ trustDomain, clock })
+  const bundles = createBundles(trustDomain)
+  const metrics: ServerMetrics = createServerMetrics({
+    entries: () => index.size,
+    refusedRows: () => store.refusedRows(),
+    agents: () => index.agents().length,
+    connectedAgents: () => followers.size,
+    position: () => changes.position,
+    caExpirySeconds: () => caExpirySeconds(ca),
+    auditCopyLag: () => copy.lag,
+    failingFederation: () => federation.status().filter(({ failures }) => failures > 0).length,
+  })
+  const ca = await createCa({
+    store,
+    trail,
+    keys,
+    clock,
+    log,
+    settings: caSettingsOf(config),
+    observe: metrics,
+  })
+  const copy = new AuditCopy({
+    path: config.auditFile,
+    trail,
+    chain,
+    store,
+    keep: config.auditCopyRecords,
+    clock,
+    log,
+  })
+  const changes = await openChanges(store, {
+    clock,
+    log,
+    reading,
+    onBatch(batch) {
+      index.apply(batch)
+      bundles.apply(batch)
+      ca.apply(batch)
+    },
+  })
+  const followers = new Followers({
+    index,
+    bundles: () => [bundles.own(), ...bundles.federated()],
+    position: () => changes.position,
+    clock,
+    failed: (agentId, error) => log.error('a change could not be told', { agentId, error }),
+    duplicated: (id, addresses) => tellDuplicate(id, addresses, trail, log),
+  })
+  const registry = createRegistry({
+    store,
+    changes,
+    index,
+    trustDomain,
+    clock,
+    newId: () => newEntryId(clock.now()),
+    knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
+    selectorTypes: config.selectorTypes,
+  })
+  const federation = createFederation({
+    trustDomain,
+    store,
+    changes,
+    bundles,
+    settings: config.federation,
+    clock,
+    log,
+    observe: metrics.fetched,
+  })
+  const denials = createDenials({
+    clock,
+    rights: (id) => index.rightsOf(id),
+    append: (events) => trail.append(events),
+  })
+  const identity = await followIdentity(ca, bundles, clock)
+  const deps = {
+    trustDomain,
+    clock,
+    log,
+    logLevel,
+    store,
+    changes,
+    index,
+    registry,
+    followers,
+    bundles,
+    federation,
+    ca,
+    nodes: {
+      trustDomain,
+      store,
+      changes,
+      index,
+      ca,
+      clock,
+      attestors: new Map([[joinTokenType, joinTokenAttestor(store, clock)]]),
+    },
+    cursorKey: randomBytes(32),
+    limits: {
+      attest: new RateLimiter(config.rateLimits.attest, clock),
+      sign: new RateLimiter(config.rateLimits.sign, clock),
+    },
+    denied: denials.note,
+    notReady: createReadiness(clock, [() => ca.ready(), () => trail.probe(), () => store.probe()]),
+    guard: createGuard({
+      clock,
+      agent: (id) => index.agent(id),
+      rights: (id) => index.rightsOf(id),
+      trusts: (svid) => trusts(bundles, svid),
+      promote: (shown) => promotePendingSvid({ store, changes }, shown),
+      calls: new RateLimiter(config.rateLimits.call, clock),
+    }),
+    identity: identity.current,
+    observe: metrics.call,
+  }
+  return { deps, copy, denials, identity, metrics }
+}
+
+function caSettingsOf(config: ServerConfig): CaSettings {
+  return {
+    trustDomain: config.trustDomain,
+    caTtlSeconds: config.ca.ttlSeconds,
+    x509KeyKind: config.ca.keyKind,
+    jwtKeyKind: config.ca.jwtKeyKind,
+    jwtRs256Audiences: config.ca.jwtRs256Audiences,
+    x509SvidTtlSeconds: config.x509SvidTtlSeconds,
+    jwtSvidTtlSeconds: config.jwtSvidTtlSeconds,
+    agentTtlSeconds: config.agentTtlSeconds,
+    jwtIssuer: config.jwtIssuer,
+  }
+}
+
+function tellDuplicate(
+  spiffeId: SpiffeId,
+  addresses: readonly string[],
+  trail: Trail,
+  log: Log,
+): void {
+  log.warn('two processes show the SVID of one agent', { agentId: spiffeId, addresses })
+  trail
+    .append([
+      {
+        kind: 'agent.duplicated',
+        time: systemClock.now(),
+        actor: { kind: 'server' },
+        spiffeId,
+        decision: 'deny',
+        reason: 'agent-duplicated',
+        details: { addresses: addresses.join(' ') },
+      },
+    ])
+    .catch((error: unknown) => log.error('a duplicate is not on record', { error }))
+}
+
+function caExpirySeconds(ca: Ca): number {
+  const end = ca.state('x509').active?.notAfter
+  return end === undefined ? 0 : (end.getTime() - systemClock.now().getTime()) / 1000
+}
