@@ -13,12 +13,14 @@ RUN node scripts/build.mjs
 FROM node:24-bookworm-slim
 WORKDIR /app
 ENV NODE_ENV=production
-# The native modules; all else is in the bundle.
+# The native modules and WebAssembly; all else is in the bundle.
 COPY --from=build /app/node_modules/@koromix node_modules/@koromix
 COPY --from=build /app/node_modules/koffi node_modules/koffi
 COPY --from=build /app/node_modules/better-sqlite3/package.json node_modules/better-sqlite3/package.json
 COPY --from=build /app/node_modules/better-sqlite3/lib node_modules/better-sqlite3/lib
 COPY --from=build /app/node_modules/better-sqlite3/prebuilds/linux-*.node node_modules/better-sqlite3/prebuilds/
+COPY --from=build /app/node_modules/@cedar-policy/cedar-wasm/package.json node_modules/@cedar-policy/cedar-wasm/package.json
+COPY --from=build /app/node_modules/@cedar-policy/cedar-wasm/nodejs node_modules/@cedar-policy/cedar-wasm/nodejs
 COPY --from=build /app/dist dist
 COPY package.json ./
 COPY proto proto

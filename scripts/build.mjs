@@ -10,8 +10,8 @@ await build({
     'entry-thread': 'server/store/entry-thread.ts',
   },
   platform: 'node',
-  // Native modules find their binaries beside their own files.
-  external: ['better-sqlite3', 'koffi'],
+  // Native modules and WebAssembly are found beside their own files.
+  external: ['better-sqlite3', 'koffi', '@cedar-policy/cedar-wasm/nodejs'],
   output: {
     dir: process.argv[2] ?? 'dist',
     cleanDir: true,

@@ -8,6 +8,7 @@ import type { LogLevel } from '../src/runtime/log.ts'
 import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
 import type { RateLimit } from './access/limits.ts'
 import { type FederationSettings, federationSchema, readFederation } from './bundle/settings.ts'
+import { type OauthSettings, oauthSchema, readOauth } from './oauth/settings.ts'
 import { type OidcSettings, oidcSchema, readOidc } from './oidc/settings.ts'
 
 export interface ServerConfig {
@@ -36,6 +37,8 @@ export interface ServerConfig {
   readonly jwtIssuer: string | undefined
   /** Where the issuer answers for itself; undefined: nowhere. */
   readonly oidc: OidcSettings | undefined
+  /** The authorization server; undefined: none. */
+  readonly oauth: OauthSettings | undefined
   readonly federation: FederationSettings
   /** Selector types of the operator's own attestors. */
   readonly selectorTypes: readonly string[]
@@ -87,6 +90,7 @@ const fileSchema = z.strictObject({
   agent_ttl: duration.optional(),
   jwt_issuer: z.url().max(2048).optional(),
   oidc: oidcSchema.optional(),
+  oauth: oauthSchema.optional(),
   federation: federationSchema.optional(),
   selector_types: z.array(z.string().regex(selectorTypePattern)).max(64).optional(),
   rate_limits: z
@@ -143,6 +147,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     agentTtlSeconds: merged.agent_ttl ?? 86_400,
     jwtIssuer: merged.jwt_issuer,
     oidc: readOidc(merged.oidc, merged.jwt_issuer),
+    oauth: readOauth(merged.oauth),
     federation: readFederation(merged.federation),
     selectorTypes: merged.selector_types ?? [],
     rateLimits: {

@@ -1,18 +1,24 @@
 import { serveMonitoring } from '../src/runtime/monitoring.ts'
 import { runTogether } from '../src/runtime/tasks.ts'
+import type { Trail } from './audit/trail.ts'
 import type { ServerConfig } from './config.ts'
 import type { EndpointDeps } from './endpoints.ts'
 import type { ServerMetrics } from './metrics.ts'
 
-export interface HttpDeps extends Pick<EndpointDeps, 'bundles' | 'identity' | 'notReady' | 'log'> {
+export interface HttpDeps
+  extends Pick<
+    EndpointDeps,
+    'bundles' | 'ca' | 'clock' | 'identity' | 'index' | 'log' | 'notReady'
+  > {
+  readonly trail: Pick<Trail, 'append'>
   readonly metrics: ServerMetrics['registry']
   /** Who is told that the server's own SVID is another one. */
   readonly identityUsers: Set<() => void>
 }
 
 /**
- * What is served over HTTP, as far as it is asked for: monitoring, the issuer's discovery documents, and
- * the trust domain's own bundle. Few servers need the last two, and they cost memory, so that they are
+ * What is served over HTTP, as far as it is asked for: monitoring, the issuer's discovery documents, access
+ * tokens, and the trust domain's own bundle. Few servers need the last three, and they cost memory, so that they are
  * loaded where they are used.
  */
 export async function serveHttp(
@@ -21,7 +27,8 @@ export async function serveHttp(
   signal: AbortSignal,
 ): Promise<void> {
   const { bundles, identity, identityUsers, log, metrics, notReady } = deps
-  const { httpAddress, oidc, federation, ca } = config
+  const { httpAddress, oidc, oauth, federation } = config
+  const authorityTtlSeconds = config.ca.ttlSeconds
   const ownBundle = () => bundles.own()
   await runTogether(
     signal,
@@ -32,7 +39,12 @@ export async function serveHttp(
     async (until) => {
       if (oidc === undefined) return
       const { serveOidc } = await import('./oidc/endpoint.ts')
-      await serveOidc(oidc, { ownBundle, authorityTtlSeconds: ca.ttlSeconds, log }, until)
+      await serveOidc(oidc, { ownBundle, authorityTtlSeconds, log }, until)
+    },
+    async (until) => {
+      if (oauth === undefined) return
+      const { serveOauth } = await import('./oauth/endpoint.ts')
+      await serveOauth(oauth, { ...deps, authorityTtlSeconds, config }, until)
     },
     async (until) => {
       if (federation.endpoint === undefined) return

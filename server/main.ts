@@ -152,7 +152,8 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => federation.run(until),
       (until) => runExpiry(registry, { clock, log }, until),
-      (until) => serveHttp(config, { ...deps, metrics: metrics.registry, identityUsers }, until),
+      (until) =>
+        serveHttp(config, { ...deps, trail, metrics: metrics.registry, identityUsers }, until),
       (until) => Promise.race([following, aborted(until)]),
     )
     reason = 'asked'

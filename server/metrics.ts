@@ -6,10 +6,10 @@ const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 export interface ServerMetrics {
   readonly registry: Registry
   call(method: string, code: string, elapsedMs: number): void
-  issued(kind: 'x509' | 'jwt', count: number, elapsedMs: number): void
+  issued(kind: 'x509' | 'jwt' | 'oauth', count: number, elapsedMs: number): void
   /** A bundle of another trust domain was asked for. */
   fetched(outcome: string): void
-  rotated(kind: 'x509' | 'jwt' | 'jwt-rs256', step: string): void
+  rotated(kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth', step: string): void
 }
 
 /** Gauges are read when somebody asks: nothing is kept twice. */
@@ -37,7 +37,7 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
   })
   const signed = new Counter({
     name: 'countersign_server_svids_issued_total',
-    help: 'SVIDs that left the server, by kind.',
+    help: 'SVIDs and access tokens that left the server, by kind.',
     labelNames: ['kind'],
     registers,
   })

@@ -177,6 +177,7 @@ function caSettingsOf(config: ServerConfig): CaSettings {
     x509KeyKind: config.ca.keyKind,
     jwtKeyKind: config.ca.jwtKeyKind,
     jwtRs256Audiences: config.ca.jwtRs256Audiences,
+    oauth: config.oauth !== undefined,
     x509SvidTtlSeconds: config.x509SvidTtlSeconds,
     jwtSvidTtlSeconds: config.jwtSvidTtlSeconds,
     agentTtlSeconds: config.agentTtlSeconds,

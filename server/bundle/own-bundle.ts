@@ -30,7 +30,7 @@ export function ownBundle(options: {
       ...appended.x509Authorities,
     ],
     jwtAuthorities: [
-      ...oldestFirst.filter(({ kind }) => kind !== 'x509').map(jwtAuthority),
+      ...oldestFirst.filter(signsJwtSvids).map(jwtAuthority),
       ...appended.jwtAuthorities,
     ],
     sequence: (previous?.sequence ?? 0n) + 1n,
@@ -45,7 +45,7 @@ function appendedTo(
   now: Date,
 ): Pick<Bundle, 'x509Authorities' | 'jwtAuthorities'> {
   const certificates = new Set(before.map(({ certificate }) => certificate.toString('base64')))
-  const keyIds = new Set(before.filter(({ kind }) => kind !== 'x509').map(({ id }) => id))
+  const keyIds = new Set(before.filter(signsJwtSvids).map(({ id }) => id))
   return {
     x509Authorities: (previous?.x509Authorities ?? []).filter(
       ({ certificate }) =>
@@ -56,6 +56,11 @@ function appendedTo(
       ({ keyId, expiresAt }) => !keyIds.has(keyId) && (expiresAt === undefined || expiresAt > now),
     ),
   }
+}
+
+/** A key for access tokens is in no bundle: what it signs must never pass for an SVID. */
+function signsJwtSvids({ kind }: AuthorityRecord): boolean {
+  return kind === 'jwt' || kind === 'jwt-rs256'
 }
 
 function x509Authority(record: AuthorityRecord): X509Authority {

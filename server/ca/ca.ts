@@ -20,6 +20,7 @@ import {
 } from './asked.ts'
 import { type Authorities, noAuthorities, openAuthorities } from './authorities.ts'
 import { type ClockGuard, createClockGuard } from './clock-guard.ts'
+import type { AccessTokenRequest, IssuedAccessToken } from './issue-access-token.ts'
 import type { DownstreamCaRequest, IssuedCa } from './issue-ca.ts'
 import type { IssuedJwt, JwtRequest } from './issue-jwt.ts'
 import type { IssueAudit, IssuedX509, X509Request } from './issue-x509.ts'
@@ -31,7 +32,7 @@ import { type RotationStep, tickMs } from './rotation.ts'
 import { type CaSettings, checkCaSettings, keyKindsOf, warningsOf } from './settings.ts'
 
 export interface CaObserver {
-  issued?(kind: 'x509' | 'jwt', count: number, elapsedMs: number): void
+  issued?(kind: 'x509' | 'jwt' | 'oauth', count: number, elapsedMs: number): void
   rotated?(kind: AuthorityKind, step: RotationStep['step']): void
 }
 
@@ -72,6 +73,8 @@ export interface Ca {
     act: Pick<IssueAudit, 'actor' | 'requestId'>,
   ): Promise<SignedX509>
   issueJwt(request: JwtRequest): Promise<IssuedJwt>
+  /** Signed with the key for access tokens, which is none of an SVID's. Throws `unauthenticated` `svid-ending` too. */
+  issueAccessToken(request: AccessTokenRequest): Promise<IssuedAccessToken>
   /** A CA below the active one, for a nested server. */
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa>
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */
@@ -157,6 +160,10 @@ class StoredCa implements Ca {
 
   issueJwt(request: JwtRequest): Promise<IssuedJwt> {
     return this.#issuer.issueJwt(request)
+  }
+
+  issueAccessToken(request: AccessTokenRequest): Promise<IssuedAccessToken> {
+    return this.#issuer.issueAccessToken(request)
   }
 
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {

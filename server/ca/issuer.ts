@@ -12,6 +12,12 @@ import type { WriteTx } from '../store/store.ts'
 import type { Authorities, JwtKey } from './authorities.ts'
 import type { ClockGuard } from './clock-guard.ts'
 import {
+  type AccessTokenRequest,
+  accessTokenEvent,
+  type IssuedAccessToken,
+  signAccessToken,
+} from './issue-access-token.ts'
+import {
   type DownstreamCaRequest,
   downstreamCaEvent,
   type IssuedCa,
@@ -45,7 +51,9 @@ export interface IssuerDeps {
   readonly trail: Pick<Trail, 'append'>
   readonly clock: Clock
   readonly settings: CaSettings
-  readonly observe?: { issued?(kind: 'x509' | 'jwt', count: number, elapsedMs: number): void }
+  readonly observe?: {
+    issued?(kind: 'x509' | 'jwt' | 'oauth', count: number, elapsedMs: number): void
+  }
 }
 
 /** Signs with the authorities of the moment: sign, put on record, look once more, hand out. */
@@ -98,6 +106,18 @@ export class Issuer {
     await trail.append([jwtEvent(request, issued, key.keyId, now)])
     this.#confirm(key.keyId)
     observe?.issued?.('jwt', 1, clock.monotonicMs() - startedMs)
+    return issued
+  }
+
+  async issueAccessToken(request: AccessTokenRequest): Promise<IssuedAccessToken> {
+    const { trail, clock, observe } = this.#deps
+    const startedMs = clock.monotonicMs()
+    const now = this.#guard.now()
+    const key = activeJwt(this.#authorities(), now, 'oauth')
+    const issued = await signAccessToken(request, key, now)
+    await trail.append([accessTokenEvent(request, issued, key.keyId, now)])
+    this.#confirm(key.keyId)
+    observe?.issued?.('oauth', 1, clock.monotonicMs() - startedMs)
     return issued
   }
 

@@ -3,6 +3,7 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { KeyKind } from '../../src/x509/key.ts'
 import type { AuthorityKind } from '../store/records.ts'
 
+/** What signs tokens. */
 export type JwtKind = Exclude<AuthorityKind, 'x509'>
 
 export interface CaSettings {
@@ -13,6 +14,8 @@ export interface CaSettings {
   readonly jwtKeyKind: KeyKind
   /** A token for these alone is signed with RS256, whatever `jwtKeyKind` is. Exact. */
   readonly jwtRs256Audiences: readonly string[]
+  /** Whether there is a key for access tokens. */
+  readonly oauth: boolean
   readonly x509SvidTtlSeconds: number
   readonly jwtSvidTtlSeconds: number
   readonly agentTtlSeconds: number
@@ -25,6 +28,7 @@ export const defaultCaSettings: Omit<CaSettings, 'trustDomain'> = {
   x509KeyKind: 'ec-p256',
   jwtKeyKind: 'ec-p256',
   jwtRs256Audiences: [],
+  oauth: false,
   x509SvidTtlSeconds: 3600,
   jwtSvidTtlSeconds: 300,
   agentTtlSeconds: 86_400,
@@ -71,7 +75,8 @@ export function keyKindsOf(settings: CaSettings): ReadonlyMap<AuthorityKind, Key
     ['x509', settings.x509KeyKind],
     ['jwt', settings.jwtKeyKind],
   ])
-  return settings.jwtRs256Audiences.length === 0 ? kinds : kinds.set('jwt-rs256', 'rsa-2048')
+  if (settings.jwtRs256Audiences.length > 0) kinds.set('jwt-rs256', 'rsa-2048')
+  return settings.oauth ? kinds.set('oauth', 'ec-p256') : kinds
 }
 
 /** Which set signs a token for this audience: whoever takes ES256 as well may read it too. */

@@ -1,8 +1,5 @@
-import type { Bundle, JwtAuthority } from '../../src/bundle/bundle.ts'
-import { algorithmFor } from '../../src/jwt/algorithm.ts'
-import { publicJwk } from '../../src/jwt/jwk.ts'
-import { keyKindOf } from '../../src/x509/key.ts'
-import { importSpki } from '../../src/x509/spki.ts'
+import type { Bundle } from '../../src/bundle/bundle.ts'
+import { keySetDocument } from '../documents/key-set.ts'
 
 /** What a key of ours may sign with; relying parties look for RS256 whether or not it is in use. */
 const algorithms = ['RS256', 'ES256', 'ES384']
@@ -26,19 +23,5 @@ export function configurationDocument(issuer: string): string {
 
 /** The keys that JWT-SVIDs of this trust domain are signed with, now or next, as RFC 7517 has them. JSON. */
 export function keysDocument(bundle: Bundle): string {
-  return JSON.stringify({ keys: bundle.jwtAuthorities.map(writeKey) })
-}
-
-function writeKey({ keyId, publicKey }: JwtAuthority): Readonly<Record<string, unknown>> {
-  const kind = keyKindOf(importSpki(publicKey).key)
-  const alg = kind === undefined ? {} : { alg: algorithmFor(kind) }
-  return { kid: keyId, use: 'sig', ...alg, ...publicJwk(publicKey) }
-}
-
-/**
- * For how long a relying party may keep the keys: a key is published for longer than this before it
- * signs for the first time, and one that is revoked is gone from every cache after it.
- */
-export function maxAgeSeconds(authorityTtlSeconds: number): number {
-  return Math.min(300, Math.floor(authorityTtlSeconds / 48))
+  return keySetDocument(bundle.jwtAuthorities)
 }

@@ -1,8 +1,9 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { maxAgeSeconds } from '../documents/key-set.ts'
 import { serveDocuments } from '../documents/serve-documents.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
-import { configurationDocument, keysDocument, maxAgeSeconds, pathsOf } from './documents.ts'
+import { configurationDocument, keysDocument, pathsOf } from './documents.ts'
 import type { OidcSettings } from './settings.ts'
 
 export interface OidcDeps {

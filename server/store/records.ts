@@ -20,8 +20,11 @@ export interface AgentRecord {
   readonly attestedAt: Date
 }
 
-/** `jwt-rs256`: for the audiences that take no other algorithm; a set of its own beside that of `jwt`. */
-export type AuthorityKind = 'x509' | 'jwt' | 'jwt-rs256'
+/**
+ * `jwt-rs256`: for the audiences that take no other algorithm; a set of its own beside that of `jwt`.
+ * `oauth`: signs access tokens, and is in no bundle: nothing that it signs is an SVID.
+ */
+export type AuthorityKind = 'x509' | 'jwt' | 'jwt-rs256' | 'oauth'
 export type AuthoritySlot = 'prepared' | 'active' | 'old'
 
 /** A signing key of the trust domain. */

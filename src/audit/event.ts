@@ -15,6 +15,11 @@ export type AuditKind =
   | 'entry.deleted'
   | 'token.created'
   | 'token.used'
+  /** An access token; the two above are of join tokens. */
+  | 'token.issued'
+  | 'token.denied'
+  | 'policy.loaded'
+  | 'policy.refused'
   | 'bundle.appended'
   | 'bundle.set'
   | 'bundle.deleted'
@@ -37,6 +42,10 @@ export type AuditKind =
 const withoutChange: ReadonlySet<AuditKind> = new Set([
   'svid.x509.issued',
   'svid.jwt.issued',
+  'token.issued',
+  'token.denied',
+  'policy.loaded',
+  'policy.refused',
   'access.denied',
   'agent.duplicated',
   'clock.accepted',

@@ -34,6 +34,7 @@ import { agentHealth, serverHealth } from './health.ts'
 import { importEntries } from './import.ts'
 import type { Io } from './io.ts'
 import { agentLogger, serverLogger } from './logger.ts'
+import { policyCheck } from './policy-check.ts'
 import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
@@ -109,6 +110,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   program.addCommand(withVerbs(group('logger', 'what the server logs'), serverLogger(io)))
   program.addCommand(importEntries(io))
   program.addCommand(group('audit', 'what was issued and changed').addCommand(auditVerify(io)))
+  program.addCommand(group('policy', 'who may have which token').addCommand(policyCheck(io)))
   program.addCommand(
     group('svid', 'sign without an entry').addCommand(
       group('mint', 'for an ID of your choice', 'svid mint')

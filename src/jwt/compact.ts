@@ -36,16 +36,17 @@ function refuse(reason: string, message: string, cause?: unknown): never {
 
 const HEADER_MEMBERS: ReadonlySet<string> = new Set(['alg', 'kid', 'typ'])
 // JWT-SVID §2.3.
-const TYPES: ReadonlySet<unknown> = new Set([undefined, 'JWT', 'JOSE'])
+const SVID_TYPES: ReadonlySet<unknown> = new Set([undefined, 'JWT', 'JOSE'])
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Reads a JWS in compact form (RFC 7515 §7.1) under the rules of JWT-SVID §2: three parts, the
  * header `alg`, `kid` and `typ` only, so that no `crit`, `b64`, `jwk`, `jku` or `x5u` is ever
- * looked at. Throws `unauthenticated`: `token-too-large`, `token-malformed`, `token-algorithm`,
+ * looked at. `types` are the values of `typ` that are taken, those of a JWT-SVID unless told. Throws
+ * `unauthenticated`: `token-too-large`, `token-malformed`, `token-algorithm`,
  * `token-header`, `token-type`.
  */
-export function readCompact(token: string): CompactToken {
+export function readCompact(token: string, types: ReadonlySet<unknown> = SVID_TYPES): CompactToken {
   if (token.length > MAX_TOKEN_BYTES) refuse('token-too-large', 'the token is too large')
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
@@ -58,7 +59,7 @@ export function readCompact(token: string): CompactToken {
   if (!isJwtAlgorithm(algorithm)) {
     return refuse('token-algorithm', 'the algorithm of the token is not one of the JWT-SVID ones')
   }
-  const keyId = checkHeader(header)
+  const keyId = checkHeader(header, types)
   const signature = decodeBase64url(token.slice(second + 1))
   if (signature === undefined || signature.length === 0) {
     return refuse('token-malformed', 'the signature of the token is missing or not base64url')
@@ -83,11 +84,11 @@ function readPart(part: string, what: string): Readonly<Record<string, unknown>>
   }
 }
 
-function checkHeader(header: TokenHeader): string | undefined {
+function checkHeader(header: TokenHeader, types: ReadonlySet<unknown>): string | undefined {
   if (!Object.keys(header).every((name) => HEADER_MEMBERS.has(name))) {
     refuse('token-header', 'the header of the token holds more than alg, kid and typ')
   }
-  if (!TYPES.has(header.typ)) refuse('token-type', 'the type of the token is not JWT or JOSE')
+  if (!types.has(header.typ)) refuse('token-type', 'the token is of another type')
   const keyId = header.kid
   if (keyId !== undefined && typeof keyId !== 'string') {
     return refuse('token-header', 'the key id of the token is not a string')

@@ -5,7 +5,7 @@ import { MAX_TOKEN_BYTES } from './compact.ts'
 import { derToP1363 } from './ecdsa.ts'
 
 /**
- * Signs claims as a compact JWS with the header `{alg, kid, typ: 'JWT'}` (JWT-SVID §2). The key may
+ * Signs claims as a compact JWS with the header `{alg, kid, typ}`, `JWT` (JWT-SVID §2) unless told. The key may
  * be one that never leaves a KMS. Throws `invalid`, reasons `key-kind-not-for-jwt`,
  * `token-key-id-missing` and `token-too-large`; `internal`, reason `signature-malformed`.
  */
@@ -13,6 +13,7 @@ export async function signCompact(
   signer: Signer,
   keyId: string,
   claims: Record<string, unknown>,
+  typ: 'JWT' | 'at+jwt' = 'JWT',
 ): Promise<string> {
   const alg = algorithmFor(signer.kind)
   if (keyId === '') {
@@ -20,7 +21,7 @@ export async function signCompact(
       reason: 'token-key-id-missing',
     })
   }
-  const signed = `${encode({ alg, kid: keyId, typ: 'JWT' })}.${encode(claims)}`
+  const signed = `${encode({ alg, kid: keyId, typ })}.${encode(claims)}`
   const signatureBytes = signatureBytesOf(alg, signer.publicKey)
   // Nobody gets a token that no verifier of ours would read.
   if (signed.length + 1 + Math.ceil((signatureBytes * 4) / 3) > MAX_TOKEN_BYTES) {

@@ -3,6 +3,7 @@ import { CountersignError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
 import { audienceGiven, type JwtSvid, verifyJwtSvid } from '../svid/jwt-svid.ts'
+import { bearerOf } from './bearer.ts'
 
 /** Whose tokens, and for whom, `requireJwtSvid` lets in. */
 export interface RequireJwtSvidOptions {
@@ -30,7 +31,7 @@ export function jwtCheck(options: RequireJwtSvidOptions): JwtCheck {
   const { bundles, authorize, clock = systemClock } = options
   const audience = audienceGiven(options.audience)
   return async (authorizations) => {
-    const found = tokenOf(authorizations)
+    const found = bearerOf(authorizations, 'a JWT-SVID')
     const { token, ...peer } = await verifyJwtSvid(found, { audience, bundles, now: clock.now() })
     // Anything but `true`, a promise say, is no permission.
     if (authorize(peer.spiffeId) === true) return peer
@@ -38,24 +39,4 @@ export function jwtCheck(options: RequireJwtSvidOptions): JwtCheck {
       reason: 'peer-unauthorized',
     })
   }
-}
-
-/** RFC 6750 §2.1: `Bearer` in any case, blanks, and a token, in which there is no comma. */
-function tokenOf(authorizations: readonly string[]): string {
-  const [value = ''] = authorizations
-  const end = value.indexOf(' ')
-  const scheme = end < 0 ? value : value.slice(0, end)
-  if (scheme.toLowerCase() !== 'bearer') {
-    throw new CountersignError('unauthenticated', 'the request brings no JWT-SVID', {
-      reason: 'token-missing',
-      fix: 'send `authorization: Bearer` and a JWT-SVID for the audience of this service',
-    })
-  }
-  // Where headers of one name come joined, there is a comma between them.
-  if (authorizations.length > 1 || value.includes(',')) {
-    throw new CountersignError('invalid', 'the request brings more than one token', {
-      reason: 'token-repeated',
-    })
-  }
-  return value.slice(scheme.length).trim()
 }

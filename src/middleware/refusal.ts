@@ -10,11 +10,14 @@ export interface Refusal {
 
 const statuses = { invalid: 400, unauthenticated: 401, forbidden: 403 } as const
 
-/** RFC 6750 §3. Throws the error itself where it is no refusal but a fault of this side. */
-export function refusalOf(error: unknown): Refusal {
+/**
+ * RFC 6750 §3. `scope` is what the request would have needed. Throws the error itself where it is no refusal but a
+ * fault of this side.
+ */
+export function refusalOf(error: unknown, scope?: string): Refusal {
   if (!(error instanceof CountersignError) || !isRefusal(error.code)) throw error
   const { code, reason, message } = error
-  const challenge = challenges[code](reason)
+  const challenge = challenges[code](reason, scope)
   return {
     status: statuses[code],
     headers: {
@@ -35,6 +38,7 @@ const challenges = {
   // Whoever sent no token is told of the scheme, and of no error (§3.1).
   unauthenticated: (reason: string) =>
     reason === 'token-missing' ? 'Bearer' : 'Bearer error="invalid_token"',
-  // Another token would not help.
-  forbidden: () => undefined,
+  // Where there are no scopes, another token would not help.
+  forbidden: (_reason: string, scope?: string) =>
+    scope === undefined ? undefined : `Bearer error="insufficient_scope", scope="${scope}"`,
 }

@@ -30,6 +30,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/koa': ['src/middleware'],
   'src/fastify': ['src/middleware'],
   'src/hono': ['src/middleware'],
+  'src/resource-server': ['src/jwt', 'src/middleware', 'src/bundle'],
   'src/undici': ['src/mtls'],
 
   'src/errors': [],
@@ -41,6 +42,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/svid': ['src/bundle', 'src/x509', 'src/jwt'],
   'src/entry': [],
   'src/audit': [],
+  'src/policy': [],
   'src/rpc': ['src/svid', 'src/bundle', 'src/entry', 'src/mtls', 'src/x509'],
   'src/mtls': ['src/svid', 'src/bundle', 'src/x509'],
   'src/middleware': ['src/svid', 'src/bundle', 'src/rpc'],
@@ -55,6 +57,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/svid',
     'src/audit',
     'src/files',
+    'src/policy',
     'src/bundle',
     'src/x509',
     'src/jwt',
@@ -84,7 +87,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/http': ['server/*', ...values],
   'server/identity': ['server/bundle', 'server/ca', ...values],
   'server/readiness': [],
-  'server/config': ['server/access', 'server/bundle', 'server/oidc', 'src/entry'],
+  'server/config': ['server/access', 'server/bundle', 'server/oauth', 'server/oidc', 'src/entry'],
   'server/metrics': [],
   'server/api': [
     'server/access',
@@ -111,6 +114,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/ca': ['server/bundle', 'server/changes', 'server/store', 'server/audit', ...values],
   'server/documents': values,
   'server/oidc': ['server/documents', ...values],
+  'server/policy': ['src/policy', ...values],
+  'server/oauth': [
+    'server/access',
+    'server/ca',
+    'server/documents',
+    'server/entry',
+    'server/policy',
+    ...values,
+  ],
   'server/bundle': [
     'server/changes',
     'server/documents',

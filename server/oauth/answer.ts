@@ -1,0 +1,58 @@
+import type { CountersignError } from '../../src/errors.ts'
+
+export interface OauthAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+const noStore = {
+  'content-type': 'application/json',
+  'cache-control': 'no-store',
+  pragma: 'no-cache',
+  'x-content-type-options': 'nosniff',
+}
+
+/** By the first word of a reason (RFC 6749 §5.2, RFC 8707 §2). */
+const errors: ReadonlyMap<string, string> = new Map([
+  ['request', 'invalid_request'],
+  ['grant', 'unsupported_grant_type'],
+  ['target', 'invalid_target'],
+  ['policy', 'invalid_target'],
+  ['scope', 'invalid_scope'],
+])
+
+export function answerOf(body: Readonly<Record<string, unknown>>): OauthAnswer {
+  return { status: 200, headers: noStore, body: JSON.stringify(body) }
+}
+
+/**
+ * What a refused request is told: of a client that has not proved itself no more than that; what it was is in the
+ * audit trail.
+ */
+export function refusalOf(error: CountersignError): OauthAnswer {
+  const { code, reason, message, retryAfterMs } = error
+  if (code === 'unauthenticated') {
+    const basic = reason === 'client-header' ? { 'www-authenticate': 'Basic realm="oauth"' } : {}
+    return refused(401, 'invalid_client', 'client authentication failed', basic)
+  }
+  const name = errors.get(reason.split('-')[0] ?? '')
+  if ((code === 'invalid' || code === 'forbidden') && name !== undefined) {
+    return refused(reason === 'request-too-large' ? 413 : 400, name, message)
+  }
+  if (code === 'unavailable' || code === 'exhausted') {
+    const retryAfter = String(Math.ceil((retryAfterMs ?? 1000) / 1000))
+    return refused(503, 'temporarily_unavailable', message, { 'retry-after': retryAfter })
+  }
+  return refused(500, 'server_error', 'internal error')
+}
+
+function refused(
+  status: number,
+  error: string,
+  description: string,
+  headers: Readonly<Record<string, string>> = {},
+): OauthAnswer {
+  const body = JSON.stringify({ error, error_description: description })
+  return { status, headers: { ...noStore, ...headers }, body }
+}

@@ -1,0 +1,23 @@
+import { authMethods } from './spiffe-client-auth.ts'
+
+/** Below the issuer, which has no path of its own. */
+export const paths = {
+  metadata: '/.well-known/oauth-authorization-server',
+  keys: '/oauth/jwks',
+  token: '/oauth/token',
+} as const
+
+/** RFC 8414 §2, with the names of RFC 8705 §3.3. JSON. */
+export function metadataDocument(issuer: string, scopes: readonly string[]): string {
+  return JSON.stringify({
+    issuer,
+    token_endpoint: `${issuer}${paths.token}`,
+    jwks_uri: `${issuer}${paths.keys}`,
+    grant_types_supported: ['client_credentials'],
+    // Required, and an array without elements has to be left out (§3.2): there is no authorization endpoint.
+    response_types_supported: ['none'],
+    token_endpoint_auth_methods_supported: authMethods,
+    tls_client_certificate_bound_access_tokens: true,
+    scopes_supported: scopes,
+  })
+}

@@ -1,0 +1,48 @@
+import type { AuditEvent } from '../../src/audit/event.ts'
+import { addressShare } from '../../src/mtls/admission.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { type RateLimit, RateLimiter } from '../access/limits.ts'
+
+/** Puts refused requests on record: all of a client that is known, of a flood of strangers a part. */
+export interface RefusalRecord {
+  /** Resolves when it is on record, or left out. Throws as `append`. */
+  note(denial: AuditEvent): Promise<void>
+}
+
+/** Of strangers, of one address and of all together. */
+const each: RateLimit = { perSecond: 5, burst: 50 }
+const all: RateLimit = { perSecond: 50, burst: 500 }
+
+export function createRefusalRecord(deps: {
+  readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
+  readonly clock: Clock
+}): RefusalRecord {
+  const byAddress = new RateLimiter(each, deps.clock)
+  const together = new RateLimiter(all, deps.clock)
+  let leftOut = 0
+  const fits = ({ actor }: AuditEvent): boolean =>
+    actor.id !== undefined ||
+    (byAddress.tryTake(addressShare(hostOf(actor.address ?? ''))) && together.tryTake(''))
+  return {
+    async note(denial) {
+      if (!fits(denial)) {
+        leftOut += 1
+        return
+      }
+      const before = leftOut
+      leftOut = 0
+      const details = { ...denial.details, ...(before > 0 && { leftOut: before }) }
+      try {
+        await deps.append([{ ...denial, details }])
+      } catch (error) {
+        leftOut += before
+        throw error
+      }
+    },
+  }
+}
+
+/** `127.0.0.1:80` → `127.0.0.1`, `[::1]:80` → `::1`. */
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':')).replaceAll(/[[\]]/g, '')
+}

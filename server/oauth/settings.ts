@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { CountersignError } from '../../src/errors.ts'
+import { duration, type HostPort, hostPort, path } from '../../src/runtime/config-value.ts'
+
+/** Something that tokens are for (RFC 8707). */
+export interface Resource {
+  /** The `aud` of its tokens, exact. */
+  readonly id: string
+  readonly scopes: readonly string[]
+  readonly maxTtlSeconds: number
+}
+
+export interface OauthSettings {
+  /** `iss` of the tokens, and the only audience of an assertion; exact. */
+  readonly issuer: string
+  readonly address: HostPort
+  /** PEM files. */
+  readonly tls: { readonly certificate: string; readonly key: string }
+  readonly resources: ReadonlyMap<string, Resource>
+  /** The folder of Cedar files. */
+  readonly policy: string
+}
+
+// RFC 6749 §3.3.
+const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'a scope without blanks')
+const resource = z.strictObject({
+  id: z.string().min(1).max(2048).refine(isResource, 'an absolute URI without a fragment'),
+  scopes: z.array(scope).min(1).max(256),
+  max_ttl: duration.optional(),
+})
+
+/** As an operator writes it. */
+export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
+  issuer: z.string().max(2048),
+  address: hostPort,
+  certificate: path,
+  key: path,
+  resources: z.array(resource).min(1).max(1024),
+  policy: path,
+}) as z.ZodType<OauthFile>
+
+interface OauthFile {
+  readonly issuer: string
+  readonly address: HostPort
+  readonly certificate: string
+  readonly key: string
+  readonly resources: readonly {
+    readonly id: string
+    readonly scopes: readonly string[]
+    readonly max_ttl?: number | undefined
+  }[]
+  readonly policy: string
+}
+
+const maxTtlSeconds = 3600
+
+/** Throws `invalid`: `config-oauth`. */
+export function readOauth(said: OauthFile | undefined): OauthSettings | undefined {
+  if (said === undefined) return undefined
+  const { issuer, address, certificate, key, policy } = said
+  if (
+    !issuer.startsWith('https://') ||
+    !URL.canParse(issuer) ||
+    new URL(issuer).origin !== issuer
+  ) {
+    refuse(
+      'oauth.issuer is not the https URL of a host alone',
+      'write it as https://as.example.org, in lower case, without path and without a slash at the end',
+    )
+  }
+  const resources = new Map<string, Resource>()
+  for (const { id, scopes, max_ttl = 300 } of said.resources) {
+    if (resources.has(id)) refuse(`oauth.resources names ${id} twice`, 'name each resource once')
+    if (max_ttl > maxTtlSeconds) {
+      refuse(`max_ttl of ${id} is more than an hour`, 'set it to 1h or less, better to 5m')
+    }
+    resources.set(id, { id, scopes: [...new Set(scopes)], maxTtlSeconds: max_ttl })
+  }
+  return { issuer, address, tls: { certificate, key }, resources, policy }
+}
+
+/** RFC 8707 §2. */
+export function isResource(id: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+$/.test(id)
+}
+
+function refuse(message: string, fix: string): never {
+  throw new CountersignError('invalid', message, { reason: 'config-oauth', fix })
+}

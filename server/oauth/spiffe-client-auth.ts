@@ -1,0 +1,100 @@
+import { hash } from 'node:crypto'
+import type { BundleLookup } from '../../src/bundle/bundle.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
+import { verifyAgain } from '../../src/svid/verified-chains.ts'
+import type { Form } from './form.ts'
+
+/*
+ * draft-ietf-oauth-spiffe-client-auth-02: how a workload proves to an authorization server who it is. All
+ * that is the draft's stands in this file.
+ */
+
+/** Names in the metadata (§3). */
+export const authMethods = ['spiffe_jwt', 'spiffe_x509'] as const
+
+const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
+
+/** Who asks, as proved. */
+export interface Client {
+  readonly spiffeId: SpiffeId
+  readonly method: (typeof authMethods)[number]
+  /** The end of the SVID. */
+  readonly expiresAt: Date
+  /** Of the certificate that it showed: RFC 8705 §3.1, and its serial. */
+  readonly certificate?: { readonly thumbprint: string; readonly serial: string }
+}
+
+export interface ClientProof {
+  readonly form: Form
+  readonly authorization: string | undefined
+  /** What the connection's client presented in TLS, DER, leaf first; nobody has looked at it yet. */
+  readonly chain: readonly Buffer[]
+}
+
+export interface ClientAuthDeps {
+  readonly issuer: string
+  readonly bundles: BundleLookup
+  readonly now: Date
+}
+
+/**
+ * Checks the one proof that came with a request. Throws `invalid`: `request-two-mechanisms`;
+ * `unauthenticated`: `client-missing`, `client-header`, `client-assertion-type`, `client-audience`, `client-id`,
+ * and as `verifyJwtSvid` and `verifyX509Svid`.
+ */
+export async function authenticateClient(
+  proof: ClientProof,
+  deps: ClientAuthDeps,
+): Promise<Client> {
+  const { form, authorization, chain } = proof
+  const asserted = form.has('client_assertion') || form.has('client_assertion_type')
+  const secret = form.has('client_secret') || authorization !== undefined
+  if (Number(asserted) + Number(secret) + Number(chain.length > 0) > 1) {
+    throw new CountersignError('invalid', 'a client proves itself in one way', {
+      reason: 'request-two-mechanisms',
+    })
+  }
+  if (secret) refuse('client-header', 'there are no client secrets')
+  if (asserted) return byAssertion(form, deps)
+  if (chain.length > 0) return byCertificate(form, chain, deps)
+  return refuse('client-missing', 'the client has not proved who it is')
+}
+
+/** §3.1: one JWT-SVID whose only audience is the issuer, by simple comparison of strings. */
+async function byAssertion(form: Form, deps: ClientAuthDeps): Promise<Client> {
+  if (form.get('client_assertion_type') !== assertionType) {
+    refuse('client-assertion-type', 'the assertion is of a type that is not taken')
+  }
+  const { issuer, bundles, now } = deps
+  const assertion = form.get('client_assertion') ?? ''
+  const svid = await verifyJwtSvid(assertion, { audience: issuer, bundles, now })
+  const { spiffeId, expiresAt } = svid
+  if (svid.audience.length !== 1) refuse('client-audience', 'the assertion is for others as well')
+  checkClientId(form.get('client_id') ?? spiffeId, spiffeId)
+  return { spiffeId, method: 'spiffe_jwt', expiresAt }
+}
+
+/** §3.2: `client_id` must be there, and be the ID of the certificate. */
+function byCertificate(form: Form, chain: readonly Buffer[], deps: ClientAuthDeps): Client {
+  const { spiffeId, leaf, path } = verifyAgain(chain, deps.bundles, deps.now)
+  if (leaf.keyUsage?.bits.has('digitalSignature') !== true) {
+    refuse('svid-key-usage', 'the certificate is for a key that does not sign')
+  }
+  checkClientId(form.get('client_id'), spiffeId)
+  return {
+    spiffeId,
+    method: 'spiffe_x509',
+    expiresAt: new Date(Math.min(...path.map(({ notAfter }) => notAfter.getTime()))),
+    certificate: { thumbprint: hash('sha256', leaf.der, 'base64url'), serial: leaf.serial },
+  }
+}
+
+function checkClientId(said: string | undefined, spiffeId: SpiffeId): void {
+  if (said !== spiffeId) refuse('client-id', 'client_id is not the ID that was proved')
+}
+
+function refuse(reason: string, message: string): never {
+  throw new CountersignError('unauthenticated', message, { reason })
+}

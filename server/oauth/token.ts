@@ -1,0 +1,103 @@
+import type { Entry } from '../../src/entry/entry.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { AccessTokenRequest } from '../ca/issue-access-token.ts'
+import type { Decision, TokenQuestion } from '../policy/policies.ts'
+import type { Form } from './form.ts'
+import type { Resource } from './settings.ts'
+import type { Client } from './spiffe-client-auth.ts'
+
+/** What a client asks for, once it is known to be possible. */
+export interface Wish {
+  readonly resource: Resource
+  readonly scopes: readonly string[]
+}
+
+/** Throws `invalid`: `request-grant-missing`, `grant-unsupported`. */
+export function checkGrant(form: Form): void {
+  const grant = form.get('grant_type')
+  if (grant === undefined) refuse('request-grant-missing', 'grant_type is missing')
+  if (grant !== 'client_credentials') {
+    refuse('grant-unsupported', 'the one grant is client_credentials')
+  }
+}
+
+/**
+ * One resource (RFC 8707 §2), and scopes that are registered with it. Throws `invalid`: `target-missing`,
+ * `target-unknown`, `scope-missing`, `scope-malformed`, `scope-unknown`.
+ */
+export function readWish(form: Form, resources: ReadonlyMap<string, Resource>): Wish {
+  const id = form.get('resource')
+  if (id === undefined) return refuse('target-missing', 'a resource has to be named')
+  const resource = resources.get(id)
+  if (resource === undefined) return refuse('target-unknown', 'there is no such resource')
+  const asked = form.get('scope')
+  if (asked === undefined) return refuse('scope-missing', 'a scope has to be named')
+  const scopes = [...new Set(asked.split(' '))]
+  if (scopes.includes('')) return refuse('scope-malformed', 'scopes have one blank between them')
+  if (!scopes.every((scope) => resource.scopes.includes(scope))) {
+    return refuse('scope-unknown', 'the resource has no such scope')
+  }
+  return { resource, scopes }
+}
+
+/** More entries of one ID than this are refused: each would be asked about. */
+export const maxEntries = 16
+
+/**
+ * The policy's word on it: an ID that several entries carry gets what every one of them may have. Throws
+ * `unauthenticated` `client-unknown`, `forbidden` `policy-…`.
+ */
+export function decideAll(
+  entries: readonly Entry[],
+  { resource, scopes }: Wish,
+  { method }: Pick<Client, 'method'>,
+  decide: (question: TokenQuestion) => Decision,
+): readonly string[] {
+  if (entries.length === 0 || entries.length > maxEntries) {
+    throw new CountersignError('unauthenticated', 'the client is not registered', {
+      reason: 'client-unknown',
+    })
+  }
+  const policies = new Set<string>()
+  for (const entry of entries) {
+    const decision = decide({
+      entry,
+      resource: resource.id,
+      scopes,
+      ttlSeconds: resource.maxTtlSeconds,
+      auth: method,
+    })
+    if (!decision.allowed) throw new PolicyRefusal(decision)
+    for (const policy of decision.policies) policies.add(policy)
+  }
+  return [...policies].sort()
+}
+
+/** `forbidden`, and which policies said so: for the record, not for the client. */
+export class PolicyRefusal extends CountersignError {
+  readonly policies: readonly string[]
+
+  constructor({ reason, policies }: Decision) {
+    super('forbidden', 'the policy does not let this client have such a token', { reason })
+    this.policies = policies
+  }
+}
+
+/** RFC 9068 §2.2, RFC 8705 §3.1. */
+export function claimsOf(
+  issuer: string,
+  { spiffeId, certificate }: Pick<Client, 'spiffeId' | 'certificate'>,
+  scopes: readonly string[],
+): AccessTokenRequest['claims'] {
+  return {
+    iss: issuer,
+    client_id: spiffeId satisfies SpiffeId,
+    scope: scopes.join(' '),
+    ...(certificate !== undefined && { cnf: { 'x5t#S256': certificate.thumbprint } }),
+  }
+}
+
+function refuse(reason: string, message: string): never {
+  throw new CountersignError('invalid', message, { reason })
+}

@@ -1,0 +1,65 @@
+import { hash } from 'node:crypto'
+import { open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CountersignError } from '../errors.ts'
+import type { PolicyFile } from './policy-set.ts'
+
+export interface PolicyFolder {
+  readonly files: readonly PolicyFile[]
+  /** SHA-256 of names and texts, lower-case hex. */
+  readonly revision: string
+}
+
+const maxFiles = 256
+const maxFileBytes = 256 << 10
+
+/**
+ * The files `*.cedar` of a folder, in the order of their names; folders in it are not looked at. Throws
+ * `invalid`: `policy-folder`, `policy-files`, `policy-file-large`; `forbidden`: `policy-file-mode`.
+ */
+export async function readPolicyFolder(folder: string): Promise<PolicyFolder> {
+  const names = await namesIn(folder)
+  if (names.length > maxFiles) refuse('policy-files', `more than ${maxFiles} files in ${folder}`)
+  const files: PolicyFile[] = []
+  for (const name of names) files.push({ name, text: await readPolicyFile(join(folder, name)) })
+  return { files, revision: hash('sha256', JSON.stringify(files), 'hex') }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(folder)
+    return names.filter((name) => name.endsWith('.cedar') && !name.startsWith('.')).sort()
+  } catch (cause) {
+    return refuse('policy-folder', `the folder of policies ${folder} cannot be read`, cause)
+  }
+}
+
+async function readPolicyFile(path: string): Promise<string> {
+  const file = await open(path).catch((cause: unknown) =>
+    refuse('policy-folder', `${path} cannot be read`, cause),
+  )
+  try {
+    const { mode, size } = await file.stat()
+    if ((mode & 0o002) !== 0) {
+      throw new CountersignError('forbidden', `everybody may write ${path}`, {
+        reason: 'policy-file-mode',
+        fix: `chmod o-w ${path}`,
+      })
+    }
+    if (size > maxFileBytes)
+      refuse('policy-file-large', `${path} has more than ${maxFileBytes} bytes`)
+    const bytes = Buffer.alloc(maxFileBytes + 1)
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+    return bytes.toString('utf8', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+function refuse(reason: string, message: string, cause?: unknown): never {
+  throw new CountersignError('invalid', message, {
+    reason,
+    fix: 'name a folder of *.cedar files that this process may read',
+    cause,
+  })
+}

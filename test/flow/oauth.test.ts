@@ -1,0 +1,456 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttps } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import {
+  accessOf,
+  createVerifier,
+  requireAccessToken,
+  type Verifier,
+} from 'countersign/resource-server'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Log } from '../../src/runtime/log.ts'
+import { silentLog } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { JwtSource } from '../../src/workload-api/jwt-source.ts'
+import { X509Source } from '../../src/workload-api/x509-source.ts'
+import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
+import {
+  allowWeb,
+  ask,
+  assertionType,
+  form,
+  formHeaders,
+  type HttpAnswer,
+  issuer,
+  oauthSettings,
+  orders,
+  policyFolder,
+} from '../support/oauth.ts'
+import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
+import {
+  mint,
+  type RunningServer,
+  startServer,
+  type TestIdentity,
+  trustDomain,
+  wireEntry,
+} from '../support/running-server.ts'
+import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { certify, party, partyWith, type Shape } from '../support/x509-fixtures.ts'
+
+const web = 'spiffe://example.org/web'
+let certificate: WebCertificate
+let policy: string
+let server: RunningServer
+let agent: RunningAgent
+let port: number
+let jwt: JwtSource
+let x509: X509Source
+let verifier: Verifier
+
+beforeAll(async () => {
+  certificate = await webCertificate('as.example.org')
+  policy = policyFolder(allowWeb)
+  const listening = Promise.withResolvers<number>()
+  const log: Log = {
+    ...silentLog,
+    info(message, fields) {
+      if (message !== 'access tokens are issued') return
+      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+    },
+  }
+  server = await startServer({ log, overrides: { oauth: oauthSettings(certificate, policy) } })
+  port = await listening.promise
+  agent = await startAgent(server)
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const parent = await agentIdOf(server)
+  const mine = [`unix:uid:${process.getuid?.()}`]
+  const { results } = await entries.unary('BatchCreateEntry', {
+    entries: [
+      wireEntry({ path: '/web', parent, selectors: mine }),
+      wireEntry({ path: '/other', parent, selectors: ['unix:uid:4000000'] }),
+    ],
+  })
+  expect(results.map(({ status }) => status?.code)).toEqual([0, 0])
+  const options = { endpoint: `unix://${agent.socket}`, signal: AbortSignal.timeout(15_000) }
+  jwt = await JwtSource.open(options)
+  x509 = await X509Source.open(options)
+  verifier = createVerifier({
+    issuer,
+    audience: orders,
+    jwks: async () => (await ask(port, certificate, '/oauth/jwks')).body,
+  })
+})
+
+afterAll(async () => {
+  await jwt?.close()
+  await x509?.close()
+  await agent?.stop()
+  await server?.remove()
+  for (const folder of [certificate.folder, policy])
+    rmSync(folder, { recursive: true, force: true })
+})
+
+type Values = Readonly<Record<string, string | readonly string[]>>
+
+function post(values: Values, identity?: TestIdentity): Promise<HttpAnswer> {
+  const options = { method: 'POST', headers: formHeaders, body: form(values), identity }
+  return ask(port, certificate, '/oauth/token', options)
+}
+
+const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+
+async function asserting(assertion?: string): Promise<Record<string, string>> {
+  const token = assertion ?? (await jwt.fetchJwtSvid(issuer)).token
+  return { ...wish, client_assertion_type: assertionType, client_assertion: token }
+}
+
+function ownIdentity(): TestIdentity {
+  const { spiffeId: id, chain, privateKey } = x509.svid()
+  return { id, chain, privateKey }
+}
+
+async function mintJwt(path: string, audience: readonly string[]): Promise<string> {
+  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
+    id: { trust_domain: trustDomain, path },
+    audience: [...audience],
+    ttl: 60,
+  })
+  return svid?.token ?? ''
+}
+
+function inAnHour(): Date {
+  return new Date(Date.now() + 3_600_000)
+}
+
+interface Line {
+  readonly kind: string
+  readonly reason?: string
+  readonly [field: string]: unknown
+}
+
+function trail(): readonly Line[] {
+  const text = readFileSync(server.config.auditFile, 'utf8')
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line)
+}
+
+describe('a workload with a JWT-SVID of its agent', () => {
+  test('gets a token for one resource, and a service lets it in, by the issuer’s keys alone', async () => {
+    const answer = await post(await asserting())
+    expect(answer.status).toBe(200)
+    expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache' })
+    const body = JSON.parse(answer.body)
+    expect(body).toEqual({
+      access_token: expect.any(String),
+      token_type: 'Bearer',
+      expires_in: 120,
+      scope: 'orders:read',
+    })
+    expect(decodeProtectedHeader(body.access_token)).toMatchObject({ typ: 'at+jwt', alg: 'ES256' })
+    const claims = decodeJwt(body.access_token)
+    expect(claims).toMatchObject({ iss: issuer, sub: web, client_id: web, aud: orders })
+    expect(claims).not.toHaveProperty('cnf')
+
+    const service = createHttps(
+      { cert: readFileSync(certificate.certificate), key: readFileSync(certificate.key) },
+      (request, response) => {
+        const guard = requireAccessToken({ verifier, scopes: ['orders:read'] })
+        void guard(request, response, () => response.end(accessOf(request).subject))
+      },
+    )
+    await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve))
+    try {
+      const { port: at } = service.address() as AddressInfo
+      const call = (authorization?: string) =>
+        ask(at, certificate, '/', { headers: authorization === undefined ? {} : { authorization } })
+      expect(await call(`Bearer ${body.access_token}`)).toMatchObject({ status: 200, body: web })
+      expect((await call()).headers['www-authenticate']).toBe('Bearer')
+      // An SVID is no access token, whoever it is for.
+      const svid = await call(`Bearer ${(await jwt.fetchJwtSvid(orders)).token}`)
+      expect([svid.status, JSON.parse(svid.body).reason]).toEqual([401, 'token-type'])
+    } finally {
+      service.closeAllConnections()
+      await new Promise((resolve) => service.close(resolve))
+    }
+  })
+
+  test('what was issued is on record: for whom, for what, by which policy, and never the token', async () => {
+    const { access_token } = JSON.parse((await post(await asserting())).body)
+    const { jti } = decodeJwt(access_token)
+    const line = trail().find((one) => one.kind === 'token.issued' && one['jti'] === jti)
+    expect(line).toMatchObject({
+      spiffeId: web,
+      audience: [orders],
+      decision: 'allow',
+      details: { scope: 'orders:read', auth: 'spiffe_jwt', policies: 'web-reads-orders' },
+    })
+    expect(readFileSync(server.config.auditFile, 'utf8')).not.toContain(access_token.slice(-40))
+  })
+
+  test('an access token proves no workload: not to this server, nor as a JWT-SVID', async () => {
+    const { access_token } = JSON.parse((await post(await asserting())).body)
+    const again = await post(await asserting(access_token))
+    expect([again.status, JSON.parse(again.body).error]).toEqual([401, 'invalid_client'])
+    const { kid } = decodeProtectedHeader(access_token)
+    const bundle = await server.admin('spire.api.server.bundle.v1.Bundle').unary('GetBundle', {})
+    expect(bundle.jwt_authorities.map(({ key_id }) => key_id)).not.toContain(kid)
+    const { keys } = JSON.parse((await ask(port, certificate, '/oauth/jwks')).body)
+    expect(keys).toMatchObject([{ kid, use: 'sig', alg: 'ES256' }])
+  })
+})
+
+describe('a workload with an X.509-SVID', () => {
+  test('gets a token that is bound to its certificate, and no other certificate can use it', async () => {
+    const identity = ownIdentity()
+    const answer = await post({ ...wish, client_id: web }, identity)
+    expect(answer.status).toBe(200)
+    const { access_token } = JSON.parse(answer.body)
+    const leaf = identity.chain[0] ?? Buffer.alloc(0)
+    const thumbprint = createHash('sha256').update(leaf).digest('base64url')
+    expect(decodeJwt(access_token)).toMatchObject({ cnf: { 'x5t#S256': thumbprint } })
+    expect(await verifier.verify(access_token, { certificate: leaf })).toMatchObject({
+      subject: web,
+      bound: true,
+    })
+    const thief = await mint(server, '/other')
+    for (const shown of [thief.chain[0], undefined]) {
+      await expect(verifier.verify(access_token, { certificate: shown })).rejects.toMatchObject({
+        reason: 'token-binding',
+      })
+    }
+  })
+
+  test('lives no longer in its token than in its certificate', async () => {
+    const identity = await mint(server, '/web', 30)
+    const { expires_in } = JSON.parse((await post({ ...wish, client_id: web }, identity)).body)
+    expect(expires_in).toBeGreaterThan(0)
+    expect(expires_in).toBeLessThanOrEqual(30)
+  })
+})
+
+describe('gets no token, and the trail says why:', () => {
+  const refusals: readonly {
+    readonly who: string
+    readonly values: () => Promise<Values>
+    readonly identity?: () => Promise<TestIdentity>
+    readonly status?: number
+    readonly error: string
+    readonly reason: string
+  }[] = [
+    {
+      who: 'nobody',
+      values: async () => wish,
+      ...{ status: 401, error: 'invalid_client', reason: 'client-missing' },
+    },
+    {
+      who: 'a client with a secret',
+      values: async () => ({ ...wish, client_id: web, client_secret: 'x' }),
+      ...{ status: 401, error: 'invalid_client', reason: 'client-header' },
+    },
+    ...(
+      [
+        ['the token endpoint as audience', [`${issuer}/oauth/token`], 'token-audience'],
+        ['a slash behind the issuer', [`${issuer}/`], 'token-audience'],
+        ['the issuer and another', [issuer, 'https://other.example.org'], 'client-audience'],
+      ] as const
+    ).map(([who, audience, reason]) => ({
+      who: `an assertion with ${who}`,
+      values: async () => asserting(await mintJwt('/web', audience)),
+      ...{ status: 401, error: 'invalid_client', reason },
+    })),
+    {
+      who: 'an assertion of another type',
+      values: async () => ({
+        ...(await asserting()),
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      }),
+      ...{ status: 401, error: 'invalid_client', reason: 'client-assertion-type' },
+    },
+    {
+      who: 'an assertion whose signature is broken',
+      values: async () => {
+        const { token } = await jwt.fetchJwtSvid(issuer)
+        return asserting(`${token.slice(0, -8)}AAAAAAAA`)
+      },
+      ...{ status: 401, error: 'invalid_client', reason: 'token-signature' },
+    },
+    {
+      who: 'an ID without an entry',
+      values: async () => asserting(await mintJwt('/nobody', [issuer])),
+      ...{ status: 401, error: 'invalid_client', reason: 'client-unknown' },
+    },
+    {
+      who: 'a client_id that is another’s',
+      values: async () => ({ ...(await asserting()), client_id: 'spiffe://example.org/other' }),
+      ...{ status: 401, error: 'invalid_client', reason: 'client-id' },
+    },
+    {
+      who: 'a certificate without client_id',
+      values: async () => wish,
+      identity: async () => ownIdentity(),
+      ...{ status: 401, error: 'invalid_client', reason: 'client-id' },
+    },
+    {
+      who: 'a certificate and an assertion at once',
+      values: async () => ({ ...(await asserting()), client_id: web }),
+      identity: async () => ownIdentity(),
+      ...{ error: 'invalid_request', reason: 'request-two-mechanisms' },
+    },
+    {
+      who: 'another grant',
+      values: async () => ({ ...(await asserting()), grant_type: 'password' }),
+      ...{ error: 'unsupported_grant_type', reason: 'grant-unsupported' },
+    },
+    {
+      who: 'a workload that no policy knows',
+      values: async () => asserting(await mintJwt('/other', [issuer])),
+      ...{ error: 'invalid_target', reason: 'policy-none' },
+    },
+    {
+      who: 'a scope that the policy does not grant',
+      values: async () => ({ ...(await asserting()), scope: 'orders:read orders:write' }),
+      ...{ error: 'invalid_target', reason: 'policy-none' },
+    },
+    {
+      who: 'a scope that the resource does not have',
+      values: async () => ({ ...(await asserting()), scope: 'orders:delete' }),
+      ...{ error: 'invalid_scope', reason: 'scope-unknown' },
+    },
+    {
+      who: 'no scope',
+      values: async () => ({ ...(await asserting()), scope: '' }),
+      ...{ error: 'invalid_scope', reason: 'scope-missing' },
+    },
+    {
+      who: 'an unknown resource',
+      values: async () => ({ ...(await asserting()), resource: `${orders}/` }),
+      ...{ error: 'invalid_target', reason: 'target-unknown' },
+    },
+    {
+      who: 'two resources',
+      values: async () => ({ ...(await asserting()), resource: [orders, orders] }),
+      ...{ error: 'invalid_target', reason: 'target-several' },
+    },
+    ...['grant_type', 'scope', 'client_assertion'].map((name) => ({
+      who: `${name} twice`,
+      values: async () => {
+        const values = await asserting()
+        return { ...values, [name]: [values[name] ?? '', values[name] ?? ''] }
+      },
+      ...{ error: 'invalid_request', reason: 'request-parameter-repeated' },
+    })),
+  ]
+
+  test.for(refusals)(
+    '$who ($reason)',
+    async ({ values, identity, status = 400, error, reason }) => {
+      const before = trail().length
+      const answer = await post(await values(), await identity?.())
+      expect(answer.status).toBe(status)
+      const body = JSON.parse(answer.body)
+      expect(body.error).toBe(error)
+      expect(body).not.toHaveProperty('access_token')
+      expect(body.error_description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
+      const after = trail().slice(before)
+      expect(after.filter(({ kind }) => kind === 'token.denied')).toMatchObject([{ reason }])
+      expect(after.filter(({ kind }) => kind === 'token.issued')).toEqual([])
+    },
+  )
+
+  test('GET, another content type, a body that is too large, an unknown path', async () => {
+    const send = async (options: Parameters<typeof ask>[3], path = '/oauth/token') => {
+      const { status, body } = await ask(port, certificate, path, options)
+      return [status, JSON.parse(body).error]
+    }
+    const invalid = [400, 'invalid_request']
+    expect(await send({})).toEqual(invalid)
+    expect(await send({ method: 'PUT', headers: formHeaders, body: 'a=b' })).toEqual(invalid)
+    const json = { 'content-type': 'application/json' }
+    expect(await send({ method: 'POST', headers: json, body: '{}' })).toEqual(invalid)
+    const large = { method: 'POST', headers: formHeaders, body: `a=${'x'.repeat(40_000)}` }
+    expect(await send(large)).toEqual([413, 'invalid_request'])
+    expect(await send({ method: 'POST', headers: formHeaders, body: '' }, '/oauth')).toEqual([
+      404,
+      'not found',
+    ])
+  })
+
+  test('T2 certificates of strangers: another CA, one that may sign, and two names', async () => {
+    const reasonFor = async (shape: Shape): Promise<string | undefined> => {
+      const { privateKey } = await generateKeyPair('ec-p256')
+      const holder = partyWith('holder', softwareSigner(privateKey))
+      const dates = { notBefore: new Date(Date.now() - 60_000), notAfter: inAnHour() }
+      const stranger = await party('stranger')
+      const root = await certify(stranger, stranger, { ca: true, ...dates })
+      const leaf = await certify(holder, root, { uris: [web], ...dates, ...shape })
+      const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' })
+      const identity = { id: SpiffeId.parse(web), chain: [leaf.der], privateKey: pkcs8 }
+      const { status, body } = await post({ ...wish, client_id: web }, identity)
+      expect([status, JSON.parse(body).error]).toEqual([401, 'invalid_client'])
+      return trail().at(-1)?.reason
+    }
+    expect(await reasonFor({})).toBe('svid-chain-unknown-authority')
+    expect(await reasonFor({ ca: true })).toBe('svid-leaf-is-ca')
+    expect(await reasonFor({ uris: [web, `${web}2`] })).toBe('svid-uri-count')
+    expect(await reasonFor({ uris: ['spiffe://other.example/web'] })).toBe('svid-no-bundle')
+  })
+})
+
+test('a policy that comes while the server runs is in force, and on record', async () => {
+  // At once or not at all, as the docs say.
+  writeFileSync(
+    join(policy, 'new'),
+    `${allowWeb} @id("never") forbid (principal, action, resource);`,
+  )
+  renameSync(join(policy, 'new'), join(policy, 'all.cedar'))
+  const values = await asserting()
+  await expect.poll(async () => (await post(values)).status, { timeout: 10_000 }).toBe(400)
+  expect(trail().at(-1)).toMatchObject({
+    kind: 'token.denied',
+    reason: 'policy-forbids',
+    details: { policies: 'never' },
+  })
+  rmSync(join(policy, 'all.cedar'))
+  writeFileSync(join(policy, 'all.cedar'), allowWeb)
+  await expect.poll(async () => (await post(values)).status, { timeout: 10_000 }).toBe(200)
+})
+
+test('a policy that is mistyped at the start ends the server', async () => {
+  const folder = policyFolder(
+    '@id("a") permit (principal, action, resource) when { context.ttl > "1" };',
+  )
+  const started = await startServer({ overrides: { oauth: oauthSettings(certificate, folder) } })
+  await expect(started.stop()).rejects.toMatchObject({ reason: 'policy-schema' })
+  for (const one of [started.folder, folder]) rmSync(one, { recursive: true, force: true })
+})
+
+test('metadata and keys say where and how', async () => {
+  const { body, headers } = await ask(port, certificate, '/.well-known/oauth-authorization-server')
+  expect(headers['cache-control']).toBe('public, max-age=300, must-revalidate')
+  expect(JSON.parse(body)).toEqual({
+    issuer,
+    token_endpoint: `${issuer}/oauth/token`,
+    jwks_uri: `${issuer}/oauth/jwks`,
+    grant_types_supported: ['client_credentials'],
+    response_types_supported: ['none'],
+    token_endpoint_auth_methods_supported: ['spiffe_jwt', 'spiffe_x509'],
+    tls_client_certificate_bound_access_tokens: true,
+    scopes_supported: ['orders:read', 'orders:write'],
+  })
+})
+
+test('an entry that is gone is no client any more, whatever it still holds', async () => {
+  const values = await asserting()
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const list = await entries.unary('ListEntries', {})
+  const ids = list.entries.filter(({ spiffe_id }) => spiffe_id?.path === '/web').map(({ id }) => id)
+  await entries.unary('BatchDeleteEntry', { ids })
+  const answer = await post(values)
+  expect([answer.status, trail().at(-1)?.reason]).toEqual([401, 'client-unknown'])
+})

@@ -1,0 +1,100 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import type { IncomingHttpHeaders } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { OauthSettings } from '../../server/oauth/settings.ts'
+import { toPem } from '../../src/x509/pem.ts'
+import type { TestIdentity } from './running-server.ts'
+import type { WebCertificate } from './web-certificate.ts'
+
+export const issuer: string = 'https://as.example.org'
+export const orders: string = 'https://orders.example.org'
+export const assertionType: string = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
+
+export const allowWeb: string = `
+@id("web-reads-orders")
+permit (principal == Workload::"spiffe://example.org/web", action == Action::"issueToken", resource == Api::"${orders}")
+when { ["orders:read"].containsAll(context.scopes) };
+`
+
+/** A folder with one file of policies. */
+export function policyFolder(text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-policy-'))
+  writeFileSync(join(folder, 'all.cedar'), text)
+  return folder
+}
+
+export function oauthSettings(web: WebCertificate, policy: string): OauthSettings {
+  const scopes = ['orders:read', 'orders:write']
+  return {
+    issuer,
+    address: { host: '127.0.0.1', port: 0 },
+    tls: { certificate: web.certificate, key: web.key },
+    resources: new Map([[orders, { id: orders, scopes, maxTtlSeconds: 120 }]]),
+    policy,
+  }
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** One request over TLS of its own, to a server that shows a web certificate. */
+export function ask(
+  port: number,
+  web: WebCertificate,
+  path: string,
+  options: {
+    readonly method?: string
+    readonly headers?: Record<string, string>
+    readonly body?: string
+    readonly identity?: TestIdentity | undefined
+    readonly host?: string
+  } = {},
+): Promise<HttpAnswer> {
+  const { method = 'GET', headers = {}, body, identity, host = 'as.example.org' } = options
+  return new Promise((resolve, reject) => {
+    const sent = httpsRequest(
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        method,
+        headers: { host, ...headers },
+        servername: host,
+        ca: readFileSync(web.ca),
+        agent: false,
+        ...(identity !== undefined && {
+          cert: identity.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
+          key: toPem('PRIVATE KEY', identity.privateKey),
+        }),
+      },
+      (response) => {
+        let text = ''
+        response.on('data', (chunk) => {
+          text += String(chunk)
+        })
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }),
+        )
+      },
+    )
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+/** A form; a value that is an array is there several times. */
+export function form(values: Readonly<Record<string, string | readonly string[]>>): string {
+  const pairs = Object.entries(values).flatMap(([name, value]) =>
+    [value].flat().map((one): [string, string] => [name, one]),
+  )
+  return new URLSearchParams(pairs).toString()
+}
+
+export const formHeaders: Record<string, string> = {
+  'content-type': 'application/x-www-form-urlencoded',
+}

@@ -1,0 +1,71 @@
+import { decodeProtectedHeader } from 'jose'
+import { expect, test } from 'vitest'
+import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { startCa, temporaryFolder } from './ca-fixture.ts'
+
+const spiffeId = SpiffeId.parse('spiffe://example.org/web')
+
+function request(notAfter: Date) {
+  return {
+    ...{ spiffeId, audience: 'https://orders.example.org', jti: 'one', ttlSeconds: 300, notAfter },
+    claims: { iss: 'https://as.example.org' },
+    audit: { actor: { kind: 'workload', id: spiffeId } },
+  } as const
+}
+
+test('keys for access tokens rotate by themselves, each published before it signs, and are in no bundle', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  await using server = await startCa({
+    folder: folder.path,
+    clock,
+    settings: { oauth: true, caTtlSeconds: 20, x509SvidTtlSeconds: 3, jwtSvidTtlSeconds: 3 },
+  })
+  const published = (): string[] => {
+    const { active, prepared, old } = server.ca.state('oauth')
+    return [prepared, active, ...old].flatMap((one) => one?.id ?? [])
+  }
+  const signers = new Set<string | undefined>()
+  let living: { kid: string | undefined; expiresAt: Date }[] = []
+  let before = published()
+  for (let second = 0; second < 45; second += 1) {
+    await server.ca.tick()
+    await server.caughtUp()
+    const issued = await server.ca.issueAccessToken(request(new Date(clock.now().getTime() + 3000)))
+    const { kid, typ } = decodeProtectedHeader(issued.token)
+    expect(typ).toBe('at+jwt')
+    signers.add(kid)
+    expect(before).toContain(kid)
+    before = published()
+    living = [...living, { kid, expiresAt: issued.expiresAt }]
+    living = living.filter(({ expiresAt }) => expiresAt > clock.now())
+    for (const one of living) expect(before).toContain(one.kid)
+    const bundled = server.bundles.own().jwtAuthorities.map(({ keyId }) => keyId)
+    expect(bundled.filter((id) => before.includes(id))).toEqual([])
+    await clock.advance(1000)
+  }
+  expect(signers.size).toBeGreaterThanOrEqual(3)
+})
+
+test('a token ends with the SVID behind it, and none is issued for one that has ended', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  await using server = await startCa({ folder: folder.path, clock, settings: { oauth: true } })
+  const inTen = new Date(Math.floor(clock.now().getTime() / 1000) * 1000 + 10_000)
+  expect((await server.ca.issueAccessToken(request(inTen))).expiresAt).toEqual(inTen)
+  await expect(server.ca.issueAccessToken(request(clock.now()))).rejects.toMatchObject({
+    code: 'unauthenticated',
+    reason: 'svid-ending',
+  })
+})
+
+test('without an authorization server there is no key for access tokens', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  await using server = await startCa({ folder: folder.path, clock })
+  expect(server.ca.state('oauth').active).toBeUndefined()
+  await expect(
+    server.ca.issueAccessToken(request(new Date(clock.now().getTime() + 60_000))),
+  ).rejects.toMatchObject({ reason: 'authority-missing' })
+})

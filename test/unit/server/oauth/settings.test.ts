@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { oauthSchema, readOauth } from '../../../../server/oauth/settings.ts'
+
+const orders = { id: 'https://orders.example.org', scopes: ['orders:read'] }
+const file = {
+  issuer: 'https://as.example.org',
+  address: '127.0.0.1:8443',
+  certificate: '/web.pem',
+  key: '/web.key',
+  policy: '/policy',
+  resources: [orders],
+}
+const read = (said: object) => readOauth(oauthSchema.parse({ ...file, ...said }))
+
+test('a resource’s tokens live five minutes unless told', () => {
+  expect(read({})?.resources.get(orders.id)?.maxTtlSeconds).toBe(300)
+  expect(read({ resources: [{ ...orders, max_ttl: '1h' }] })?.resources.size).toBe(1)
+  expect(readOauth(undefined)).toBeUndefined()
+})
+
+test.for([
+  { issuer: 'http://as.example.org' },
+  { issuer: 'https://as.example.org/' },
+  { issuer: 'https://as.example.org/path' },
+  { issuer: 'https://AS.example.org' },
+  { issuer: 'https://as.example.org:443' },
+  { issuer: 'https://user@as.example.org' },
+  { resources: [orders, orders] },
+  { resources: [{ ...orders, max_ttl: '61m' }] },
+])('is refused as config-oauth: %j', (said) => {
+  expect(() => read(said)).toThrow(expect.objectContaining({ reason: 'config-oauth' }))
+})
+
+test.for([
+  { resources: [] },
+  { resources: [{ ...orders, id: '/orders' }] },
+  { resources: [{ ...orders, id: `${orders.id}#part` }] },
+  { resources: [{ ...orders, id: `${orders.id}/"` }] },
+  { resources: [{ ...orders, scopes: ['a b'] }] },
+  { resources: [{ ...orders, scopes: [] }] },
+  { resources: [{ ...orders, scope: ['a'] }] },
+  { policy: undefined },
+  { client_secret: 'x' },
+])('is no config: %j', (said) => {
+  expect(oauthSchema.safeParse({ ...file, ...said }).success).toBe(false)
+})
