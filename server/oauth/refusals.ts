@@ -35,7 +35,7 @@ export function createRefusalRecord(deps: {
       try {
         await deps.append([{ ...denial, details }])
       } catch (error) {
-        leftOut += before
+        leftOut += before + 1
         throw error
       }
     },
