@@ -6,13 +6,14 @@ import { asCountersignError, type CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { RateLimiter } from '../access/limits.ts'
 import type { Ca } from '../ca/ca.ts'
 import { keySetDocument } from '../documents/key-set.ts'
 import type { Policies } from '../policy/policies.ts'
 import { answerOf, type OauthAnswer, refusalOf } from './answer.ts'
 import { metadataDocument } from './documents.ts'
 import { type Form, readForm } from './form.ts'
-import type { RefusalRecord } from './refusals.ts'
+import { type RefusalRecord, shareOf } from './refusals.ts'
 import type { OauthSettings } from './settings.ts'
 import { authenticateClient, type Client } from './spiffe-client-auth.ts'
 import { checkGrant, claimsOf, decideAll, PolicyRefusal, readWish } from './token.ts'
@@ -47,6 +48,8 @@ export interface OauthDeps {
   readonly entriesOf: (id: SpiffeId) => readonly Entry[]
   readonly policies: Pick<Policies, 'decide' | 'revision'>
   readonly refusals: RefusalRecord
+  /** By address, before a request is looked at, and by client. */
+  readonly calls: Pick<RateLimiter, 'take'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -68,7 +71,9 @@ export function createAuthorizationServer(deps: OauthDeps): AuthorizationServer 
     error: unknown,
   ): Promise<OauthAnswer> => {
     const refusal = asCountersignError(error)
-    if (refusal.code === 'internal') deps.log.error('a token request failed', { error })
+    if (refusal.code === 'internal' || refusal.reason === 'policy-error') {
+      deps.log.error('a token request failed', { error })
+    }
     try {
       await deps.refusals.note(denial(request, progress, refusal, deps.clock.now()))
     } catch (unrecorded) {
@@ -103,11 +108,13 @@ async function issue(
 ): Promise<OauthAnswer> {
   const { settings, ca, policies, clock } = deps
   const { issuer, resources } = settings
+  deps.calls.take(shareOf(request.address))
   const form = readForm(request.body)
   progress.form = form
   const auth = { issuer, bundles: deps.bundles, now: clock.now() }
   const client = await authenticateClient({ ...request, form }, auth)
   progress.client = client
+  deps.calls.take(client.spiffeId)
   checkGrant(form)
   const wish = readWish(form, resources)
   const entries = deps.entriesOf(client.spiffeId)

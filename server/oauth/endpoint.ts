@@ -7,6 +7,7 @@ import { type Guard, guardedOptions, guardServer } from '../../src/mtls/guard.ts
 import { formatHostPort } from '../../src/runtime/config-value.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { aborted, runTogether } from '../../src/runtime/tasks.ts'
+import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import { maxAgeSeconds } from '../documents/key-set.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
 import type { EntryIndex } from '../entry/index.ts'
@@ -41,6 +42,7 @@ export interface OauthEndpointDeps extends Pick<OauthDeps, 'ca' | 'bundles' | 'c
   readonly config: {
     readonly maxConnections: number
     readonly maxConnectionsPerAddress: number
+    readonly rateLimits: { readonly call: RateLimit }
   }
 }
 
@@ -61,11 +63,13 @@ export async function serveOauth(
     settings,
     policies,
     refusals: createRefusalRecord({ append, clock }),
+    calls: new RateLimiter(deps.config.rateLimits.call, clock),
     entriesOf(spiffeId) {
       const now = clock.now()
-      return index
-        .list({ spiffeId }, undefined, maxEntries + 1)
-        .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
+      const found = index.list({ spiffeId }, undefined, maxEntries + 1)
+      // Of more than these some were not seen: they are too many, whether or not some have expired.
+      if (found.length > maxEntries) return found
+      return found.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
     },
   })
   await runTogether(
@@ -129,7 +133,8 @@ function createApp(
       const guarded = guardedOptions({ identity, protocol, handshakeTimeoutMs })
       https = createServer({ ...guarded, ...httpLimits, ...tls.options() }, handler)
       guard = guardServer<readonly Buffer[], never>(https, {
-        ...config,
+        maxConnections: config.maxConnections,
+        maxConnectionsPerAddress: config.maxConnectionsPerAddress,
         ...{ identity, protocol, handshakeTimeoutMs, clock, log },
         verifyClient: (chain) => chain,
         onConnection: (socket, chain) => void chains.set(socket, chain),

@@ -20,9 +20,10 @@ export function createRefusalRecord(deps: {
   const byAddress = new RateLimiter(each, deps.clock)
   const together = new RateLimiter(all, deps.clock)
   let leftOut = 0
-  const fits = ({ actor }: AuditEvent): boolean =>
-    actor.id !== undefined ||
-    (byAddress.tryTake(addressShare(hostOf(actor.address ?? ''))) && together.tryTake(''))
+  const fits = ({ actor, reason }: AuditEvent): boolean =>
+    reason !== 'rate-limited' &&
+    (actor.id !== undefined ||
+      (byAddress.tryTake(shareOf(actor.address ?? '')) && together.tryTake('')))
   return {
     async note(denial) {
       if (!fits(denial)) {
@@ -42,7 +43,7 @@ export function createRefusalRecord(deps: {
   }
 }
 
-/** `127.0.0.1:80` → `127.0.0.1`, `[::1]:80` → `::1`. */
-function hostOf(address: string): string {
-  return address.slice(0, address.lastIndexOf(':')).replaceAll(/[[\]]/g, '')
+/** What counts as one address: `127.0.0.1:80` → `127.0.0.1`, `[2001:db8::1]:80` → its /64. */
+export function shareOf(address: string): string {
+  return addressShare(address.slice(0, address.lastIndexOf(':')).replaceAll(/[[\]]/g, ''))
 }

@@ -10,6 +10,7 @@ import {
   type Verifier,
 } from 'countersign/resource-server'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { type ClientAuth, clientCredentialsGrant, customFetch, discovery } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Log } from '../../src/runtime/log.ts'
 import { silentLog } from '../../src/runtime/log.ts'
@@ -191,6 +192,28 @@ describe('a workload with a JWT-SVID of its agent', () => {
       details: { scope: 'orders:read', auth: 'spiffe_jwt', policies: 'web-reads-orders' },
     })
     expect(readFileSync(server.config.auditFile, 'utf8')).not.toContain(access_token.slice(-40))
+  })
+
+  test('gets it with an ordinary OAuth client, openid-client, which reads the metadata', async () => {
+    const { token } = await jwt.fetchJwtSvid(issuer)
+    const svid: ClientAuth = (_server, _client, body) => {
+      body.set('client_assertion_type', assertionType)
+      body.set('client_assertion', token)
+    }
+    const found = await discovery(new URL(issuer), web, undefined, svid, {
+      algorithm: 'oauth2',
+      [customFetch]: async (url, { method, headers, body }) => {
+        const sent = { method, headers, ...(body != null && { body: String(body) }) }
+        const { status, ...answer } = await ask(port, certificate, new URL(url).pathname, sent)
+        const { 'content-type': type = '' } = answer.headers
+        return new Response(answer.body, { status, headers: { 'content-type': type } })
+      },
+    })
+    const grant = (scope: string) => clientCredentialsGrant(found, { resource: orders, scope })
+    const { access_token, expires_in } = await grant('orders:read')
+    expect(expires_in).toBe(120)
+    expect((await verifier.verify(access_token)).subject).toBe(web)
+    await expect(grant('orders:write')).rejects.toMatchObject({ error: 'invalid_target' })
   })
 
   test('an access token proves no workload: not to this server, nor as a JWT-SVID', async () => {

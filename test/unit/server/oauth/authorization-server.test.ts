@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
+import { RateLimiter } from '../../../../server/access/limits.ts'
 import {
   createAuthorizationServer,
   type OauthDeps,
@@ -41,6 +42,7 @@ async function start(closing: AsyncDisposableStack, more: Partial<OauthDeps> = {
     entriesOf: () => [entryOf({ id: 'web', spiffeId })],
     policies: { decide: () => permitted, revision: 'r' },
     refusals: createRefusalRecord({ append, clock }),
+    calls: new RateLimiter({ perSecond: 1000, burst: 1000 }, clock),
     ...more,
   })
   const ask = async (assertion: string, more: Record<string, string> = {}) => {
@@ -151,4 +153,19 @@ test('of a flood of strangers a part is on record, and then how many were left o
   expect(told).toHaveLength(60)
   expect(told[0]).toMatchObject({ spiffeId, reason: 'policy-forbids', details: { leftOut: 30 } })
   expect(told[1]).not.toHaveProperty('details.leftOut')
+})
+
+test('a client, and an address, that asks too often is told when to come again, and that is not on record', async () => {
+  await using closing = new AsyncDisposableStack()
+  const clock = new FakeClock()
+  const world = await start(closing, {
+    calls: new RateLimiter({ perSecond: 1, burst: 2 }, clock),
+  })
+  const assertion = await assertionOf(world)
+  expect((await world.ask(assertion)).status).toBe(200)
+  expect((await world.ask(assertion)).status).toBe(200)
+  const before = world.records().length
+  const answer = await world.ask(assertion)
+  expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
+  expect(world.records()).toHaveLength(before)
 })
