@@ -8,7 +8,7 @@ import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { type PolicyFolder, readPolicyFolder } from '../../src/policy/policy-folder.ts'
-import { readPolicySet } from '../../src/policy/policy-set.ts'
+import { type PolicySet, readPolicySet } from '../../src/policy/policy-set.ts'
 import { cedarSchema } from '../../src/policy/schema.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -63,11 +63,10 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   let seen = ''
   let refused = ''
 
-  const load = async (found: PolicyFolder): Promise<void> => {
-    const set = readPolicySet(found.files)
-    await append([event('policy.loaded', found.revision, { policies: set.size })])
+  const putInForce = async (set: PolicySet, sha256: string): Promise<void> => {
+    await append([event('policy.loaded', sha256, { policies: set.size })])
     parsed(preparsePolicySet(name, { staticPolicies: Object.fromEntries(set) }))
-    revision = found.revision
+    revision = sha256
     log.info('policies are in force', { folder, policies: set.size, revision })
   }
   const event = (
@@ -101,15 +100,18 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
     const settled = found.revision === seen
     seen = found.revision
     if (!settled || found.revision === revision || found.revision === refused) return
+    let set: PolicySet
     try {
-      await load(found)
-      refused = ''
+      set = readPolicySet(found.files)
     } catch (error) {
-      refused = found.revision
       await refuse(found.revision, error)
+      refused = found.revision
+      return
     }
+    await putInForce(set, found.revision)
   }
-  await load(await readPolicyFolder(folder))
+  const first = await readPolicyFolder(folder)
+  await putInForce(readPolicySet(first.files), first.revision)
   return {
     decide: (question) => decide(name, question),
     get revision() {

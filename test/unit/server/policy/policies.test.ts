@@ -10,10 +10,12 @@ import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 let folder: string
 let records: AuditEvent[]
+let unwritable: boolean
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'cs-policy-'))
   records = []
+  unwritable = false
 })
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
@@ -22,7 +24,10 @@ function open(text: string): Promise<Policies> {
   put(text)
   return openPolicies({
     folder,
-    append: async (events) => void records.push(...events),
+    append: async (events) => {
+      if (unwritable) throw new Error('the disk is full')
+      records.push(...events)
+    },
     clock: new FakeClock(),
     log: silentLog,
   })
@@ -114,6 +119,18 @@ describe('a folder that changes', () => {
     ])
     put('')
     for (let i = 0; i < 2; i += 1) await policies.look()
+    expect(policies.decide(question).reason).toBe('policy-none')
+  })
+
+  test('is not in force while that cannot be put on record, and is as soon as it can', async () => {
+    const policies = await open(permitAll)
+    unwritable = true
+    put('')
+    await policies.look()
+    for (let i = 0; i < 2; i += 1) await expect(policies.look()).rejects.toThrow('full')
+    expect(policies.decide(question).allowed).toBe(true)
+    unwritable = false
+    await policies.look()
     expect(policies.decide(question).reason).toBe('policy-none')
   })
 
