@@ -24,7 +24,7 @@ export function requireJwtSvid(options: RequireJwtSvidOptions): NodeMiddleware {
     else response.writeHead(answer.status, answer.headers).end(answer.body)
   }
 
-  async function answerTo(request: IncomingMessage): Promise<Refusal | typeof fault | undefined> {
+  async function answerTo(request: IncomingMessage): Promise<Refusal | Fault | undefined> {
     try {
       setJwtPeer(request, await check(authorizationsOf(request)))
       return undefined
@@ -34,15 +34,18 @@ export function requireJwtSvid(options: RequireJwtSvidOptions): NodeMiddleware {
   }
 }
 
+/** The answer where this side is at fault. */
+export type Fault = typeof fault
+
 const fault = { status: 500, headers: {}, body: '' }
 
 /**
  * A fault is neither given to `next`, where a handler of plain node:http may take it for leave to go on,
  * nor thrown: nobody but Express 5 hears a rejection, which ends the process.
  */
-function refusalOrFault(error: unknown): Refusal | typeof fault {
+export function refusalOrFault(error: unknown, scope?: string): Refusal | Fault {
   try {
-    return refusalOf(error)
+    return refusalOf(error, scope)
   } catch {
     process.emitWarning(error instanceof Error ? error : String(error))
     return fault

@@ -2,8 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { CountersignError } from '../errors.ts'
 import { bearerOf } from '../middleware/bearer.ts'
-import { authorizationsOf, type NodeMiddleware } from '../middleware/node.ts'
-import { type Refusal, refusalOf } from '../middleware/refusal.ts'
+import {
+  authorizationsOf,
+  type Fault,
+  type NodeMiddleware,
+  refusalOrFault,
+} from '../middleware/node.ts'
+import type { Refusal } from '../middleware/refusal.ts'
 import type { Access } from './access-token.ts'
 import type { Verifier } from './verifier.ts'
 
@@ -20,8 +25,8 @@ const accesses = new WeakMap<object, Access>()
 /**
  * Middleware of Express, Connect and node:http: lets in requests with a good access token, in
  * `authorization: Bearer`, that allows all of the scopes; a handler behind it asks `accessOf(request)`. Answers
- * others with 401, 403 or 400 (RFC 6750 §3), and with 503 while the issuer's keys cannot be had. Throws `invalid`,
- * `scope-unsound`.
+ * others with 401, 403 or 400 (RFC 6750 §3), with 503 while the issuer's keys cannot be had, and with 500, and a
+ * warning of the process, where the verifier throws something else. Throws `invalid`, `scope-unsound`.
  */
 export function requireAccessToken(options: RequireAccessTokenOptions): NodeMiddleware {
   const { verifier, scopes } = options
@@ -36,9 +41,7 @@ export function requireAccessToken(options: RequireAccessTokenOptions): NodeMidd
     else next()
   }
 
-  async function refuses(
-    request: IncomingMessage,
-  ): Promise<(Omit<Refusal, 'status'> & { readonly status: number }) | undefined> {
+  async function refuses(request: IncomingMessage): Promise<Refusal | Fault | undefined> {
     try {
       const token = bearerOf(authorizationsOf(request), 'an access token')
       const access = await verifier.verify(token, { certificate: certificateOf(request) })
@@ -47,7 +50,7 @@ export function requireAccessToken(options: RequireAccessTokenOptions): NodeMidd
       return undefined
     } catch (error) {
       if (error instanceof CountersignError && error.code === 'unavailable') return later(error)
-      return refusalOf(error, scopes.join(' '))
+      return refusalOrFault(error, scopes.join(' '))
     }
   }
 }
@@ -77,7 +80,7 @@ function certificateOf({ socket }: IncomingMessage): Buffer | undefined {
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined
 }
 
-function later({ code, reason, message }: CountersignError) {
+function later({ code, reason, message }: CountersignError): Fault {
   return {
     status: 503,
     headers: { 'content-type': 'application/json', 'retry-after': '5' },
