@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:https'
+import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { CountersignError } from '../../src/errors.ts'
-import { type Guard, guardedOptions, guardServer } from '../../src/mtls/guard.ts'
+import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { aborted, runTogether } from '../../src/runtime/tasks.ts'
@@ -24,14 +24,12 @@ import { createRefusalRecord } from './refusals.ts'
 import type { OauthSettings } from './settings.ts'
 import { maxEntries } from './token.ts'
 
-const limits = {
-  bodyLimit: maxBodyBytes,
-  connectionTimeout: 70_000,
+/** Fastify sets none of its own where it is handed a server. Node's own look at who is late is each half a minute. */
+const httpLimits = {
   keepAliveTimeout: 60_000,
   requestTimeout: 5000,
+  connectionsCheckingInterval: 1000,
 } as const
-/** Node's own is half a minute between two looks at who is late with a request. */
-const httpLimits = { requestTimeout: 5000, connectionsCheckingInterval: 1000 } as const
 const handshakeTimeoutMs = 5000
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 
@@ -122,30 +120,24 @@ function createApp(
   const { config, clock, log } = deps
   const tls = tlsFromFiles(settings.tls, 'oauth', 'oauth')
   const chains = new WeakMap<Socket, readonly Buffer[]>()
-  const identity = () => undefined
-  let https: Server | undefined
-  let guard: Guard | undefined
+  const guarding = { identity: () => undefined, protocol, handshakeTimeoutMs, clock, log }
+  const https = createServer({ ...guardedOptions(guarding), ...httpLimits, ...tls.options() })
+  const guard = guardServer<readonly Buffer[], never>(https, {
+    ...guarding,
+    maxConnections: config.maxConnections,
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
+    verifyClient: (chain) => chain,
+    onConnection: (socket, chain) => void chains.set(socket, chain),
+  })
   const app = fastify({
-    ...limits,
-    forceCloseConnections: true,
+    bodyLimit: maxBodyBytes,
     logger: false,
-    serverFactory(handler) {
-      const guarded = guardedOptions({ identity, protocol, handshakeTimeoutMs })
-      https = createServer({ ...guarded, ...httpLimits, ...tls.options() }, handler)
-      guard = guardServer<readonly Buffer[], never>(https, {
-        maxConnections: config.maxConnections,
-        maxConnectionsPerAddress: config.maxConnectionsPerAddress,
-        ...{ identity, protocol, handshakeTimeoutMs, clock, log },
-        verifyClient: (chain) => chain,
-        onConnection: (socket, chain) => void chains.set(socket, chain),
-      })
-      return https
-    },
+    serverFactory: (handler) => https.on('request', handler),
   }) as unknown as FastifyInstance
   addRoutes(app, server, chains, maxAgeSeconds(deps.authorityTtlSeconds), log)
   const stopWatching = tls.onChange(() => {
     try {
-      https?.setSecureContext(tls.options())
+      https.setSecureContext(tls.options())
     } catch (error) {
       log.warn('a certificate is kept, since the new one cannot be used', {
         setting: 'oauth',
@@ -157,7 +149,10 @@ function createApp(
     app,
     async close() {
       stopWatching()
-      guard?.destroyAll()
+      // Fastify closes what it has opened itself, and no other.
+      const closed = new Promise((resolve) => https.close(resolve))
+      guard.destroyAll()
+      await closed
       await app.close()
     },
   }

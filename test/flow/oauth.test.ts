@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import {
   accessOf,
   createVerifier,
@@ -55,16 +57,9 @@ let verifier: Verifier
 beforeAll(async () => {
   certificate = await webCertificate('as.example.org')
   policy = policyFolder(allowWeb)
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message !== 'access tokens are issued') return
-      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-    },
-  }
-  server = await startServer({ log, overrides: { oauth: oauthSettings(certificate, policy) } })
-  port = await listening.promise
+  const started = await start(policy)
+  server = started.server
+  port = await started.port
   agent = await startAgent(server)
   const entries = server.admin('spire.api.server.entry.v1.Entry')
   const parent = await agentIdOf(server)
@@ -94,6 +89,20 @@ afterAll(async () => {
   for (const folder of [certificate.folder, policy])
     rmSync(folder, { recursive: true, force: true })
 })
+
+/** A server with tokens on a free port, which its log tells. */
+async function start(folder: string): Promise<{ server: RunningServer; port: Promise<number> }> {
+  const listening = Promise.withResolvers<number>()
+  const log: Log = {
+    ...silentLog,
+    info(message, fields) {
+      if (message !== 'access tokens are issued') return
+      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+    },
+  }
+  const oauth = oauthSettings(certificate, folder)
+  return { server: await startServer({ log, overrides: { oauth } }), port: listening.promise }
+}
 
 type Values = Readonly<Record<string, string | readonly string[]>>
 
@@ -452,6 +461,22 @@ test('a policy that is mistyped at the start ends the server', async () => {
   await expect(started.stop()).rejects.toMatchObject({ reason: 'policy-schema' })
   for (const one of [started.folder, folder]) rmSync(one, { recursive: true, force: true })
 })
+
+test('a client that is late with its request is cut off, and with the server the port is shut', async () => {
+  const folder = policyFolder(allowWeb)
+  const started = await start(folder)
+  const at = await started.port
+  const path = '/oauth/jwks'
+  const socket = connect({ host: '127.0.0.1', port: at, rejectUnauthorized: false })
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect')
+  socket.write('POST /oauth/token HTTP/1.1\r\nhost: as.example.org\r\ncontent-length: 9\r\n\r\n')
+  await once(socket.resume(), 'close')
+  expect((await ask(at, certificate, path)).status).toBe(200)
+  await started.server.remove()
+  await expect(ask(at, certificate, path)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  rmSync(folder, { recursive: true, force: true })
+}, 15_000)
 
 test('metadata and keys say where and how', async () => {
   const { body, headers } = await ask(port, certificate, '/.well-known/oauth-authorization-server')
