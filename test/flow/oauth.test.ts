@@ -238,7 +238,7 @@ describe('a workload with a JWT-SVID of its agent', () => {
 })
 
 describe('a workload with an X.509-SVID', () => {
-  test('gets a token that is bound to its certificate, and no other certificate can use it', async () => {
+  test('T30 gets a token that is bound to its certificate, and no other certificate can use it', async () => {
     const identity = ownIdentity()
     const answer = await post({ ...wish, client_id: web }, identity)
     expect(answer.status).toBe(200)
@@ -266,7 +266,7 @@ describe('a workload with an X.509-SVID', () => {
   })
 })
 
-describe('gets no token, and the trail says why:', () => {
+describe('T30 gets no token, and the trail says why:', () => {
   const refusals: readonly {
     readonly who: string
     readonly values: () => Promise<Values>
@@ -413,7 +413,7 @@ describe('gets no token, and the trail says why:', () => {
     ])
   })
 
-  test('T2 certificates of strangers: another CA, one that may sign, and two names', async () => {
+  test('certificates of strangers: another CA, one that may sign, and two names', async () => {
     const reasonFor = async (shape: Shape): Promise<string | undefined> => {
       const { privateKey } = await generateKeyPair('ec-p256')
       const holder = partyWith('holder', softwareSigner(privateKey))

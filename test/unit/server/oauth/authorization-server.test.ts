@@ -99,7 +99,7 @@ test('a token ends with the assertion behind it, and an assertion that is over b
   expect(world.records().at(-1)).toMatchObject({ reason: 'token-expired' })
 })
 
-test('T2 the key of a trust domain that is federated with speaks for none of ours, and its own are no clients', async () => {
+test('the key of a trust domain that is federated with speaks for none of ours, and its own are no clients', async () => {
   await using closing = new AsyncDisposableStack()
   const clock = new FakeClock()
   const other = await TestTrustDomain.create('other.example', clock)

@@ -80,7 +80,7 @@ describe('the decision', () => {
     expect(decision).toEqual({ allowed: reason === 'policy-permits', reason, policies: ids })
   })
 
-  test('T30 of a policy that forbids and cannot be evaluated is no, though another permits', async () => {
+  test('of a policy that forbids and cannot be evaluated is no, though another permits', async () => {
     const overflow = `@id("odd") forbid (principal, action, resource) when { context.ttl * 9223372036854775807 > 0 };`
     const policies = await open(`${permitAll} ${overflow}`)
     expect(policies.decide(question)).toEqual({
