@@ -3,12 +3,17 @@ import { addressShare } from '../../src/mtls/admission.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 
-/** Puts refused requests on record: all of a client that is known, of a flood of strangers a part. */
+/**
+ * Puts refused requests on record: of a flood a part, and how many were left out. A client that is known
+ * has room of its own.
+ */
 export interface RefusalRecord {
   /** Resolves when it is on record, or left out. Throws as `append`. */
   note(denial: AuditEvent): Promise<void>
 }
 
+/** Of one client that is known. */
+const known: RateLimit = { perSecond: 10, burst: 100 }
 /** Of strangers, of one address and of all together. */
 const each: RateLimit = { perSecond: 5, burst: 50 }
 const all: RateLimit = { perSecond: 50, burst: 500 }
@@ -17,13 +22,15 @@ export function createRefusalRecord(deps: {
   readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
   readonly clock: Clock
 }): RefusalRecord {
+  const byClient = new RateLimiter(known, deps.clock)
   const byAddress = new RateLimiter(each, deps.clock)
   const together = new RateLimiter(all, deps.clock)
   let leftOut = 0
-  const fits = ({ actor, reason }: AuditEvent): boolean =>
-    reason !== 'rate-limited' &&
-    (actor.id !== undefined ||
-      (byAddress.tryTake(shareOf(actor.address ?? '')) && together.tryTake('')))
+  const fits = ({ actor: { id, address = '' }, reason }: AuditEvent): boolean => {
+    if (reason === 'rate-limited') return false
+    if (id !== undefined) return byClient.tryTake(id)
+    return byAddress.tryTake(shareOf(address)) && together.tryTake('')
+  }
   return {
     async note(denial) {
       if (!fits(denial)) {
