@@ -31,8 +31,9 @@ function serialOf(svid: X509Svid): string {
   return parseCertificate(svid.chain[0] ?? Buffer.alloc(0)).serial.replace(/^0+/, '')
 }
 
+/** It has the process wait for updates, which a source does not do by itself. */
 function openSource(): Promise<X509Source> {
-  return X509Source.open({ signal })
+  return X509Source.open({ signal, keepAlive: true })
 }
 
 async function validated(token: string, audience: string, bundles: BundleLookup): Promise<string> {
