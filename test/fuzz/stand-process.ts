@@ -1,11 +1,8 @@
 // A real server and a real agent in one process of their own, for what is fuzzed through sockets. One JSON
 // line when they are up, and one for each thing that they log as an error, which nothing from outside may
-// cause. A line on stdin asks that memory be given back; its end ends them.
+// cause. The end of stdin ends them.
 import { rmSync } from 'node:fs'
-import { createInterface } from 'node:readline'
-import { libc } from '../../src/rpc/libc.ts'
 import { type Log, silentLog } from '../../src/runtime/log.ts'
-import { collectGarbage } from '../../src/runtime/spare-memory.ts'
 import { createCsr } from '../../src/x509/csr.ts'
 import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
 import { agentIdOf, startAgent } from '../support/running-agent.ts'
@@ -40,14 +37,8 @@ say({
   privateKey: identity.privateKey.toString('base64'),
   csr: (await createCsr(softwareSigner(privateKey))).toString('base64'),
 })
-createInterface({ input: process.stdin })
-  .on('line', (line) => {
-    // What an idle process does by itself: the one, and the other when V8 has let its pages go.
-    if (line === 'collect') collectGarbage()
-    else libc().trimHeap()
-  })
-  .on('close', async () => {
-    await agent.stop()
-    await server.stop()
-    rmSync(server.folder, { recursive: true, force: true })
-  })
+process.stdin.resume().on('close', async () => {
+  await agent.stop()
+  await server.stop()
+  rmSync(server.folder, { recursive: true, force: true })
+})

@@ -24,8 +24,6 @@ export interface FuzzStand extends AsyncDisposable {
   descriptors(): number
   /** How long its loop has been at work: what else runs on the machine is not in it. */
   loopMs(): number
-  /** What an idle process does by itself: garbage is collected, and what is free given back some seconds later. */
-  giveBack(step: 'collect' | 'trim'): void
   /** Throws what went wrong in there, if anything did. */
   check(): void
 }
@@ -56,7 +54,6 @@ export async function openFuzzStand(): Promise<FuzzStand> {
       const schedule = readFileSync(`/proc/${child.pid}/task/${child.pid}/schedstat`, 'utf8')
       return Number(schedule.split(' ')[0]) / 1e6
     },
-    giveBack: (step) => void child.stdin.write(`${step}\n`),
     check() {
       if (failed !== undefined) throw new Error(failed)
     },

@@ -1,5 +1,5 @@
 /** `npm run strangers` tries all of it, `npm test` a little. */
-export const isAllTried: boolean = process.env['STRANGERS'] === 'all'
+const isAllTried: boolean = process.env['STRANGERS'] === 'all'
 
 export function scale(little: number, all: number): number {
   return isAllTried ? all : little
