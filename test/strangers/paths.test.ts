@@ -58,9 +58,10 @@ const traps: Readonly<Record<string, Trap>> = {
     socket: inFolder((folder) => chmodSync(folder, 0o777)),
     reason: 'socket-folder-writable',
   },
+  // One of another user than root is no better than one that is not sticky.
   'a sticky folder of all': {
     socket: inFolder((folder) => chmodSync(folder, 0o1777)),
-    reason: 'socket-folder-sticky',
+    reason: isRoot ? 'socket-folder-sticky' : 'socket-folder-writable',
   },
   'links in a circle': {
     socket(base) {
