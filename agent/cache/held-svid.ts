@@ -1,5 +1,6 @@
 import { signersOf } from '../../src/bundle/key-ids.ts'
 import type { Entry } from '../../src/entry/entry.ts'
+import { goodForMs } from '../../src/svid/good-for.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 
 /** An X.509-SVID with what decides when it is replaced. Times of the monotonic clock, in ms. */
@@ -26,8 +27,6 @@ export function shownBy(entry: Entry): string {
   return JSON.stringify([entry.spiffeId, entry.x509SvidTtlSeconds, entry.dnsNames])
 }
 
-/** By how much servers date certificates back. */
-const backdateMs = 10_000
 const clocksApartMs = 60_000
 
 /**
@@ -38,12 +37,11 @@ const clocksApartMs = 60_000
  */
 export function holdNewSvid(svid: X509Svid, shows: string, at: Moment, chance: number): HeldSvid {
   const leftMs = svid.expiresAt.getTime() - at.now.getTime()
-  const lifeMs = svid.expiresAt.getTime() - svid.notBefore.getTime()
-  const goodForMs = Math.max(lifeMs - backdateMs, lifeMs / 2)
-  const apartMs = Math.abs(goodForMs - leftMs)
-  const wallClockCounts = apartMs <= Math.max(clocksApartMs, goodForMs / 10)
+  const lastsMs = goodForMs(svid)
+  const apartMs = Math.abs(lastsMs - leftMs)
+  const wallClockCounts = apartMs <= Math.max(clocksApartMs, lastsMs / 10)
   const signedBy = signersOf(svid.chain)
-  const dueTimes = timesFrom(at, wallClockCounts ? leftMs : goodForMs, chance)
+  const dueTimes = timesFrom(at, wallClockCounts ? leftMs : lastsMs, chance)
   return { svid, shows, signedBy, wallClockCounts, ...dueTimes }
 }
 

@@ -1,8 +1,7 @@
 import type { Clock } from '../../src/runtime/clock.ts'
+import { goodForMs } from '../../src/svid/good-for.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 
-/** By how much servers date certificates back. */
-const backdateMs = 10_000
 /** Clocks drift; what is set moves further. */
 const clockSetMs = 30_000
 
@@ -19,12 +18,11 @@ export interface FreshSvid {
 
 export function freshSvid(svid: X509Svid, clock: Clock): FreshSvid {
   const nowMs = clock.now().getTime()
-  const lifeMs = svid.expiresAt.getTime() - svid.notBefore.getTime()
-  const goodForMs = Math.max(lifeMs - backdateMs, lifeMs / 2)
+  const lastsMs = goodForMs(svid)
   return {
     svid,
-    goodForMs,
-    aheadMs: nowMs - (svid.expiresAt.getTime() - goodForMs),
+    goodForMs: lastsMs,
+    aheadMs: nowMs - (svid.expiresAt.getTime() - lastsMs),
     apartMs: nowMs - clock.monotonicMs(),
   }
 }

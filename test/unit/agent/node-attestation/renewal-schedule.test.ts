@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { freshSvid } from '../../../../agent/node-attestation/freshness.ts'
 import { AgentIdentity } from '../../../../agent/node-attestation/identity.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { joinTokenAgentId } from '../../../../src/spiffe-id/reserved.ts'
@@ -49,4 +50,15 @@ test('an SVID that came by joining anew is renewed by its own life, not by that 
   expect(asked.length).toBeGreaterThan(0)
   stopping.abort(new DOMException('stopped', 'AbortError'))
   await renewing
+})
+
+test('an SVID that ends with its authority, seconds from now, is renewed while it is good', () => {
+  const clock = new FakeClock()
+  const nowMs = clock.now().getTime()
+  const svid = {
+    ...svidFor(clock, 4000),
+    notBefore: new Date(nowMs - 10_000),
+  }
+  const fresh = freshSvid(svid, clock)
+  expect(fresh).toMatchObject({ goodForMs: 4000, aheadMs: 0 })
 })
