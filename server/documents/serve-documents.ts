@@ -1,13 +1,8 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import type { Server as HttpsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
-import type { SecureContextOptions } from 'node:tls'
+import type { Socket } from 'node:net'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
-import { CountersignError } from '../../src/errors.ts'
-import { formatHostPort, type HostPort } from '../../src/runtime/config-value.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { aborted } from '../../src/runtime/tasks.ts'
+import { serveWeb, type WebEndpoint } from './serve-web.ts'
 
 const limits = {
   bodyLimit: 1024,
@@ -20,23 +15,9 @@ const limits = {
 const httpLimits = { handshakeTimeout: 5000, connectionsCheckingInterval: 1000 } as const
 const maxConnections = 1000
 
-/** What to show in TLS. No client is asked for a certificate. */
-export interface TlsSource {
-  options(): SecureContextOptions
-  /** Calls back when the options may be others; the result ends that. */
-  onChange(listener: () => void): () => void
-}
-
-export interface DocumentEndpoint {
-  /** The first word of its errors' reasons: `oidc`. */
-  readonly name: string
-  /** Where an operator sets it, for what there is to do: `oidc`. */
-  readonly setting: string
-  readonly address: HostPort
+export interface DocumentEndpoint extends WebEndpoint {
   /** Names, lower case, by which it may be asked for; undefined: any. */
   readonly hosts?: readonly string[]
-  /** undefined: plain HTTP. */
-  readonly tls: TlsSource | undefined
   /** By path; read at each request. */
   readonly documents: ReadonlyMap<string, () => string>
   readonly cacheControl: string
@@ -52,57 +33,17 @@ export async function serveDocuments(
   signal: AbortSignal,
 ): Promise<void> {
   const app = createApp(endpoint, log)
-  // From the moment on in which its options were read: none of them is missed.
-  const stopWatching = followTls(app, endpoint, log)
-  try {
-    await app.ready()
-    await serve(app.server, endpoint, log, signal)
-  } finally {
-    stopWatching()
-    await app.close()
-  }
-}
-
-async function serve(
-  server: FastifyInstance['server'],
-  endpoint: DocumentEndpoint,
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  const { setting } = endpoint
+  const { server } = app
   server.maxConnections = maxConnections
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  const { host, port } = await listen(server, endpoint)
-  // Such as EMFILE at accept: the listener lives on.
-  server.on('error', (error) => log.warn('a connection cannot be taken', { setting, error }))
-  log.info('documents are served', { endpoint: setting, address: formatHostPort({ host, port }) })
-  await aborted(signal)
-  const closed = new Promise((resolve) => server.close(resolve))
-  // Those too that are in the midst of a handshake, which HTTP knows nothing of.
-  for (const socket of sockets) socket.destroy()
-  await closed
-}
-
-/** By itself: what Fastify opens for `localhost` beside it would have neither bounds nor the next certificate. */
-async function listen(
-  server: FastifyInstance['server'],
-  { address, name, setting }: DocumentEndpoint,
-): Promise<HostPort> {
-  try {
-    server.listen({ host: address.host, port: address.port })
-    await once(server, 'listening')
-  } catch (cause) {
-    throw new CountersignError('unavailable', `cannot listen on ${formatHostPort(address)}`, {
-      reason: `${name}-address`,
-      fix: `set ${setting}.address to a free address of this machine`,
-      cause,
-    })
+  const destroyAll = (): void => {
+    for (const socket of sockets) socket.destroy()
   }
-  return { host: address.host, port: (server.address() as AddressInfo).port }
+  await serveWeb(endpoint, { app, server, destroyAll }, 'documents are served', log, signal)
 }
 
 function createApp(endpoint: DocumentEndpoint, log: Log): FastifyInstance {
@@ -144,16 +85,4 @@ function answer(
   reply.header('x-content-type-options', 'nosniff')
   if (request.headers['if-none-match'] === tag) return reply.code(304).send()
   return reply.type('application/json').send(body)
-}
-
-function followTls(app: FastifyInstance, { tls, setting }: DocumentEndpoint, log: Log): () => void {
-  if (tls === undefined) return () => {}
-  const server = app.server as unknown as HttpsServer
-  return tls.onChange(() => {
-    try {
-      server.setSecureContext(tls.options())
-    } catch (error) {
-      log.warn('a certificate is kept, since the new one cannot be used', { setting, error })
-    }
-  })
 }

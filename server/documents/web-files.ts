@@ -3,7 +3,7 @@ import type { SecureContextOptions } from 'node:tls'
 import { CountersignError } from '../../src/errors.ts'
 import { contextOptions } from '../../src/mtls/context.ts'
 import { every } from '../../src/runtime/clock.ts'
-import type { TlsSource } from './serve-documents.ts'
+import type { TlsSource } from './serve-web.ts'
 
 const reloadMs = 60_000
 

@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
-import { duration, type HostPort, hostPort, path } from '../../src/runtime/config-value.ts'
+import {
+  duration,
+  type HostPort,
+  hostPort,
+  parsedBy,
+  path,
+} from '../../src/runtime/config-value.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 
 /** Something that tokens are for (RFC 8707). */
 export interface Resource {
@@ -8,6 +15,10 @@ export interface Resource {
   readonly id: string
   readonly scopes: readonly string[]
   readonly maxTtlSeconds: number
+  /** Whoever serves it: may introspect its tokens, and exchange them for tokens of the next hop. */
+  readonly servedBy: ReadonlySet<SpiffeId>
+  /** Its tokens are bound to a certificate, all of them (RFC 8705). */
+  readonly requireCnf: boolean
 }
 
 export interface OauthSettings {
@@ -27,6 +38,8 @@ const resource = z.strictObject({
   id: z.string().min(1).max(2048).refine(isResource, 'an absolute URI without a fragment'),
   scopes: z.array(scope).min(1).max(256),
   max_ttl: duration.optional(),
+  served_by: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
+  require_cnf: z.boolean().optional(),
 })
 
 /** As an operator writes it. */
@@ -48,6 +61,8 @@ interface OauthFile {
     readonly id: string
     readonly scopes: readonly string[]
     readonly max_ttl?: number | undefined
+    readonly served_by?: readonly SpiffeId[] | undefined
+    readonly require_cnf?: boolean | undefined
   }[]
   readonly policy: string
 }
@@ -69,12 +84,19 @@ export function readOauth(said: OauthFile | undefined): OauthSettings | undefine
     )
   }
   const resources = new Map<string, Resource>()
-  for (const { id, scopes, max_ttl = 300 } of said.resources) {
+  for (const resource of said.resources) {
+    const { id, scopes, max_ttl = 300, served_by = [], require_cnf = false } = resource
     if (resources.has(id)) refuse(`oauth.resources names ${id} twice`, 'name each resource once')
     if (max_ttl > maxTtlSeconds) {
       refuse(`max_ttl of ${id} is more than an hour`, 'set it to 1h or less, better to 5m')
     }
-    resources.set(id, { id, scopes: [...new Set(scopes)], maxTtlSeconds: max_ttl })
+    resources.set(id, {
+      id,
+      scopes: [...new Set(scopes)],
+      maxTtlSeconds: max_ttl,
+      servedBy: new Set(served_by),
+      requireCnf: require_cnf,
+    })
   }
   return { issuer, address, tls: { certificate, key }, resources, policy }
 }

@@ -4,6 +4,7 @@ import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AccessTokenRequest } from '../ca/issue-access-token.ts'
 import type { Decision, TokenQuestion } from '../policy/policies.ts'
 import type { Form } from './form.ts'
+import { PolicyRefusal } from './policy-refusal.ts'
 import type { Resource } from './settings.ts'
 import type { Client } from './spiffe-client-auth.ts'
 
@@ -24,13 +25,23 @@ export function checkGrant(form: Form): void {
 
 /**
  * One resource (RFC 8707 §2), and scopes that are registered with it. Throws `invalid`: `target-missing`,
- * `target-unknown`, `scope-missing`, `scope-malformed`, `scope-unknown`.
+ * `target-unknown`, `target-needs-certificate`, `scope-missing`, `scope-malformed`, `scope-unknown`.
  */
-export function readWish(form: Form, resources: ReadonlyMap<string, Resource>): Wish {
+export function readWish(
+  form: Form,
+  resources: ReadonlyMap<string, Resource>,
+  { certificate }: Pick<Client, 'certificate'>,
+): Wish {
   const id = form.get('resource')
   if (id === undefined) return refuse('target-missing', 'a resource has to be named')
   const resource = resources.get(id)
   if (resource === undefined) return refuse('target-unknown', 'there is no such resource')
+  if (resource.requireCnf && certificate === undefined) {
+    return refuse(
+      'target-needs-certificate',
+      'the tokens of this resource are bound: come with an X.509-SVID in TLS',
+    )
+  }
   const asked = form.get('scope')
   if (asked === undefined) return refuse('scope-missing', 'a scope has to be named')
   const scopes = [...new Set(asked.split(' '))]
@@ -41,12 +52,9 @@ export function readWish(form: Form, resources: ReadonlyMap<string, Resource>): 
   return { resource, scopes }
 }
 
-/** More entries of one ID than this are refused: each would be asked about. */
-export const maxEntries = 16
-
 /**
  * The policy's word on it: an ID that several entries carry gets what every one of them may have. Throws
- * `unauthenticated` `client-unknown`, `forbidden` `policy-…`.
+ * `forbidden` `policy-…`.
  */
 export function decideAll(
   entries: readonly Entry[],
@@ -54,11 +62,6 @@ export function decideAll(
   { method }: Pick<Client, 'method'>,
   decide: (question: TokenQuestion) => Decision,
 ): readonly string[] {
-  if (entries.length === 0 || entries.length > maxEntries) {
-    throw new CountersignError('unauthenticated', 'the client is not registered', {
-      reason: 'client-unknown',
-    })
-  }
   const policies = new Set<string>()
   for (const entry of entries) {
     const decision = decide({
@@ -74,26 +77,27 @@ export function decideAll(
   return [...policies].sort()
 }
 
-/** `forbidden`, and which policies said so: for the record, not for the client. */
-export class PolicyRefusal extends CountersignError {
-  readonly policies: readonly string[]
-
-  constructor({ reason, policies }: Decision) {
-    super('forbidden', 'the policy does not let this client have such a token', { reason })
-    this.policies = policies
-  }
-}
-
-/** RFC 9068 §2.2, RFC 8705 §3.1. */
+/** What a token says beside whom, what for and how long (RFC 9068 §2.2, RFC 8705 §3.1). */
 export function claimsOf(
   issuer: string,
-  { spiffeId, certificate }: Pick<Client, 'spiffeId' | 'certificate'>,
-  scopes: readonly string[],
+  token: {
+    readonly client: Pick<Client, 'spiffeId' | 'certificate'>
+    readonly entry: Pick<Entry, 'id' | 'owner' | 'purpose'>
+    readonly scope: string
+    /** Common to a token and to all that is exchanged for it. */
+    readonly txn: string
+  },
 ): AccessTokenRequest['claims'] {
+  const { client, entry, scope, txn } = token
+  const { spiffeId, certificate } = client
   return {
     iss: issuer,
     client_id: spiffeId satisfies SpiffeId,
-    scope: scopes.join(' '),
+    txn,
+    scope,
+    entry_id: entry.id,
+    ...(entry.owner !== '' && { owner: entry.owner }),
+    ...(entry.purpose !== '' && { purpose: entry.purpose }),
     ...(certificate !== undefined && { cnf: { 'x5t#S256': certificate.thumbprint } }),
   }
 }

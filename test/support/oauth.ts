@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { OauthSettings } from '../../server/oauth/settings.ts'
+import type { OauthSettings, Resource } from '../../server/oauth/settings.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import type { TestIdentity } from './running-server.ts'
 import type { WebCertificate } from './web-certificate.ts'
@@ -25,13 +25,17 @@ export function policyFolder(text: string): string {
   return folder
 }
 
-export function oauthSettings(web: WebCertificate, policy: string): OauthSettings {
+export function resourceOf(id: string, more: Partial<Resource> = {}): Resource {
   const scopes = ['orders:read', 'orders:write']
+  return { id, scopes, maxTtlSeconds: 300, servedBy: new Set(), requireCnf: false, ...more }
+}
+
+export function oauthSettings(web: WebCertificate, policy: string): OauthSettings {
   return {
     issuer,
     address: { host: '127.0.0.1', port: 0 },
     tls: { certificate: web.certificate, key: web.key },
-    resources: new Map([[orders, { id: orders, scopes, maxTtlSeconds: 120 }]]),
+    resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120 })]]),
     policy,
   }
 }

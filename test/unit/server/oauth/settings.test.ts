@@ -18,6 +18,19 @@ test('a resource’s tokens live five minutes unless told', () => {
   expect(readOauth(undefined)).toBeUndefined()
 })
 
+test('a resource has the servers and the binding that it is given, and none by itself', () => {
+  const servers = ['spiffe://example.org/orders']
+  const said = { ...orders, served_by: servers, require_cnf: true }
+  expect(read({ resources: [said] })?.resources.get(orders.id)).toMatchObject({
+    servedBy: new Set(servers),
+    requireCnf: true,
+  })
+  expect(read({})?.resources.get(orders.id)).toMatchObject({
+    servedBy: new Set(),
+    requireCnf: false,
+  })
+})
+
 test.for([
   { issuer: 'http://as.example.org' },
   { issuer: 'https://as.example.org/' },
@@ -39,6 +52,8 @@ test.for([
   { resources: [{ ...orders, scopes: ['a b'] }] },
   { resources: [{ ...orders, scopes: [] }] },
   { resources: [{ ...orders, scope: ['a'] }] },
+  { resources: [{ ...orders, served_by: ['orders'] }] },
+  { resources: [{ ...orders, served_by: ['spiffe://example.org/*'] }] },
   { policy: undefined },
   { client_secret: 'x' },
 ])('is no config: %j', (said) => {

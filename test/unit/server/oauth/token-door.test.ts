@@ -3,17 +3,14 @@ import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
-import {
-  createAuthorizationServer,
-  type OauthDeps,
-} from '../../../../server/oauth/authorization-server.ts'
 import { createRefusalRecord } from '../../../../server/oauth/refusals.ts'
+import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import type { Decision } from '../../../../server/policy/policies.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { TestTrustDomain } from '../../../../src/testing/trust-domain.ts'
-import { assertionType, form, issuer, orders } from '../../../support/oauth.ts'
+import { assertionType, form, issuer, orders, resourceOf } from '../../../support/oauth.ts'
 import { type RunningCa, startCa, temporaryFolder } from '../ca/ca-fixture.ts'
 import { entryOf } from '../entry/samples.ts'
 
@@ -21,7 +18,7 @@ const spiffeId = SpiffeId.parse('spiffe://example.org/web')
 const permitted: Decision = { allowed: true, reason: 'policy-permits', policies: ['yes'] }
 const refused: Decision = { allowed: false, reason: 'policy-forbids', policies: ['no'] }
 
-async function start(closing: AsyncDisposableStack, more: Partial<OauthDeps> = {}) {
+async function start(closing: AsyncDisposableStack, more: Partial<TokenDoorDeps> = {}) {
   const folder = closing.use(await temporaryFolder())
   const clock = new FakeClock()
   const running = closing.use(
@@ -30,15 +27,9 @@ async function start(closing: AsyncDisposableStack, more: Partial<OauthDeps> = {
   await running.caughtUp()
   const { ca, bundles, trail } = running
   const append: typeof trail.append = (events) => trail.append(events)
-  const server = createAuthorizationServer({
+  const server = createTokenDoor({
     ...{ ca, bundles, clock, log: silentLog },
-    settings: {
-      issuer,
-      address: { host: '127.0.0.1', port: 0 },
-      tls: { certificate: '', key: '' },
-      resources: new Map([[orders, { id: orders, scopes: ['orders:read'], maxTtlSeconds: 300 }]]),
-      policy: '',
-    },
+    settings: { issuer, resources: new Map([[orders, resourceOf(orders)]]) },
     entriesOf: () => [entryOf({ id: 'web', spiffeId })],
     policies: { decide: () => permitted, revision: 'r' },
     refusals: createRefusalRecord({ append, clock }),
@@ -52,7 +43,7 @@ async function start(closing: AsyncDisposableStack, more: Partial<OauthDeps> = {
       ...more,
     })
     const request = { body, authorization: undefined, chain: [], address: '10.0.0.1:4000' }
-    const { status, body: answer, headers } = await server.token(request)
+    const { status, body: answer, headers } = await server.answer(request)
     const said: { access_token?: string; error?: string } = JSON.parse(answer)
     return { ...said, status, headers }
   }
@@ -123,7 +114,7 @@ test('the key of a trust domain that is federated with speaks for none of ours, 
 test('where several entries carry the ID, each has to be permitted, and too many are nobody', async () => {
   await using closing = new AsyncDisposableStack()
   const entries = ['web-team', 'other-team'].map((owner) => entryOf({ id: owner, spiffeId, owner }))
-  const decide: OauthDeps['policies']['decide'] = ({ entry }) =>
+  const decide: TokenDoorDeps['policies']['decide'] = ({ entry }) =>
     entry.owner === 'web-team' ? permitted : refused
   let count = 1
   const world = await start(closing, {
@@ -168,4 +159,36 @@ test('a client, and an address, that asks too often is told when to come again, 
   const answer = await world.ask(assertion)
   expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
   expect(world.records()).toHaveLength(before)
+})
+
+test('a token says which entry it is for, who answers for that, and starts a transaction of its own', async () => {
+  await using closing = new AsyncDisposableStack()
+  const entry = entryOf({ id: 'e1', spiffeId, owner: 'web-team', purpose: 'reads orders' })
+  const world = await start(closing, { entriesOf: () => [entry] })
+  const assertion = await assertionOf(world)
+  const claims = []
+  for (let i = 0; i < 2; i += 1) {
+    const { access_token = '' } = await world.ask(assertion)
+    claims.push(decodeJwt(access_token))
+  }
+  expect(claims[0]).toEqual({
+    ...{ iss: issuer, sub: spiffeId, client_id: spiffeId, aud: orders, scope: 'orders:read' },
+    ...{ iat: expect.any(Number), exp: expect.any(Number), jti: expect.any(String) },
+    ...{ txn: expect.any(String), entry_id: 'e1', owner: 'web-team', purpose: 'reads orders' },
+  })
+  expect(claims[1]?.['txn']).not.toBe(claims[0]?.['txn'])
+  expect(world.records().at(-1)).toMatchObject({ details: { txn: claims[1]?.['txn'] } })
+})
+
+test('RFC 8705 a resource whose tokens are bound gives none to a client without a certificate', async () => {
+  await using closing = new AsyncDisposableStack()
+  const resources = new Map([[orders, resourceOf(orders, { requireCnf: true })]])
+  const world = await start(closing, { settings: { issuer, resources } })
+  const answer = await world.ask(await assertionOf(world))
+  expect(answer).toMatchObject({ status: 400, error: 'invalid_target' })
+  expect(world.records().at(-1)).toMatchObject({
+    kind: 'token.denied',
+    reason: 'target-needs-certificate',
+    details: { door: 'token' },
+  })
 })

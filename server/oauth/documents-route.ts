@@ -1,0 +1,35 @@
+import type { FastifyInstance } from 'fastify'
+import type { Ca } from '../ca/ca.ts'
+import { keySetDocument, maxAgeSeconds } from '../documents/key-set.ts'
+import { metadataDocument, paths } from './documents.ts'
+import type { OauthSettings } from './settings.ts'
+
+/** Metadata and keys, for everybody. */
+export function addDocuments(
+  app: FastifyInstance,
+  settings: Pick<OauthSettings, 'issuer' | 'resources'>,
+  deps: { readonly ca: Pick<Ca, 'state'>; readonly authorityTtlSeconds: number },
+): void {
+  const scopes = [...new Set([...settings.resources.values()].flatMap((one) => one.scopes))].sort()
+  const metadata = metadataDocument(settings.issuer, scopes)
+  const maxAge = maxAgeSeconds(deps.authorityTtlSeconds)
+  const documents: Record<string, () => string> = {
+    [paths.metadata]: () => metadata,
+    [paths.keys]: () => keysOf(deps.ca),
+  }
+  for (const [path, document] of Object.entries(documents)) {
+    app.get(path, (_request, reply) =>
+      reply
+        .header('cache-control', `public, max-age=${maxAge}, must-revalidate`)
+        .header('x-content-type-options', 'nosniff')
+        .type('application/json')
+        .send(document()),
+    )
+  }
+}
+
+function keysOf(ca: Pick<Ca, 'state'>): string {
+  const { active, prepared, old } = ca.state('oauth')
+  const keys = [prepared, active, ...old].flatMap((one) => one ?? [])
+  return keySetDocument(keys.map(({ id, publicKey }) => ({ keyId: id, publicKey })))
+}

@@ -1,0 +1,79 @@
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { CountersignError } from '../../src/errors.ts'
+import { formatHostPort } from '../../src/runtime/config-value.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { OauthAnswer } from './answer.ts'
+import type { ClientDoor } from './client-door.ts'
+
+/** The doors to which clients send forms, by path. */
+export interface FormRoutes {
+  add(path: string, door: ClientDoor): void
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  413: 'request-too-large',
+  415: 'request-content-type',
+}
+
+/** `chainOf`: what the client of this connection has presented in TLS; undefined: it is none of this server's. */
+export function formRoutes(
+  app: FastifyInstance,
+  chainOf: (socket: Socket) => readonly Buffer[] | undefined,
+  log: Log,
+): FormRoutes {
+  const doors = new Map<string, ClientDoor>()
+  const doorAt = (url: string): ClientDoor | undefined => doors.get(url.split('?')[0] ?? '')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    (_request, body, done) => done(null, body),
+  )
+  app.setNotFoundHandler(async (request, reply) => {
+    const door = doorAt(request.url)
+    if (door === undefined) return reply.code(404).send({ error: 'not found' })
+    const address = addressOf(request.raw.socket)
+    return send(reply, await door.refuse({ address }, malformed('request-method')))
+  })
+  app.setErrorHandler(async (error: Error & { readonly statusCode?: number }, request, reply) => {
+    const status = error.statusCode ?? 500
+    const door = doorAt(request.url)
+    if (door === undefined || (status >= 500 && !(error instanceof CountersignError))) {
+      if (status >= 500) log.error('a request for a token could not be served', { error })
+      return reply.code(status).send({ error: status >= 500 ? 'server_error' : 'invalid_request' })
+    }
+    const refusal = error instanceof CountersignError ? error : malformed(reasons[status])
+    const address = addressOf(request.raw.socket)
+    return send(reply, await door.refuse({ address }, refusal))
+  })
+  return {
+    add(path, door) {
+      doors.set(path, door)
+      app.post(path, async (request, reply) => {
+        const { body, headers, raw } = request
+        const chain = chainOf(raw.socket)
+        if (typeof body !== 'string' || chain === undefined) throw malformed('request-malformed')
+        const { authorization, accept } = headers
+        const address = addressOf(raw.socket)
+        return send(reply, await door.answer({ body, authorization, accept, chain, address }))
+      })
+    },
+  }
+}
+
+function malformed(reason = 'request-malformed'): CountersignError {
+  return new CountersignError(
+    'invalid',
+    'a POST of application/x-www-form-urlencoded of at most 32 KiB is expected',
+    { reason },
+  )
+}
+
+function addressOf(socket: Socket): string {
+  return formatHostPort({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
+}
+
+function send(reply: FastifyReply, { status, headers, body }: OauthAnswer): FastifyReply {
+  return reply.code(status).headers(headers).send(body)
+}
