@@ -12,6 +12,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0003-entry-columns': { up: narrowEntries },
   '0004-federation': { up: createFederation },
   '0005-row-seals': { up: (db) => sealRows(db, maySeal) },
+  '0006-used-tokens': { up: createUsedTokens },
 })
 
 /**
@@ -134,6 +135,19 @@ async function createFederation(db: Kysely<Schema>): Promise<void> {
     .createTable('federation_relationships')
     .addColumn('trust_domain', 'text', (column) => column.primaryKey())
     .addColumn('body', 'text', (column) => column.notNull())
+    .execute()
+}
+
+async function createUsedTokens(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .createTable('used_tokens')
+    .addColumn('hash', 'text', (column) => column.primaryKey())
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .execute()
+  await db.schema
+    .createIndex('used_tokens_expires_at')
+    .on('used_tokens')
+    .column('expires_at')
     .execute()
 }
 

@@ -29,4 +29,6 @@ export interface Schema {
   /** Copies of the lines of the servers' audit trails; `chain` names the trail, `number` the place in it. */
   audit_records: { chain: string; number: number; hash: string; line: string }
   join_tokens: { hash: string; agent_id: string; expires_at: number; mac: string }
+  /** SHA-256 of issuer and `jti` of what is good once. Without a MAC: who can write here can forget anyway. */
+  used_tokens: { hash: string; expires_at: number }
 }

@@ -28,7 +28,7 @@ afterAll(() => postgres?.[Symbol.asyncDispose]())
 
 const tables = [
   ...['settings', 'changes', 'entries', 'agents', 'bundles', 'authorities', 'join_tokens'],
-  ...['audit_records', 'federation_relationships'],
+  ...['audit_records', 'federation_relationships', 'used_tokens'],
 ]
 /** A store finds its tables then, and nothing in them: to make them anew takes a quarter of a second. */
 const emptyTables = [

@@ -36,6 +36,7 @@ import type {
   JoinTokenRecord,
 } from '../../../../server/store/records.ts'
 import { getSetting, putSetting } from '../../../../server/store/settings.ts'
+import { useToken } from '../../../../server/store/used-tokens.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { anAgent, rejection, tempStore, trustDomain } from './fixture.ts'
@@ -134,6 +135,42 @@ describe('join tokens', () => {
     await store.write((tx) => createJoinToken(tx, { ...token, hash: 'old', expiresAt: now }))
     expect(await store.write((tx) => pruneJoinTokens(tx, now))).toBe(1)
     expect(await store.write((tx) => consumeJoinToken(tx, token.hash, now))).toStrictEqual(token)
+  })
+})
+
+describe('tokens that are good once', () => {
+  const now = new Date('2026-06-01T12:00:00Z')
+  const token = { issuer: 'https://ci.example', jti: 'a', expiresAt: new Date(now.getTime() + 1) }
+
+  test('T30 of fifty who use one at once exactly one hears that it was unused', async () => {
+    const store = await tempStore()
+    const heard = await Promise.all(
+      Array.from({ length: 50 }, () => store.write((tx) => useToken(tx, token, now))),
+    )
+    expect(heard.filter((unused) => unused)).toHaveLength(1)
+  })
+
+  test('the same id of another issuer is another token, and no two names run into each other', async () => {
+    const store = await tempStore()
+    for (const [issuer, jti] of [
+      ['https://ci.example', 'a'],
+      ['https://ci', '.examplea'],
+      ['https://ci.example', 'A'],
+    ] as const) {
+      expect(await store.write((tx) => useToken(tx, { ...token, issuer, jti }, now))).toBe(true)
+    }
+  })
+
+  test('one is remembered until it expires, and no longer', async () => {
+    const store = await tempStore()
+    const use = (at: Date) => store.write((tx) => useToken(tx, token, at))
+    expect([await use(now), await use(now), await use(token.expiresAt)]).toEqual([
+      true,
+      false,
+      true,
+    ])
+    const rows = await store.db.selectFrom('used_tokens').selectAll().execute()
+    expect(rows).toHaveLength(1)
   })
 })
 

@@ -1,0 +1,29 @@
+import { hash } from 'node:crypto'
+import type { WriteTx } from './store.ts'
+
+/** A token that is good once. */
+export interface SingleUse {
+  /** Whoever gives out the ids: those of two issuers have nothing to do with each other. */
+  readonly issuer: string
+  readonly jti: string
+  /** From then on it is refused for its age, and need not be remembered. */
+  readonly expiresAt: Date
+}
+
+/**
+ * Uses the token up; resolves with whether it was unused. One statement, so that of any number of callers, of any
+ * number of servers, exactly one hears `true`.
+ */
+export async function useToken(tx: WriteTx, token: SingleUse, now: Date): Promise<boolean> {
+  await tx.db.deleteFrom('used_tokens').where('expires_at', '<=', now.getTime()).execute()
+  const used = await tx.db
+    .insertInto('used_tokens')
+    .values({
+      hash: hash('sha256', JSON.stringify([token.issuer, token.jti]), 'base64url'),
+      expires_at: token.expiresAt.getTime(),
+    })
+    .onConflict((conflict) => conflict.column('hash').doNothing())
+    .returning('hash')
+    .execute()
+  return used.length > 0
+}
