@@ -233,4 +233,7 @@ test('rows without MACs are sealed once, and only where the operator says so', a
   // Whoever makes it look old again has no such word.
   await database.execute(unseal)
   expect(await rejection(openStore(options))).toMatchObject(unsealed)
+  // Another test may take over what is left.
+  database.consent()
+  await (await openStore(options))[Symbol.asyncDispose]()
 })
