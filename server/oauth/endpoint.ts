@@ -50,7 +50,13 @@ export async function serveOauth(
 ): Promise<void> {
   const { clock, log, index, trail } = deps
   const append: PoliciesDeps['append'] = (events) => trail.append(events)
-  const policies = await openPolicies({ folder: settings.policy, append, clock, log })
+  const policies = await openPolicies({
+    folder: settings.policy,
+    separateEnvironments: settings.separateEnvironments,
+    append,
+    clock,
+    log,
+  })
   const doorDeps: TokenDoorDeps = {
     ...deps,
     settings,

@@ -1,5 +1,5 @@
 import { CountersignError } from '../../src/errors.ts'
-import type { Decision } from '../policy/policies.ts'
+import type { Decision } from '../../src/policy/question.ts'
 
 /** `forbidden`, and which policies said so: for the record, not for the client. */
 export class PolicyRefusal extends CountersignError {

@@ -19,6 +19,9 @@ export interface Resource {
   readonly servedBy: ReadonlySet<SpiffeId>
   /** Its tokens are bound to a certificate, all of them (RFC 8705). */
   readonly requireCnf: boolean
+  /** What policies may look at: who answers for it, and which environment it belongs to. */
+  readonly owner?: string | undefined
+  readonly env?: string | undefined
 }
 
 export interface OauthSettings {
@@ -30,16 +33,21 @@ export interface OauthSettings {
   readonly resources: ReadonlyMap<string, Resource>
   /** The folder of Cedar files. */
   readonly policy: string
+  /** Whether a resource with an `env` is refused to entries without the same label. */
+  readonly separateEnvironments: boolean
 }
 
 // RFC 6749 §3.3.
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'a scope without blanks')
+const word = z.string().min(1).max(256)
 const resource = z.strictObject({
   id: z.string().min(1).max(2048).refine(isResource, 'an absolute URI without a fragment'),
   scopes: z.array(scope).min(1).max(256),
   max_ttl: duration.optional(),
   served_by: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
   require_cnf: z.boolean().optional(),
+  owner: word.optional(),
+  env: word.optional(),
 })
 
 /** As an operator writes it. */
@@ -50,6 +58,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
   key: path,
   resources: z.array(resource).min(1).max(1024),
   policy: path,
+  separate_environments: z.boolean().optional(),
 }) as z.ZodType<OauthFile>
 
 interface OauthFile {
@@ -63,8 +72,11 @@ interface OauthFile {
     readonly max_ttl?: number | undefined
     readonly served_by?: readonly SpiffeId[] | undefined
     readonly require_cnf?: boolean | undefined
+    readonly owner?: string | undefined
+    readonly env?: string | undefined
   }[]
   readonly policy: string
+  readonly separate_environments?: boolean | undefined
 }
 
 const maxTtlSeconds = 3600
@@ -85,7 +97,7 @@ export function readOauth(said: OauthFile | undefined): OauthSettings | undefine
   }
   const resources = new Map<string, Resource>()
   for (const resource of said.resources) {
-    const { id, scopes, max_ttl = 300, served_by = [], require_cnf = false } = resource
+    const { id, scopes, max_ttl = 300, served_by = [], require_cnf = false, owner, env } = resource
     if (resources.has(id)) refuse(`oauth.resources names ${id} twice`, 'name each resource once')
     if (max_ttl > maxTtlSeconds) {
       refuse(`max_ttl of ${id} is more than an hour`, 'set it to 1h or less, better to 5m')
@@ -96,9 +108,12 @@ export function readOauth(said: OauthFile | undefined): OauthSettings | undefine
       maxTtlSeconds: max_ttl,
       servedBy: new Set(served_by),
       requireCnf: require_cnf,
+      owner,
+      env,
     })
   }
-  return { issuer, address, tls: { certificate, key }, resources, policy }
+  const { separate_environments: separateEnvironments = true } = said
+  return { issuer, address, tls: { certificate, key }, resources, policy, separateEnvironments }
 }
 
 /** RFC 8707 §2. */

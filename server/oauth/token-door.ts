@@ -32,7 +32,7 @@ async function issue(request: ClientRequest, deps: TokenDoorDeps): Promise<Oauth
   const { settings, ca, policies } = deps
   const [entry] = entries
   const wish = readWish(form, settings.resources, client)
-  const decidedBy = decideAll(entries, wish, client, policies.decide)
+  const decidedBy = decideAll(entries, wish, client, address, policies.decide)
   const scope = wish.scopes.join(' ')
   const txn = randomUUID()
   const { token, issuedAt, expiresAt } = await ca.issueAccessToken({

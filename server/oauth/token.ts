@@ -1,8 +1,8 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
+import type { Decision, PolicyQuestion } from '../../src/policy/question.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AccessTokenRequest } from '../ca/issue-access-token.ts'
-import type { Decision, TokenQuestion } from '../policy/policies.ts'
 import type { Form } from './form.ts'
 import { PolicyRefusal } from './policy-refusal.ts'
 import type { Resource } from './settings.ts'
@@ -60,16 +60,19 @@ export function decideAll(
   entries: readonly Entry[],
   { resource, scopes }: Wish,
   { method }: Pick<Client, 'method'>,
-  decide: (question: TokenQuestion) => Decision,
+  address: string,
+  decide: (question: PolicyQuestion) => Decision,
 ): readonly string[] {
   const policies = new Set<string>()
   for (const entry of entries) {
     const decision = decide({
+      action: 'issueToken',
       entry,
-      resource: resource.id,
+      resource,
       scopes,
       ttlSeconds: resource.maxTtlSeconds,
       auth: method,
+      address,
     })
     if (!decision.allowed) throw new PolicyRefusal(decision)
     for (const policy of decision.policies) policies.add(policy)

@@ -1,38 +1,16 @@
-import { randomUUID } from 'node:crypto'
-import {
-  preparsePolicySet,
-  preparseSchema,
-  statefulIsAuthorized,
-} from '@cedar-policy/cedar-wasm/nodejs'
 import type { AuditEvent } from '../../src/audit/event.ts'
-import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { builtInPolicies, environmentGuard } from '../../src/policy/built-in.ts'
+import { createPolicyEngine } from '../../src/policy/engine.ts'
 import { type PolicyFolder, readPolicyFolder } from '../../src/policy/policy-folder.ts'
 import { type PolicySet, readPolicySet } from '../../src/policy/policy-set.ts'
-import { cedarSchema } from '../../src/policy/schema.ts'
+import type { Decision, PolicyQuestion } from '../../src/policy/question.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-
-/** May this workload have a token for this resource with all of these scopes? */
-export interface TokenQuestion {
-  readonly entry: Pick<Entry, 'spiffeId' | 'owner' | 'purpose' | 'labels'>
-  readonly resource: string
-  readonly scopes: readonly string[]
-  readonly ttlSeconds: number
-  readonly auth: string
-}
-
-export interface Decision {
-  readonly allowed: boolean
-  /** `policy-none`: no policy permits it; `policy-forbids`; `policy-error`: one could not be evaluated. */
-  readonly reason: 'policy-permits' | 'policy-none' | 'policy-forbids' | 'policy-error'
-  /** Those that decided. */
-  readonly policies: readonly string[]
-}
 
 export interface Policies {
-  decide(question: TokenQuestion): Decision
+  /** By the policies that are in force now. Never throws: what cannot be decided is denied. */
+  decide(question: PolicyQuestion): Decision
   /** SHA-256 of what is in force. */
   readonly revision: string
   /** One look at the folder; `run` does it each second. */
@@ -42,6 +20,8 @@ export interface Policies {
 
 export interface PoliciesDeps {
   readonly folder: string
+  /** Whether what is for one environment is refused to entries of another. */
+  readonly separateEnvironments: boolean
   readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
   readonly clock: Clock
   readonly log: Log
@@ -56,16 +36,15 @@ const lookMs = 1000
  */
 export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   const { folder, append, clock, log } = deps
-  // Cedar keeps what was parsed by name, for the whole process.
-  const name = randomUUID()
-  parsed(preparseSchema(name, cedarSchema))
+  const engine = createPolicyEngine()
+  const builtIn = { ...builtInPolicies, ...(deps.separateEnvironments && environmentGuard) }
   let revision = ''
   let seen = ''
   let refused = ''
 
   const putInForce = async (set: PolicySet, sha256: string): Promise<void> => {
     await append([event('policy.loaded', sha256, { policies: set.size })])
-    parsed(preparsePolicySet(name, { staticPolicies: Object.fromEntries(set) }))
+    engine.load(new Map([...set, ...Object.entries(builtIn)]))
     revision = sha256
     log.info('policies are in force', { folder, policies: set.size, revision })
   }
@@ -113,7 +92,7 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   const first = await readPolicyFolder(folder)
   await putInForce(readPolicySet(first.files), first.revision)
   return {
-    decide: (question) => decide(name, question),
+    decide: (question) => engine.decide(question, clock.now()),
     get revision() {
       return revision
     },
@@ -127,48 +106,4 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
       }
     },
   }
-}
-
-function decide(name: string, question: TokenQuestion): Decision {
-  const { entry, resource, scopes, ttlSeconds, auth } = question
-  const { spiffeId, owner, purpose, labels } = entry
-  const principal = { type: 'Workload', id: spiffeId as string }
-  const answer = statefulIsAuthorized({
-    principal,
-    action: { type: 'Action', id: 'issueToken' },
-    resource: { type: 'Api', id: resource },
-    context: { scopes: [...scopes], ttl: ttlSeconds, auth },
-    preparsedSchemaName: name,
-    preparsedPolicySetId: name,
-    validateRequest: true,
-    entities: [
-      {
-        uid: principal,
-        attrs: { path: SpiffeId.pathOf(spiffeId), owner, purpose },
-        parents: [],
-        tags: { ...labels },
-      },
-    ],
-  })
-  if (answer.type === 'failure') return { allowed: false, reason: 'policy-error', policies: [] }
-  const { decision, diagnostics } = answer.response
-  // Cedar leaves out a policy that fails: of one that forbids nothing would be left but the permission.
-  if (diagnostics.errors.length > 0) {
-    const policies = diagnostics.errors.map(({ policyId }) => policyId).sort()
-    return { allowed: false, reason: 'policy-error', policies }
-  }
-  const policies = [...diagnostics.reason].sort()
-  if (decision === 'allow') return { allowed: true, reason: 'policy-permits', policies }
-  return {
-    allowed: false,
-    reason: policies.length > 0 ? 'policy-forbids' : 'policy-none',
-    policies,
-  }
-}
-
-function parsed(answer: { readonly type: 'success' | 'failure' }): void {
-  if (answer.type === 'success') return
-  throw new CountersignError('internal', 'what was checked cannot be loaded', {
-    reason: 'policy-load',
-  })
 }

@@ -5,6 +5,7 @@ import {
   validate,
 } from '@cedar-policy/cedar-wasm/nodejs'
 import { CountersignError } from '../errors.ts'
+import { builtInPrefix } from './built-in.ts'
 import { cedarSchema } from './schema.ts'
 
 export interface PolicyFile {
@@ -28,6 +29,9 @@ export function readPolicySet(files: readonly PolicyFile[]): PolicySet {
   for (const file of files) {
     for (const text of partsOf(file)) {
       const id = idOf(text, file)
+      if (id.startsWith(builtInPrefix)) {
+        refuse('policy-id', `${file.name}: ids that begin with ${builtInPrefix} are taken: ${id}`)
+      }
       if (set.has(id)) refuse('policy-id', `${file.name}: there are two policies ${id}`)
       set.set(id, text)
     }

@@ -42,7 +42,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/svid': ['src/bundle', 'src/x509', 'src/jwt'],
   'src/entry': [],
   'src/audit': [],
-  'src/policy': [],
+  'src/policy': ['src/entry'],
   'src/rpc': ['src/svid', 'src/bundle', 'src/entry', 'src/mtls', 'src/x509'],
   'src/mtls': ['src/svid', 'src/bundle', 'src/x509'],
   'src/middleware': ['src/svid', 'src/bundle', 'src/rpc'],
@@ -121,6 +121,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'server/documents',
     'server/entry',
     'server/policy',
+    'src/policy',
     ...values,
   ],
   'server/bundle': [

@@ -37,6 +37,7 @@ export function oauthSettings(web: WebCertificate, policy: string): OauthSetting
     tls: { certificate: web.certificate, key: web.key },
     resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120 })]]),
     policy,
+    separateEnvironments: true,
   }
 }
 

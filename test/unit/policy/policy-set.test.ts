@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { builtInPolicies, environmentGuard } from '../../../src/policy/built-in.ts'
 import { readPolicyFolder } from '../../../src/policy/policy-folder.ts'
 import { readPolicySet } from '../../../src/policy/policy-set.ts'
 
@@ -10,18 +11,22 @@ const sound = '@id("a") permit (principal, action, resource);'
 test.for([
   ['permit (principal', 'policy-syntax'],
   ['permit (principal, action, resource);', 'policy-id'],
+  ['@id("countersign.a") permit (principal, action, resource);', 'policy-id'],
   ['@id("a b") permit (principal, action, resource);', 'policy-id'],
   [`${sound} ${sound}`, 'policy-id'],
   ['@id("a") permit (principal == ?principal, action, resource);', 'policy-template'],
   [
-    '@id("a") permit (principal, action, resource) when { principal.ownr == "x" };',
+    '@id("a") permit (principal is Workload, action in Action::"getToken", resource) when { principal.ownr == "x" };',
     'policy-schema',
   ],
-  ['@id("a") permit (principal, action, resource) when { context.ttl > "1" };', 'policy-schema'],
+  [
+    '@id("a") permit (principal is Workload, action in Action::"getToken", resource) when { context.ttl > "1" };',
+    'policy-schema',
+  ],
   ['@id("a") permit (principal, action == Action::"isueToken", resource);', 'policy-schema'],
   ['@id("a") permit (principal is Workloads, action, resource);', 'policy-schema'],
   [
-    '@id("a") permit (principal, action, resource) when { principal.getTag("env") == "x" };',
+    '@id("a") permit (principal is Workload, action in Action::"getToken", resource) when { principal.getTag("env") == "x" };',
     'policy-schema',
   ],
   ['@id("a") permit (principal is Api, action, resource);', 'policy-schema'],
@@ -29,6 +34,20 @@ test.for([
   expect(() => readPolicySet([{ name: 'a.cedar', text }])).toThrow(
     expect.objectContaining({ reason }),
   )
+})
+
+test('what another action has no such thing of cannot be asked without saying which action is meant', () => {
+  const ttl = (action: string) =>
+    `@id("a") forbid (principal, ${action}, resource) when { context.ttl > 60 };`
+  const read = (action: string) => () => readPolicySet([{ name: 'a.cedar', text: ttl(action) }])
+  expect(read('action')).toThrow(expect.objectContaining({ reason: 'policy-schema' }))
+  expect(read('action in Action::"getToken"')).not.toThrow()
+})
+
+test('the policies of the product itself fit its schema', () => {
+  const own = Object.entries({ ...builtInPolicies, ...environmentGuard })
+  const text = own.map(([id, policy]) => `@id("${id.replace('countersign', 'x')}") ${policy}`)
+  expect(readPolicySet([{ name: 'own.cedar', text: text.join('\n') }]).size).toBe(own.length)
 })
 
 test('a fault is told with its file and line', () => {

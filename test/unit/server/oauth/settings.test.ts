@@ -31,6 +31,14 @@ test('a resource has the servers and the binding that it is given, and none by i
   })
 })
 
+test('environments are kept apart unless told; a resource may name its own, and its owner', () => {
+  const own = { owner: 'shop', env: 'prod' }
+  const settings = read({ resources: [{ ...orders, ...own }] })
+  expect(settings?.separateEnvironments).toBe(true)
+  expect(settings?.resources.get(orders.id)).toMatchObject(own)
+  expect(read({ separate_environments: false })?.separateEnvironments).toBe(false)
+})
+
 test.for([
   { issuer: 'http://as.example.org' },
   { issuer: 'https://as.example.org/' },

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
 import { createRefusalRecord } from '../../../../server/oauth/refusals.ts'
 import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
-import type { Decision } from '../../../../server/policy/policies.ts'
+import type { Decision } from '../../../../src/policy/question.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
@@ -114,8 +114,8 @@ test('the key of a trust domain that is federated with speaks for none of ours, 
 test('where several entries carry the ID, each has to be permitted, and too many are nobody', async () => {
   await using closing = new AsyncDisposableStack()
   const entries = ['web-team', 'other-team'].map((owner) => entryOf({ id: owner, spiffeId, owner }))
-  const decide: TokenDoorDeps['policies']['decide'] = ({ entry }) =>
-    entry.owner === 'web-team' ? permitted : refused
+  const decide: TokenDoorDeps['policies']['decide'] = (question) =>
+    question.action === 'issueToken' && question.entry.owner === 'web-team' ? permitted : refused
   let count = 1
   const world = await start(closing, {
     policies: { decide, revision: 'r' },

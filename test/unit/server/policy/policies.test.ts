@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openPolicies, type Policies } from '../../../../server/policy/policies.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
+import type { PolicyQuestion } from '../../../../src/policy/question.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
@@ -24,6 +25,7 @@ function open(text: string): Promise<Policies> {
   put(text)
   return openPolicies({
     folder,
+    separateEnvironments: true,
     append: async (events) => {
       if (unwritable) throw new Error('the disk is full')
       records.push(...events)
@@ -37,17 +39,19 @@ function put(text: string): void {
   writeFileSync(join(folder, 'all.cedar'), text)
 }
 
-const question = {
+const question: PolicyQuestion = {
+  action: 'issueToken',
   entry: {
     spiffeId: SpiffeId.parse('spiffe://example.org/web'),
     owner: 'web-team',
     purpose: 'serves the shop',
     labels: { env: 'prod' },
   },
-  resource: 'https://orders.example.org',
+  resource: { id: 'https://orders.example.org' },
   scopes: ['orders:read'],
   ttlSeconds: 60,
   auth: 'spiffe_x509',
+  address: '10.0.0.1:4000',
 }
 const permitAll = '@id("all") permit (principal, action, resource);'
 
@@ -56,17 +60,17 @@ describe('the decision', () => {
     ['', 'policy-none', []],
     [permitAll, 'policy-permits', ['all']],
     [
-      `${permitAll} @id("no") forbid (principal, action, resource) when { context.ttl > 30 };`,
+      `${permitAll} @id("no") forbid (principal is Workload, action in Action::"getToken", resource) when { context.ttl > 30 };`,
       'policy-forbids',
       ['no'],
     ],
     [
-      '@id("team") permit (principal, action, resource) when { principal.owner == "web-team" };',
+      '@id("team") permit (principal is Workload, action in Action::"getToken", resource) when { principal.owner == "web-team" };',
       'policy-permits',
       ['team'],
     ],
     [
-      '@id("env") permit (principal, action, resource) when { principal.hasTag("env") && principal.getTag("env") == "test" };',
+      '@id("env") permit (principal is Workload, action in Action::"getToken", resource) when { principal.hasTag("env") && principal.getTag("env") == "test" };',
       'policy-none',
       [],
     ],
@@ -81,7 +85,7 @@ describe('the decision', () => {
   })
 
   test('of a policy that forbids and cannot be evaluated is no, though another permits', async () => {
-    const overflow = `@id("odd") forbid (principal, action, resource) when { context.ttl * 9223372036854775807 > 0 };`
+    const overflow = `@id("odd") forbid (principal is Workload, action in Action::"getToken", resource) when { context.ttl * 9223372036854775807 > 0 };`
     const policies = await open(`${permitAll} ${overflow}`)
     expect(policies.decide(question)).toEqual({
       allowed: false,

@@ -1,0 +1,106 @@
+import { isIP } from 'node:net'
+import type { AuthorizationCall, CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+import type { AskingEntry, PolicyQuestion, RevocationTarget, Target } from './question.ts'
+
+/** A question as Cedar takes it: who, what, to what, in which circumstances. */
+export type CedarRequest = Pick<
+  AuthorizationCall,
+  'principal' | 'action' | 'resource' | 'context' | 'entities'
+>
+
+/** What `cedarSchema` describes, of one question at one time. */
+export function cedarRequest(question: PolicyQuestion, now: Date): CedarRequest {
+  const principal = principalOf(question)
+  const resource = resourceOf(question)
+  return {
+    principal: principal.uid,
+    action: { type: 'Action', id: question.action },
+    resource: resource.uid,
+    context: contextOf(question, now),
+    entities: [principal, resource],
+  }
+}
+
+const types = {
+  transaction: 'Transaction',
+  'spiffe-id': 'SpiffeId',
+  entry: 'Entry',
+  owner: 'Owner',
+  audience: 'Api',
+  integration: 'Integration',
+  key: 'Key',
+  'trust-domain': 'TrustDomain',
+  node: 'Node',
+} as const
+
+function principalOf(question: PolicyQuestion): EntityJson {
+  if (question.action !== 'revoke') return workload(question.entry)
+  const { by } = question
+  return 'entry' in by ? workload(by.entry) : entity('Operator', by.operator)
+}
+
+function resourceOf(question: PolicyQuestion): EntityJson {
+  switch (question.action) {
+    case 'issueToken':
+    case 'exchangeToken':
+      return entity('Api', question.resource.id, attributesOf(question.resource))
+    case 'callVendor':
+      return entity('Integration', question.integration.id, attributesOf(question.integration))
+    case 'revoke':
+      return revocable(question.target)
+  }
+}
+
+function contextOf(question: PolicyQuestion, now: Date): Record<string, CedarValueJson> {
+  const time = extension('datetime', minuteOf(now))
+  if (question.action === 'revoke') return { time }
+  const address = extension('ip', ipOf(question.address))
+  if (question.action === 'callVendor') {
+    return { method: question.method, path: question.path, address, time }
+  }
+  const { scopes, ttlSeconds, auth } = question
+  const token = { scopes: [...scopes], ttl: ttlSeconds, auth, address, time }
+  if (question.action === 'issueToken') return token
+  const { subject, actors, depth, audience } = question
+  return { ...token, subject, actors: [...actors], depth, audience }
+}
+
+function workload({ spiffeId, owner, purpose, labels }: AskingEntry): EntityJson {
+  const attributes = { id: spiffeId, path: SpiffeId.pathOf(spiffeId), owner, purpose }
+  return { ...entity('Workload', spiffeId, attributes), tags: { ...labels } }
+}
+
+function revocable(target: RevocationTarget): EntityJson {
+  if (target.kind !== 'token') return entity(types[target.kind], target.id)
+  const { id, client, audience, owner } = target
+  return entity('Token', id, {
+    client: { __entity: { type: 'Workload', id: client } },
+    audience,
+    owner,
+  })
+}
+
+function attributesOf({ owner, env }: Target): Record<string, CedarValueJson> {
+  return { ...(owner !== undefined && { owner }), ...(env !== undefined && { env }) }
+}
+
+function entity(type: string, id: string, attrs: Record<string, CedarValueJson> = {}): EntityJson {
+  return { uid: { type, id }, attrs, parents: [] }
+}
+
+function extension(fn: string, arg: string): CedarValueJson {
+  return { __extn: { fn, arg } }
+}
+
+/** RFC 3339: a finer time would make each question another one. */
+function minuteOf(now: Date): string {
+  return `${now.toISOString().slice(0, 16)}:00Z`
+}
+
+/** `127.0.0.1:80`, `[2001:db8::1]:80` and both alone; what an IPv6 socket says of IPv4 is IPv4. */
+function ipOf(address: string): string {
+  const host = isIP(address) > 0 ? address : address.slice(0, Math.max(0, address.lastIndexOf(':')))
+  const bare = host.replaceAll(/[[\]]|%.*$/g, '')
+  return bare.startsWith('::ffff:') && isIP(bare.slice(7)) === 4 ? bare.slice(7) : bare
+}

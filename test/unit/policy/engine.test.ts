@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest'
+import { builtInPolicies, environmentGuard } from '../../../src/policy/built-in.ts'
+import { createPolicyEngine } from '../../../src/policy/engine.ts'
+import { readPolicySet } from '../../../src/policy/policy-set.ts'
+import type { PolicyQuestion, Target } from '../../../src/policy/question.ts'
+import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
+
+const now = new Date('2026-03-04T09:30:45Z')
+const entry = {
+  spiffeId: SpiffeId.parse('spiffe://example.org/web'),
+  owner: 'web-team',
+  purpose: 'serves the shop',
+  labels: { env: 'prod' },
+}
+const asked = { entry, scopes: ['orders:read'], ttlSeconds: 60, auth: 'spiffe_x509' }
+const issue = (more: { address?: string; resource?: Target } = {}): PolicyQuestion => ({
+  ...asked,
+  action: 'issueToken',
+  resource: { id: 'https://orders.example.org' },
+  address: '10.0.0.1:4000',
+  ...more,
+})
+const exchange: PolicyQuestion = {
+  ...asked,
+  action: 'exchangeToken',
+  resource: { id: 'https://ledger.example.org' },
+  address: '[2001:db8::1]:4000',
+  subject: 'spiffe://example.org/job',
+  actors: ['spiffe://example.org/web', 'spiffe://example.org/orders'],
+  depth: 2,
+  audience: 'https://orders.example.org',
+}
+const call: PolicyQuestion = {
+  action: 'callVendor',
+  entry,
+  integration: { id: 'crm', owner: 'sales' },
+  method: 'GET',
+  path: '/v2/contacts/7',
+  address: '10.0.0.1',
+}
+const token = {
+  kind: 'token',
+  id: '5f0c',
+  client: 'spiffe://example.org/web',
+  audience: 'https://orders.example.org',
+  owner: 'web-team',
+} as const
+const revoke = (
+  target: Extract<PolicyQuestion, { action: 'revoke' }>['target'],
+  by: Extract<PolicyQuestion, { action: 'revoke' }>['by'] = { entry },
+): PolicyQuestion => ({ action: 'revoke', by, target })
+
+function decide(text: string, question: PolicyQuestion, at: Date = now) {
+  const engine = createPolicyEngine()
+  const own = Object.entries({ ...builtInPolicies, ...environmentGuard })
+  engine.load(new Map([...readPolicySet([{ name: 'a.cedar', text }]), ...own]))
+  const { reason, policies } = engine.decide(question, at)
+  return [reason, ...policies]
+}
+
+const permit = (scope: string, when = 'true') =>
+  `@id("a") permit (principal is Workload, ${scope}) when { ${when} };`
+const issuing = 'action == Action::"issueToken", resource'
+
+test.for<[string, PolicyQuestion, boolean]>([
+  [permit(issuing), issue(), true],
+  [permit(issuing), exchange, false],
+  [permit('action in Action::"getToken", resource'), exchange, true],
+  [permit('action in Action::"getToken", resource'), call, false],
+  [permit(issuing, 'context.address.isInRange(ip("10.0.0.0/8"))'), issue(), true],
+  [
+    permit(issuing, 'context.address.isInRange(ip("10.0.0.0/8"))'),
+    issue({ address: '[::ffff:10.0.0.1]:4000' }),
+    true,
+  ],
+  [
+    permit(issuing, 'context.address.isInRange(ip("10.0.0.0/8"))'),
+    issue({ address: '11.0.0.1:1' }),
+    false,
+  ],
+  [permit(issuing, 'context.address.isLoopback()'), issue({ address: '::1' }), true],
+  [permit(issuing, 'context.address.isIpv6()'), issue({ address: '[fe80::1%eth0]:1' }), true],
+  [permit(issuing, 'context.time == datetime("2026-03-04T09:30:00Z")'), issue(), true],
+  [
+    permit(
+      'action == Action::"exchangeToken", resource',
+      `context.subject == "spiffe://example.org/job" && context.depth == 2
+       && context.actors.contains("spiffe://example.org/orders") && context.audience like "https://orders*"`,
+    ),
+    exchange,
+    true,
+  ],
+  [
+    permit(
+      'action == Action::"callVendor", resource == Integration::"crm"',
+      `context.method == "GET" && context.path like "/v2/contacts/*" && resource has owner && resource.owner == "sales"
+       && context.time.toTime() >= duration("9h") && context.time.toTime() < duration("10h")`,
+    ),
+    call,
+    true,
+  ],
+  [
+    permit('action == Action::"revoke", resource is Token', 'resource.owner == principal.owner'),
+    revoke({ ...token, client: 'spiffe://example.org/x' }),
+    true,
+  ],
+  [
+    permit('action == Action::"revoke", resource is Transaction'),
+    revoke({ kind: 'transaction', id: 't' }),
+    true,
+  ],
+  [
+    permit('action == Action::"revoke", resource == Api::"https://orders.example.org"'),
+    revoke({ kind: 'audience', id: 'https://orders.example.org' }),
+    true,
+  ],
+  [
+    permit('action == Action::"revoke", resource is Transaction'),
+    revoke({ kind: 'node', id: 't' }),
+    false,
+  ],
+])('%s %o: %s', ([text, question, allowed]) => {
+  expect(decide(text, question)).toEqual(allowed ? ['policy-permits', 'a'] : ['policy-none'])
+})
+
+test('what Cedar cannot be told is an error, which is a no', () => {
+  const all = permit('action, resource')
+  expect(decide(all, { ...call, path: '/\ud800' } as PolicyQuestion)).toEqual(['policy-error'])
+  expect(decide(all, { ...exchange, ttlSeconds: 1.5 } as PolicyQuestion)).toEqual(['policy-error'])
+  expect(decide(permit(issuing), issue({ address: 'example.org:80' }))).toEqual(['policy-error'])
+})
+
+describe('without a policy of the operator', () => {
+  test('a client may end its own token and nothing else, an operator anything', () => {
+    expect(decide('', revoke(token))).toEqual(['policy-permits', 'countersign.own-token'])
+    const others = revoke({ ...token, client: 'spiffe://example.org/x' })
+    expect(decide('', others)).toEqual(['policy-none'])
+    for (const kind of [
+      'transaction',
+      'spiffe-id',
+      'entry',
+      'owner',
+      'audience',
+      'integration',
+      'key',
+      'trust-domain',
+      'node',
+    ] as const) {
+      const target = { kind, id: 'x' }
+      expect(decide('', revoke(target))).toEqual(['policy-none'])
+      expect(decide('', revoke(target, { operator: 'local' }))).toEqual([
+        'policy-permits',
+        'countersign.operator-revokes',
+      ])
+    }
+  })
+
+  test('nothing is issued, exchanged or sent to a vendor', () => {
+    for (const question of [issue(), exchange, call]) {
+      expect(decide('', question)).toEqual(['policy-none'])
+    }
+  })
+})
+
+describe('NHI8 what belongs to an environment', () => {
+  const all = '@id("all") permit (principal, action, resource);'
+  test.for<[string | undefined, Record<string, string>, boolean]>([
+    ['prod', { env: 'prod' }, true],
+    ['prod', { env: 'test' }, false],
+    ['prod', {}, false],
+    [undefined, { env: 'test' }, true],
+  ])('env %s is for labels %o: %s', ([env, labels, allowed]) => {
+    const from = { ...entry, labels }
+    for (const question of [
+      { ...issue(), resource: { id: 'r', env }, entry: from },
+      { ...exchange, resource: { id: 'r', env }, entry: from },
+      { ...call, integration: { id: 'i', env }, entry: from },
+    ] as PolicyQuestion[]) {
+      expect(decide(all, question)).toEqual(
+        allowed ? ['policy-permits', 'all'] : ['policy-forbids', 'countersign.environment'],
+      )
+    }
+  })
+})
