@@ -1,5 +1,8 @@
-/** Requests from callers that have proved who they are, by JWT-SVID, in front of handlers of Koa. */
-
+/** Requests from callers that have proved who they are, by JWT-SVID or by access token, in front of handlers of Koa. */
 export type { JwtPeer, RequireJwtSvidOptions } from './middleware/jwt-check.ts'
 export { jwtPeerOf } from './middleware/jwt-peer.ts'
-export { type KoaContext, requireJwtSvid } from './middleware/koa.ts'
+export { type KoaContext, type KoaMiddleware, requireJwtSvid } from './middleware/koa.ts'
+export type { RequireAccessTokenOptions } from './resource-server/access-check.ts'
+export { accessOf } from './resource-server/access-of.ts'
+export type { Access } from './resource-server/access-token.ts'
+export { requireAccessToken } from './resource-server/koa.ts'

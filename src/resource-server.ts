@@ -1,13 +1,16 @@
 /** Access tokens of an authorization server, checked in front of a service: by `verify`, or as middleware. */
 
 export type { NodeMiddleware } from './middleware/node.ts'
+export type { RequireAccessTokenOptions } from './resource-server/access-check.ts'
+export { accessOf } from './resource-server/access-of.ts'
 export type { Access } from './resource-server/access-token.ts'
 export type { JwksLocation } from './resource-server/jwks.ts'
+export { requireAccessToken } from './resource-server/node.ts'
 export {
-  accessOf,
-  type RequireAccessTokenOptions,
-  requireAccessToken,
-} from './resource-server/middleware.ts'
+  type DescribedResource,
+  describeResource,
+  type ResourceDescription,
+} from './resource-server/protected-resource.ts'
 export {
   createVerifier,
   type ShownWith,

@@ -1,11 +1,12 @@
+import type { IncomingMessage } from 'node:http'
 import { jwtCheck, type RequireJwtSvidOptions } from './jwt-check.ts'
 import { setJwtPeer } from './jwt-peer.ts'
 import { authorizationsOf } from './node.ts'
-import { refusalOf } from './refusal.ts'
+import { refusalOf, type Wanted } from './refusal.ts'
 
 /** What it uses of Fastify's request. */
 export interface FastifyRequest {
-  readonly raw: { readonly rawHeaders: readonly string[] }
+  readonly raw: Pick<IncomingMessage, 'rawHeaders' | 'socket'>
 }
 
 /** What it uses of Fastify's reply. */
@@ -15,20 +16,31 @@ export interface FastifyReply {
   send(body: string): this
 }
 
+/** A hook for `onRequest`, of an instance or of a route. */
+export type FastifyHook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+
 /**
  * A hook for `onRequest`, of an instance or of a route, that does what the middleware of Express does; a
  * handler behind it asks `jwtPeerOf(request)`. Throws `invalid`, `audience-missing`.
  */
-export function requireJwtSvid(
-  options: RequireJwtSvidOptions,
-): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
+export function requireJwtSvid(options: RequireJwtSvidOptions): FastifyHook {
   const check = jwtCheck(options)
+  return fastifyHook(async (request) => {
+    setJwtPeer(request, await check(authorizationsOf(request.raw)))
+  })
+}
+
+/** What lets in each request for which `letIn` does not reject. */
+export function fastifyHook(
+  letIn: (request: FastifyRequest) => Promise<void>,
+  wanted?: Wanted,
+): FastifyHook {
   return async (request, reply) => {
     try {
-      setJwtPeer(request, await check(authorizationsOf(request.raw)))
+      await letIn(request)
       return undefined
     } catch (error) {
-      const { status, headers, body } = refusalOf(error)
+      const { status, headers, body } = refusalOf(error, wanted)
       return reply.code(status).headers(headers).send(body)
     }
   }

@@ -6,11 +6,30 @@ import {
 } from '@grpc/grpc-js'
 import { CountersignError } from '../errors.ts'
 import { toStatus } from '../rpc/status.ts'
-import { type JwtCheck, type JwtPeer, jwtCheck, type RequireJwtSvidOptions } from './jwt-check.ts'
+import { type JwtPeer, jwtCheck, type RequireJwtSvidOptions } from './jwt-check.ts'
 
 type AuthContext = ReturnType<ServerInterceptingCallInterface['getAuthContext']>
 
-const mark = Symbol('jwt peer')
+/** A call, as a handler has it. */
+export interface AuthenticatedCall {
+  getAuthContext(): AuthContext
+}
+
+/** What was learnt of who makes a call, from `read` of that call. */
+export interface Learnt<T> {
+  readonly mark: symbol
+  read(call: AuthenticatedCall): T | undefined
+}
+
+export function learnt<T>(what: string): Learnt<T> {
+  const mark = Symbol(what)
+  return {
+    mark,
+    read: (call) => (call.getAuthContext() as AuthContext & { readonly [mark]?: T })[mark],
+  }
+}
+
+const peer = learnt<JwtPeer>('jwt peer')
 
 /**
  * An interceptor for a `Server` of `@grpc/grpc-js` that lets in calls with a JWT-SVID in the metadata
@@ -20,30 +39,36 @@ const mark = Symbol('jwt peer')
  */
 export function requireJwtSvid(options: RequireJwtSvidOptions): ServerInterceptor {
   const check = jwtCheck(options)
-  return (_, call) => new CheckedCall(call, check)
+  return (_, call) => new CheckedCall(call, peer, (metadata) => check(bearersOf(metadata)))
 }
 
 /** Who called. Throws `unauthenticated`, `peer-unchecked`, where no `requireJwtSvid` stands before the handler. */
-export function jwtPeerOf(call: { getAuthContext(): AuthContext }): JwtPeer {
-  const { [mark]: peer } = call.getAuthContext() as AuthContext & { readonly [mark]?: JwtPeer }
-  if (peer !== undefined) return peer
+export function jwtPeerOf(call: AuthenticatedCall): JwtPeer {
+  const found = peer.read(call)
+  if (found !== undefined) return found
   throw new CountersignError('unauthenticated', 'nobody checked who sent this call', {
     reason: 'peer-unchecked',
     fix: 'give the server the interceptor requireJwtSvid',
   })
 }
 
-class CheckedCall extends ServerInterceptingCall {
-  #peer: JwtPeer | undefined
+/** Goes on where the check of its metadata does not reject, and keeps for the handler what that learnt. */
+export class CheckedCall<T> extends ServerInterceptingCall {
+  readonly #mark: symbol
+  #found: T | undefined
 
-  constructor(next: ServerInterceptingCallInterface, check: JwtCheck) {
+  constructor(
+    next: ServerInterceptingCallInterface,
+    { mark }: Learnt<T>,
+    check: (metadata: Metadata) => Promise<T>,
+  ) {
     super(next, {
       start: (start) =>
         start({
           onReceiveMetadata: (metadata, pass) => {
-            check(bearersOf(metadata)).then(
-              (peer) => {
-                this.#peer = peer
+            check(metadata).then(
+              (found) => {
+                this.#found = found
                 pass(metadata)
               },
               (error: unknown) => next.sendStatus(toStatus(error)),
@@ -51,13 +76,14 @@ class CheckedCall extends ServerInterceptingCall {
           },
         }),
     })
+    this.#mark = mark
   }
 
   override getAuthContext(): AuthContext {
-    return { ...super.getAuthContext(), [mark]: this.#peer } as AuthContext
+    return { ...super.getAuthContext(), [this.#mark]: this.#found } as AuthContext
   }
 }
 
-function bearersOf(metadata: Metadata): readonly string[] {
+export function bearersOf(metadata: Metadata): readonly string[] {
   return metadata.get('authorization').map(String)
 }

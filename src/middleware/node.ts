@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { jwtCheck, type RequireJwtSvidOptions } from './jwt-check.ts'
 import { setJwtPeer } from './jwt-peer.ts'
-import { type Refusal, refusalOf } from './refusal.ts'
+import { type Refusal, refusalOf, type Wanted } from './refusal.ts'
 
 /** What Express, Connect and others of their kind take. */
 export type NodeMiddleware = (
@@ -13,11 +13,22 @@ export type NodeMiddleware = (
 /**
  * Lets in requests with a JWT-SVID, in `authorization: Bearer`, that is for this audience, good by the
  * bundle of its own trust domain, and of somebody whom `authorize` takes; a handler behind it asks
- * `jwtPeerOf(request)`. Answers all others with 401, 403 or 400 (RFC 6750 §3), and with 500, and a warning
- * of the process, where `authorize` or `bundles` throws. Throws `invalid`, `audience-missing`.
+ * `jwtPeerOf(request)`. Answers all others with 401, 403 or 400 (RFC 6750 §3), with 503 where `bundles` cannot say
+ * now, and with 500, and a warning of the process, where `authorize` or `bundles` throws something else. Throws
+ * `invalid`, `audience-missing`.
  */
 export function requireJwtSvid(options: RequireJwtSvidOptions): NodeMiddleware {
   const check = jwtCheck(options)
+  return nodeMiddleware(async (request) => {
+    setJwtPeer(request, await check(authorizationsOf(request)))
+  })
+}
+
+/** What lets in each request for which `letIn` does not reject. */
+export function nodeMiddleware(
+  letIn: (request: IncomingMessage) => Promise<void>,
+  wanted?: Wanted,
+): NodeMiddleware {
   return async (request, response, next) => {
     const answer = await answerTo(request)
     if (answer === undefined) next()
@@ -26,16 +37,15 @@ export function requireJwtSvid(options: RequireJwtSvidOptions): NodeMiddleware {
 
   async function answerTo(request: IncomingMessage): Promise<Refusal | Fault | undefined> {
     try {
-      setJwtPeer(request, await check(authorizationsOf(request)))
+      await letIn(request)
       return undefined
     } catch (error) {
-      return refusalOrFault(error)
+      return refusalOrFault(error, wanted)
     }
   }
 }
 
-/** The answer where this side is at fault. */
-export type Fault = typeof fault
+type Fault = typeof fault
 
 const fault = { status: 500, headers: {}, body: '' }
 
@@ -43,9 +53,9 @@ const fault = { status: 500, headers: {}, body: '' }
  * A fault is neither given to `next`, where a handler of plain node:http may take it for leave to go on,
  * nor thrown: nobody but Express 5 hears a rejection, which ends the process.
  */
-export function refusalOrFault(error: unknown, scope?: string): Refusal | Fault {
+function refusalOrFault(error: unknown, wanted?: Wanted): Refusal | Fault {
   try {
-    return refusalOf(error, scope)
+    return refusalOf(error, wanted)
   } catch {
     process.emitWarning(error instanceof Error ? error : String(error))
     return fault

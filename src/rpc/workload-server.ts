@@ -21,6 +21,7 @@ type AuthContext = ReturnType<ServerInterceptingCallInterface['getAuthContext']>
 type Injector = ReturnType<Server['createConnectionInjector']>
 
 const mark = Symbol('peer')
+const shown = Symbol('certificate')
 /** For the calls of a connection that takes no more on; it ends with its SVIDs in any case. */
 const drainMs = 30_000
 
@@ -36,12 +37,13 @@ export async function serveMtls(server: Server, options: ServeMtlsOptions): Prom
     ...options,
     alpn: ['h2'],
     onConnection(socket, peer) {
+      const certificate = socket.getPeerX509Certificate()?.raw
       // One a connection: what it proved cannot be taken for what another did, and it can retire alone.
       const injector = server.createConnectionInjector(
         experimental.createServerCredentialsWithInterceptors(ServerCredentials.createInsecure(), [
           (_, call) => {
             if (isRetiring(socket)) injector.drain(drainMs)
-            return new PeerCall(call, peer)
+            return new PeerCall(call, peer, certificate)
           },
         ]),
       )
@@ -72,15 +74,27 @@ export function peerOf(call: { getAuthContext(): AuthContext }): Peer {
   })
 }
 
+/**
+ * The certificate, DER, that the client has proved in TLS to have the key of: of a server opened with `serveMtls`, and
+ * of one with credentials of grpc-js that check clients.
+ */
+export function certificateOf(call: { getAuthContext(): AuthContext }): Buffer | undefined {
+  const context = call.getAuthContext() as AuthContext & { readonly [shown]?: Buffer }
+  return context[shown] ?? context.sslPeerCertificate?.raw
+}
+
 class PeerCall extends ServerInterceptingCall {
   readonly #peer: Peer
+  readonly #certificate: Buffer | undefined
 
-  constructor(next: ServerInterceptingCallInterface, peer: Peer) {
+  constructor(next: ServerInterceptingCallInterface, peer: Peer, certificate: Buffer | undefined) {
     super(next)
     this.#peer = peer
+    this.#certificate = certificate
   }
 
   override getAuthContext(): AuthContext {
-    return { ...super.getAuthContext(), [mark]: this.#peer } as AuthContext
+    const context = { ...super.getAuthContext(), [mark]: this.#peer, [shown]: this.#certificate }
+    return context as AuthContext
   }
 }

@@ -1,17 +1,26 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import {
   createServer as createHttpServer,
   type IncomingMessage,
   type RequestListener,
 } from 'node:http'
-import { createServer as createPlainServer, Agent as PlainAgent, request } from 'node:https'
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import { Agent as PlainAgent, request } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { Agent, createServer } from 'countersign/http'
-import { accessOf, createVerifier, requireAccessToken } from 'countersign/resource-server'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import {
+  Agent,
+  connectHttp2 as connectOurs,
+  createHttp2Server,
+  createServer,
+} from 'countersign/http'
+import {
+  accessOf,
+  type RequireAccessTokenOptions,
+  requireAccessToken,
+} from 'countersign/resource-server'
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
@@ -19,40 +28,43 @@ import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { toPem } from '../../../src/x509/pem.ts'
 import { bundleOf, type Made, NOW, root } from '../../support/x509-fixtures.ts'
 import { svidOf, TestSource } from '../mtls/test-source.ts'
+import { boundTo, type TestIssuer, testIssuer } from './access-fixtures.ts'
+import { frameworks } from './frameworks.ts'
 
-const issuer = 'https://as.example.org'
 const audience = 'https://orders.example.org'
+const metadata = `${audience}/.well-known/oauth-protected-resource`
 const clock = new FakeClock(NOW)
 const authorize = matchTrustDomain(TrustDomain.parse('here.test'))
 let ca: Made
 let server: X509Svid
 let client: X509Svid
+let thief: X509Svid
+let issuer: TestIssuer
 let token: string
+let options: RequireAccessTokenOptions
 let handler: RequestListener
 
 beforeAll(async () => {
   ca = await root('ca')
   server = await svidOf(ca, SpiffeId.parse('spiffe://here.test/server'))
   client = await svidOf(ca, SpiffeId.parse('spiffe://here.test/client'))
-  const keys = await generateKeyPair('ES256')
-  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'one', use: 'sig' }
-  const jwks = async () => JSON.stringify({ keys: [jwk] })
-  const seconds = Math.floor(NOW.getTime() / 1000)
-  const leaf = client.chain[0] as Buffer
-  token = await new SignJWT({
-    ...{ iss: issuer, aud: audience, sub: client.spiffeId, client_id: client.spiffeId, jti: 'a' },
-    ...{ scope: 'orders:read', iat: seconds, exp: seconds + 60 },
-    cnf: { 'x5t#S256': createHash('sha256').update(leaf).digest('base64url') },
-  })
-    .setProtectedHeader({ alg: 'ES256', kid: 'one', typ: 'at+jwt' })
-    .sign(keys.privateKey)
-  const guard = requireAccessToken({
-    verifier: createVerifier({ issuer, audience, jwks, clock, requireBound: true }),
+  thief = await svidOf(ca, SpiffeId.parse('spiffe://here.test/thief'))
+  issuer = await testIssuer(clock)
+  token = await tokenWith({})
+  options = {
+    verifier: issuer.verifier({ audience, requireBound: true }),
     scopes: ['orders:read'],
-  })
+    resourceMetadata: metadata,
+  }
+  const guard = requireAccessToken(options)
   handler = (asked, response) =>
-    void guard(asked, response, () => response.end(String(accessOf(asked).bound)))
+    void guard(asked, response, () => response.end(accessOf(asked).subject))
 })
+
+function tokenWith(claims: Record<string, unknown>): Promise<string> {
+  const named = { aud: audience, sub: client.spiffeId, client_id: client.spiffeId }
+  return issuer.token({ ...named, scope: 'orders:read', ...boundTo(client.chain[0]), ...claims })
+}
 
 async function portOf(listening: Server): Promise<number> {
   if (!listening.listening) await once(listening, 'listening')
@@ -60,59 +72,116 @@ async function portOf(listening: Server): Promise<number> {
   return (listening.address() as AddressInfo).port
 }
 
-async function ask(port: number, agent: PlainAgent): Promise<string> {
+/** Status, challenge, and whom it let in or the reason. */
+type Answer = readonly [number | undefined, string | undefined, unknown]
+
+function answer(status: number | undefined, challenge: string | undefined, body: string): Answer {
+  const said = body.startsWith('{') ? (JSON.parse(body) as { reason: unknown }).reason : body
+  return [status, challenge, said]
+}
+
+async function ask(port: number, agent: PlainAgent, authorization?: string): Promise<Answer> {
   const sent = request({
     ...{ host: '127.0.0.1', port, agent, rejectUnauthorized: false },
-    headers: { authorization: `Bearer ${token}` },
+    headers: authorization === undefined ? {} : { authorization },
   })
   sent.end()
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
-  return text(response)
+  return answer(response.statusCode, response.headers['www-authenticate'], await text(response))
 }
 
-function refusedFor(body: string): unknown {
-  return (JSON.parse(body) as { readonly reason: unknown }).reason
+async function askHttp2(session: ClientHttp2Session, authorization?: string): Promise<Answer> {
+  const stream = session.request({
+    ':path': '/',
+    ...(authorization !== undefined && { authorization }),
+  })
+  const [headers] = await once(stream, 'response')
+  return answer(headers[':status'], headers['www-authenticate'], await text(stream))
 }
 
-test('a bound token is good on each request of its client’s connection to a server of this library, and on no other', async () => {
-  const source = () => new TestSource(server, bundleOf('here.test', ca))
-  const port = await portOf(
-    createServer({ source: source(), authorize, clock }, handler).listen(0, '127.0.0.1'),
-  )
-  const agentOf = (svid: X509Svid) => {
-    const agent = new Agent({
-      source: new TestSource(svid, bundleOf('here.test', ca)),
-      authorize,
-      clock,
-    })
-    onTestFinished(() => agent.destroy())
-    return agent
-  }
-  const own = agentOf(client)
-  expect(await ask(port, own)).toBe('true')
-  expect(await ask(port, own)).toBe('true')
-  const thief = agentOf(await svidOf(ca, SpiffeId.parse('spiffe://here.test/thief')))
-  expect(refusedFor(await ask(port, thief))).toBe('token-binding')
+const pemOf = (svid: X509Svid) => ({
+  cert: svid.chain.map((der) => new X509Certificate(der).toString()).join(''),
+  key: toPem('PRIVATE KEY', svid.privateKey),
 })
 
-test('a bound token is good on each request of its client’s connection to a server of node:https, and on no other', async () => {
-  const pemOf = (svid: X509Svid) => ({
-    cert: svid.chain.map((der) => new X509Certificate(der).toString()).join(''),
-    key: toPem('PRIVATE KEY', svid.privateKey),
+describe.each(Object.keys(frameworks))('%s', (name) => {
+  test('T30 lets in a bound token on each request of its client’s connection, on no other, and no other token', async () => {
+    const tls = { ...pemOf(server), requestCert: true, rejectUnauthorized: false }
+    const service = await frameworks[name]?.(options, tls)
+    if (service === undefined) throw new TypeError(name)
+    const { port, http2 } = service
+    const closing: (() => void)[] = []
+    onTestFinished(async () => {
+      for (const close of closing) close()
+      await service.close()
+    })
+    const askerOf = (svid?: X509Svid): ((authorization?: string) => Promise<Answer>) => {
+      const shown = { ...(svid && pemOf(svid)), rejectUnauthorized: false }
+      if (http2) {
+        const session = connectHttp2(`https://127.0.0.1:${port}`, shown)
+        closing.push(() => session.close())
+        return (authorization) => askHttp2(session, authorization)
+      }
+      const agent = new PlainAgent({ keepAlive: true, maxSockets: 1, ...shown })
+      closing.push(() => agent.destroy())
+      return (authorization) => ask(port, agent, authorization)
+    }
+    const asked = askerOf(client)
+    expect(await asked(`Bearer ${token}`)).toEqual([200, undefined, client.spiffeId])
+    expect(await asked(`Bearer ${token}`)).toEqual([200, undefined, client.spiffeId])
+    const where = `resource_metadata="${metadata}"`
+    const stolen = [401, `Bearer error="invalid_token", ${where}`, 'token-binding']
+    expect(await askerOf(thief)(`Bearer ${token}`)).toEqual(stolen)
+    expect(await askerOf()(`Bearer ${token}`)).toEqual(stolen)
+    expect(await asked()).toEqual([401, `Bearer ${where}`, 'token-missing'])
+    expect(await asked(`Bearer ${await tokenWith({ scope: 'orders:write' })}`)).toEqual([
+      403,
+      `Bearer error="insufficient_scope", scope="orders:read", ${where}`,
+      'token-scope',
+    ])
+    expect(await asked('Bearer a, Bearer b')).toEqual([
+      400,
+      `Bearer error="invalid_request", ${where}`,
+      'token-repeated',
+    ])
   })
-  const options = { ...pemOf(server), requestCert: true, rejectUnauthorized: false }
-  const port = await portOf(createPlainServer(options, handler).listen(0, '127.0.0.1'))
-  const agentOf = (svid?: X509Svid) => {
-    const agent = new PlainAgent({ keepAlive: true, maxSockets: 1, ...(svid && pemOf(svid)) })
+})
+
+const source = (svid: X509Svid) => new TestSource(svid, bundleOf('here.test', ca))
+
+test('a bound token is good on each request of its client’s connection to a server of this library, and on no other', async () => {
+  const port = await portOf(
+    createServer({ source: source(server), authorize, clock }, handler).listen(0, '127.0.0.1'),
+  )
+  const agentOf = (svid: X509Svid) => {
+    const agent = new Agent({ source: source(svid), authorize, clock })
     onTestFinished(() => agent.destroy())
     return agent
   }
   const own = agentOf(client)
-  expect(await ask(port, own)).toBe('true')
-  expect(await ask(port, own)).toBe('true')
-  const thief = agentOf(await svidOf(ca, SpiffeId.parse('spiffe://here.test/thief')))
-  expect(refusedFor(await ask(port, thief))).toBe('token-binding')
-  expect(refusedFor(await ask(port, agentOf()))).toBe('token-binding')
+  expect(await ask(port, own, `Bearer ${token}`)).toEqual([200, undefined, client.spiffeId])
+  expect(await ask(port, own, `Bearer ${token}`)).toEqual([200, undefined, client.spiffeId])
+  const refused = await ask(port, agentOf(thief), `Bearer ${token}`)
+  expect(refused).toEqual([401, expect.any(String), 'token-binding'])
+})
+
+test('and so it is over HTTP/2 to a server of this library', async () => {
+  const listening = createHttp2Server(
+    { source: source(server), authorize, clock },
+    handler as never,
+  )
+  const port = await portOf(listening.listen(0, '127.0.0.1'))
+  const sessionOf = async (svid: X509Svid) => {
+    const options = { source: source(svid), authorize, clock }
+    const session = await connectOurs(`https://127.0.0.1:${port}`, options)
+    onTestFinished(() => void session.close())
+    return session
+  }
+  const own = await sessionOf(client)
+  expect(await askHttp2(own, `Bearer ${token}`)).toEqual([200, undefined, client.spiffeId])
+  expect(await askHttp2(own, `Bearer ${token}`)).toEqual([200, undefined, client.spiffeId])
+  const refused = await askHttp2(await sessionOf(thief), `Bearer ${token}`)
+  expect(refused).toEqual([401, expect.any(String), 'token-binding'])
 })
 
 test('a verifier that fails lets nobody in, and ends no process', async () => {

@@ -1,0 +1,49 @@
+import type { ServerInterceptor } from '@grpc/grpc-js'
+import { CountersignError } from '../errors.ts'
+import { type AuthenticatedCall, bearersOf, CheckedCall, learnt } from '../middleware/grpc.ts'
+import { certificateOf } from '../rpc/workload-server.ts'
+import { accessCheck, type RequireAccessTokenOptions } from './access-check.ts'
+import { unchecked } from './access-of.ts'
+import type { Access } from './access-token.ts'
+
+/** What a call has to bring. */
+export interface RequireAccessTokenForCalls
+  extends Omit<RequireAccessTokenOptions, 'scopes' | 'resourceMetadata'> {
+  /** Method, as `/package.Service/Method` → what the token must allow. Others are called by nobody. */
+  readonly methods: Readonly<Record<string, readonly string[]>>
+}
+
+const access = learnt<Access>('access')
+
+/**
+ * An interceptor for a `Server` of `@grpc/grpc-js` that lets in calls with a good access token, in the metadata
+ * `authorization: Bearer`, that allows all of the scopes of their method; a handler asks `accessOf(call)`. Ends others
+ * with UNAUTHENTICATED, PERMISSION_DENIED or INVALID_ARGUMENT before a message is read, and with UNAVAILABLE while the
+ * verifier cannot say. Throws `invalid`: `scope-unsound`.
+ */
+export function requireAccessToken(options: RequireAccessTokenForCalls): ServerInterceptor {
+  const { verifier, methods } = options
+  const checks = new Map(
+    Object.entries(methods).map(([path, scopes]) => [
+      path,
+      accessCheck({ verifier, scopes }).check,
+    ]),
+  )
+  return ({ path }, call) =>
+    new CheckedCall(call, access, async (metadata) => {
+      const check = checks.get(path)
+      if (check !== undefined) return check(bearersOf(metadata), certificateOf(call))
+      throw new CountersignError('forbidden', 'no scopes are known for this method', {
+        reason: 'method-unlisted',
+        fix: 'name it in `methods` of requireAccessToken',
+      })
+    })
+}
+
+/**
+ * What the token of a call allows. Throws `unauthenticated`, `access-unchecked`, where no `requireAccessToken` stands
+ * before the handler.
+ */
+export function accessOf(call: AuthenticatedCall): Access {
+  return access.read(call) ?? unchecked()
+}

@@ -1,0 +1,17 @@
+import { type KoaMiddleware, koaMiddleware } from '../middleware/koa.ts'
+import { authorizationsOf } from '../middleware/node.ts'
+import { accessCheck, type RequireAccessTokenOptions } from './access-check.ts'
+import { setAccess } from './access-of.ts'
+import { certificateOf } from './certificate.ts'
+
+/**
+ * As that of Express does; a handler behind it asks `accessOf(ctx)`. Throws `invalid`: `scope-unsound`,
+ * `resource-metadata`.
+ */
+export function requireAccessToken(options: RequireAccessTokenOptions): KoaMiddleware {
+  const { check, wanted } = accessCheck(options)
+  return koaMiddleware(async (context) => {
+    const { req } = context
+    setAccess(context, await check(authorizationsOf(req), certificateOf(req.socket)))
+  }, wanted)
+}
