@@ -25,6 +25,7 @@ import type { ApiDeps } from './api/deps.ts'
 import { entryHandlers } from './api/entry.ts'
 import { federationHandlers } from './api/federation.ts'
 import { fleetHandlers } from './api/fleet.ts'
+import { grantsHandlers } from './api/grants.ts'
 import { healthHandlers } from './api/health.ts'
 import { localAuthorityHandlers } from './api/local-authority.ts'
 import { loggerHandlers } from './api/logger.ts'
@@ -72,6 +73,7 @@ const services: readonly (readonly [
   ['countersign.registry.v1.Registry', registryHandlers],
   ['countersign.federation.v1.Federation', federationHandlers],
   ['countersign.fleet.v1.Fleet', fleetHandlers],
+  ['countersign.oauth.v1.Grants', grantsHandlers],
   ['countersign.clock.v1.Clock', clockHandlers],
   ['grpc.health.v1.Health', healthHandlers],
 ]

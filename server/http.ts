@@ -8,7 +8,7 @@ import type { ServerMetrics } from './metrics.ts'
 export interface HttpDeps
   extends Pick<
     EndpointDeps,
-    'bundles' | 'ca' | 'clock' | 'identity' | 'index' | 'log' | 'notReady'
+    'bundles' | 'ca' | 'clock' | 'identity' | 'index' | 'log' | 'notReady' | 'store'
   > {
   readonly trail: Pick<Trail, 'append'>
   readonly metrics: ServerMetrics['registry']

@@ -95,6 +95,8 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   '/countersign.sync.v1.Sync/Follow': ['agent'],
   '/countersign.federation.v1.Federation/ListStatus': operators,
   '/countersign.fleet.v1.Fleet/ListStatus': operators,
+  '/countersign.oauth.v1.Grants/List': operators,
+  '/countersign.oauth.v1.Grants/ListTokens': operators,
   '/countersign.clock.v1.Clock/Accept': ['local'],
   '/countersign.clock.v1.Clock/Now': ['any'],
   '/spire.api.server.debug.v1.Debug/GetInfo': ['local'],

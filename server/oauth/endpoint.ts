@@ -9,11 +9,13 @@ import { serveWeb, type WebServer } from '../documents/serve-web.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import { openPolicies, type PoliciesDeps } from '../policy/policies.ts'
+import type { Store } from '../store/store.ts'
 import { maxEntries } from './client-door.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
 import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
+import { createIssuedTokens } from './issued-tokens.ts'
 import { createRefusalRecord } from './refusals.ts'
 import type { OauthSettings } from './settings.ts'
 import { createTokenDoor, type TokenDoorDeps } from './token-door.ts'
@@ -30,6 +32,7 @@ const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'clock' | 'log'> {
   readonly ca: Pick<Ca, 'issueAccessToken' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
+  readonly store: Pick<Store, 'write'>
   readonly trail: { append: PoliciesDeps['append'] }
   readonly authorityTtlSeconds: number
   readonly config: {
@@ -57,10 +60,12 @@ export async function serveOauth(
     clock,
     log,
   })
+  const issued = createIssuedTokens({ store: deps.store, clock, log })
   const doorDeps: TokenDoorDeps = {
     ...deps,
     settings,
     policies,
+    issued,
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     entriesOf(spiffeId) {
@@ -80,6 +85,7 @@ export async function serveOauth(
   await runTogether(
     signal,
     (until) => policies.run(until),
+    (until) => issued.run(until),
     (until) => serveWeb(endpoint, web, 'access tokens are issued', log, until),
   )
 }

@@ -9,6 +9,7 @@ import {
   type ClientRequest,
   createClientDoor,
 } from './client-door.ts'
+import type { IssuedTokens } from './issued-tokens.ts'
 import type { OauthSettings } from './settings.ts'
 import { checkGrant, claimsOf, decideAll, readWish } from './token.ts'
 
@@ -16,6 +17,7 @@ export interface TokenDoorDeps extends ClientDoorDeps {
   readonly settings: Pick<OauthSettings, 'issuer' | 'resources'>
   readonly ca: Pick<Ca, 'issueAccessToken'>
   readonly policies: Pick<Policies, 'decide' | 'revision'>
+  readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
 }
 
 /** Where clients ask for tokens (RFC 6749 §3.2). */
@@ -29,16 +31,17 @@ export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
 /** What is it after, may it: then the token, which is on record before it leaves. */
 async function issue(request: ClientRequest, deps: TokenDoorDeps): Promise<OauthAnswer> {
   const { address, form, client, entries } = request
-  const { settings, ca, policies } = deps
+  const { settings, ca, policies, issued } = deps
   const [entry] = entries
   const wish = readWish(form, settings.resources, client)
   const decidedBy = decideAll(entries, wish, client, address, policies.decide)
   const scope = wish.scopes.join(' ')
-  const txn = randomUUID()
+  const [jti, txn] = [randomUUID(), randomUUID()]
+  issued.ready()
   const { token, issuedAt, expiresAt } = await ca.issueAccessToken({
     spiffeId: client.spiffeId,
     audience: wish.resource.id,
-    jti: randomUUID(),
+    jti,
     ttlSeconds: wish.resource.maxTtlSeconds,
     notAfter: client.expiresAt,
     claims: claimsOf(settings.issuer, { client, entry, scope, txn }),
@@ -55,6 +58,12 @@ async function issue(request: ClientRequest, deps: TokenDoorDeps): Promise<Oauth
         policyRevision: policies.revision,
       },
     },
+  })
+  issued.note({
+    ...{ jti, txn, parent: undefined, entryId: entry.id, owner: entry.owner },
+    ...{ subject: client.spiffeId, clientId: client.spiffeId, actors: [] },
+    ...{ audience: wish.resource.id, scopes: wish.scopes, auth: client.method },
+    ...{ issuedAt, expiresAt },
   })
   return answerOf({
     access_token: token,

@@ -13,6 +13,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0004-federation': { up: createFederation },
   '0005-row-seals': { up: (db) => sealRows(db, maySeal) },
   '0006-used-tokens': { up: createUsedTokens },
+  '0007-issued-tokens': { up: createIssuedTokens },
 })
 
 /**
@@ -149,6 +150,24 @@ async function createUsedTokens(db: Kysely<Schema>): Promise<void> {
     .on('used_tokens')
     .column('expires_at')
     .execute()
+}
+
+async function createIssuedTokens(db: Kysely<Schema>): Promise<void> {
+  const text = ['txn', 'parent', 'entry_id', 'owner', 'subject', 'client_id', 'audience', 'scope']
+  let table = db.schema
+    .createTable('issued_tokens')
+    .addColumn('jti', 'text', (column) => column.primaryKey())
+  for (const name of [...text, 'auth', 'actors']) {
+    table = table.addColumn(name, 'text', (column) => column.notNull())
+  }
+  for (const name of ['issued_at', 'expires_at']) {
+    table = table.addColumn(name, 'bigint', (column) => column.notNull())
+  }
+  await table.execute()
+  for (const name of ['expires_at', 'client_id', 'subject'] as const) {
+    const index = db.schema.createIndex(`issued_tokens_${name}`).on('issued_tokens')
+    await index.column(name).execute()
+  }
 }
 
 const sealed: Readonly<Record<SealedTable, readonly string[]>> = {

@@ -31,4 +31,20 @@ export interface Schema {
   join_tokens: { hash: string; agent_id: string; expires_at: number; mac: string }
   /** SHA-256 of issuer and `jti` of what is good once. Without a MAC: who can write here can forget anyway. */
   used_tokens: { hash: string; expires_at: number }
+  /** Access tokens that are good still, for lists. Without a MAC: nothing is allowed because a row is here. */
+  issued_tokens: {
+    jti: string
+    txn: string
+    parent: string
+    entry_id: string
+    owner: string
+    subject: string
+    client_id: string
+    audience: string
+    scope: string
+    auth: string
+    actors: string
+    issued_at: number
+    expires_at: number
+  }
 }

@@ -30,6 +30,7 @@ import {
 } from './federation.ts'
 import { fetchBundles, fetchJwt, fetchX509, validateJwt, watch } from './fetch.ts'
 import { files } from './files.ts'
+import { grantList, grantTokens } from './grant.ts'
 import { agentHealth, serverHealth } from './health.ts'
 import { importEntries } from './import.ts'
 import type { Io } from './io.ts'
@@ -111,6 +112,11 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   program.addCommand(importEntries(io))
   program.addCommand(group('audit', 'what was issued and changed').addCommand(auditVerify(io)))
   program.addCommand(group('policy', 'who may have which token').addCommand(policyCheck(io)))
+  program.addCommand(
+    group('grant', 'who can reach what with access tokens')
+      .addCommand(grantList(io))
+      .addCommand(grantTokens(io)),
+  )
   program.addCommand(
     group('svid', 'sign without an entry').addCommand(
       group('mint', 'for an ID of your choice', 'svid mint')

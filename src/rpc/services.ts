@@ -4,6 +4,7 @@ import { packageFolder } from '../runtime/package-folder.ts'
 import type { ClockDefinition } from './gen/countersign/clock/v1/Clock.ts'
 import type { FederationDefinition } from './gen/countersign/federation/v1/Federation.ts'
 import type { FleetDefinition } from './gen/countersign/fleet/v1/Fleet.ts'
+import type { GrantsDefinition } from './gen/countersign/oauth/v1/Grants.ts'
 import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.ts'
 import type { SyncDefinition } from './gen/countersign/sync/v1/Sync.ts'
 import type { SecretDiscoveryServiceDefinition } from './gen/envoy/service/secret/v3/SecretDiscoveryService.ts'
@@ -40,6 +41,7 @@ export interface ServiceDefinitions {
   readonly 'countersign.clock.v1.Clock': ClockDefinition
   readonly 'countersign.federation.v1.Federation': FederationDefinition
   readonly 'countersign.fleet.v1.Fleet': FleetDefinition
+  readonly 'countersign.oauth.v1.Grants': GrantsDefinition
   readonly 'countersign.registry.v1.Registry': RegistryDefinition
   readonly 'countersign.sync.v1.Sync': SyncDefinition
   readonly 'envoy.service.secret.v3.SecretDiscoveryService': SecretDiscoveryServiceDefinition
@@ -70,6 +72,7 @@ export const protoFiles: Readonly<Record<ServiceName, string>> = {
   'countersign.clock.v1.Clock': 'countersign/clock/v1/clock.proto',
   'countersign.federation.v1.Federation': 'countersign/federation/v1/federation.proto',
   'countersign.fleet.v1.Fleet': 'countersign/fleet/v1/fleet.proto',
+  'countersign.oauth.v1.Grants': 'countersign/oauth/v1/grants.proto',
   'countersign.registry.v1.Registry': 'countersign/registry/v1/registry.proto',
   'countersign.sync.v1.Sync': 'countersign/sync/v1/sync.proto',
   'envoy.service.secret.v3.SecretDiscoveryService': 'envoy/service/secret/v3/sds.proto',

@@ -121,6 +121,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'server/documents',
     'server/entry',
     'server/policy',
+    'server/store',
     'src/policy',
     ...values,
   ],

@@ -24,6 +24,7 @@ const services: readonly ServiceName[] = [
   'countersign.clock.v1.Clock',
   'countersign.federation.v1.Federation',
   'countersign.fleet.v1.Fleet',
+  'countersign.oauth.v1.Grants',
   'countersign.registry.v1.Registry',
   'countersign.sync.v1.Sync',
   'grpc.health.v1.Health',

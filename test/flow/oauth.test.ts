@@ -20,6 +20,7 @@ import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { JwtSource } from '../../src/workload-api/jwt-source.ts'
 import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
+import { runHere } from '../support/command.ts'
 import {
   allowWeb,
   ask,
@@ -201,6 +202,22 @@ describe('a workload with a JWT-SVID of its agent', () => {
       details: { scope: 'orders:read', auth: 'spiffe_jwt', policies: 'web-reads-orders' },
     })
     expect(readFileSync(server.config.auditFile, 'utf8')).not.toContain(access_token.slice(-40))
+  })
+
+  test('is listed with what it can reach, and each token by its id', async () => {
+    const { jti } = decodeJwt(JSON.parse((await post(await asserting())).body).access_token)
+    const typed = (line: string) =>
+      runHere([...line.split(' '), '--admin-socket', server.config.adminSocket])
+    const tokens = async () => {
+      const { stdout } = await typed(`grant tokens --spiffe-id ${web} -o json`)
+      return (JSON.parse(stdout) as { jti: string }[]).map((one) => one.jti)
+    }
+    await expect.poll(tokens).toContain(jti)
+    const { stdout } = await typed(`grant list --audience ${orders}`)
+    expect(stdout).toMatch(
+      /^CLIENT .*\nspiffe:\/\/example.org\/web +- .*orders:read.* in \d+[ms]\n$/,
+    )
+    expect((await typed('grant list --owner nobody')).stderr).toContain('none')
   })
 
   test('gets it with an ordinary OAuth client, openid-client, which reads the metadata', async () => {

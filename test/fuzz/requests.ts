@@ -20,6 +20,7 @@ const serverServices: readonly ServiceName[] = [
   'spire.api.server.trustdomain.v1.TrustDomain',
   'countersign.clock.v1.Clock',
   'countersign.fleet.v1.Fleet',
+  'countersign.oauth.v1.Grants',
   'countersign.registry.v1.Registry',
   'countersign.sync.v1.Sync',
   'grpc.health.v1.Health',

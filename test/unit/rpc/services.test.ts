@@ -30,6 +30,7 @@ const services: Readonly<Record<ServiceName, readonly string[]>> = {
   'countersign.clock.v1.Clock': [],
   'countersign.federation.v1.Federation': [],
   'countersign.fleet.v1.Fleet': [],
+  'countersign.oauth.v1.Grants': [],
   'countersign.registry.v1.Registry': [],
   'countersign.sync.v1.Sync': ['Follow'],
   'envoy.service.secret.v3.SecretDiscoveryService': [

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
+import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
 import { createRefusalRecord } from '../../../../server/oauth/refusals.ts'
 import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
+import { type IssuedToken, listIssuedTokens } from '../../../../server/store/issued-tokens.ts'
 import type { Decision } from '../../../../src/policy/question.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
@@ -32,6 +34,7 @@ async function start(closing: AsyncDisposableStack, more: Partial<TokenDoorDeps>
     settings: { issuer, resources: new Map([[orders, resourceOf(orders)]]) },
     entriesOf: () => [entryOf({ id: 'web', spiffeId })],
     policies: { decide: () => permitted, revision: 'r' },
+    issued: { ready() {}, note() {} },
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter({ perSecond: 1000, burst: 1000 }, clock),
     ...more,
@@ -192,3 +195,39 @@ test('RFC 8705 a resource whose tokens are bound gives none to a client without 
     details: { door: 'token' },
   })
 })
+
+test('what was issued is noted for the lists, and while the store takes nothing, nothing is issued', async () => {
+  await using closing = new AsyncDisposableStack()
+  const folder = closing.use(await temporaryFolder())
+  const clock = new FakeClock()
+  const store = closing.use(await startCa({ folder: folder.path, clock })).store
+  let fails = false
+  const issued = createIssuedTokens({
+    store: { write: (job) => (fails ? Promise.reject(new Error('full')) : store.write(job)) },
+    clock,
+    log: silentLog,
+  })
+  const world = await start(closing, { issued })
+  const assertion = await assertionOf(world)
+  const { access_token = '' } = await world.ask(assertion)
+  const { jti, txn } = decodeJwt<{ txn: string }>(access_token)
+  fails = true
+  await issued.flush()
+  fails = false
+  await issued.flush()
+  const page = { now: clock.now(), limit: 10 }
+  expect(await listIssuedTokens(store.db, { spiffeId }, page)).toMatchObject([
+    { jti, txn, parent: undefined, subject: spiffeId, clientId: spiffeId, audience: orders },
+  ])
+  fails = true
+  for (let i = 0; i < 10_000; i += 1) issued.note(noted(String(i)))
+  expect(await world.ask(assertion)).toMatchObject({ status: 503 })
+})
+
+function noted(jti: string): IssuedToken {
+  return {
+    ...{ jti, txn: jti, parent: undefined, entryId: 'e', owner: '', subject: spiffeId },
+    ...{ clientId: spiffeId, audience: orders, scopes: ['a'], auth: 'spiffe_jwt', actors: [] },
+    ...{ issuedAt: new Date(0), expiresAt: new Date(1) },
+  }
+}

@@ -28,7 +28,7 @@ afterAll(() => postgres?.[Symbol.asyncDispose]())
 
 const tables = [
   ...['settings', 'changes', 'entries', 'agents', 'bundles', 'authorities', 'join_tokens'],
-  ...['audit_records', 'federation_relationships', 'used_tokens'],
+  ...['audit_records', 'federation_relationships', 'used_tokens', 'issued_tokens'],
 ]
 /** A store finds its tables then, and nothing in them: to make them anew takes a quarter of a second. */
 const emptyTables = [
@@ -81,6 +81,7 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   await import('./store.test.ts')
   await import('./entries.test.ts')
   await import('./records.test.ts')
+  await import('./issued-tokens.test.ts')
   await import('./changes.test.ts')
   await import('../changes/changes.test.ts')
   await import('./row-seal.test.ts')

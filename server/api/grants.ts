@@ -1,0 +1,72 @@
+import type { Filter } from '../../src/rpc/gen/countersign/oauth/v1/Filter.ts'
+import type { ListRequest } from '../../src/rpc/gen/countersign/oauth/v1/ListRequest.ts'
+import type { ListTokensRequest } from '../../src/rpc/gen/countersign/oauth/v1/ListTokensRequest.ts'
+import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import type { Caller } from '../access/caller.ts'
+import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
+import { listGrants, listIssuedTokens, type TokenFilter } from '../store/issued-tokens.ts'
+import type { ApiDeps } from './deps.ts'
+
+const maxGrants = 1000
+/** Page tokens of other lists are sealed apart. */
+const cursorScope = { id: 'issued-tokens' } as const
+
+/** countersign.oauth.v1.Grants */
+export function grantsHandlers({
+  store,
+  clock,
+  cursorKey,
+}: Pick<ApiDeps, 'store' | 'clock' | 'cursorKey'>): Record<string, RpcHandler<Caller>> {
+  return {
+    List: unary(async ({ filter }: ListRequest) => {
+      const found = await listGrants(store.db, filterOf(filter), clock.now(), maxGrants + 1)
+      return {
+        grants: found.slice(0, maxGrants).map((grant) => ({
+          client_id: grant.clientId,
+          subject: grant.subject,
+          audience: grant.audience,
+          scopes: [...grant.scopes],
+          entry_id: grant.entryId,
+          owner: grant.owner,
+          tokens: grant.tokens,
+          expires_at_ms: grant.expiresAt.getTime(),
+        })),
+        more: found.length > maxGrants,
+      }
+    }),
+    ListTokens: unary(async (request: ListTokensRequest) => {
+      const limit = pageSizeOf(request.page_size)
+      const after = openCursor(cursorKey, cursorScope, request.page_token)
+      const page = { now: clock.now(), after, limit: limit + 1 }
+      const found = await listIssuedTokens(store.db, filterOf(request.filter), page)
+      const last = found.length > limit ? found[limit - 1] : undefined
+      return {
+        tokens: found.slice(0, limit).map((token) => ({
+          jti: token.jti,
+          txn: token.txn,
+          parent: token.parent ?? '',
+          client_id: token.clientId,
+          subject: token.subject,
+          audience: token.audience,
+          scopes: [...token.scopes],
+          entry_id: token.entryId,
+          owner: token.owner,
+          actors: [...token.actors],
+          issued_at_ms: token.issuedAt.getTime(),
+          expires_at_ms: token.expiresAt.getTime(),
+        })),
+        next_page_token: last === undefined ? '' : sealCursor(cursorKey, cursorScope, last.jti),
+      }
+    }),
+  }
+}
+
+function filterOf(filter: Filter | null): TokenFilter {
+  const said = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
+  return {
+    spiffeId: said(filter?.spiffe_id),
+    audience: said(filter?.audience),
+    owner: said(filter?.owner),
+    txn: said(filter?.txn),
+  }
+}
