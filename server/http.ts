@@ -8,7 +8,16 @@ import type { ServerMetrics } from './metrics.ts'
 export interface HttpDeps
   extends Pick<
     EndpointDeps,
-    'bundles' | 'ca' | 'clock' | 'identity' | 'index' | 'log' | 'notReady' | 'store'
+    | 'bundles'
+    | 'ca'
+    | 'clock'
+    | 'identity'
+    | 'index'
+    | 'log'
+    | 'notReady'
+    | 'revocations'
+    | 'store'
+    | 'trustDomain'
   > {
   readonly trail: Pick<Trail, 'append'>
   readonly metrics: ServerMetrics['registry']

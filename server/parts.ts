@@ -24,6 +24,8 @@ import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
 import { createReadiness } from './readiness.ts'
+import { createRevocations } from './revocation/revocations.ts'
+import { factWriter } from './revocation/write-facts.ts'
 import type { EntryReading, Store } from './store/store.ts'
 
 /** What is open before anything else can be made. */
@@ -65,6 +67,8 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     auditCopyLag: () => copy.lag,
     failingFederation: () => federation.status().filter(({ failures }) => failures > 0).length,
   })
+  const writeFacts = factWriter({ clock, svidTtlSeconds: config.ca.ttlSeconds })
+  const revocations = createRevocations({ clock, write: writeFacts })
   const ca = await createCa({
     store,
     trail,
@@ -72,6 +76,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     clock,
     log,
     settings: caSettingsOf(config),
+    judge: revocations.judge,
     observe: metrics,
   })
   const copy = new AuditCopy({
@@ -91,6 +96,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
       index.apply(batch)
       bundles.apply(batch)
       ca.apply(batch)
+      revocations.apply(batch)
     },
   })
   const followers = new Followers({
@@ -110,6 +116,8 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     newId: () => newEntryId(clock.now()),
     knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
     selectorTypes: config.selectorTypes,
+    writeFacts,
+    x509SvidTtlSeconds: config.x509SvidTtlSeconds,
   })
   const federation = createFederation({
     trustDomain,
@@ -140,6 +148,8 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     bundles,
     federation,
     ca,
+    revocations,
+    writeFacts,
     nodes: {
       trustDomain,
       store,
@@ -147,6 +157,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
       index,
       ca,
       clock,
+      writeFacts,
       attestors: new Map([[joinTokenType, joinTokenAttestor(store, clock)]]),
     },
     cursorKey: randomBytes(32),

@@ -21,7 +21,15 @@ const cursorScope = { id: 'bundles' } as const
 
 type Deps = Pick<
   ApiDeps,
-  'trustDomain' | 'store' | 'changes' | 'clock' | 'index' | 'bundles' | 'cursorKey' | 'limits'
+  | 'trustDomain'
+  | 'store'
+  | 'changes'
+  | 'clock'
+  | 'index'
+  | 'bundles'
+  | 'cursorKey'
+  | 'limits'
+  | 'writeFacts'
 >
 
 /** spire.api.server.bundle.v1.Bundle */

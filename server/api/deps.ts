@@ -11,6 +11,8 @@ import type { Followers } from '../entry/followers.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import type { Registry } from '../entry/registry.ts'
 import type { Act, NodeDeps } from '../node/lifecycle.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import type { WriteFacts } from '../revocation/write-facts.ts'
 import type { Store } from '../store/store.ts'
 
 /** What the services stand on. Each takes what it needs of it. */
@@ -27,6 +29,8 @@ export interface ApiDeps {
   readonly bundles: Bundles
   readonly federation: Federation
   readonly ca: Ca
+  readonly revocations: Revocations
+  readonly writeFacts: WriteFacts
   readonly nodes: NodeDeps
   /** Seals page tokens; drawn anew at each start. */
   readonly cursorKey: Buffer

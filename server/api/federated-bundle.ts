@@ -19,7 +19,7 @@ import {
 import { type LeaveMode, leaveTrustDomain } from '../entry/leave.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 
-type Deps = Pick<ApiDeps, 'trustDomain' | 'store' | 'changes' | 'clock' | 'index'>
+type Deps = Pick<ApiDeps, 'trustDomain' | 'store' | 'changes' | 'clock' | 'index' | 'writeFacts'>
 
 interface PutRequest {
   readonly bundle: readonly WireBundle[]

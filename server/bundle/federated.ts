@@ -2,6 +2,7 @@ import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { WriteFacts } from '../revocation/write-facts.ts'
 import { deleteBundle, loadBundles, putBundle } from '../store/bundles.ts'
 import type { WriteTx } from '../store/store.ts'
 import type { Act, BundleDeps } from './append.ts'
@@ -97,7 +98,7 @@ export type Leave = (tx: WriteTx, trustDomain: TrustDomain) => Promise<void>
 
 /** Deletes bundles, each item for itself; undefined where it is done. Refuses as `putFederated`, and as `leave` does. */
 export async function deleteFederated(
-  deps: BundleDeps,
+  deps: BundleDeps & { readonly writeFacts: WriteFacts },
   names: readonly string[],
   mode: string,
   leave: Leave,
@@ -113,6 +114,7 @@ export async function deleteFederated(
         if ((await loadBundles(tx.db, [trustDomain])).length === 0) throw bundleNotFound()
         await leave(tx, trustDomain)
         await deleteBundle(tx, trustDomain)
+        await deps.writeFacts(tx, [{ kind: 'trust-domain', id: trustDomain }])
         tx.audit(bundleEvent('bundle.deleted', trustDomain, deps.clock.now(), act, { mode }))
         return undefined
       })

@@ -24,7 +24,7 @@ import type { AccessTokenRequest, IssuedAccessToken } from './issue-access-token
 import type { DownstreamCaRequest, IssuedCa } from './issue-ca.ts'
 import type { IssuedJwt, JwtRequest } from './issue-jwt.ts'
 import type { IssueAudit, IssuedX509, X509Request } from './issue-x509.ts'
-import { activeJwt, activeX509, Issuer, type SignedX509 } from './issuer.ts'
+import { activeJwt, activeX509, Issuer, type IssuerDeps, type SignedX509 } from './issuer.ts'
 import type { KeyManager } from './key-manager.ts'
 import { loadLatestTime, saveLatestTime } from './latest-time.ts'
 import { type Act, type Decision, rotate } from './rotate.ts'
@@ -43,6 +43,7 @@ export interface CaDeps {
   readonly clock: Clock
   readonly log: Log
   readonly settings: CaSettings
+  readonly judge?: IssuerDeps['judge']
   readonly observe?: CaObserver
 }
 

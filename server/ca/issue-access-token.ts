@@ -21,6 +21,8 @@ export interface AccessTokenRequest {
 export interface IssuedAccessToken {
   /** A credential: never to be logged. */
   readonly token: string
+  /** What it says. */
+  readonly claims: Readonly<Record<string, unknown>>
   readonly issuedAt: Date
   readonly expiresAt: Date
 }
@@ -50,7 +52,7 @@ export async function signAccessToken(
   }
   const signed = { ...claims, sub: spiffeId, aud: audience, jti, iat, exp }
   const token = await signCompact(key.signer, key.keyId, signed, 'at+jwt')
-  return { token, issuedAt: new Date(iat * 1000), expiresAt: new Date(exp * 1000) }
+  return { token, claims: signed, issuedAt: new Date(iat * 1000), expiresAt: new Date(exp * 1000) }
 }
 
 export function accessTokenEvent(

@@ -6,6 +6,8 @@ import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { generateKeyPair, spkiOf } from '../../src/x509/key.ts'
 import type { Trail } from '../audit/trail.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { refuseBornDead } from '../revocation/svid-status.ts'
 import { hasAuthority } from '../store/authorities.ts'
 import type { AuthorityKind } from '../store/records.ts'
 import type { WriteTx } from '../store/store.ts'
@@ -51,6 +53,8 @@ export interface IssuerDeps {
   readonly trail: Pick<Trail, 'append'>
   readonly clock: Clock
   readonly settings: CaSettings
+  /** What ends a token of these claims; none where it is absent. */
+  readonly judge?: Revocations['judge'] | undefined
   readonly observe?: {
     issued?(kind: 'x509' | 'jwt' | 'oauth', count: number, elapsedMs: number): void
   }
@@ -110,11 +114,12 @@ export class Issuer {
   }
 
   async issueAccessToken(request: AccessTokenRequest): Promise<IssuedAccessToken> {
-    const { trail, clock, observe } = this.#deps
+    const { trail, clock, judge, observe } = this.#deps
     const startedMs = clock.monotonicMs()
     const now = this.#guard.now()
     const key = activeJwt(this.#authorities(), now, 'oauth')
     const issued = await signAccessToken(request, key, now)
+    refuseBornDead(judge?.(issued.claims, key.keyId))
     await trail.append([accessTokenEvent(request, issued, key.keyId, now)])
     this.#confirm(key.keyId)
     observe?.issued?.('oauth', 1, clock.monotonicMs() - startedMs)

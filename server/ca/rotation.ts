@@ -1,7 +1,14 @@
+import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
 
 /** How far an authority's validity begins in the past, for verifiers whose clock is behind. */
 export const backdateSeconds = 10
+
+/** When a certificate was signed: ours are valid from a little earlier, those of others as they say. */
+export function issuedAt(own: TrustDomain, id: SpiffeId, notBefore: Date): Date {
+  const ours = SpiffeId.trustDomainOf(id) === own
+  return new Date(notBefore.getTime() + (ours ? backdateSeconds * 1000 : 0))
+}
 
 /** What should happen next to the authorities. `activate` without an id means the one that `prepare` just made. */
 export type RotationStep =

@@ -6,6 +6,7 @@ import type { Log } from '../../src/runtime/log.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { pruneChanges } from '../store/changes.ts'
 import type { AgentRecord } from '../store/records.ts'
+import type { StoredFact } from '../store/revocation-facts.ts'
 import type { EntryReading, Store } from '../store/store.ts'
 import { ChangeReader } from './reader.ts'
 import { Waiters } from './waiters.ts'
@@ -21,6 +22,8 @@ export interface ChangeBatch {
   readonly agents: ReadonlyMap<SpiffeId, AgentRecord | undefined>
   readonly bundles: ReadonlyMap<TrustDomain, Bundle | undefined>
   readonly authoritiesChanged: boolean
+  /** In order, each once. */
+  readonly facts: readonly StoredFact[]
 }
 
 export interface Changes {

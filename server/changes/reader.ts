@@ -5,6 +5,7 @@ import { loadAgents } from '../store/agents.ts'
 import { loadBundles } from '../store/bundles.ts'
 import { type Change, lastChange, readChanges } from '../store/changes.ts'
 import { loadEntries } from '../store/entries.ts'
+import { factsAfter, type StoredFact } from '../store/revocation-facts.ts'
 import type { ChangeKind, Schema } from '../store/schema.ts'
 import type { EntryReading } from '../store/store.ts'
 import type { Written } from '../store/written.ts'
@@ -21,6 +22,8 @@ export class ChangeReader {
   readonly #agents = new Set<SpiffeId>()
   readonly #bundles = new Set<TrustDomain>()
   readonly #own = new OwnWrites()
+  /** The number of the last fact that was told of. */
+  #facts = 0
 
   constructor(db: Kysely<Schema>) {
     this.#db = db
@@ -33,7 +36,12 @@ export class ChangeReader {
 
   /** All rows, as batches from 0, of which the last is at the reading's position. */
   async *readAll({ position, pages }: EntryReading): AsyncGenerator<ChangeBatch> {
-    const nothing = { agents: new Map(), bundles: new Map(), authoritiesChanged: false }
+    const nothing = {
+      agents: new Map(),
+      bundles: new Map(),
+      authoritiesChanged: false,
+      facts: [],
+    }
     let last: ReadonlyMap<string, Entry | undefined> = new Map()
     for await (const page of pages) {
       if (last.size > 0) yield { from: 0, to: 0, entries: last, ...nothing }
@@ -79,6 +87,7 @@ export class ChangeReader {
         byKey(bundles, (bundle) => bundle.trustDomain),
       ),
       authoritiesChanged: refs.has('authority'),
+      facts: refs.has('revocation') ? await this.#newFacts(last.number) : [],
     }
   }
 
@@ -103,6 +112,20 @@ export class ChangeReader {
     return entries
   }
 
+  /** The facts up to this number that were not told of yet. */
+  async #newFacts(upTo: number): Promise<readonly StoredFact[]> {
+    const found: StoredFact[] = []
+    for (let after = this.#facts, more = true; more; ) {
+      const page = await factsAfter(this.#db, after, batchSize)
+      found.push(...page.facts.filter(({ number }) => number <= upTo))
+      after = page.last
+      more = page.more && after < upTo
+    }
+    // Last: what could not be read as a whole is read again.
+    this.#facts = found.at(-1)?.number ?? this.#facts
+    return found
+  }
+
   async #readWhole(from: number): Promise<ChangeBatch> {
     // The number first: a change between the two comes again with the next batch, and does no harm.
     const to = await lastChange(this.#db)
@@ -118,6 +141,7 @@ export class ChangeReader {
       agents: note(this.#agents, [...this.#agents], agents),
       bundles: note(this.#bundles, [...this.#bundles], bundles),
       authoritiesChanged: true,
+      facts: await this.#newFacts(Number.MAX_SAFE_INTEGER),
     }
   }
 }

@@ -4,6 +4,7 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Changes } from '../changes/changes.ts'
+import type { WriteFacts } from '../revocation/write-facts.ts'
 import type { Store, WriteTx } from '../store/store.ts'
 import type { EntryIndex } from './index.ts'
 import type { RuleContext } from './rules.ts'
@@ -45,6 +46,10 @@ export interface RegistryDeps {
   readonly index: EntryIndex
   readonly trustDomain: TrustDomain
   readonly clock: Clock
+  /** Puts the revocations that follow from a change into its write. */
+  readonly writeFacts: WriteFacts
+  /** How long an X.509-SVID lives where its entry does not say. */
+  readonly x509SvidTtlSeconds: number
   /** A new id for an entry, such as a random UUID. */
   newId(): string
   /** Whether the bundle of this foreign trust domain is here. */

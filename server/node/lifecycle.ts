@@ -9,6 +9,7 @@ import type { Ca } from '../ca/ca.ts'
 import type { IssuedX509 } from '../ca/issue-x509.ts'
 import type { Changes } from '../changes/changes.ts'
 import type { EntryIndex } from '../entry/index.ts'
+import type { Cause, WriteFacts } from '../revocation/write-facts.ts'
 import { compareAndPutAgent, deleteAgent, loadAgents, putAgent } from '../store/agents.ts'
 import type { AgentRecord } from '../store/records.ts'
 import type { Store, WriteTx } from '../store/store.ts'
@@ -21,6 +22,8 @@ export interface NodeDeps {
   readonly index: EntryIndex
   readonly ca: Ca
   readonly clock: Clock
+  /** Puts the revocations that follow from a change into its write. */
+  readonly writeFacts: WriteFacts
   readonly attestors: ReadonlyMap<string, NodeAttestor>
 }
 
@@ -162,6 +165,7 @@ export async function banAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promise<
   const position = await deps.store.write(async (tx) => {
     const agent = await loadForUpdate(tx, id)
     record(tx, deps, 'agent.banned', id, act, {})
+    await deps.writeFacts(tx, causesOf(deps, id))
     return putAgent(tx, {
       ...agent,
       banned: true,
@@ -178,9 +182,19 @@ export async function evictAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promis
   const position = await deps.store.write(async (tx) => {
     await loadForUpdate(tx, id)
     record(tx, deps, 'agent.evicted', id, act, {})
+    await deps.writeFacts(tx, causesOf(deps, id))
     return deleteAgent(tx, id)
   })
   await deps.changes.reached(position)
+}
+
+/**
+ * What ends with a node: tokens by each entry that it had. Whoever has the node has the keys of their SVIDs, also of
+ * entries that other nodes have too.
+ */
+function causesOf({ index }: Pick<NodeDeps, 'index'>, id: SpiffeId): readonly Cause[] {
+  const entries = [...index.authorisedFor(id).keys()]
+  return [{ kind: 'node', id }, ...entries.map((entry) => ({ kind: 'entry', id: entry }) as const)]
 }
 
 /** Keeps the version that the agent reports. */

@@ -6,11 +6,13 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { RateLimiter } from '../access/limits.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { checkSvid } from '../revocation/svid-status.ts'
 import { type OauthAnswer, refusalOf } from './answer.ts'
 import { type Form, readForm } from './form.ts'
 import { PolicyRefusal } from './policy-refusal.ts'
 import { type RefusalRecord, shareOf } from './refusals.ts'
-import { authenticateClient, type Client } from './spiffe-client-auth.ts'
+import { authenticateClient, type Client, type ClientAuthDeps } from './spiffe-client-auth.ts'
 
 /** A request as it came, whatever has served it. */
 export interface OauthRequest {
@@ -43,6 +45,8 @@ export interface ClientDoor {
 export interface ClientDoorDeps {
   readonly settings: { readonly issuer: string }
   readonly bundles: BundleLookup
+  readonly issuedAtOf: ClientAuthDeps['issuedAtOf']
+  readonly revocations: Pick<Revocations, 'find'>
   /** The entries of this ID that are valid now, one more than are looked at at most. */
   readonly entriesOf: (id: SpiffeId) => readonly Entry[]
   readonly refusals: RefusalRecord
@@ -110,8 +114,8 @@ async function admit(
   deps.calls.take(shareOf(address))
   const form = readForm(request.body)
   progress.form = form
-  const { bundles, settings, clock } = deps
-  const auth = { issuer: settings.issuer, bundles, now: clock.now() }
+  const { bundles, issuedAtOf, settings, clock } = deps
+  const auth = { issuer: settings.issuer, bundles, issuedAtOf, now: clock.now() }
   const client = await authenticateClient({ ...request, form }, auth)
   progress.client = client
   deps.calls.take(client.spiffeId)
@@ -121,6 +125,7 @@ async function admit(
       reason: 'client-unknown',
     })
   }
+  checkSvid(deps.revocations, client, [first, ...more])
   return { accept, address, form, client, entries: [first, ...more] }
 }
 

@@ -3,12 +3,15 @@ import type { Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Ca } from '../ca/ca.ts'
+import { issuedAt } from '../ca/rotation.ts'
 import { serveWeb, type WebServer } from '../documents/serve-web.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import { openPolicies, type PoliciesDeps } from '../policy/policies.ts'
+import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
 import { maxEntries } from './client-door.ts'
 import { paths } from './documents.ts'
@@ -30,6 +33,8 @@ const handshakeTimeoutMs = 5000
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 
 export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'clock' | 'log'> {
+  readonly trustDomain: TrustDomain
+  readonly revocations: Revocations
   readonly ca: Pick<Ca, 'issueAccessToken' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
   readonly store: Pick<Store, 'write'>
@@ -68,6 +73,7 @@ export async function serveOauth(
     issued,
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
+    issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),
     entriesOf(spiffeId) {
       const now = clock.now()
       const found = index.list({ spiffeId }, undefined, maxEntries + 1)

@@ -20,6 +20,8 @@ const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
 export interface Client {
   readonly spiffeId: SpiffeId
   readonly method: (typeof authMethods)[number]
+  /** When its SVID was issued; undefined where that does not say. */
+  readonly issuedAt: Date | undefined
   /** The end of the SVID. */
   readonly expiresAt: Date
   /** Of the certificate that it showed: RFC 8705 §3.1, and its serial. */
@@ -36,6 +38,8 @@ export interface ClientProof {
 export interface ClientAuthDeps {
   readonly issuer: string
   readonly bundles: BundleLookup
+  /** When a certificate of this ID was issued that is valid from then on: ours are dated back. */
+  readonly issuedAtOf: (spiffeId: SpiffeId, notBefore: Date) => Date
   readonly now: Date
 }
 
@@ -70,10 +74,10 @@ async function byAssertion(form: Form, deps: ClientAuthDeps): Promise<Client> {
   const { issuer, bundles, now } = deps
   const assertion = form.get('client_assertion') ?? ''
   const svid = await verifyJwtSvid(assertion, { audience: issuer, bundles, now })
-  const { spiffeId, expiresAt } = svid
+  const { spiffeId, issuedAt, expiresAt } = svid
   if (svid.audience.length !== 1) refuse('client-audience', 'the assertion is for others as well')
   checkClientId(form.get('client_id') ?? spiffeId, spiffeId)
-  return { spiffeId, method: 'spiffe_jwt', expiresAt }
+  return { spiffeId, method: 'spiffe_jwt', issuedAt, expiresAt }
 }
 
 /** §3.2: `client_id` must be there, and be the ID of the certificate. */
@@ -86,6 +90,7 @@ function byCertificate(form: Form, chain: readonly Buffer[], deps: ClientAuthDep
   return {
     spiffeId,
     method: 'spiffe_x509',
+    issuedAt: deps.issuedAtOf(spiffeId, leaf.notBefore),
     expiresAt: new Date(Math.min(...path.map(({ notAfter }) => notAfter.getTime()))),
     certificate: { thumbprint: hash('sha256', leaf.der, 'base64url'), serial: leaf.serial },
   }

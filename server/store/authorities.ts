@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import { CountersignError } from '../../src/errors.ts'
 import { openRows } from './open-rows.ts'
-import type { AuthorityRecord } from './records.ts'
+import type { AuthorityKind, AuthorityRecord } from './records.ts'
 import { sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
@@ -35,6 +35,17 @@ export async function hasAuthority(db: Kysely<Schema>, id: string): Promise<bool
     .selectFrom('authorities')
     .select('id')
     .where('id', '=', id)
+    .executeTakeFirst()
+  return found !== undefined
+}
+
+/** Whether there is one of this kind. */
+export async function hasAuthorityOf(db: Kysely<Schema>, kind: AuthorityKind): Promise<boolean> {
+  const found = await db
+    .selectFrom('authorities')
+    .select('id')
+    .where('kind', '=', kind)
+    .limit(1)
     .executeTakeFirst()
   return found !== undefined
 }

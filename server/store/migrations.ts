@@ -14,6 +14,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0005-row-seals': { up: (db) => sealRows(db, maySeal) },
   '0006-used-tokens': { up: createUsedTokens },
   '0007-issued-tokens': { up: createIssuedTokens },
+  '0008-revocation-facts': { up: createRevocationFacts },
 })
 
 /**
@@ -170,7 +171,8 @@ async function createIssuedTokens(db: Kysely<Schema>): Promise<void> {
   }
 }
 
-const sealed: Readonly<Record<SealedTable, readonly string[]>> = {
+/** The tables that were there before seals were, and what is believed of them. */
+const sealed: Readonly<Partial<Record<SealedTable, readonly string[]>>> = {
   settings: ['name', 'value'],
   entries: ['id', 'body'],
   agents: ['id', 'body'],
@@ -210,4 +212,18 @@ function unsealed(): CountersignError {
     reason: 'store-unsealed',
     fix: 'if nobody but the server could write to it, make the file seal-existing-rows beside it and start again; it is used once',
   })
+}
+
+async function createRevocationFacts(db: Kysely<Schema>): Promise<void> {
+  const sqlite = db.getExecutor().adapter instanceof SqliteAdapter
+  await db.schema
+    .createTable('revocation_facts')
+    .addColumn('number', sqlite ? 'integer' : 'bigint', (column) => column.primaryKey())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('id', 'text', (column) => column.notNull())
+    .addColumn('not_before', 'bigint', (column) => column.notNull())
+    .addColumn('ends_at', 'bigint', (column) => column.notNull())
+    .addColumn('hash', 'text', (column) => column.notNull())
+    .addColumn('mac', 'text', (column) => column.notNull())
+    .execute()
 }

@@ -11,6 +11,7 @@ export type SealedTable =
   | 'federation_relationships'
   | 'authorities'
   | 'join_tokens'
+  | 'revocation_facts'
 
 /** A row that somebody else has written or changed. */
 export interface RefusedRow {

@@ -2,7 +2,7 @@ import type { Generated } from 'kysely'
 import type { AuthorityKind, AuthoritySlot } from './records.ts'
 
 /** What a row of the change log is about. */
-export type ChangeKind = 'entry' | 'agent' | 'bundle' | 'authority'
+export type ChangeKind = 'entry' | 'agent' | 'bundle' | 'authority' | 'revocation'
 
 /**
  * The tables. Instants are milliseconds since 1970; `body` is the whole record as JSON, and the
@@ -28,6 +28,16 @@ export interface Schema {
   authorities: { id: string; kind: AuthorityKind; slot: AuthoritySlot; body: string; mac: string }
   /** Copies of the lines of the servers' audit trails; `chain` names the trail, `number` the place in it. */
   audit_records: { chain: string; number: number; hash: string; line: string }
+  /** Chained by `hash`; instants are in seconds here, as in the tokens that they are compared with. */
+  revocation_facts: {
+    number: number
+    kind: string
+    id: string
+    not_before: number
+    ends_at: number
+    hash: string
+    mac: string
+  }
   join_tokens: { hash: string; agent_id: string; expires_at: number; mac: string }
   /** SHA-256 of issuer and `jti` of what is good once. Without a MAC: who can write here can forget anyway. */
   used_tokens: { hash: string; expires_at: number }

@@ -16,6 +16,7 @@ const values = [
   'src/rpc',
   'src/mtls',
   'src/audit',
+  'src/revocation',
 ]
 
 /** Room → the rooms that it may import. A room that is not here may not exist. */
@@ -43,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/entry': [],
   'src/audit': [],
   'src/policy': ['src/entry'],
+  'src/revocation': ['src/jwt'],
   'src/rpc': ['src/svid', 'src/bundle', 'src/entry', 'src/mtls', 'src/x509'],
   'src/mtls': ['src/svid', 'src/bundle', 'src/x509'],
   'src/middleware': ['src/svid', 'src/bundle', 'src/rpc'],
@@ -90,6 +92,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/config': ['server/access', 'server/bundle', 'server/oauth', 'server/oidc', 'src/entry'],
   'server/metrics': [],
   'server/api': [
+    'server/revocation',
     'server/access',
     'server/changes',
     'server/entry',
@@ -102,8 +105,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'server/access': ['server/store', ...values],
   'server/changes': ['server/store', ...values],
-  'server/entry': ['server/changes', 'server/store', 'server/audit', ...values],
+  'server/entry': [
+    'server/revocation',
+    'server/changes',
+    'server/store',
+    'server/audit',
+    ...values,
+  ],
   'server/node': [
+    'server/revocation',
     'server/ca',
     'server/entry',
     'server/changes',
@@ -111,11 +121,20 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'server/audit',
     ...values,
   ],
-  'server/ca': ['server/bundle', 'server/changes', 'server/store', 'server/audit', ...values],
+  'server/ca': [
+    'server/revocation',
+    'server/bundle',
+    'server/changes',
+    'server/store',
+    'server/audit',
+    ...values,
+  ],
   'server/documents': values,
+  'server/revocation': ['server/changes', 'server/store', ...values],
   'server/oidc': ['server/documents', ...values],
   'server/policy': ['src/policy', ...values],
   'server/oauth': [
+    'server/revocation',
     'server/access',
     'server/ca',
     'server/documents',
@@ -126,6 +145,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...values,
   ],
   'server/bundle': [
+    'server/revocation',
     'server/changes',
     'server/documents',
     'server/store',

@@ -90,6 +90,7 @@ describe('following the change log', () => {
         agents: new Map([[anAgent('n').id, anAgent('n')]]),
         bundles: new Map([[trustDomain, aBundle]]),
         authoritiesChanged: true,
+        facts: [],
       },
     ])
     expect(changes.position).toBe(5)
@@ -113,6 +114,7 @@ describe('following the change log', () => {
       agents: new Map([[anAgent('n').id, anAgent('n')]]),
       bundles: new Map(),
       authoritiesChanged: false,
+      facts: [],
     })
   })
 
@@ -252,6 +254,7 @@ describe('following the change log', () => {
       agents: new Map([[anAgent('n').id, undefined]]),
       bundles: new Map([[trustDomain, undefined]]),
       authoritiesChanged: true,
+      facts: [],
     })
   })
 
@@ -339,6 +342,7 @@ describe('following the change log', () => {
       agents: new Map([[anAgent('gone').id, undefined]]),
       bundles: new Map(),
       authoritiesChanged: true,
+      facts: [],
     })
   })
 

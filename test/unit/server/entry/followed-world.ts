@@ -88,6 +88,7 @@ export function world(): World {
         agents: new Map(agents.map((agent) => [agent.id, agent])),
         bundles: new Map(changed),
         authoritiesChanged: false,
+        facts: [],
       }
       index.apply(batch)
       for (const [name, bundle] of changed) {

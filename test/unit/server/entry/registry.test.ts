@@ -9,15 +9,18 @@ import { expiredBy, runExpiry } from '../../../../server/entry/expiry.ts'
 import { createEntryIndex, type EntryIndex } from '../../../../server/entry/index.ts'
 import { createRegistry, type Registry } from '../../../../server/entry/registry.ts'
 import type { EntryInput } from '../../../../server/entry/rules.ts'
+import { factWriter } from '../../../../server/revocation/write-facts.ts'
+import { putAuthority } from '../../../../server/store/authorities.ts'
 import { loadEntries } from '../../../../server/store/entries.ts'
 import { naturalKey } from '../../../../server/store/entry-body.ts'
+import { factsAfter } from '../../../../server/store/revocation-facts.ts'
 import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store } from '../../../../server/store/store.ts'
 import type { AuditActor, AuditEvent } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
-import { entryOf, idOf, selectorsOf, trustDomain } from './samples.ts'
+import { authorityOf, entryOf, idOf, selectorsOf, trustDomain } from './samples.ts'
 
 const actor: AuditActor = { kind: 'local', uid: 0, pid: 1 }
 const parentId = 'spiffe://example.org/spire/agent/join_token/a'
@@ -66,6 +69,8 @@ beforeEach(async () => {
     clock,
     newId: () => `made-${String(made++).padStart(5, '0')}`,
     selectorTypes: [],
+    writeFacts: factWriter({ clock, svidTtlSeconds: 86_400 }),
+    x509SvidTtlSeconds: 3600,
     knowsTrustDomain: () => false,
   })
 })
@@ -463,4 +468,34 @@ test('the natural key does not depend on the order of selectors, and differs whe
       expect(naturalKey({ ...entry, selectors }) === naturalKey(entry)).toBe(same)
     }),
   )
+})
+
+describe('revocation', () => {
+  const facts = async (): Promise<unknown[]> =>
+    (await factsAfter(store.db, 0, 100)).facts.map(({ kind, id }) => [kind, id])
+
+  test('a deletion revokes what the entry gave, and with the last entry of an ID what the ID has', async () => {
+    await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+    const made = await registry.createEntries(
+      [inputOf('web'), inputOf('web', { selectors: selectorsOf('uid:2') }), inputOf('other')],
+      { actor },
+    )
+    const [first = '', second = ''] = made.results.map(({ entry }) => entry?.id ?? '')
+    await registry.deleteEntries([first, 'unknown'], { actor })
+    expect(await facts()).toEqual([['entry', first]])
+    await registry.deleteEntries([second], { actor })
+    expect((await facts()).slice(1)).toEqual([
+      ['entry', second],
+      ['spiffe-id', 'spiffe://example.org/web'],
+    ])
+  })
+
+  test('where no access tokens are issued nothing is written, and what is refused revokes nothing', async () => {
+    const made = await registry.createEntries([inputOf('web'), inputOf('api')], { actor })
+    const [first = '', second = ''] = made.results.map(({ entry }) => entry?.id ?? '')
+    await registry.deleteEntries([first], { actor })
+    await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+    await registry.deleteEntries([second, 'unknown'], { actor, atomic: true })
+    expect(await facts()).toEqual([])
+  })
 })

@@ -1,5 +1,9 @@
 import type { ChangeBatch } from '../../../../server/changes/changes.ts'
-import type { AgentRecord } from '../../../../server/store/records.ts'
+import type {
+  AgentRecord,
+  AuthorityKind,
+  AuthorityRecord,
+} from '../../../../server/store/records.ts'
 import type { Entry, Selector } from '../../../../src/entry/entry.ts'
 import { sortSelectors } from '../../../../src/entry/selector.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
@@ -75,5 +79,23 @@ export function batchOf(changes: {
   const agents = new Map<SpiffeId, AgentRecord | undefined>()
   for (const agent of changes.agents ?? []) agents.set(agent.id, agent)
   for (const id of changes.goneAgents ?? []) agents.set(id, undefined)
-  return { from: 0, to: 1, entries, agents, bundles: new Map(), authoritiesChanged: false }
+  return {
+    from: 0,
+    to: 1,
+    entries,
+    agents,
+    bundles: new Map(),
+    authoritiesChanged: false,
+    facts: [],
+  }
+}
+
+/** One that nothing can be signed with. */
+export function authorityOf(kind: AuthorityKind): AuthorityRecord {
+  const none = Buffer.alloc(0)
+  const at = new Date(0)
+  return {
+    ...{ id: `an-${kind}`, kind, slot: 'active', keyKind: 'ec-p256', tainted: false },
+    ...{ publicKey: none, certificate: none, sealedKey: none, notBefore: at, notAfter: at },
+  }
 }

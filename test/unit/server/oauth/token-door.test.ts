@@ -8,6 +8,7 @@ import { createRefusalRecord } from '../../../../server/oauth/refusals.ts'
 import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import { type IssuedToken, listIssuedTokens } from '../../../../server/store/issued-tokens.ts'
 import type { Decision } from '../../../../src/policy/question.ts'
+import { RevocationState } from '../../../../src/revocation/state.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
@@ -31,6 +32,8 @@ async function start(closing: AsyncDisposableStack, more: Partial<TokenDoorDeps>
   const append: typeof trail.append = (events) => trail.append(events)
   const server = createTokenDoor({
     ...{ ca, bundles, clock, log: silentLog },
+    revocations: new RevocationState(),
+    issuedAtOf: (_id, notBefore) => notBefore,
     settings: { issuer, resources: new Map([[orders, resourceOf(orders)]]) },
     entriesOf: () => [entryOf({ id: 'web', spiffeId })],
     policies: { decide: () => permitted, revision: 'r' },

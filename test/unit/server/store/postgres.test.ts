@@ -29,6 +29,7 @@ afterAll(() => postgres?.[Symbol.asyncDispose]())
 const tables = [
   ...['settings', 'changes', 'entries', 'agents', 'bundles', 'authorities', 'join_tokens'],
   ...['audit_records', 'federation_relationships', 'used_tokens', 'issued_tokens'],
+  'revocation_facts',
 ]
 /** A store finds its tables then, and nothing in them: to make them anew takes a quarter of a second. */
 const emptyTables = [
@@ -85,6 +86,7 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   await import('./changes.test.ts')
   await import('../changes/changes.test.ts')
   await import('./row-seal.test.ts')
+  await import('./revocation-facts.test.ts')
 
   test('servers that open an empty database at once make one of it', async () => {
     const { connect, execute } = await tempDatabase()

@@ -1,0 +1,54 @@
+import type { Entry } from '../../src/entry/entry.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Fact } from '../../src/revocation/fact.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Revocations } from './revocations.ts'
+
+/** An SVID that somebody proves himself with. */
+export interface ShownSvid {
+  readonly spiffeId: SpiffeId
+  /** undefined where it does not say: it is older than any revocation then. */
+  readonly issuedAt: Date | undefined
+}
+
+/**
+ * Refuses an SVID from before its ID, an entry of its ID, their owner or its node was revoked. Throws
+ * `unauthenticated` `svid-revoked`.
+ */
+export function checkSvid(
+  revocations: Pick<Revocations, 'find'>,
+  { spiffeId, issuedAt }: ShownSvid,
+  entries: readonly Pick<Entry, 'id' | 'owner'>[],
+): void {
+  const issued = issuedAt === undefined ? Number.NEGATIVE_INFINITY : issuedAt.getTime() / 1000
+  const facts: (Fact | undefined)[] = [
+    revocations.find('spiffe-id', spiffeId),
+    revocations.find('node', spiffeId),
+    revocations.find('trust-domain', SpiffeId.trustDomainOf(spiffeId)),
+  ]
+  for (const { id, owner } of entries) {
+    facts.push(revocations.find('entry', id), revocations.find('owner', owner))
+  }
+  if (facts.every((fact) => fact === undefined || Math.floor(issued) > fact.notBefore)) return
+  throw new CountersignError('unauthenticated', 'the SVID is from before a revocation', {
+    reason: 'svid-revoked',
+    fix: 'ask the agent for a new one',
+  })
+}
+
+/**
+ * A token of this very second would be dead where it is issued: epochs are in whole seconds, as `iat` is. Throws
+ * `unavailable` `revoked-this-second`, and `unauthenticated` `subject-revoked` where waiting does not help.
+ */
+export function refuseBornDead(fact: Fact | undefined): void {
+  if (fact === undefined) return
+  if (fact.kind === 'token' || fact.kind === 'transaction') {
+    throw new CountersignError('unauthenticated', 'what this is issued for was revoked', {
+      reason: 'subject-revoked',
+    })
+  }
+  throw new CountersignError('unavailable', 'it was revoked in this second: ask in the next', {
+    reason: 'revoked-this-second',
+    retryAfterMs: 1000,
+  })
+}

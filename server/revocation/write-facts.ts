@@ -1,0 +1,47 @@
+import { type Fact, type FactKind, isEpoch } from '../../src/revocation/fact.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { hasAuthorityOf } from '../store/authorities.ts'
+import { insertFacts } from '../store/revocation-facts.ts'
+import type { WriteTx } from '../store/store.ts'
+
+/** No access token lives longer, whatever its resource says. */
+export const longestTokenSeconds = 3600
+/** By how much a verifier's clock may be behind. */
+const skewSeconds = 60
+
+/** What is to be revoked as of now. */
+export interface Cause {
+  readonly kind: FactKind
+  readonly id: string
+  /** How long an SVID of those whom it concerns may live, where that is less than for all. */
+  readonly svidTtlSeconds?: number
+}
+
+/**
+ * Writes the facts in the transaction of what has caused them; resolves with the number of the last. Nothing is
+ * written where the trust domain has never had a key for access tokens.
+ */
+export type WriteFacts = (tx: WriteTx, causes: readonly Cause[]) => Promise<number>
+
+/** `svidTtlSeconds`: what no SVID outlives; facts of these kinds refuse SVIDs as a client's proof too. */
+export function factWriter(deps: {
+  readonly clock: Pick<Clock, 'now'>
+  readonly svidTtlSeconds: number
+}): WriteFacts {
+  return async (tx, causes) => {
+    if (!(await hasAuthorityOf(tx.db, 'oauth'))) return 0
+    const now = Math.floor(deps.clock.now().getTime() / 1000)
+    return insertFacts(
+      tx,
+      causes.map((cause) => factOf(cause, now, deps.svidTtlSeconds)),
+    )
+  }
+}
+
+const refusesSvids: ReadonlySet<FactKind> = new Set(['spiffe-id', 'entry', 'owner', 'node'])
+
+function factOf({ kind, id, svidTtlSeconds }: Cause, now: number, longest: number): Fact {
+  const svid = refusesSvids.has(kind) ? (svidTtlSeconds ?? longest) : 0
+  const endsAt = now + Math.max(longestTokenSeconds, svid) + skewSeconds
+  return { kind, id, notBefore: isEpoch(kind) ? now : 0, endsAt }
+}

@@ -1,0 +1,126 @@
+import type { TokenClaims } from '../jwt/compact.ts'
+import { type Fact, type FactKind, factKinds, isEpoch } from './fact.ts'
+
+/** The facts that have not ended, by what they are about. */
+export class RevocationState {
+  readonly #byKind: Readonly<Record<FactKind, Map<string, Fact>>>
+  /** By the minute in which they end. */
+  readonly #ending = new Map<number, Fact[]>()
+  #size = 0
+
+  constructor() {
+    const kinds = factKinds.map((kind) => [kind, new Map<string, Fact>()])
+    this.#byKind = Object.fromEntries(kinds)
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Takes a fact on, in any order and any number of times: of two about the same the later of each instant counts. */
+  apply({ kind, id, notBefore, endsAt }: Fact): void {
+    const facts = this.#byKind[kind]
+    const before = facts.get(id)
+    if (before === undefined) this.#size += 1
+    else if (before.notBefore >= notBefore && before.endsAt >= endsAt) return
+    const fact: Fact = {
+      kind,
+      id,
+      notBefore: Math.max(notBefore, before?.notBefore ?? 0),
+      endsAt: Math.max(endsAt, before?.endsAt ?? 0),
+    }
+    facts.set(id, fact)
+    const minute = minuteOf(fact.endsAt)
+    const ending = this.#ending.get(minute)
+    if (ending === undefined) this.#ending.set(minute, [fact])
+    else ending.push(fact)
+  }
+
+  find(kind: FactKind, id: string): Fact | undefined {
+    return this.#byKind[kind].get(id)
+  }
+
+  /**
+   * The fact that ends a token of these claims, in a time that does not grow with the number of facts; undefined: it
+   * lives. `keyId` is that of the key which has signed it. A token that does not say when it was issued is older than
+   * any epoch. The actors of `act` are looked at, each of them, since a fact is the status of the token, by its issuer.
+   */
+  judge(claims: TokenClaims, keyId?: string): Fact | undefined {
+    if (this.#size === 0) return undefined
+    const issuedAt = typeof claims.iat === 'number' ? claims.iat : Number.NEGATIVE_INFINITY
+    return (
+      this.#hit('token', claims['jti'], issuedAt) ??
+      this.#hit('transaction', claims['txn'], issuedAt) ??
+      this.#hit('key', keyId, issuedAt) ??
+      this.#hitAny('entry', claims['entry_id'], issuedAt) ??
+      this.#hit('owner', claims['owner'], issuedAt) ??
+      this.#hitAny('audience', claims.aud, issuedAt) ??
+      this.#hitAny('integration', claims.aud, issuedAt) ??
+      this.#hitWho(claims.sub, issuedAt) ??
+      this.#hitWho(claims['client_id'], issuedAt) ??
+      this.#hitActors(claims['act'], issuedAt)
+    )
+  }
+
+  /** Forgets what has ended. */
+  drop(now: Date): void {
+    const seconds = now.getTime() / 1000
+    for (const [minute, facts] of this.#ending) {
+      if (minute >= minuteOf(seconds)) continue
+      this.#ending.delete(minute)
+      for (const fact of facts) {
+        // One that was prolonged since is another value.
+        if (this.#byKind[fact.kind].get(fact.id) !== fact) continue
+        this.#byKind[fact.kind].delete(fact.id)
+        this.#size -= 1
+      }
+    }
+  }
+
+  #hit(kind: FactKind, id: unknown, issuedAt: number): Fact | undefined {
+    if (typeof id !== 'string') return undefined
+    const fact = this.#byKind[kind].get(id)
+    return fact !== undefined && (!isEpoch(kind) || issuedAt <= fact.notBefore) ? fact : undefined
+  }
+
+  #hitAny(kind: FactKind, ids: unknown, issuedAt: number): Fact | undefined {
+    if (!Array.isArray(ids)) return this.#hit(kind, ids, issuedAt)
+    for (const id of ids) {
+      const fact = this.#hit(kind, id, issuedAt)
+      if (fact !== undefined) return fact
+    }
+    return undefined
+  }
+
+  #hitWho(id: unknown, issuedAt: number): Fact | undefined {
+    return (
+      this.#hit('spiffe-id', id, issuedAt) ??
+      this.#hit('node', id, issuedAt) ??
+      this.#hit('trust-domain', trustDomainOf(id), issuedAt)
+    )
+  }
+
+  #hitActors(act: unknown, issuedAt: number): Fact | undefined {
+    // How deep it can be nested, the reader of the token has bounded.
+    for (let actor = act; typeof actor === 'object' && actor !== null; ) {
+      const { sub, act: before } = actor as { readonly sub?: unknown; readonly act?: unknown }
+      const fact = this.#hitWho(sub, issuedAt)
+      if (fact !== undefined) return fact
+      actor = before
+    }
+    return undefined
+  }
+}
+
+const scheme = 'spiffe://'
+
+function trustDomainOf(id: unknown): string | undefined {
+  if (typeof id !== 'string' || !id.startsWith(scheme)) return undefined
+  const end = id.indexOf('/', scheme.length)
+  return id.slice(scheme.length, end === -1 ? undefined : end)
+}
+
+function minuteOf(seconds: number): number {
+  return Math.floor(seconds / 60)
+}
