@@ -68,6 +68,7 @@ export function accessTokenEvent(
     spiffeId: request.spiffeId,
     jti: request.jti,
     audience: [request.audience],
+    ttlSeconds: (issued.expiresAt.getTime() - issued.issuedAt.getTime()) / 1000,
     authorityId,
     expiresAt: issued.expiresAt,
     decision: 'allow',

@@ -25,10 +25,15 @@ export interface OauthRequest {
   readonly chain: readonly Buffer[]
   /** `host:port` of the client. */
   readonly address: string
+  /** `traceparent` (W3C Trace Context) as it came. */
+  readonly trace?: string | undefined
 }
 
+/** Where a request came from. */
+type Origin = Pick<OauthRequest, 'address' | 'trace'>
+
 /** A request of a client that has proved itself and is registered. */
-export interface ClientRequest extends Pick<OauthRequest, 'accept' | 'address'> {
+export interface ClientRequest extends Pick<OauthRequest, 'accept' | 'address' | 'trace'> {
   readonly form: Form
   readonly client: Client
   /** All entries that carry its ID, by their ids; at least one. */
@@ -39,7 +44,7 @@ export interface ClientRequest extends Pick<OauthRequest, 'accept' | 'address'> 
 export interface ClientDoor {
   answer(request: OauthRequest): Promise<OauthAnswer>
   /** A request that could not be read as one. */
-  refuse(request: Pick<OauthRequest, 'address'>, error: CountersignError): Promise<OauthAnswer>
+  refuse(request: Origin, error: CountersignError): Promise<OauthAnswer>
 }
 
 export interface ClientDoorDeps {
@@ -75,7 +80,7 @@ export function createClientDoor(
   answer: (request: ClientRequest) => Promise<OauthAnswer>,
 ): ClientDoor {
   const refused = async (
-    request: Pick<OauthRequest, 'address'>,
+    request: Origin,
     progress: Progress,
     error: unknown,
   ): Promise<OauthAnswer> => {
@@ -110,7 +115,7 @@ async function admit(
   progress: Progress,
   deps: ClientDoorDeps,
 ): Promise<ClientRequest> {
-  const { accept, address } = request
+  const { accept, address, trace } = request
   deps.calls.take(shareOf(address))
   const form = readForm(request.body)
   progress.form = form
@@ -126,12 +131,12 @@ async function admit(
     })
   }
   checkSvid(deps.revocations, client, [first, ...more])
-  return { accept, address, form, client, entries: [first, ...more] }
+  return { accept, address, trace, form, client, entries: [first, ...more] }
 }
 
 function denial(
   door: string,
-  request: Pick<OauthRequest, 'address'>,
+  request: Origin,
   { client, form }: Progress,
   error: CountersignError,
   time: Date,
@@ -144,20 +149,27 @@ function denial(
     time,
     actor: actorOf(request.address, client),
     spiffeId: client?.spiffeId,
+    grant: said('grant_type'),
     audience: resource === undefined ? undefined : [resource],
+    scope: scope?.split(' '),
     decision: 'deny',
     reason: error.reason,
-    details: {
-      door,
-      ...(scope !== undefined && { scope }),
-      ...(client !== undefined && { auth: client.method }),
-      ...(error instanceof PolicyRefusal && { policies: error.policies.join(' ') }),
-    },
+    policies: error instanceof PolicyRefusal ? error.policies : undefined,
+    policyRevision: error instanceof PolicyRefusal ? error.revision : undefined,
+    trace: request.trace,
+    details: { door },
   }
 }
 
 export function actorOf(address: string, client: Client | undefined): AuditActor {
   return client === undefined
     ? { kind: 'node', address }
-    : { kind: 'workload', id: client.spiffeId, address, serial: client.certificate?.serial }
+    : {
+        kind: 'workload',
+        id: client.spiffeId,
+        auth: client.method,
+        address,
+        serial: client.certificate?.serial,
+        thumbprint: client.certificate?.thumbprint,
+      }
 }

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readTraceparent } from '../../src/audit/traceparent.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { OauthAnswer } from './answer.ts'
-import type { ClientDoor } from './client-door.ts'
+import type { ClientDoor, OauthRequest } from './client-door.ts'
 
 /** The doors to which clients send forms, by path. */
 export interface FormRoutes {
@@ -33,8 +34,7 @@ export function formRoutes(
   app.setNotFoundHandler(async (request, reply) => {
     const door = doorAt(request.url)
     if (door === undefined) return reply.code(404).send({ error: 'not found' })
-    const address = addressOf(request.raw.socket)
-    return send(reply, await door.refuse({ address }, malformed('request-method')))
+    return send(reply, await door.refuse(originOf(request), malformed('request-method')))
   })
   app.setErrorHandler(async (error: Error & { readonly statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500
@@ -44,8 +44,7 @@ export function formRoutes(
       return reply.code(status).send({ error: status >= 500 ? 'server_error' : 'invalid_request' })
     }
     const refusal = error instanceof CountersignError ? error : malformed(reasons[status])
-    const address = addressOf(request.raw.socket)
-    return send(reply, await door.refuse({ address }, refusal))
+    return send(reply, await door.refuse(originOf(request), refusal))
   })
   return {
     add(path, door) {
@@ -55,8 +54,8 @@ export function formRoutes(
         const chain = chainOf(raw.socket)
         if (typeof body !== 'string' || chain === undefined) throw malformed('request-malformed')
         const { authorization, accept } = headers
-        const address = addressOf(raw.socket)
-        return send(reply, await door.answer({ body, authorization, accept, chain, address }))
+        const form = { body, authorization, accept, chain }
+        return send(reply, await door.answer({ ...form, ...originOf(request) }))
       })
     },
   }
@@ -70,8 +69,10 @@ function malformed(reason = 'request-malformed'): CountersignError {
   )
 }
 
-function addressOf(socket: Socket): string {
-  return formatHostPort({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 })
+function originOf({ raw, headers }: FastifyRequest): Pick<OauthRequest, 'address' | 'trace'> {
+  const { remoteAddress: host = '', remotePort: port = 0 } = raw.socket
+  const trace = readTraceparent(headers['traceparent'])
+  return { address: formatHostPort({ host, port }), trace }
 }
 
 function send(reply: FastifyReply, { status, headers, body }: OauthAnswer): FastifyReply {

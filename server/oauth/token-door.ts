@@ -30,11 +30,11 @@ export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
 
 /** What is it after, may it: then the token, which is on record before it leaves. */
 async function issue(request: ClientRequest, deps: TokenDoorDeps): Promise<OauthAnswer> {
-  const { address, form, client, entries } = request
+  const { address, trace, form, client, entries } = request
   const { settings, ca, policies, issued } = deps
   const [entry] = entries
   const wish = readWish(form, settings.resources, client)
-  const decidedBy = decideAll(entries, wish, client, address, policies.decide)
+  const decidedBy = decideAll(entries, wish, client, address, policies)
   const scope = wish.scopes.join(' ')
   const [jti, txn] = [randomUUID(), randomUUID()]
   issued.ready()
@@ -50,13 +50,13 @@ async function issue(request: ClientRequest, deps: TokenDoorDeps): Promise<Oauth
       entryId: entry.id,
       owner: entry.owner,
       purpose: entry.purpose,
-      details: {
-        scope,
-        txn,
-        auth: client.method,
-        policies: decidedBy.join(' '),
-        policyRevision: policies.revision,
-      },
+      transaction: txn,
+      grant: form.get('grant_type'),
+      scope: wish.scopes,
+      confirmation: client.certificate?.thumbprint,
+      policies: decidedBy,
+      policyRevision: policies.revision,
+      trace,
     },
   })
   issued.note({

@@ -1,8 +1,8 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
-import type { Decision, PolicyQuestion } from '../../src/policy/question.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AccessTokenRequest } from '../ca/issue-access-token.ts'
+import type { Policies } from '../policy/policies.ts'
 import type { Form } from './form.ts'
 import { PolicyRefusal } from './policy-refusal.ts'
 import type { Resource } from './settings.ts'
@@ -61,11 +61,11 @@ export function decideAll(
   { resource, scopes }: Wish,
   { method }: Pick<Client, 'method'>,
   address: string,
-  decide: (question: PolicyQuestion) => Decision,
+  policies: Pick<Policies, 'decide' | 'revision'>,
 ): readonly string[] {
-  const policies = new Set<string>()
+  const decidedBy = new Set<string>()
   for (const entry of entries) {
-    const decision = decide({
+    const decision = policies.decide({
       action: 'issueToken',
       entry,
       resource,
@@ -74,10 +74,10 @@ export function decideAll(
       auth: method,
       address,
     })
-    if (!decision.allowed) throw new PolicyRefusal(decision)
-    for (const policy of decision.policies) policies.add(policy)
+    if (!decision.allowed) throw new PolicyRefusal(decision, policies.revision)
+    for (const policy of decision.policies) decidedBy.add(policy)
   }
-  return [...policies].sort()
+  return [...decidedBy].sort()
 }
 
 /** What a token says beside whom, what for and how long (RFC 9068 §2.2, RFC 8705 §3.1). */

@@ -59,7 +59,8 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
     actor: { kind: 'server' },
     decision: kind === 'policy.loaded' ? 'allow' : 'deny',
     reason,
-    details: { ...details, revision: sha256 },
+    policyRevision: sha256,
+    details,
   })
   const refuse = async (sha256: string, error: unknown): Promise<void> => {
     log.error('the policies are kept as they were: the new ones cannot be used', { folder, error })

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { AuditEvent } from './event.ts'
+import { recordOf } from './record.ts'
 
 /**
  * A trail is JSON lines. Each ends with `"prev"`, the hash of the line before it, and `"hash"`, the
@@ -21,39 +22,9 @@ const suffixLength = `,"hash":"${chainStart.hash}"}`.length
 /** The event as the line after `head`, without its newline, and the new head. */
 export function nextLine(head: ChainHead, event: AuditEvent): { line: string; head: ChainHead } {
   const number = head.number + 1
-  const body = `${inAscii(JSON.stringify({ v: 1, n: number, ...plain(event), prev: head.hash })).slice(0, -1)}`
+  const body = `${inAscii(JSON.stringify({ v: 1, n: number, ...recordOf(event), prev: head.hash })).slice(0, -1)}`
   const digest = hash('sha256', body, 'hex')
   return { line: `${body},"hash":"${digest}"}`, head: { number, hash: digest } }
-}
-
-/** Known members in a fixed order, so that a caller cannot put anything else on record. */
-function plain(event: AuditEvent): Readonly<Record<string, unknown>> {
-  const { actor } = event
-  return {
-    time: event.time.toISOString(),
-    kind: event.kind,
-    actor: {
-      kind: actor.kind,
-      id: actor.id,
-      uid: actor.uid,
-      pid: actor.pid,
-      address: actor.address,
-      serial: actor.serial,
-    },
-    spiffeId: event.spiffeId,
-    entryId: event.entryId,
-    serial: event.serial,
-    jti: event.jti,
-    audience: event.audience,
-    authorityId: event.authorityId,
-    expiresAt: event.expiresAt?.toISOString(),
-    owner: event.owner,
-    purpose: event.purpose,
-    decision: event.decision,
-    reason: event.reason,
-    requestId: event.requestId,
-    details: event.details,
-  }
 }
 
 /** JSON leaves DEL, C1 controls, line separators and direction marks as they are; a terminal would act on them. */

@@ -17,7 +17,15 @@ export type AuditKind =
   | 'token.used'
   /** An access token; the two above are of join tokens. */
   | 'token.issued'
+  /** For another access token (RFC 8693). What is refused of an exchange is a `token.denied` with that grant. */
+  | 'token.exchanged'
   | 'token.denied'
+  /** RFC 7009, or by an operator: a token, a transaction, an ID … `details` names what. */
+  | 'revocation.written'
+  | 'revocation.denied'
+  /** A vendor was called with a key that the caller never saw. */
+  | 'broker.called'
+  | 'broker.denied'
   | 'policy.loaded'
   | 'policy.refused'
   | 'bundle.appended'
@@ -43,7 +51,11 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'svid.x509.issued',
   'svid.jwt.issued',
   'token.issued',
+  'token.exchanged',
   'token.denied',
+  'revocation.denied',
+  'broker.called',
+  'broker.denied',
   'policy.loaded',
   'policy.refused',
   'access.denied',
@@ -69,38 +81,71 @@ export function isCommitted({ kind, details }: Pick<AuditEvent, 'kind' | 'detail
 export interface AuditActor {
   readonly kind: 'local' | 'admin' | 'agent' | 'workload' | 'node' | 'server'
   readonly id?: SpiffeId | undefined
+  /** Of the actor; those of the event are of whom it is about. */
+  readonly entryId?: string | undefined
+  readonly owner?: string | undefined
+  /** The agent on whose node it runs. */
+  readonly node?: SpiffeId | undefined
+  /** How it has proved who it is, such as `spiffe_x509`. */
+  readonly auth?: string | undefined
   readonly uid?: number | undefined
   readonly pid?: number | undefined
-  /** `host:port` of the peer. */
+  /** From where: `host:port` of the peer. */
   readonly address?: string | undefined
   /** Serial of the certificate that the actor showed, lower-case hex. */
   readonly serial?: string | undefined
+  /** SHA-256 of that certificate, base64url (`x5t#S256` of RFC 8705 §3.1). */
+  readonly thumbprint?: string | undefined
 }
 
 /**
- * One thing that happened: who, for whom, what, why, until when. It names credentials by serial, jti or
- * key id and never holds one. Only `details` is free, and it takes plain values.
+ * One thing that happened: who, for whom, what, why, by which policy, until when. It names credentials by
+ * serial, jti, key id or SHA-256 and never holds one: what looks like one is taken out as it is written.
+ * Only `details` is free, and it takes plain values.
  */
 export interface AuditEvent {
   readonly kind: AuditKind
   readonly time: Date
   readonly actor: AuditActor
-  /** For whom: the ID that was issued, attested, banned, registered … */
+  /** For whom: the ID that was issued, attested, banned, registered …; of a token its subject. */
   readonly spiffeId?: SpiffeId | undefined
+  /** A subject that is no SPIFFE ID, as its issuer names it. */
+  readonly subject?: string | undefined
+  /** Through whom, the current actor first (`act` of RFC 8693 §4.1). */
+  readonly actors?: readonly string[] | undefined
+  /** What a root token and all that was made of it have in common (`txn`). */
+  readonly transaction?: string | undefined
+  /** The token that this one was made of. */
+  readonly parentJti?: string | undefined
   readonly entryId?: string | undefined
   /** Serial of the certificate that was issued, lower-case hex. */
   readonly serial?: string | undefined
   readonly jti?: string | undefined
+  /** `grant_type` of RFC 6749. */
+  readonly grant?: string | undefined
   readonly audience?: readonly string[] | undefined
+  readonly scope?: readonly string[] | undefined
+  readonly ttlSeconds?: number | undefined
+  /** What the token is bound to: SHA-256 of a certificate, base64url. */
+  readonly confirmation?: string | undefined
   /** Id of the authority that signed, or that the event is about. */
   readonly authorityId?: string | undefined
   readonly expiresAt?: Date | undefined
   readonly owner?: string | undefined
   readonly purpose?: string | undefined
+  /** Who owns what it is for: the API, the integration. */
+  readonly resourceOwner?: string | undefined
   readonly decision: 'allow' | 'deny'
   /** A stable word: why it was denied, or why it was done. */
   readonly reason?: string | undefined
+  /** Names of the policies that decided, and the SHA-256 of the set that they are of. */
+  readonly policies?: readonly string[] | undefined
+  readonly policyRevision?: string | undefined
+  /** Whether the decision was one that had been made before. */
+  readonly cached?: boolean | undefined
   /** Links the event to the log lines of the same call. */
   readonly requestId?: string | undefined
+  /** Links it to what the caller has recorded: `traceparent` of W3C Trace Context, as `readTraceparent` gives it. */
+  readonly trace?: string | undefined
   readonly details?: Readonly<Record<string, string | number | boolean>> | undefined
 }

@@ -199,7 +199,10 @@ describe('a workload with a JWT-SVID of its agent', () => {
       spiffeId: web,
       audience: [orders],
       decision: 'allow',
-      details: { scope: 'orders:read', auth: 'spiffe_jwt', policies: 'web-reads-orders' },
+      actor: { id: web, auth: 'spiffe_jwt' },
+      grant: 'client_credentials',
+      scope: ['orders:read'],
+      policies: ['web-reads-orders'],
     })
     expect(readFileSync(server.config.auditFile, 'utf8')).not.toContain(access_token.slice(-40))
   })
@@ -463,7 +466,7 @@ test('a policy that comes while the server runs is in force, and on record', asy
   expect(trail().at(-1)).toMatchObject({
     kind: 'token.denied',
     reason: 'policy-forbids',
-    details: { policies: 'never' },
+    policies: ['never'],
   })
   rmSync(join(policy, 'all.cedar'))
   writeFileSync(join(policy, 'all.cedar'), allowWeb)

@@ -25,7 +25,23 @@ function chainOf(count: number): { lines: string[]; head: ChainHead } {
   return { lines, head }
 }
 
+/** As they were written before events had a trace, actors and policies of their own. */
+const old = [
+  '{"v":1,"n":1,"time":"2026-06-01T12:00:00.000Z","kind":"entry.created","actor":{"kind":"local","uid":0,"pid":41},"spiffeId":"spiffe://example.org/web","entryId":"0196f0a0-0000-7000-8000-000000000001","owner":"team-web","purpose":"the shop","decision":"allow","requestId":"7f9c24e8-3b12-4b0f-9c11-000000000001","details":{"parentId":"spiffe://example.org/spire/agent/x","revision":1},"prev":"0000000000000000000000000000000000000000000000000000000000000000","hash":"5fe93b1738de61a2e08ce42bb8a9f77e7d1d68bccbcfc7bf368b81d43214ef40"}',
+  '{"v":1,"n":2,"time":"2026-06-01T12:00:01.000Z","kind":"token.issued","actor":{"kind":"workload","id":"spiffe://example.org/web","address":"127.0.0.1:5000"},"spiffeId":"spiffe://example.org/web","jti":"8b1d6a3e-0000-4000-8000-000000000002","audience":["https://orders"],"authorityId":"k1","expiresAt":"2026-06-01T12:05:01.000Z","owner":"team-web","decision":"allow","details":{"scope":"orders:read orders:list","auth":"spiffe_jwt","policies":"web-reads web-lists","policyRevision":"ab12"},"prev":"5fe93b1738de61a2e08ce42bb8a9f77e7d1d68bccbcfc7bf368b81d43214ef40","hash":"e78d5bfc9850fb0dc72c2ff392a76bf9effd6c8dad7a1b12d5468171e6e65730"}',
+]
+
 describe('a chain of audit lines', () => {
+  test('goes on where one of an older version ends, and both verify', () => {
+    const { head } = verify(old)
+    expect(head.number).toBe(2)
+    const next = nextLine(head, {
+      ...event('3'),
+      trace: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`,
+    })
+    expect(verify([...old, next.line])).toEqual({ verified: 3, head: next.head, fault: undefined })
+  })
+
   test('verifies as it was written, whole or from a known head on', () => {
     const { lines, head } = chainOf(5)
     expect(verify(lines, { expected: head })).toEqual({ verified: 5, head, fault: undefined })

@@ -183,7 +183,7 @@ test('a token says which entry it is for, who answers for that, and starts a tra
     ...{ txn: expect.any(String), entry_id: 'e1', owner: 'web-team', purpose: 'reads orders' },
   })
   expect(claims[1]?.['txn']).not.toBe(claims[0]?.['txn'])
-  expect(world.records().at(-1)).toMatchObject({ details: { txn: claims[1]?.['txn'] } })
+  expect(world.records().at(-1)).toMatchObject({ transaction: claims[1]?.['txn'] })
 })
 
 test('RFC 8705 a resource whose tokens are bound gives none to a client without a certificate', async () => {

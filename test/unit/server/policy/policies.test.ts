@@ -104,7 +104,7 @@ describe('a folder that changes', () => {
     expect(policies.decide(question).allowed).toBe(true)
     await policies.look()
     expect(policies.decide(question).reason).toBe('policy-none')
-    expect(records.map(({ kind, details }) => [kind, details?.['revision']])).toEqual([
+    expect(records.map(({ kind, policyRevision }) => [kind, policyRevision])).toEqual([
       ['policy.loaded', before],
       ['policy.loaded', policies.revision],
     ])

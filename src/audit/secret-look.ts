@@ -1,0 +1,48 @@
+import { hash } from 'node:crypto'
+
+/*
+ * A trail is read by more people than may hold a credential, and it is kept for years. So what looks like
+ * one is never written, whoever put it there: an operator in a purpose, a stranger in a parameter.
+ */
+
+/** JWT and JWE of any kind, whole or cut (`ey` and a letter is `{"`); PEM; DER in base64; HTTP credentials. */
+const encoded =
+  /ey[AIJKL][\w-]{5,}(?:\.[\w-]*){1,4}|-----BEGIN[\s\S]*|MI[A-Za-z0-9+/]{2}[A-Za-z0-9+/=\s]{60,}|\b(?:[Bb]earer|BEARER|[Bb]asic|[Dd]pop|DPoP)\s+\w[\w.~+/=-]{7,}/g
+/** What chance alone spells: 40 or more characters of one word. */
+const longWord = /[\w+=-]{40,}/g
+const longWordWithSlash = /[\w+/=-]{40,}/g
+/** An ID or a URL up to its query: its path is many words. */
+const location = /([a-z]+:\/\/[^\s?#"]*)/
+const sha256Hex = /^[0-9a-f]{64}$/
+const uuidLength = 36
+
+/** The text as it may be written: a credential in it gives way to `[secret sha256:…]`, the SHA-256 in hex. */
+export function withoutSecrets(text: string): string {
+  if (text.length < 12) return text
+  const plain = withoutEncoded(text)
+  if (plain.length <= uuidLength) return plain
+  if (!plain.includes('://')) return withoutRandom(plain, longWordWithSlash)
+  return plain
+    .split(location)
+    .map((part, at) => withoutRandom(part, at % 2 === 1 ? longWord : longWordWithSlash))
+    .join('')
+}
+
+/** As `withoutSecrets`, for names that chance may spell: a jti, a key id. */
+export function withoutEncoded(text: string): string {
+  return text.length < 12 ? text : text.replace(encoded, removed)
+}
+
+function withoutRandom(text: string, words: RegExp): string {
+  return text.replace(words, (word) => (isRandom(word) ? removed(word) : word))
+}
+
+/** Capitals and small letters in one long word, or more hex than a SHA-256 has. */
+function isRandom(word: string): boolean {
+  if (sha256Hex.test(word)) return false
+  return (/[a-z]/.test(word) && /[A-Z]/.test(word)) || /[0-9a-f]{65}|[0-9A-F]{64}/.test(word)
+}
+
+function removed(secret: string): string {
+  return `[secret sha256:${hash('sha256', secret, 'hex')}]`
+}
