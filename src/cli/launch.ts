@@ -1,5 +1,8 @@
 import type { AgentConfig } from '../../agent/config.ts'
 import type { AgentHooks } from '../../agent/main.ts'
+import type { BrokerConfig } from '../../server/broker/config.ts'
+import type { BrokerHooks } from '../../server/broker/main.ts'
+import type { IntegrationReport } from '../../server/broker/report.ts'
 import type { ServerConfig } from '../../server/config.ts'
 import type { ServerHooks } from '../../server/main.ts'
 import type { Overrides } from '../runtime/config-override.ts'
@@ -32,4 +35,35 @@ export async function launchAgent(
 ): Promise<void> {
   const { runAgent } = await import('../../agent/main.ts')
   await runAgent(config, signal, hooks)
+}
+
+export async function loadBroker(file: string): Promise<BrokerConfig> {
+  const { loadBrokerConfig } = await import('../../server/broker/config.ts')
+  return loadBrokerConfig(file)
+}
+
+export async function launchBroker(
+  config: BrokerConfig,
+  signal: AbortSignal,
+  hooks: BrokerHooks,
+): Promise<void> {
+  const { runBroker } = await import('../../server/broker/main.ts')
+  await runBroker(config, signal, hooks)
+}
+
+export async function readBrokerReport(
+  file: string,
+  now: Date,
+): Promise<readonly IntegrationReport[]> {
+  const { reportOf } = await import('../../server/broker/report.ts')
+  return reportOf(await loadBroker(file), now)
+}
+
+export async function sealForBroker(
+  file: string,
+  integration: string,
+  secret: string,
+): Promise<string> {
+  const { sealFor } = await import('../../server/broker/report.ts')
+  return sealFor(await loadBroker(file), integration, secret)
 }

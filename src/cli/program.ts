@@ -10,6 +10,7 @@ import {
   authorityShow,
   authorityTaint,
 } from './authority.ts'
+import { brokerReport, brokerRun, brokerSeal } from './broker.ts'
 import { bundleList, bundleShow } from './bundle.ts'
 import { bundleDelete, bundleSet } from './bundle-set.ts'
 import { clockAccept } from './clock-accept.ts'
@@ -76,6 +77,12 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(
         withVerbs(group('logger', 'what the agent logs', 'agent logger'), agentLogger(io)),
       ),
+  )
+  program.addCommand(
+    group('broker', 'call vendors with keys that no workload holds')
+      .addCommand(brokerRun(io))
+      .addCommand(brokerReport(io))
+      .addCommand(brokerSeal(io)),
   )
   program.addCommand(group('token', 'let a node join').addCommand(tokenCreate(io)))
   program.addCommand(

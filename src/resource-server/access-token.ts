@@ -12,6 +12,12 @@ export interface Access {
   readonly expiresAt: Date
   /** Whether the token is good with one certificate alone (RFC 8705); that it was this one is verified. */
   readonly bound: boolean
+  /** The client's entry, its owner and its purpose, where the issuer tells them, as Countersign does. */
+  readonly entryId?: string
+  readonly owner?: string
+  readonly purpose?: string
+  /** Common to a token and to all that was exchanged for it (`txn`). */
+  readonly transaction?: string
 }
 
 /** What the claims have to be. */
@@ -51,7 +57,24 @@ export function readAccess(claims: TokenClaims, expected: Expected): Access {
     return refuse('token-claims', 'sub, client_id, jti or scope of the token is missing or unsound')
   }
   const scopes = new Set(scope.split(' ').filter((one) => one !== ''))
-  return { subject, clientId, scopes, tokenId, issuedAt, expiresAt, bound }
+  return {
+    ...{ subject, clientId, scopes, tokenId, issuedAt, expiresAt, bound },
+    ...namesOf(claims, {
+      entry_id: 'entryId',
+      owner: 'owner',
+      purpose: 'purpose',
+      txn: 'transaction',
+    }),
+  }
+}
+
+/** Those of the claims that are there; one that is no text is none. */
+function namesOf(
+  claims: TokenClaims,
+  members: Readonly<Record<string, 'entryId' | 'owner' | 'purpose' | 'transaction'>>,
+): Partial<Access> {
+  const found = Object.entries(members).filter(([claim]) => isName(claims[claim]))
+  return Object.fromEntries(found.map(([claim, member]) => [member, claims[claim]]))
 }
 
 function soleAudience(audience: unknown): unknown {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import type { ZodType, z } from 'zod'
 import { CountersignError } from '../errors.ts'
 import { nearest } from './suggest.ts'
@@ -69,6 +69,11 @@ function offsetOf(root: unknown, path: readonly PropertyKey[]): number | undefin
   let node: unknown = root
   let offset: number | undefined
   for (const part of path) {
+    if (isSeq(node) && typeof part === 'number') {
+      node = node.items[part]
+      offset = (node as Node | undefined)?.range?.[0] ?? offset
+      continue
+    }
     if (!isMap(node)) break
     const pair = node.items.find((item) => isScalar(item.key) && item.key.value === part)
     if (pair === undefined) break
@@ -109,8 +114,19 @@ function describeIssue(
 /** The keys that the schema's object at this path has. */
 function keysAt(schema: ZodType, path: readonly PropertyKey[]): readonly string[] {
   let at: unknown = schema
-  for (const part of path) at = shapeOf(at)?.[String(part)]
+  for (const part of path) {
+    at = typeof part === 'number' ? elementOf(at) : shapeOf(at)?.[String(part)]
+  }
   return Object.keys(shapeOf(at) ?? {})
+}
+
+/** The schema of an array's elements, through what stands around it. */
+function elementOf(schema: unknown): unknown {
+  let at = schema as { element?: unknown; unwrap?: () => unknown } | undefined
+  for (let depth = 0; depth < 8 && at !== undefined && at.element === undefined; depth += 1) {
+    at = at.unwrap?.() as typeof at
+  }
+  return at?.element
 }
 
 function shapeOf(schema: unknown): Readonly<Record<string, unknown>> | undefined {

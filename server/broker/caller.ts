@@ -1,0 +1,83 @@
+import type { IncomingMessage } from 'node:http'
+import { CountersignError } from '../../src/errors.ts'
+import { bearerOf } from '../../src/middleware/bearer.ts'
+import { authorizationsOf } from '../../src/middleware/node.ts'
+import type { Verifier } from '../../src/resource-server/verifier.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+
+/** Who is at the other end of a connection, by the X.509-SVID that TLS has seen the key of. */
+export interface Peer {
+  readonly spiffeId: SpiffeId
+  /** The leaf, DER. */
+  readonly certificate: Buffer
+  /** Whether it counts still: neither expired nor revoked, and its authority in the bundle. */
+  readonly holds: () => boolean
+}
+
+/** Who calls, and for whom, as far as that is proved. */
+export interface Caller {
+  readonly spiffeId: SpiffeId
+  readonly auth: 'svid' | 'token' | 'bound-token'
+  readonly owner: string
+  readonly purpose: string
+  readonly entryId: string | undefined
+  /** `sub` of the token: for whom, where that is somebody else. */
+  readonly subject: string | undefined
+  readonly tokenId: string | undefined
+  readonly transaction: string | undefined
+}
+
+/**
+ * Who sends this request. A token has to be for this integration alone; one that is bound, shown with its
+ * certificate; and where there is an SVID too, that has to be its client's. Rejects as `Verifier.verify`, and with
+ * `unauthenticated`: `token-missing`, `caller-svid`, `caller-other`, `caller-id`; `invalid` `token-repeated`.
+ */
+export async function identify(
+  request: IncomingMessage,
+  peer: Peer | undefined,
+  options: { readonly verifier: Verifier; readonly svidAlone: boolean },
+): Promise<Caller> {
+  if (peer !== undefined && !peer.holds()) {
+    refuse('caller-svid', 'the SVID of this connection counts no more')
+  }
+  const authorizations = authorizationsOf(request)
+  if (authorizations.length === 0 && peer !== undefined && options.svidAlone) {
+    return { ...nobody, spiffeId: peer.spiffeId, auth: 'svid' }
+  }
+  const token = bearerOf(authorizations, 'an access token')
+  const access = await options.verifier.verify(token, { certificate: peer?.certificate })
+  if (peer !== undefined && peer.spiffeId !== access.clientId) {
+    refuse('caller-other', 'the token is of another workload than the SVID')
+  }
+  return {
+    spiffeId: idOf(access.clientId),
+    auth: access.bound ? 'bound-token' : 'token',
+    owner: access.owner ?? '',
+    purpose: access.purpose ?? '',
+    entryId: access.entryId,
+    subject: access.subject,
+    tokenId: access.tokenId,
+    transaction: access.transaction,
+  }
+}
+
+const nobody = {
+  owner: '',
+  purpose: '',
+  entryId: undefined,
+  subject: undefined,
+  tokenId: undefined,
+  transaction: undefined,
+} as const
+
+function idOf(clientId: string): SpiffeId {
+  try {
+    return SpiffeId.parse(clientId)
+  } catch {
+    return refuse('caller-id', 'the client of the token is no workload')
+  }
+}
+
+function refuse(reason: string, message: string): never {
+  throw new CountersignError('unauthenticated', message, { reason })
+}

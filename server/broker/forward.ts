@@ -1,0 +1,186 @@
+import {
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { CountersignError } from '../../src/errors.ts'
+import type { BodyFraming } from './request-headers.ts'
+import { checkVendorHead, headersForCaller, type VendorHead } from './response-headers.ts'
+import { scrubbing } from './scrubber.ts'
+import type { Limits } from './settings.ts'
+import type { VendorAgent } from './vendor-agent.ts'
+
+/** A call as the vendor gets it. */
+export interface Outgoing {
+  readonly upstream: URL
+  readonly method: string
+  /** Path and query, the key with it where it belongs there. */
+  readonly target: string
+  readonly headers: ReadonlyMap<string, string>
+  readonly framing: BodyFraming
+}
+
+export interface Exchange {
+  readonly agent: VendorAgent
+  readonly limits: Limits
+  /** How the answer may repeat the key. */
+  readonly forms: readonly Buffer[]
+  /** Something came or went. */
+  readonly moved: () => void
+  readonly signal: AbortSignal
+}
+
+export interface Answered {
+  readonly status: number
+  /** Times that the key was taken out of the body. */
+  readonly scrubbed: number
+}
+
+const maxVendorHeadBytes = 32_768
+const repeatable: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/**
+ * Sends the call, its body as it comes, and hands the answer on as it comes, without the key. Redirects are answers
+ * like others. Rejects with what the signal was aborted with, `invalid` `body-too-large`, `unavailable` `vendor-…`;
+ * once the answer has begun the caller's connection is cut then, so that no part of it passes for the whole.
+ */
+export async function forward(
+  outgoing: Outgoing,
+  exchange: Exchange,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Answered> {
+  const { limits, forms, moved } = exchange
+  const answer = await ask(outgoing, exchange, request)
+  try {
+    moved()
+    const head = headOf(answer)
+    checkVendorHead(head, limits.responseBytes)
+    response.writeHead(head.statusCode, [...headersForCaller(head, forms), ...lengthOf(answer)])
+    let scrubbed = 0
+    const heard = (found: number): void => {
+      scrubbed = found
+    }
+    await pipeline(
+      answer,
+      counting(limits.responseBytes, moved, vendorTooLarge),
+      scrubbing(forms, heard),
+      response,
+      { signal: exchange.signal },
+    )
+    return { status: head.statusCode, scrubbed }
+  } catch (error) {
+    answer.destroy()
+    throw failureOf(error, exchange.signal)
+  }
+}
+
+/** The vendor's answer. A connection that the vendor shut while it lay idle is no answer: one more is tried. */
+async function ask(
+  outgoing: Outgoing,
+  exchange: Exchange,
+  request: IncomingMessage,
+): Promise<IncomingMessage> {
+  const { framing, method } = outgoing
+  for (let again = false; ; again = true) {
+    const sent = begin(outgoing, exchange)
+    try {
+      return await answerTo(sent, outgoing, exchange, request)
+    } catch (error) {
+      sent.destroy()
+      const failure = failureOf(error, exchange.signal)
+      const worn = sent.reusedSocket && failure.reason === 'vendor-broken'
+      if (again || !worn || framing.kind !== 'none' || !repeatable.has(method)) throw failure
+    }
+  }
+}
+
+function begin(
+  { upstream, method, target, headers, framing }: Outgoing,
+  exchange: Exchange,
+): ClientRequest {
+  return httpRequest({
+    agent: exchange.agent,
+    host: upstream.hostname,
+    port: upstream.port || 443,
+    method,
+    path: target,
+    headers: {
+      host: upstream.host,
+      ...Object.fromEntries(headers),
+      'accept-encoding': 'identity',
+      ...(framing.kind === 'length' && { 'content-length': String(framing.bytes) }),
+      ...(framing.kind === 'chunked' && { 'transfer-encoding': 'chunked' }),
+    },
+    maxHeaderSize: maxVendorHeadBytes,
+    signal: exchange.signal,
+  })
+}
+
+function answerTo(
+  sent: ClientRequest,
+  { framing }: Outgoing,
+  { limits, moved }: Exchange,
+  request: IncomingMessage,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    // Heard for as long as the request lives: what comes after the answer has begun is heard there.
+    sent.on('error', reject)
+    sent.once('response', resolve)
+    sent.once('upgrade', (_, socket) => {
+      socket.destroy()
+      reject(broken())
+    })
+    if (framing.kind === 'none') sent.end()
+    else {
+      pipeline(request, counting(limits.requestBytes, moved, bodyTooLarge), sent).catch(reject)
+    }
+  })
+}
+
+function counting(maxBytes: number, moved: () => void, tooLarge: () => Error): Transform {
+  let bytes = 0
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length
+      moved()
+      if (bytes > maxBytes) done(tooLarge())
+      else done(null, chunk)
+    },
+  })
+}
+
+function headOf({ statusCode = 0, rawHeaders }: IncomingMessage): VendorHead {
+  return { statusCode, rawHeaders }
+}
+
+/** Stars are as many as what they stand for. */
+function lengthOf({ headers }: IncomingMessage): readonly string[] {
+  const { 'content-length': length } = headers
+  return length === undefined ? [] : ['content-length', length]
+}
+
+function failureOf(error: unknown, signal: AbortSignal): CountersignError {
+  if (signal.aborted && signal.reason instanceof CountersignError) return signal.reason
+  return error instanceof CountersignError ? error : broken()
+}
+
+/** Without the cause: the parser of HTTP keeps the bytes that it could not read, and they may hold the key. */
+function broken(): CountersignError {
+  return new CountersignError('unavailable', 'the vendor’s answer is broken', {
+    reason: 'vendor-broken',
+  })
+}
+
+function vendorTooLarge(): CountersignError {
+  return new CountersignError('unavailable', 'the vendor’s answer is too large', {
+    reason: 'vendor-too-large',
+  })
+}
+
+function bodyTooLarge(): CountersignError {
+  return new CountersignError('invalid', 'the body is too large', { reason: 'body-too-large' })
+}

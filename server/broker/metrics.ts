@@ -1,0 +1,66 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What a broker counts. Labels are integrations' ids and stable words: never a path, an ID or an address. */
+export interface BrokerMetrics {
+  readonly registry: Registry
+  /** `outcome`: the class of the vendor's status, as `2xx`, or why there was no answer of its. */
+  call(integration: string | undefined, outcome: string, elapsedMs: number): void
+  scrubbed(integration: string, times: number): void
+}
+
+export interface BrokerGauges {
+  /** Integration and the age of its credential, in seconds. */
+  ages(): Iterable<readonly [integration: string, seconds: number]>
+  underWay(): Iterable<readonly [integration: string, calls: number]>
+}
+
+export function createBrokerMetrics(gauges: BrokerGauges): BrokerMetrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry, prefix: 'countersign_broker_' })
+  const calls = new Counter({
+    name: 'countersign_broker_calls_total',
+    help: 'Calls by integration and outcome: 2xx to 5xx of the vendor, or the reason of a refusal.',
+    labelNames: ['integration', 'outcome'],
+    registers,
+  })
+  const seconds = new Histogram({
+    name: 'countersign_broker_call_seconds',
+    help: 'Time from the head of a request to the end of its answer, the vendor’s share included.',
+    labelNames: ['integration'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
+    registers,
+  })
+  const scrubbed = new Counter({
+    name: 'countersign_broker_key_echoes_total',
+    help: 'Times that a vendor’s answer held its key, which was taken out.',
+    labelNames: ['integration'],
+    registers,
+  })
+  const gauge = (
+    name: string,
+    help: string,
+    read: () => Iterable<readonly [integration: string, value: number]>,
+  ): void => {
+    new Gauge({
+      name: `countersign_broker_${name}`,
+      help,
+      labelNames: ['integration'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [integration, value] of read()) this.set({ integration }, value)
+      },
+    })
+  }
+  gauge('credential_age_seconds', 'Age of the vendor’s key.', gauges.ages)
+  gauge('calls_under_way', 'Calls under way.', gauges.underWay)
+  return {
+    registry,
+    call(integration = 'none', outcome, elapsedMs) {
+      calls.inc({ integration, outcome })
+      seconds.observe({ integration }, elapsedMs / 1000)
+    },
+    scrubbed: (integration, times) => scrubbed.inc({ integration }, times),
+  }
+}

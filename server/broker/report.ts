@@ -1,0 +1,64 @@
+import { fileKeyManager } from '../ca/key-manager.ts'
+import type { BrokerConfig } from './config.ts'
+import { readCredentials, statePath } from './credentials.ts'
+import { sealSecret } from './secrets.ts'
+import type { Integration } from './settings.ts'
+
+/** What a broker has written down of an integration; of one that it never ran with, nothing but its settings. */
+export interface IntegrationReport {
+  readonly id: string
+  readonly owner: string
+  readonly state: 'open' | 'disabled' | 'closed' | 'old' | 'new'
+  /** Since when the key is in use, or when the vendor issued it. */
+  readonly since: Date | undefined
+  readonly endsAt: Date | undefined
+  readonly lastUsed: Date | undefined
+  readonly calls: number
+}
+
+/** In the order of the configuration. Throws `invalid` `broker-state`. */
+export function reportOf(config: BrokerConfig, now: Date): readonly IntegrationReport[] {
+  const records = readCredentials(statePath(config.dataDir))
+  return config.integrations.map((integration) => {
+    const { id, owner, maxAgeSeconds } = integration
+    const record = records.get(id)
+    const since = record?.since
+    const endsAt =
+      since !== undefined && maxAgeSeconds !== undefined
+        ? new Date(since.getTime() + maxAgeSeconds * 1000)
+        : undefined
+    const state = stateOf(integration, record?.closedAt, since, endsAt, now)
+    return {
+      id,
+      owner,
+      state,
+      since,
+      endsAt,
+      lastUsed: record?.lastUsed,
+      calls: record?.calls ?? 0,
+    }
+  })
+}
+
+function stateOf(
+  { disabled, reopenedAt }: Integration,
+  closedAt: Date | undefined,
+  since: Date | undefined,
+  endsAt: Date | undefined,
+  now: Date,
+): IntegrationReport['state'] {
+  if (disabled) return 'disabled'
+  if (closedAt !== undefined && !(reopenedAt !== undefined && reopenedAt > closedAt))
+    return 'closed'
+  if (since === undefined) return 'new'
+  return endsAt !== undefined && endsAt < now ? 'old' : 'open'
+}
+
+/** One line for the file that `secret.sealed` of this integration names. Throws as `fileKeyManager` and `readSecret`. */
+export async function sealFor(
+  config: BrokerConfig,
+  integration: string,
+  secret: string,
+): Promise<string> {
+  return sealSecret(secret, integration, await fileKeyManager(config.wrappingKey))
+}

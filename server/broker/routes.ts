@@ -1,0 +1,90 @@
+import { CountersignError } from '../../src/errors.ts'
+import type { HostLookup } from '../../src/federation/locate.ts'
+import { createVerifier, type Verifier } from '../../src/resource-server/verifier.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { RateLimiter } from '../access/limits.ts'
+import type { BrokerConfig } from './config.ts'
+import type { Credentials } from './credentials.ts'
+import { readSecret, type SealingKey } from './secrets.ts'
+import type { Integration } from './settings.ts'
+import { VendorAgent } from './vendor-agent.ts'
+import { type VendorKey, vendorKey } from './vendor-key.ts'
+
+/** An integration in use. */
+export interface Route {
+  readonly integration: Integration
+  readonly key: VendorKey
+  readonly agent: VendorAgent
+  readonly verifier: Verifier
+  readonly callers: RateLimiter
+  readonly all: RateLimiter
+  /** What ends each call under way. */
+  readonly live: Set<(error: CountersignError) => void>
+}
+
+export interface RoutesDeps {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly keys: SealingKey
+  readonly credentials: Credentials
+  readonly jwks: (signal: AbortSignal) => Promise<string>
+  readonly lookup: HostLookup
+  readonly clock: Clock
+}
+
+/**
+ * Makes routes of a configuration: reads each secret, and takes them only where no two are the same. All or none.
+ * Throws as `readSecret`, `Credentials.admit` and `VendorAgent`.
+ */
+export async function openRoutes(
+  config: BrokerConfig,
+  deps: RoutesDeps,
+): Promise<ReadonlyMap<string, Route>> {
+  const { clock, credentials } = deps
+  const routes = new Map<string, Route>()
+  const held = []
+  for (const integration of config.integrations) {
+    const { id, owner, issuedAt, maxAgeSeconds, audience, rate } = integration
+    const secret = await readSecret(integration.secret, id, deps)
+    held.push({ integration: id, owner, secret, issuedAt, maxAgeSeconds })
+    routes.set(id, {
+      integration,
+      key: vendorKey(secret, integration.inject),
+      agent: new VendorAgent(integration, deps),
+      verifier: createVerifier({ issuer: config.issuer, audience, jwks: deps.jwks, clock }),
+      callers: new RateLimiter(rate.caller, clock),
+      all: new RateLimiter(rate.all, clock),
+      live: new Set(),
+    })
+  }
+  credentials.admit(held)
+  return routes
+}
+
+/**
+ * Lets go of routes that others have taken the place of. Calls of an integration that is not to be used any more are
+ * ended; the others come to their end.
+ */
+export function retireRoutes(
+  old: ReadonlyMap<string, Route>,
+  next: ReadonlyMap<string, Route>,
+): void {
+  for (const [id, { agent, live }] of old) {
+    const after = next.get(id)
+    if (after === undefined || after.integration.disabled) {
+      for (const end of live) end(shut())
+    }
+    agent.retire()
+  }
+}
+
+/** Ends what an integration has under way. */
+export function shutRoute({ agent, live }: Route): void {
+  for (const end of live) end(shut())
+  agent.destroy()
+}
+
+function shut(): CountersignError {
+  return new CountersignError('forbidden', 'the integration has been shut', {
+    reason: 'integration-closed',
+  })
+}

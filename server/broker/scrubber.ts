@@ -1,0 +1,103 @@
+import { Transform, type TransformCallback } from 'node:stream'
+
+const star = 0x2a
+
+/** From a byte up to another, which is not of it. */
+type Span = readonly [from: number, to: number]
+
+/** Puts stars in the place of each occurrence of a form; lengths stay what they are. */
+export interface Scrubber {
+  /** The bytes of this chunk, and those held back before, as far as no form can have begun in them. */
+  push(chunk: Buffer): Buffer
+  /** What was held back: the end of the body. */
+  end(): Buffer
+  /** Occurrences so far. */
+  readonly found: number
+}
+
+/** Holds back no more than what may be the beginning of a form, so that a body that comes slowly goes on as it comes. */
+export function createScrubber(forms: readonly Buffer[]): Scrubber {
+  const longest = Math.max(0, ...forms.map(({ length }) => length))
+  let held: Buffer = Buffer.alloc(0)
+  /** So many of the held bytes are the end of a form that began before them. */
+  let masked = 0
+  let found = 0
+
+  const spansIn = (bytes: Buffer): readonly Span[] => {
+    const spans: Span[] = masked > 0 ? [[0, masked]] : []
+    for (const form of forms) {
+      for (let at = bytes.indexOf(form); at >= 0; at = bytes.indexOf(form, at + 1)) {
+        spans.push([at, at + form.length])
+      }
+    }
+    return spans
+  }
+  /** The length of the longest end of these bytes with which a form begins. */
+  const beginningAtEnd = (bytes: Buffer): number => {
+    for (let length = Math.min(longest - 1, bytes.length); length > 0; length -= 1) {
+      const at = bytes.length - length
+      const begins = (form: Buffer): boolean =>
+        form.length > length &&
+        form[0] === bytes[at] &&
+        form.compare(bytes, at, bytes.length, 0, length) === 0
+      if (forms.some(begins)) return length
+    }
+    return 0
+  }
+  return {
+    push(chunk) {
+      const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk])
+      const cut = bytes.length - beginningAtEnd(bytes)
+      const spans = spansIn(bytes)
+      // One that is whole in what is held back is found again, and counted then.
+      found += spans.filter(([from, to]) => from < cut && to > masked).length
+      held = Buffer.from(bytes.subarray(cut))
+      masked = Math.max(0, ...spans.map(([from, to]) => (from < cut ? to - cut : 0)))
+      return withStars(bytes.subarray(0, cut), spans)
+    },
+    end() {
+      const spans = spansIn(held)
+      found += spans.filter(([, to]) => to > masked).length
+      const rest = withStars(held, spans)
+      held = Buffer.alloc(0)
+      masked = 0
+      return rest
+    },
+    get found() {
+      return found
+    },
+  }
+}
+
+function withStars(bytes: Buffer, spans: readonly Span[]): Buffer {
+  if (spans.length === 0) return bytes
+  const copy = Buffer.from(bytes)
+  for (const [from, to] of spans)
+    copy.fill(star, Math.min(from, copy.length), Math.min(to, copy.length))
+  return copy
+}
+
+/** A header's value, or another short text in latin1. */
+export function scrubText(text: string, forms: readonly Buffer[]): string {
+  const scrubber = createScrubber(forms)
+  const start = scrubber.push(Buffer.from(text, 'latin1'))
+  return Buffer.concat([start, scrubber.end()]).toString('latin1')
+}
+
+/** As a stream; `heard` is called at the end where something was found. */
+export function scrubbing(forms: readonly Buffer[], heard: (found: number) => void): Transform {
+  const scrubber = createScrubber(forms)
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done: TransformCallback) {
+      const bytes = scrubber.push(chunk)
+      if (bytes.length > 0) this.push(bytes)
+      done()
+    },
+    flush(done) {
+      const bytes = scrubber.end()
+      if (bytes.length > 0) this.push(bytes)
+      if (scrubber.found > 0) heard(scrubber.found)
+      done()
+    },
+  })
+}

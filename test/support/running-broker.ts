@@ -1,0 +1,312 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { connect, type TLSSocket } from 'node:tls'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { type BrokerConfig, loadBrokerConfig } from '../../server/broker/config.ts'
+import { runBroker } from '../../server/broker/main.ts'
+import { createLog } from '../../src/runtime/json-log.ts'
+import type { X509Svid } from '../../src/svid/x509-svid.ts'
+import { FakeWorkloadApi } from '../../src/testing/fake-workload-api.ts'
+import { toPem } from '../../src/x509/pem.ts'
+import { freePort } from './free-port.ts'
+import { type RawVendor, startRawVendor } from './raw-vendor.ts'
+import { type WebCertificate, webCertificate } from './web-certificate.ts'
+
+export const vendorKey: string = 'sk-live-4eC39HqLyjWDarjtT1zdp7dc'
+export const caller: string = 'spiffe://example.org/web'
+
+export const allowAll: string = `
+@id("web-calls-acme")
+permit (principal == Workload::"${caller}", action == Action::"callVendor", resource);
+`
+
+/** What a test wants of its broker; each has the integration `acme` at the vendor. */
+export interface BrokerWishes {
+  readonly policy?: string
+  /** Laid over the integration `acme`. */
+  readonly acme?: Readonly<Record<string, unknown>>
+  /** Further integrations. */
+  readonly others?: readonly Readonly<Record<string, unknown>>[]
+  readonly vendorHost?: string
+  /** What the vendor's name leads to; asked at each look-up. */
+  readonly addresses?: () => readonly string[]
+}
+
+export interface RunningBroker {
+  readonly config: BrokerConfig
+  readonly folder: string
+  readonly vendor: RawVendor
+  readonly api: FakeWorkloadApi
+  readonly host: string
+  readonly port: number
+  /** Everything that the broker wrote to its log. */
+  log(): string
+  trail(): readonly TrailLine[]
+  audience(integration?: string): string
+  /** An access token of the issuer for the integration `acme`. */
+  token(claims?: Readonly<Record<string, unknown>>): Promise<string>
+  /** Opens a connection, as the SVID says. */
+  dial(svid?: X509Svid): Promise<TLSSocket>
+  /** Sends these bytes on a connection of their own, and resolves with all that comes until it ends, or an answer is whole. */
+  raw(bytes: string, svid?: X509Svid): Promise<string>
+  call(options?: CallOptions): Promise<Reply>
+  /** Writes the configuration anew, and has it read. */
+  reload(wishes: BrokerWishes): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface CallOptions {
+  readonly method?: string
+  readonly path?: string
+  readonly headers?: readonly string[]
+  readonly body?: string
+  readonly token?: string | undefined
+  readonly svid?: X509Svid | undefined
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** Of a refusal by the broker. */
+  readonly reason: string | undefined
+}
+
+export interface TrailLine {
+  readonly kind: string
+  readonly reason?: string
+  readonly [field: string]: unknown
+}
+
+/** A real broker in this process, with an agent's API, an issuer's keys and a vendor of this test's own. */
+export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBroker> {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-broker-'))
+  const { vendorHost = 'api.acme.test' } = wishes
+  const [issuerWeb, vendorWeb] = await Promise.all([
+    webCertificate('as.example.org'),
+    webCertificate(vendorHost),
+  ])
+  const api = await FakeWorkloadApi.start()
+  await api.grant('spiffe://example.org/broker', { dnsNames: ['broker.example.org'] })
+  const vendor = await startRawVendor(vendorWeb)
+  const issuer = await startIssuer(issuerWeb)
+  const port = await freePort()
+  const origin = `https://broker.example.org:${port}`
+  writeFileSync(join(folder, 'acme.key'), `${vendorKey}\n`, { mode: 0o600 })
+  const policy = mkdtempSync(join(folder, 'policy-'))
+  writeFileSync(join(policy, 'all.cedar'), wishes.policy ?? allowAll)
+  const path = join(folder, 'broker.json')
+  const write = (wanted: BrokerWishes): void => {
+    const acme = {
+      id: 'acme',
+      owner: 'sales',
+      upstream: `https://${vendorHost}:${vendor.port}`,
+      ca: vendorWeb.ca,
+      networks: ['127.0.0.0/8'],
+      secret: { file: join(folder, 'acme.key') },
+      inject: { header: 'X-Api-Key' },
+      methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+      paths: ['/v2/**'],
+      rate: '1000/s',
+      ...wanted.acme,
+    }
+    const config = {
+      url: origin,
+      address: `127.0.0.1:${port}`,
+      http_address: false,
+      data_dir: join(folder, 'data'),
+      socket: api.endpoint.replace('unix://', ''),
+      issuer: issuer.url,
+      issuer_ca: issuerWeb.ca,
+      policy,
+      log_level: 'debug',
+      integrations: [acme, ...(wanted.others ?? [])],
+    }
+    writeFileSync(path, JSON.stringify(config))
+  }
+  write(wishes)
+  const config = loadBrokerConfig(path)
+  let logged = ''
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      logged += String(chunk)
+      done()
+    },
+  })
+  const stopping = new AbortController()
+  const ready = Promise.withResolvers<void>()
+  let reload = async (): Promise<void> => {}
+  const running = runBroker(config, stopping.signal, {
+    env: {},
+    log: createLog({ level: 'debug', component: 'broker', stream }),
+    onReady: () => ready.resolve(),
+    onReload: (listener) => {
+      reload = async () => listener()
+      return () => {}
+    },
+    readAgain: async () => loadBrokerConfig(path),
+    lookup: async (host) =>
+      host === vendorHost ? (wishes.addresses?.() ?? ['127.0.0.1']) : ['127.0.0.1'],
+  })
+  running.catch(ready.reject)
+  const close = async (): Promise<void> => {
+    stopping.abort(new DOMException('stopped', 'AbortError'))
+    await running.catch(() => {})
+    await Promise.all([vendor.close(), issuer.close(), api.close()])
+    for (const one of [folder, issuerWeb.folder, vendorWeb.folder]) {
+      rmSync(one, { recursive: true, force: true })
+    }
+  }
+  await ready.promise.catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
+  const audience = (integration = 'acme'): string => `${origin}/${integration}`
+  const ca = api.trustDomain.bundle.x509Authorities.map(({ certificate }) =>
+    toPem('CERTIFICATE', certificate),
+  )
+  const dial = async (svid?: X509Svid): Promise<TLSSocket> => {
+    const socket = connect({
+      host: '127.0.0.1',
+      port,
+      servername: 'broker.example.org',
+      ca,
+      ...(svid !== undefined && {
+        cert: svid.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
+        key: toPem('PRIVATE KEY', svid.privateKey),
+      }),
+    })
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve)
+      socket.once('error', reject)
+    })
+    socket.on('error', () => {})
+    return socket
+  }
+  const raw = async (bytes: string, svid?: X509Svid): Promise<string> => {
+    const socket = await dial(svid)
+    socket.write(Buffer.from(bytes, 'latin1'))
+    return readAnswer(socket, bytes.startsWith('HEAD'))
+  }
+  return {
+    config,
+    folder,
+    vendor,
+    api,
+    port,
+    host: `broker.example.org:${port}`,
+    log: () => logged,
+    trail: () =>
+      readFileSync(config.auditFile, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as TrailLine),
+    audience,
+    token: (claims = {}) => issuer.sign({ aud: audience(), ...claims }),
+    dial,
+    raw,
+    async call({
+      method = 'GET',
+      path: target = '/acme/v2/contacts',
+      headers = [],
+      body,
+      token,
+      svid,
+    } = {}) {
+      const lines = [
+        `${method} ${target} HTTP/1.1`,
+        `host: broker.example.org:${port}`,
+        ...(token === undefined ? [] : [`authorization: Bearer ${token}`]),
+        ...(body === undefined ? [] : [`content-length: ${Buffer.byteLength(body)}`]),
+        ...headers,
+      ]
+      return parseReply(await raw(`${lines.join('\r\n')}\r\n\r\n${body ?? ''}`, svid))
+    },
+    async reload(wanted) {
+      write(wanted)
+      await reload()
+    },
+    stop: close,
+  }
+}
+
+/** An issuer of access tokens whose keys are served over HTTPS. */
+async function startIssuer(web: WebCertificate) {
+  const { publicKey, privateKey } = await generateKeyPair('ES256')
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'one', use: 'sig', alg: 'ES256' }
+  const tls = { cert: readFileSync(web.certificate), key: readFileSync(web.key) }
+  const server = createServer(tls, (_, response) => response.end(JSON.stringify({ keys: [jwk] })))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `https://as.example.org:${(server.address() as AddressInfo).port}`
+  return {
+    url,
+    sign(claims: Readonly<Record<string, unknown>>): Promise<string> {
+      const now = Math.floor(Date.now() / 1000)
+      return new SignJWT({
+        ...{ iss: url, sub: caller, client_id: caller, jti: `token-${Math.random()}` },
+        ...{ iat: now, exp: now + 60, scope: 'call', txn: 'transaction-1' },
+        ...{ entry_id: 'entry-1', owner: 'web-team', purpose: 'reads contacts' },
+        ...claims,
+      })
+        .setProtectedHeader({ alg: 'ES256', kid: 'one', typ: 'at+jwt' })
+        .sign(privateKey)
+    },
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+/** Reads until the connection ends or the answer is whole, as far as its head tells. */
+export function readAnswer(socket: TLSSocket, headOnly = false): Promise<string> {
+  let text = ''
+  return new Promise((resolve) => {
+    const done = (): void => {
+      resolve(text)
+      socket.destroy()
+    }
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+      if (isWhole(text, headOnly)) done()
+    })
+    socket.once('close', done)
+  })
+}
+
+function isWhole(text: string, headOnly: boolean): boolean {
+  const end = text.indexOf('\r\n\r\n')
+  if (end < 0 || text.startsWith('HTTP/1.1 100')) return false
+  const head = text.slice(0, end).toLowerCase()
+  if (headOnly || /^http\/1\.1 (?:204|304)/.test(head)) return true
+  if (head.includes('transfer-encoding: chunked')) return text.endsWith('0\r\n\r\n')
+  const length = /content-length: (\d+)/.exec(head)?.[1]
+  return length !== undefined && text.length >= end + 4 + Number(length)
+}
+
+export function parseReply(text: string): Reply {
+  const end = text.indexOf('\r\n\r\n')
+  const [first = '', ...lines] = text.slice(0, Math.max(0, end)).split('\r\n')
+  const headers = Object.fromEntries(
+    lines.map((line) => {
+      const at = line.indexOf(':')
+      return [line.slice(0, at).toLowerCase(), line.slice(at + 1).trim()]
+    }),
+  )
+  const rest = text.slice(end + 4)
+  const body =
+    headers['transfer-encoding'] === 'chunked'
+      ? rest.replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n|\r\n$/g, '')
+      : rest
+  return {
+    status: Number(first.split(' ')[1] ?? 0),
+    headers,
+    body,
+    reason: headers['countersign-refusal'],
+  }
+}
