@@ -6,6 +6,7 @@ import { verifySignature } from '../jwt/verify.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { type Access, readAccess } from './access-token.ts'
 import { type JwksLocation, keysAt } from './jwks.ts'
+import { keepToken } from './shown-token.ts'
 
 /** Whose tokens are taken, and for whom. */
 export interface VerifierOptions {
@@ -65,7 +66,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       if (!(await verifySignature(token, parsed, key))) {
         refuse('token-signature', 'the signature of the token is wrong')
       }
-      return readAccess(claims, {
+      const access = readAccess(claims, {
         issuer,
         audience,
         clockSkewSeconds: clockSkew,
@@ -73,6 +74,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
         requireBound,
         now: clock.now(),
       })
+      return keepToken(access, token)
     },
   }
 }

@@ -32,6 +32,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/fastify': ['src/middleware', 'src/resource-server'],
   'src/hono': ['src/middleware', 'src/resource-server'],
   'src/resource-server': ['src/jwt', 'src/middleware', 'src/bundle', 'src/rpc'],
+  'src/oauth-client': ['src/mtls', 'src/svid', 'src/jwt', 'src/resource-server'],
   'src/undici': ['src/mtls'],
 
   'src/errors': [],

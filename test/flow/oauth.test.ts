@@ -5,6 +5,8 @@ import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
+import { createServer } from 'countersign/http'
+import { OauthClient } from 'countersign/oauth-client'
 import {
   accessOf,
   createVerifier,
@@ -16,6 +18,7 @@ import { type ClientAuth, clientCredentialsGrant, customFetch, discovery } from 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Log } from '../../src/runtime/log.ts'
 import { silentLog } from '../../src/runtime/log.ts'
+import { matchId } from '../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { JwtSource } from '../../src/workload-api/jwt-source.ts'
 import { X509Source } from '../../src/workload-api/x509-source.ts'
@@ -56,7 +59,7 @@ let x509: X509Source
 let verifier: Verifier
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org')
+  certificate = await webCertificate('as.example.org', 'localhost')
   policy = policyFolder(allowWeb)
   const started = await start(policy)
   server = started.server
@@ -284,6 +287,37 @@ describe('a workload with an X.509-SVID', () => {
     expect(expires_in).toBeGreaterThan(0)
     expect(expires_in).toBeLessThanOrEqual(30)
   })
+})
+
+test('the library’s client gets tokens by either SVID of its agent, and asks a service with a bound one', async () => {
+  const ofIssuer = {
+    issuer,
+    tokenEndpoint: `https://localhost:${port}/oauth/token`,
+    ca: [readFileSync(certificate.ca, 'utf8')],
+  }
+  const authorize = matchId(SpiffeId.parse(web))
+  const client = new OauthClient({ ...ofIssuer, source: x509, authorize })
+  const guard = requireAccessToken({ verifier, scopes: ['orders:read'] })
+  const service = createServer({ source: x509, authorize }, (request, response) => {
+    void guard(request, response, () => response.end(String(accessOf(request).bound)))
+  }).listen(0, '127.0.0.1')
+  await once(service, 'listening')
+  try {
+    const { port: at } = service.address() as AddressInfo
+    const answer = await client.call(orders, 'orders:read').fetch(`https://127.0.0.1:${at}/`)
+    expect([answer.status, await answer.text()]).toEqual([200, 'true'])
+    await expect(client.call(orders, 'orders:write').token()).rejects.toMatchObject({
+      reason: 'token-refused',
+    })
+    const byJwt = new OauthClient({ ...ofIssuer, jwtSource: jwt })
+    const { token } = await byJwt.call(orders, 'orders:read').token()
+    expect(await verifier.verify(token)).toMatchObject({ subject: web, bound: false })
+    await byJwt.close()
+  } finally {
+    await client.close()
+    service.closeAllConnections()
+    await new Promise((resolve) => service.close(resolve))
+  }
 })
 
 describe('T30 gets no token, and the trail says why:', () => {

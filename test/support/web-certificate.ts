@@ -13,15 +13,18 @@ export interface WebCertificate {
   readonly ca: string
 }
 
-/** A certificate for a host's name, valid today, in a folder of its own. */
-export async function webCertificate(host: string): Promise<WebCertificate> {
+/** A certificate for a host's names, valid today, in a folder of its own. */
+export async function webCertificate(
+  host: string,
+  ...more: readonly string[]
+): Promise<WebCertificate> {
   const day = 86_400_000
   const dates = { notBefore: new Date(Date.now() - day), notAfter: new Date(Date.now() + day) }
   const issuer = await party('web CA')
   const ca = await certify(issuer, issuer, { ca: true, ...dates })
   const { privateKey } = await generateKeyPair('ec-p256')
   const leaf = await certify(partyWith(host, softwareSigner(privateKey)), ca, {
-    dnsNames: [host],
+    dnsNames: [host, ...more],
     ...dates,
   })
   const folder = mkdtempSync(join(tmpdir(), 'cs-web-'))

@@ -1,0 +1,233 @@
+import type { RequestInit, Response } from 'undici'
+import { CountersignError } from '../errors.ts'
+import { currentSvid, type IdentitySource } from '../mtls/identity-source.ts'
+import type { Access } from '../resource-server/access-token.ts'
+import { tokenOf } from '../resource-server/shown-token.ts'
+import { createBackoff } from '../runtime/backoff.ts'
+import { backgroundClock, type Clock, sleepUnlessWoken } from '../runtime/clock.ts'
+import { aborted } from '../runtime/tasks.ts'
+import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
+import type { X509Svid } from '../svid/x509-svid.ts'
+import type { TokenRequest } from './grant.ts'
+import { type AccessToken, Standing, type StandingOptions } from './standing.ts'
+
+/** Where tokens come from. */
+interface IssuerOptions {
+  /** The authorization server, exactly as it names itself. */
+  readonly issuer: string
+  /** `ISSUER/oauth/token` unless told. */
+  readonly tokenEndpoint?: string
+  /** `ISSUER/oauth/introspect` unless told. */
+  readonly introspectionEndpoint?: string
+  /** CA certificates, PEM, to believe it by, in place of those that Node knows. */
+  readonly ca?: readonly string[]
+  readonly clock?: Clock
+}
+
+/** By X.509-SVID, which binds the tokens to it: an `X509Source`, and which servers are asked with them. */
+export interface X509ClientOptions extends IssuerOptions {
+  readonly source: IdentitySource
+  /** Which servers `fetch` sends a token to, over mutual TLS. There is no default. */
+  readonly authorize: SpiffeIdMatcher
+}
+
+/** By JWT-SVID; whoever gets hold of such a token can use it. `ca` is for the servers that are asked, too. */
+export interface JwtClientOptions extends IssuerOptions {
+  readonly jwtSource: { fetchJwtSvid(audience: string): Promise<{ readonly token: string }> }
+}
+
+/** A service to be asked with a token for it. */
+export interface NextHop {
+  /**
+   * undici's `fetch`, with the token, over https alone; redirects are returned. Rejects as `token` does, and as undici's.
+   */
+  fetch(url: string | URL, init?: RequestInit): Promise<Response>
+  /**
+   * For other clients. With `svid` the token is good on connections that show that SVID alone. Rejects with `forbidden`
+   * `token-refused`, `unauthenticated` `client-refused`, `unavailable` `issuer-unavailable`, `invalid` `issuer-answer`,
+   * or what the source has instead of an SVID.
+   */
+  token(): Promise<AccessToken & { readonly svid: X509Svid | undefined }>
+}
+
+/** Who asks others, on its own account or for somebody. */
+export interface Caller {
+  /** `resource` is the service's name, the audience of its tokens; `scope` one or more, separated by blanks. */
+  call(resource: string, scope: string): NextHop
+}
+
+const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
+
+/**
+ * Gets access tokens by this process's own SVID, keeps them, and asks other services with them. Before it goes over to a
+ * renewed SVID it gets each token anew for that one; while the issuer is away it stays with the SVID before until that
+ * ends.
+ */
+export class OauthClient implements Caller, AsyncDisposable {
+  readonly #options: X509ClientOptions | JwtClientOptions
+  readonly #clock: Clock
+  readonly #closing = new AbortController()
+  readonly #following: Promise<void>
+  #standing: Standing
+  #renewed = new AbortController()
+
+  /** Throws `invalid`, `client-options`, and what the source has instead of an SVID. */
+  constructor(options: X509ClientOptions | JwtClientOptions) {
+    const { issuer, tokenEndpoint = issuer, introspectionEndpoint = issuer } = options
+    if (![issuer, tokenEndpoint, introspectionEndpoint].every(isHttps)) {
+      throw new CountersignError('invalid', 'an issuer and its endpoints are https URLs', {
+        reason: 'client-options',
+      })
+    }
+    this.#options = options
+    this.#clock = options.clock ?? backgroundClock
+    this.#standing = this.#stand('source' in options ? options.source.svid() : undefined)
+    this.#following =
+      'source' in options ? this.#follow(options.source, this.#closing.signal) : Promise.resolve()
+  }
+
+  /** On its own account (RFC 6749 §4.4). */
+  call(resource: string, scope: string): NextHop {
+    return this.#hop({ resource, scope, subjectToken: undefined })
+  }
+
+  /** For whom this request came: `accessOf(request)`. By token exchange (RFC 8693). */
+  onBehalfOf(access: Access): Caller {
+    const subjectToken = tokenOf(access)
+    return { call: (resource, scope) => this.#hop({ resource, scope, subjectToken }) }
+  }
+
+  /** Whether the issuer says that this token is good now (RFC 7662). Rejects as `token` of a `NextHop`. */
+  async introspect(token: string): Promise<boolean> {
+    const standing = this.#current()
+    return standing.use(() => standing.isActive(token))
+  }
+
+  /** Ends when what is under way has. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#following
+    this.#standing.retire()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #hop(request: TokenRequest): NextHop {
+    return {
+      fetch: async (url, init = {}) => {
+        if (!isHttps(String(url))) {
+          throw new CountersignError('invalid', 'a token is sent over https only', {
+            reason: 'url-scheme',
+          })
+        }
+        const standing = this.#current()
+        return standing.use(() => standing.fetch(url, init, request))
+      },
+      token: async () => {
+        const standing = this.#current()
+        const { svid } = standing
+        return standing.use(async () => ({ ...(await standing.token(request)), svid }))
+      },
+    }
+  }
+
+  /** Throws `unavailable`, `client-closed`, and what the source has instead of an SVID. */
+  #current(): Standing {
+    if (this.#closing.signal.aborted) {
+      throw new CountersignError('unavailable', 'this client is closed', {
+        reason: 'client-closed',
+      })
+    }
+    if ('source' in this.#options) {
+      const newest = this.#options.source.svid()
+      const held = this.#standing.svid
+      // The issuer was away for so long that nothing could be fetched before.
+      if (held !== undefined && held.expiresAt <= this.#clock.now()) {
+        this.#replace(this.#stand(newest))
+      }
+    }
+    return this.#standing
+  }
+
+  #replace(next: Standing): void {
+    this.#standing.retire()
+    this.#standing = next
+  }
+
+  async #follow(source: IdentitySource, signal: AbortSignal): Promise<void> {
+    const stopUpdates = source.onUpdate(() => this.#renewed.abort())
+    const backoff = createBackoff({ baseMs: 200, capMs: 5000 })
+    try {
+      while (!signal.aborted) {
+        this.#renewed = new AbortController()
+        const woken = this.#renewed.signal
+        if (await this.#goOver(source)) {
+          backoff.reset()
+          await aborted(AbortSignal.any([woken, signal]))
+        } else {
+          await sleepUnlessWoken(this.#clock, backoff.next(), woken, signal)
+        }
+      }
+    } catch {
+      // Closed while it waited: nothing else throws here.
+    } finally {
+      stopUpdates()
+    }
+  }
+
+  /** false: the issuer could not be asked, and the SVID before stays. */
+  async #goOver(source: IdentitySource): Promise<boolean> {
+    const newest = currentSvid(source)
+    const before = this.#standing
+    if (newest === undefined || isSame(newest, before.svid)) return true
+    let next: Standing | undefined
+    try {
+      next = this.#stand(newest)
+      await before.fetchAgain(next)
+    } catch {
+      next?.retire()
+      return false
+    }
+    if (this.#standing === before) this.#replace(next)
+    else next.retire()
+    return true
+  }
+
+  #stand(svid: X509Svid | undefined): Standing {
+    const { issuer, ca } = this.#options
+    const {
+      tokenEndpoint = `${issuer}/oauth/token`,
+      introspectionEndpoint = `${issuer}/oauth/introspect`,
+    } = this.#options
+    const endpoints = { tokenEndpoint, introspectionEndpoint, ca, clock: this.#clock, svid }
+    return new Standing({ ...endpoints, ...proving(this.#options, svid) })
+  }
+}
+
+function proving(
+  options: X509ClientOptions | JwtClientOptions,
+  svid: X509Svid | undefined,
+): Pick<StandingOptions, 'proof' | 'next'> {
+  if ('source' in options) {
+    return { proof: () => ({ client_id: svid?.spiffeId ?? '' }), next: options }
+  }
+  const { jwtSource, issuer } = options
+  return {
+    next: undefined,
+    proof: async () => ({
+      client_assertion_type: assertionType,
+      client_assertion: (await jwtSource.fetchJwtSvid(issuer)).token,
+    }),
+  }
+}
+
+function isSame(one: X509Svid, other: X509Svid | undefined): boolean {
+  const [leaf] = one.chain
+  return leaf !== undefined && other?.chain[0]?.equals(leaf) === true
+}
+
+function isHttps(url: string): boolean {
+  return URL.canParse(url) && new URL(url).protocol === 'https:'
+}

@@ -1,0 +1,107 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { Agent, request } from 'node:https'
+import { CountersignError } from '../errors.ts'
+import { contextOptions, type TlsIdentity } from '../mtls/context.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { within } from '../runtime/within.ts'
+
+/** What a server answered. */
+export interface FormAnswer {
+  readonly status: number
+  readonly retryAfter: string | undefined
+  readonly body: string
+}
+
+/** Sends forms to an authorization server. */
+export interface FormSender {
+  /** Rejects with `unavailable`, `issuer-unavailable`. */
+  post(url: string, form: Readonly<Record<string, string>>): Promise<FormAnswer>
+  close(): void
+}
+
+const timeoutMs = 5000
+const maxBytes = 64 << 10
+const maxConnections = 16
+
+/**
+ * The server is believed by the certificates of the web, those of Node or `ca` (PEM), never by a bundle of SPIFFE
+ * (draft-ietf-oauth-spiffe-client-auth-02); it is shown `identity` where there is one.
+ */
+export function formSender(
+  identity: TlsIdentity | undefined,
+  ca: readonly string[] | undefined,
+  clock: Clock,
+): FormSender {
+  const { ca: _none, ...context } = contextOptions(identity, { minVersion: 'TLSv1.2', alpn: [] })
+  const agent = new Agent({
+    ...context,
+    ...(ca !== undefined && { ca: [...ca] }),
+    keepAlive: true,
+    maxSockets: maxConnections,
+    // What is resumed does not show its certificate again.
+    maxCachedSessions: 0,
+  })
+  return {
+    async post(url, form) {
+      const body = new URLSearchParams(form).toString()
+      const stop = new AbortController()
+      const late = (): CountersignError => unavailable('it did not answer in 5 s')
+      try {
+        return await within(clock, timeoutMs, send(agent, url, body, stop.signal), late)
+      } catch (error) {
+        throw error instanceof CountersignError ? error : unavailable(error)
+      } finally {
+        stop.abort()
+      }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+async function send(
+  agent: Agent,
+  url: string,
+  body: string,
+  signal: AbortSignal,
+): Promise<FormAnswer> {
+  const headers = {
+    'content-type': 'application/x-www-form-urlencoded',
+    'content-length': Buffer.byteLength(body),
+    accept: 'application/json',
+  }
+  const sent = request(url, { method: 'POST', agent, headers, signal })
+  try {
+    sent.end(body)
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    return await read(response)
+  } catch (error) {
+    // The server may have ended a kept connection in the moment that it was taken for this; nothing of it was read.
+    const { code } = error as NodeJS.ErrnoException
+    if (sent.reusedSocket && code === 'ECONNRESET') return send(agent, url, body, signal)
+    throw error
+  }
+}
+
+async function read(response: IncomingMessage): Promise<FormAnswer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) throw unavailable('its answer is too large')
+    chunks.push(chunk)
+  }
+  return {
+    status: response.statusCode ?? 0,
+    retryAfter: response.headers['retry-after'],
+    body: Buffer.concat(chunks).toString('utf8'),
+  }
+}
+
+export function unavailable(cause: unknown, retryAfterMs?: number): CountersignError {
+  return new CountersignError('unavailable', 'the authorization server cannot be asked', {
+    reason: 'issuer-unavailable',
+    cause,
+    retryAfterMs,
+  })
+}

@@ -1,0 +1,93 @@
+import { CountersignError } from '../errors.ts'
+import type { Clock } from './clock.ts'
+import { untilAborted } from './until-aborted.ts'
+
+interface Kept<R, T> {
+  readonly request: R
+  readonly value: T
+  /** By the clock that never jumps. */
+  renewAtMs: number
+}
+
+const maxKept = 1000
+/** How long what is due is left alone after it could not be renewed. */
+const pauseMs = 5000
+
+/**
+ * What others give for a while, by the request for it. A value is due at the half of what it has left, and serves until
+ * it expires. Of more than 1,000 the one that was made first goes.
+ */
+export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
+  readonly #clock: Clock
+  readonly #fetch: (request: R) => Promise<T>
+  #kept = new Map<string, Kept<R, T>>()
+  #pending = new Map<string, Promise<T>>()
+
+  constructor(clock: Clock, fetch: (request: R) => Promise<T>) {
+    this.#clock = clock
+    this.#fetch = fetch
+  }
+
+  /** `key` says all that the request does. Rejects as `fetch` does, or with the signal's reason. */
+  async get(key: string, request: R, signal?: AbortSignal): Promise<T> {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined && this.#clock.monotonicMs() < kept.renewAtMs && this.#isGood(kept)) {
+      return kept.value
+    }
+    try {
+      return await untilAborted(this.#renewed(key, request), signal)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof CountersignError)) throw error
+      if (error.code === 'forbidden') this.#kept.delete(key)
+      const still = this.#kept.get(key)
+      if (still === undefined || !this.#isGood(still)) throw error
+      still.renewAtMs = this.#clock.monotonicMs() + pauseMs
+      return still.value
+    }
+  }
+
+  /** Of what is good still. */
+  requests(): readonly (readonly [key: string, request: R])[] {
+    return [...this.#kept]
+      .filter(([, kept]) => this.#isGood(kept))
+      .map(([key, { request }]) => [key, request] as const)
+  }
+
+  /** Where it is this value that is here, it serves nobody any more. */
+  forget(key: string, value: T): void {
+    if (this.#kept.get(key)?.value === value) this.#kept.delete(key)
+  }
+
+  /** Nothing that is here, or on its way, serves anybody any more. */
+  clear(): void {
+    this.#kept = new Map()
+    this.#pending = new Map()
+  }
+
+  /** One call at a time for each key, whoever waits for it. */
+  #renewed(key: string, request: R): Promise<T> {
+    const pending = this.#pending
+    const under = pending.get(key)
+    if (under !== undefined) return under
+    const renewal = this.#renew(key, request).finally(() => pending.delete(key))
+    pending.set(key, renewal)
+    return renewal
+  }
+
+  async #renew(key: string, request: R): Promise<T> {
+    const kept = this.#kept
+    const value = await this.#fetch(request)
+    const leftMs = value.expiresAt.getTime() - this.#clock.now().getTime()
+    // The one that was made first goes first.
+    kept.delete(key)
+    const [oldest] = kept.keys()
+    if (kept.size >= maxKept && oldest !== undefined) kept.delete(oldest)
+    kept.set(key, { request, value, renewAtMs: this.#clock.monotonicMs() + leftMs / 2 })
+    return value
+  }
+
+  #isGood({ value }: Kept<R, T>): boolean {
+    return this.#clock.now() < value.expiresAt
+  }
+}
