@@ -76,6 +76,8 @@ export interface Ca {
   issueJwt(request: JwtRequest): Promise<IssuedJwt>
   /** Signed with the key for access tokens, which is none of an SVID's. Throws `unauthenticated` `svid-ending` too. */
   issueAccessToken(request: AccessTokenRequest): Promise<IssuedAccessToken>
+  /** Signs what is said of an access token (RFC 9701), with the key for access tokens; nobody can do a thing with it. */
+  signIntrospection(claims: Record<string, unknown>): Promise<string>
   /** A CA below the active one, for a nested server. */
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa>
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */
@@ -165,6 +167,10 @@ class StoredCa implements Ca {
 
   issueAccessToken(request: AccessTokenRequest): Promise<IssuedAccessToken> {
     return this.#issuer.issueAccessToken(request)
+  }
+
+  signIntrospection(claims: Record<string, unknown>): Promise<string> {
+    return this.#issuer.signIntrospection(claims)
   }
 
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {

@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { signCompact } from '../../src/jwt/sign.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
@@ -124,6 +125,13 @@ export class Issuer {
     this.#confirm(key.keyId)
     observe?.issued?.('oauth', 1, clock.monotonicMs() - startedMs)
     return issued
+  }
+
+  async signIntrospection(claims: Record<string, unknown>): Promise<string> {
+    const { keyId, signer } = activeJwt(this.#authorities(), this.#guard.now(), 'oauth')
+    const signed = await signCompact(signer, keyId, claims, 'token-introspection+jwt')
+    this.#confirm(keyId)
+    return signed
   }
 
   async issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {

@@ -26,6 +26,11 @@ export function answerOf(body: Readonly<Record<string, unknown>>): OauthAnswer {
   return { status: 200, headers: noStore, body: JSON.stringify(body) }
 }
 
+/** RFC 9701 §5. */
+export function jwtAnswerOf(type: string, jwt: string): OauthAnswer {
+  return { status: 200, headers: { ...noStore, 'content-type': type }, body: jwt }
+}
+
 /**
  * What a refused request is told: of a client that has not proved itself no more than that; what it was is in the
  * audit trail.

@@ -5,6 +5,7 @@ export const paths = {
   metadata: '/.well-known/oauth-authorization-server',
   keys: '/oauth/jwks',
   token: '/oauth/token',
+  introspection: '/oauth/introspect',
 } as const
 
 /** RFC 8414 §2, with the names of RFC 8705 §3.3. JSON. */
@@ -17,6 +18,9 @@ export function metadataDocument(issuer: string, scopes: readonly string[]): str
     // Required, and an array without elements has to be left out (§3.2): there is no authorization endpoint.
     response_types_supported: ['none'],
     token_endpoint_auth_methods_supported: authMethods,
+    introspection_endpoint: `${issuer}${paths.introspection}`,
+    introspection_endpoint_auth_methods_supported: authMethods,
+    introspection_signing_alg_values_supported: ['ES256'],
     tls_client_certificate_bound_access_tokens: true,
     scopes_supported: scopes,
   })

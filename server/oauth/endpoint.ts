@@ -18,9 +18,11 @@ import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
 import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
+import { createIntrospectionDoor } from './introspection.ts'
 import { createIssuedTokens } from './issued-tokens.ts'
 import { createRefusalRecord } from './refusals.ts'
 import type { OauthSettings } from './settings.ts'
+import { createTokenReader } from './shown-token.ts'
 import { createTokenDoor, type TokenDoorDeps } from './token-door.ts'
 
 /** Fastify sets none of its own where it is handed a server. Node's own look at who is late is each half a minute. */
@@ -35,7 +37,7 @@ const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'clock' | 'log'> {
   readonly trustDomain: TrustDomain
   readonly revocations: Revocations
-  readonly ca: Pick<Ca, 'issueAccessToken' | 'state'>
+  readonly ca: Pick<Ca, 'issueAccessToken' | 'signIntrospection' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
   readonly store: Pick<Store, 'write'>
   readonly trail: { append: PoliciesDeps['append'] }
@@ -56,7 +58,7 @@ export async function serveOauth(
   deps: OauthEndpointDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, log, index, trail } = deps
+  const { ca, revocations, clock, log, index, trail } = deps
   const append: PoliciesDeps['append'] = (events) => trail.append(events)
   const policies = await openPolicies({
     folder: settings.policy,
@@ -66,6 +68,7 @@ export async function serveOauth(
     log,
   })
   const issued = createIssuedTokens({ store: deps.store, clock, log })
+  const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const doorDeps: TokenDoorDeps = {
     ...deps,
     settings,
@@ -87,6 +90,7 @@ export async function serveOauth(
   addDocuments(web.app, settings, deps)
   const forms = formRoutes(web.app, chainOf, log)
   forms.add(paths.token, createTokenDoor(doorDeps))
+  forms.add(paths.introspection, createIntrospectionDoor({ ...doorDeps, ca, tokens }))
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(
     signal,

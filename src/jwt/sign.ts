@@ -13,7 +13,7 @@ export async function signCompact(
   signer: Signer,
   keyId: string,
   claims: Record<string, unknown>,
-  typ: 'JWT' | 'at+jwt' = 'JWT',
+  typ: 'JWT' | 'at+jwt' | 'token-introspection+jwt' = 'JWT',
 ): Promise<string> {
   const alg = algorithmFor(signer.kind)
   if (keyId === '') {

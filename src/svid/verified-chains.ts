@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Bundle, BundleLookup } from '../bundle/bundle.ts'
+import { Recent } from '../runtime/recent.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { holdsStill, type VerifiedX509Svid, verifyX509Svid } from './x509-svid.ts'
 
@@ -11,7 +12,7 @@ interface Remembered {
   readonly bundle: Bundle | undefined
 }
 
-const remembered = new WeakMap<BundleLookup, Map<string, Remembered>>()
+const remembered = new WeakMap<BundleLookup, Recent<string, Remembered>>()
 
 /**
  * `verifyX509Svid`, which costs a chain that the source's bundle has vouched for before no signature:
@@ -22,20 +23,20 @@ export function verifyAgain(
   source: BundleLookup,
   now: Date,
 ): VerifiedX509Svid {
-  const chains = remembered.get(source) ?? new Map<string, Remembered>()
+  const chains = remembered.get(source) ?? new Recent<string, Remembered>(maxChains)
   remembered.set(source, chains)
   const key = chain.map((der) => hash('sha256', der, 'base64')).join()
   const found = chains.get(key)
-  // Taken out, and put back as the newest.
-  chains.delete(key)
-  const verified =
+  if (
     found !== undefined &&
     found.bundle === bundleFor(found.verified, source) &&
     holdsStill(found.verified, source, now)
-      ? found.verified
-      : verifyX509Svid(chain, source, now)
+  ) {
+    return found.verified
+  }
+  chains.delete(key)
+  const verified = verifyX509Svid(chain, source, now)
   chains.set(key, { verified, bundle: bundleFor(verified, source) })
-  if (chains.size > maxChains) chains.delete(chains.keys().next().value as string)
   return verified
 }
 

@@ -1,69 +1,28 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
 import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
-import { createRefusalRecord } from '../../../../server/oauth/refusals.ts'
-import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
+import type { TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import { type IssuedToken, listIssuedTokens } from '../../../../server/store/issued-tokens.ts'
-import type { Decision } from '../../../../src/policy/question.ts'
-import { RevocationState } from '../../../../src/revocation/state.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { TestTrustDomain } from '../../../../src/testing/trust-domain.ts'
-import { assertionType, form, issuer, orders, resourceOf } from '../../../support/oauth.ts'
+import { issuer, orders, resourceOf } from '../../../support/oauth.ts'
 import { type RunningCa, startCa, temporaryFolder } from '../ca/ca-fixture.ts'
 import { entryOf } from '../entry/samples.ts'
-
-const spiffeId = SpiffeId.parse('spiffe://example.org/web')
-const permitted: Decision = { allowed: true, reason: 'policy-permits', policies: ['yes'] }
-const refused: Decision = { allowed: false, reason: 'policy-forbids', policies: ['no'] }
+import { permitted, refused, send, startWorld, web, wish } from './oauth-world.ts'
 
 async function start(closing: AsyncDisposableStack, more: Partial<TokenDoorDeps> = {}) {
-  const folder = closing.use(await temporaryFolder())
-  const clock = new FakeClock()
-  const running = closing.use(
-    await startCa({ folder: folder.path, clock, settings: { oauth: true } }),
-  )
-  await running.caughtUp()
-  const { ca, bundles, trail } = running
-  const append: typeof trail.append = (events) => trail.append(events)
-  const server = createTokenDoor({
-    ...{ ca, bundles, clock, log: silentLog },
-    revocations: new RevocationState(),
-    issuedAtOf: (_id, notBefore) => notBefore,
-    settings: { issuer, resources: new Map([[orders, resourceOf(orders)]]) },
-    entriesOf: () => [entryOf({ id: 'web', spiffeId })],
-    policies: { decide: () => permitted, revision: 'r' },
-    issued: { ready() {}, note() {} },
-    refusals: createRefusalRecord({ append, clock }),
-    calls: new RateLimiter({ perSecond: 1000, burst: 1000 }, clock),
-    ...more,
-  })
-  const ask = async (assertion: string, more: Record<string, string> = {}) => {
-    const body = form({
-      ...{ grant_type: 'client_credentials', resource: orders, scope: 'orders:read' },
-      ...{ client_assertion_type: assertionType, client_assertion: assertion },
-      ...more,
-    })
-    const request = { body, authorization: undefined, chain: [], address: '10.0.0.1:4000' }
-    const { status, body: answer, headers } = await server.answer(request)
-    const said: { access_token?: string; error?: string } = JSON.parse(answer)
-    return { ...said, status, headers }
-  }
-  const records = (): readonly Record<string, unknown>[] =>
-    readFileSync(join(folder.path, 'one.log'), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
-  return { ...running, clock, server, ask, records }
+  const world = await startWorld(closing, more)
+  const ask = (assertion: string, more: Record<string, string> = {}) =>
+    send(world.server, { assertion }, { ...wish, ...more })
+  return { ...world, ask }
 }
 
 async function assertionOf({ ca }: Pick<RunningCa, 'ca'>, ttlSeconds = 300): Promise<string> {
   const audit = { actor: { kind: 'server' } } as const
-  return (await ca.issueJwt({ spiffeId, audience: [issuer], ttlSeconds, audit })).token
+  return (await ca.issueJwt({ spiffeId: web, audience: [issuer], ttlSeconds, audit })).token
 }
 
 test('what cannot be put on record is not issued, and not refused with a reason either', async () => {
@@ -102,13 +61,13 @@ test('the key of a trust domain that is federated with speaks for none of ours, 
   const other = await TestTrustDomain.create('other.example', clock)
   const world = await start(closing, {
     bundles: { bundleOf: (name) => (name === other.name ? other.bundle : own(name)) },
-    entriesOf: (id) => (id === spiffeId ? [entryOf({ id: 'web', spiffeId })] : []),
+    entriesOf: (id) => (id === web ? [entryOf({ id: 'web', spiffeId: web })] : []),
   })
   function own(name: Parameters<RunningCa['bundles']['bundleOf']>[0]) {
     return world.bundles.bundleOf(name)
   }
   for (const [id, reason] of [
-    [spiffeId, 'token-key'],
+    [web, 'token-key'],
     [SpiffeId.parse('spiffe://other.example/web'), 'client-unknown'],
   ] as const) {
     const assertion = await other.issueJwt(id, issuer)
@@ -119,7 +78,9 @@ test('the key of a trust domain that is federated with speaks for none of ours, 
 
 test('where several entries carry the ID, each has to be permitted, and too many are nobody', async () => {
   await using closing = new AsyncDisposableStack()
-  const entries = ['web-team', 'other-team'].map((owner) => entryOf({ id: owner, spiffeId, owner }))
+  const entries = ['web-team', 'other-team'].map((owner) =>
+    entryOf({ id: owner, spiffeId: web, owner }),
+  )
   const decide: TokenDoorDeps['policies']['decide'] = (question) =>
     question.action === 'issueToken' && question.entry.owner === 'web-team' ? permitted : refused
   let count = 1
@@ -148,7 +109,11 @@ test('of a flood of strangers, or of a known client, a part is on record, and th
   for (let i = 0; i < 130; i += 1) expect((await world.ask(assertion)).status).toBe(400)
   const told = world.records().slice(before + 50)
   expect(told).toHaveLength(100)
-  expect(told[0]).toMatchObject({ spiffeId, reason: 'policy-forbids', details: { leftOut: 30 } })
+  expect(told[0]).toMatchObject({
+    spiffeId: web,
+    reason: 'policy-forbids',
+    details: { leftOut: 30 },
+  })
   expect(told[1]).not.toHaveProperty('details.leftOut')
 })
 
@@ -169,7 +134,7 @@ test('a client, and an address, that asks too often is told when to come again, 
 
 test('a token says which entry it is for, who answers for that, and starts a transaction of its own', async () => {
   await using closing = new AsyncDisposableStack()
-  const entry = entryOf({ id: 'e1', spiffeId, owner: 'web-team', purpose: 'reads orders' })
+  const entry = entryOf({ id: 'e1', spiffeId: web, owner: 'web-team', purpose: 'reads orders' })
   const world = await start(closing, { entriesOf: () => [entry] })
   const assertion = await assertionOf(world)
   const claims = []
@@ -178,7 +143,7 @@ test('a token says which entry it is for, who answers for that, and starts a tra
     claims.push(decodeJwt(access_token))
   }
   expect(claims[0]).toEqual({
-    ...{ iss: issuer, sub: spiffeId, client_id: spiffeId, aud: orders, scope: 'orders:read' },
+    ...{ iss: issuer, sub: web, client_id: web, aud: orders, scope: 'orders:read' },
     ...{ iat: expect.any(Number), exp: expect.any(Number), jti: expect.any(String) },
     ...{ txn: expect.any(String), entry_id: 'e1', owner: 'web-team', purpose: 'reads orders' },
   })
@@ -219,8 +184,8 @@ test('what was issued is noted for the lists, and while the store takes nothing,
   fails = false
   await issued.flush()
   const page = { now: clock.now(), limit: 10 }
-  expect(await listIssuedTokens(store.db, { spiffeId }, page)).toMatchObject([
-    { jti, txn, parent: undefined, subject: spiffeId, clientId: spiffeId, audience: orders },
+  expect(await listIssuedTokens(store.db, { spiffeId: web }, page)).toMatchObject([
+    { jti, txn, parent: undefined, subject: web, clientId: web, audience: orders },
   ])
   fails = true
   for (let i = 0; i < 10_000; i += 1) issued.note(noted(String(i)))
@@ -229,8 +194,8 @@ test('what was issued is noted for the lists, and while the store takes nothing,
 
 function noted(jti: string): IssuedToken {
   return {
-    ...{ jti, txn: jti, parent: undefined, entryId: 'e', owner: '', subject: spiffeId },
-    ...{ clientId: spiffeId, audience: orders, scopes: ['a'], auth: 'spiffe_jwt', actors: [] },
+    ...{ jti, txn: jti, parent: undefined, entryId: 'e', owner: '', subject: web },
+    ...{ clientId: web, audience: orders, scopes: ['a'], auth: 'spiffe_jwt', actors: [] },
     ...{ issuedAt: new Date(0), expiresAt: new Date(1) },
   }
 }
