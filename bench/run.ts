@@ -20,6 +20,7 @@ const all = [
   'connections',
   'crash',
   'mtls',
+  'policy',
 ] as const
 
 const args = process.argv.slice(2)

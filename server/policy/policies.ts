@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
-import { builtInPolicies, environmentGuard } from '../../src/policy/built-in.ts'
+import { builtInPolicies } from '../../src/policy/built-in.ts'
 import { createPolicyEngine } from '../../src/policy/engine.ts'
 import { type PolicyFolder, readPolicyFolder } from '../../src/policy/policy-folder.ts'
 import { type PolicySet, readPolicySet } from '../../src/policy/policy-set.ts'
@@ -37,14 +37,14 @@ const lookMs = 1000
 export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   const { folder, append, clock, log } = deps
   const engine = createPolicyEngine()
-  const builtIn = { ...builtInPolicies, ...(deps.separateEnvironments && environmentGuard) }
+  const builtIn = builtInPolicies(deps)
   let revision = ''
   let seen = ''
   let refused = ''
 
   const putInForce = async (set: PolicySet, sha256: string): Promise<void> => {
     await append([event('policy.loaded', sha256, { policies: set.size })])
-    engine.load(new Map([...set, ...Object.entries(builtIn)]))
+    engine.load(new Map([...set, ...builtIn]))
     revision = sha256
     log.info('policies are in force', { folder, policies: set.size, revision })
   }
@@ -82,7 +82,7 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
     if (!settled || found.revision === revision || found.revision === refused) return
     let set: PolicySet
     try {
-      set = readPolicySet(found.files)
+      set = await readPolicySet(found.files, clock)
     } catch (error) {
       await refuse(found.revision, error)
       refused = found.revision
@@ -91,7 +91,7 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
     await putInForce(set, found.revision)
   }
   const first = await readPolicyFolder(folder)
-  await putInForce(readPolicySet(first.files), first.revision)
+  await putInForce(await readPolicySet(first.files, clock), first.revision)
   return {
     decide: (question) => engine.decide(question, clock.now()),
     get revision() {

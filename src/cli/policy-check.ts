@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { systemClock } from '../runtime/clock.ts'
 import { outputOption } from './admin.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRecord } from './output.ts'
@@ -19,7 +20,7 @@ Example:
       const { readPolicyFolder } = await import('../policy/policy-folder.ts')
       const { readPolicySet } = await import('../policy/policy-set.ts')
       const { files, revision } = await readPolicyFolder(folder)
-      const policies = [...readPolicySet(files).keys()].sort()
+      const policies = [...(await readPolicySet(files, systemClock)).keys()].sort()
       printRecord(io, output, { files: files.map(({ name }) => name), policies, revision }, [
         ['files', String(files.length)],
         ['policies', policies.join(' ')],

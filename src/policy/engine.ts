@@ -1,14 +1,8 @@
-import { randomUUID } from 'node:crypto'
-import {
-  preparsePolicySet,
-  preparseSchema,
-  statefulIsAuthorized,
-} from '@cedar-policy/cedar-wasm/nodejs'
-import { CountersignError } from '../errors.ts'
+import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs'
 import { cedarRequest } from './cedar-request.ts'
 import type { PolicySet } from './policy-set.ts'
 import type { Decision, PolicyQuestion } from './question.ts'
-import { cedarSchema } from './schema.ts'
+import { createPolicySlices } from './slices.ts'
 
 /** Decides by the policies that were loaded last; before, by none. */
 export interface PolicyEngine {
@@ -18,18 +12,32 @@ export interface PolicyEngine {
   decide(question: PolicyQuestion, now: Date): Decision
 }
 
+const maxDecisions = 8192
+const maxKeyLength = 4096
+
+/**
+ * A decision is remembered under all that Cedar was told, entry, labels and minute among it, until other policies are
+ * loaded: an entry that was changed is another question.
+ */
 export function createPolicyEngine(): PolicyEngine {
-  // Cedar keeps what was parsed by name, for the whole process.
-  const name = randomUUID()
-  checkParsed(preparseSchema(name, cedarSchema))
-  checkParsed(preparsePolicySet(name, {}))
+  const slices = createPolicySlices()
+  const decisions = new Map<string, Decision>()
   return {
     load(policies) {
-      checkParsed(preparsePolicySet(name, { staticPolicies: Object.fromEntries(policies) }))
+      decisions.clear()
+      slices.load(policies)
     },
     decide(question, now) {
       try {
-        return evaluate(name, question, now)
+        const request = cedarRequest(question, now)
+        const key = JSON.stringify(request)
+        const found = decisions.get(key)
+        const decision = found ?? decisionOf(slices.evaluate(request))
+        // Taken out, and put back as the newest.
+        if (found !== undefined) decisions.delete(key)
+        if (key.length <= maxKeyLength) decisions.set(key, decision)
+        if (decisions.size > maxDecisions) decisions.delete(decisions.keys().next().value as string)
+        return decision
       } catch {
         // Such as half a surrogate pair, which Cedar cannot be told of.
         return failed([])
@@ -38,13 +46,7 @@ export function createPolicyEngine(): PolicyEngine {
   }
 }
 
-function evaluate(name: string, question: PolicyQuestion, now: Date): Decision {
-  const answer = statefulIsAuthorized({
-    ...cedarRequest(question, now),
-    preparsedSchemaName: name,
-    preparsedPolicySetId: name,
-    validateRequest: true,
-  })
+function decisionOf(answer: AuthorizationAnswer): Decision {
   if (answer.type === 'failure') return failed([])
   const { decision, diagnostics } = answer.response
   // Cedar leaves out a policy that fails: of one that forbids nothing would be left but the permission.
@@ -62,11 +64,4 @@ function evaluate(name: string, question: PolicyQuestion, now: Date): Decision {
 
 function failed(policies: readonly string[]): Decision {
   return { allowed: false, reason: 'policy-error', policies }
-}
-
-function checkParsed(answer: { readonly type: 'success' | 'failure' }): void {
-  if (answer.type === 'success') return
-  throw new CountersignError('internal', 'what was checked cannot be loaded', {
-    reason: 'policy-load',
-  })
 }

@@ -1,11 +1,9 @@
-import {
-  type DetailedError,
-  policySetTextToParts,
-  policyToJson,
-  validate,
-} from '@cedar-policy/cedar-wasm/nodejs'
+import { type DetailedError, policySetTextToParts, validate } from '@cedar-policy/cedar-wasm/nodejs'
 import { CountersignError } from '../errors.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { Slice } from '../runtime/slice.ts'
 import { builtInPrefix } from './built-in.ts'
+import { type Policy, readPolicy } from './policy.ts'
 import { cedarSchema } from './schema.ts'
 
 export interface PolicyFile {
@@ -13,31 +11,39 @@ export interface PolicyFile {
   readonly text: string
 }
 
-/** Each policy's text by its `@id`. It has been checked against the schema. */
-export type PolicySet = ReadonlyMap<string, string>
+/** By `@id`. Each has been checked against the schema. */
+export type PolicySet = ReadonlyMap<string, Policy>
 
 const maxPolicies = 4096
 const idPattern = /^[A-Za-z0-9._-]{1,128}$/
+const maxFaults = 8
+/** Checked in one go: some milliseconds. */
+const batch = 16
 
 /**
- * Reads the policies of all files as one set, each by its annotation `@id`. What the schema's checker only warns of,
- * such as a policy that can never apply, is refused as well. Throws `invalid`: `policy-syntax`,
- * `policy-template`, `policy-id`, `policy-count`, `policy-schema`, each with file and place.
+ * Reads the policies of all files as one set, each by its annotation `@id`, and lets others have their turn meanwhile.
+ * What the schema's checker only warns of, such as a policy that can never apply, is refused as well. Throws
+ * `invalid`: `policy-syntax`, `policy-template`, `policy-id`, `policy-count`, `policy-schema`, each with file and place.
  */
-export function readPolicySet(files: readonly PolicyFile[]): PolicySet {
-  const set = new Map<string, string>()
+export async function readPolicySet(
+  files: readonly PolicyFile[],
+  clock: Clock,
+): Promise<PolicySet> {
+  const slice = new Slice(clock)
+  const set = new Map<string, Policy>()
   for (const file of files) {
     for (const text of partsOf(file)) {
-      const id = idOf(text, file)
-      if (id.startsWith(builtInPrefix)) {
-        refuse('policy-id', `${file.name}: ids that begin with ${builtInPrefix} are taken: ${id}`)
-      }
+      const policy = policyIn(file, text)
+      const { id } = policy
       if (set.has(id)) refuse('policy-id', `${file.name}: there are two policies ${id}`)
-      set.set(id, text)
+      set.set(id, policy)
+      if (set.size > maxPolicies) {
+        refuse('policy-count', `there are more than ${maxPolicies} policies`)
+      }
+      if (slice.isOver) await slice.rest()
     }
   }
-  if (set.size > maxPolicies) refuse('policy-count', `there are more than ${maxPolicies} policies`)
-  checkAgainstSchema(set)
+  await checkAgainstSchema([...set.values()], slice)
   return set
 }
 
@@ -45,7 +51,9 @@ function partsOf({ name, text }: PolicyFile): readonly string[] {
   const parts = policySetTextToParts(text)
   if (parts.type === 'failure') {
     const [error] = parts.errors
-    return refuse('policy-syntax', `${name}${placeIn(text, error)}: ${textOf(error)}`)
+    const start = error?.sourceLocations?.[0]?.start
+    const before = start === undefined ? '' : Buffer.from(text).subarray(0, start).toString()
+    return refuse('policy-syntax', `${placeOf(name, before)}: ${textOf(error)}`)
   }
   if (parts.policy_templates.length > 0) {
     return refuse('policy-template', `${name}: a template is no policy; write it out`)
@@ -53,24 +61,40 @@ function partsOf({ name, text }: PolicyFile): readonly string[] {
   return parts.policies
 }
 
-function idOf(text: string, { name }: PolicyFile): string {
-  const read = policyToJson(text)
-  const id = read.type === 'success' ? read.json.annotations?.['id'] : undefined
-  if (id !== undefined && idPattern.test(id)) return id
-  const start = text.slice(0, 60).replaceAll(/\s+/g, ' ')
-  return refuse('policy-id', `${name}: a policy has no @id of letters, digits, . _ and -: ${start}`)
+/** No policy's text is part of another's, but where one lacks the `@id` of the other. */
+function policyIn(file: PolicyFile, text: string): Policy {
+  const place = placeOf(file.name, file.text.slice(0, Math.max(0, file.text.indexOf(text))))
+  const policy = readPolicy(text, place)
+  if (policy === undefined || !idPattern.test(policy.id)) {
+    const start = text.slice(0, 60).replaceAll(/\s+/g, ' ')
+    return refuse(
+      'policy-id',
+      `${file.name}: a policy has no @id of letters, digits, . _ and -: ${start}`,
+    )
+  }
+  if (policy.id.startsWith(builtInPrefix)) {
+    refuse('policy-id', `${place}: ids that begin with ${builtInPrefix} are taken: ${policy.id}`)
+  }
+  return policy
 }
 
-function checkAgainstSchema(set: PolicySet): void {
-  const answer = validate({
-    schema: cedarSchema,
-    policies: { staticPolicies: Object.fromEntries(set) },
-  })
-  const found =
-    answer.type === 'failure'
-      ? answer.errors
-      : [...answer.validationErrors, ...answer.validationWarnings].map(({ error }) => error)
-  if (found.length > 0) refuse('policy-schema', found.slice(0, 8).map(textOf).join('; '))
+async function checkAgainstSchema(policies: readonly Policy[], slice: Slice): Promise<void> {
+  const faults: string[] = []
+  for (let at = 0; at < policies.length && faults.length < maxFaults; at += batch) {
+    const some = policies.slice(at, at + batch)
+    const staticPolicies = Object.fromEntries(some.map(({ id, text }) => [id, text]))
+    const answer = validate({ schema: cedarSchema, policies: { staticPolicies } })
+    if (answer.type === 'failure') faults.push(...answer.errors.map(textOf))
+    else {
+      const found = [...answer.validationErrors, ...answer.validationWarnings]
+      const places = new Map(some.map(({ id, place }) => [id, place]))
+      faults.push(
+        ...found.map(({ policyId, error }) => `${places.get(policyId)}: ${textOf(error)}`),
+      )
+    }
+    if (slice.isOver) await slice.rest()
+  }
+  if (faults.length > 0) refuse('policy-schema', faults.slice(0, maxFaults).join('; '))
 }
 
 function textOf(error: DetailedError | undefined): string {
@@ -78,12 +102,9 @@ function textOf(error: DetailedError | undefined): string {
   return error.help === null ? error.message : `${error.message} (${error.help})`
 }
 
-/** `:LINE`, counted from 1. */
-function placeIn(text: string, error: DetailedError | undefined): string {
-  const start = error?.sourceLocations?.[0]?.start
-  return start === undefined
-    ? ''
-    : `:${Buffer.from(text).subarray(0, start).toString().split('\n').length}`
+/** `FILE:LINE`, counted from 1. */
+function placeOf(name: string, before: string): string {
+  return `${name}:${before.split('\n').length}`
 }
 
 function refuse(reason: string, message: string): never {

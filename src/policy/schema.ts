@@ -35,3 +35,8 @@ action revoke appliesTo {
   context: { time: datetime },
 };
 `
+
+/** Which actions are in a group. */
+export const actionGroups: Readonly<Record<string, readonly string[]>> = {
+  getToken: ['issueToken', 'exchangeToken'],
+}

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { builtInPolicies, environmentGuard } from '../../../src/policy/built-in.ts'
+import { builtInPolicies } from '../../../src/policy/built-in.ts'
 import { createPolicyEngine } from '../../../src/policy/engine.ts'
 import { readPolicySet } from '../../../src/policy/policy-set.ts'
 import type { PolicyQuestion, Target } from '../../../src/policy/question.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 
 const now = new Date('2026-03-04T09:30:45Z')
@@ -50,10 +51,10 @@ const revoke = (
   by: Extract<PolicyQuestion, { action: 'revoke' }>['by'] = { entry },
 ): PolicyQuestion => ({ action: 'revoke', by, target })
 
-function decide(text: string, question: PolicyQuestion, at: Date = now) {
+async function decide(text: string, question: PolicyQuestion, at: Date = now) {
   const engine = createPolicyEngine()
-  const own = Object.entries({ ...builtInPolicies, ...environmentGuard })
-  engine.load(new Map([...readPolicySet([{ name: 'a.cedar', text }]), ...own]))
+  const set = await readPolicySet([{ name: 'a.cedar', text }], systemClock)
+  engine.load(new Map([...set, ...builtInPolicies({ separateEnvironments: true })]))
   const { reason, policies } = engine.decide(question, at)
   return [reason, ...policies]
 }
@@ -119,22 +120,28 @@ test.for<[string, PolicyQuestion, boolean]>([
     revoke({ kind: 'node', id: 't' }),
     false,
   ],
-])('%s %o: %s', ([text, question, allowed]) => {
-  expect(decide(text, question)).toEqual(allowed ? ['policy-permits', 'a'] : ['policy-none'])
+])('%s %o: %s', async ([text, question, allowed]) => {
+  expect(await decide(text, question)).toEqual(allowed ? ['policy-permits', 'a'] : ['policy-none'])
 })
 
-test('what Cedar cannot be told is an error, which is a no', () => {
+test('what Cedar cannot be told is an error, which is a no', async () => {
   const all = permit('action, resource')
-  expect(decide(all, { ...call, path: '/\ud800' } as PolicyQuestion)).toEqual(['policy-error'])
-  expect(decide(all, { ...exchange, ttlSeconds: 1.5 } as PolicyQuestion)).toEqual(['policy-error'])
-  expect(decide(permit(issuing), issue({ address: 'example.org:80' }))).toEqual(['policy-error'])
+  expect(await decide(all, { ...call, path: '/\ud800' } as PolicyQuestion)).toEqual([
+    'policy-error',
+  ])
+  expect(await decide(all, { ...exchange, ttlSeconds: 1.5 } as PolicyQuestion)).toEqual([
+    'policy-error',
+  ])
+  expect(await decide(permit(issuing), issue({ address: 'example.org:80' }))).toEqual([
+    'policy-error',
+  ])
 })
 
 describe('without a policy of the operator', () => {
-  test('a client may end its own token and nothing else, an operator anything', () => {
-    expect(decide('', revoke(token))).toEqual(['policy-permits', 'countersign.own-token'])
+  test('a client may end its own token and nothing else, an operator anything', async () => {
+    expect(await decide('', revoke(token))).toEqual(['policy-permits', 'countersign.own-token'])
     const others = revoke({ ...token, client: 'spiffe://example.org/x' })
-    expect(decide('', others)).toEqual(['policy-none'])
+    expect(await decide('', others)).toEqual(['policy-none'])
     for (const kind of [
       'transaction',
       'spiffe-id',
@@ -147,17 +154,17 @@ describe('without a policy of the operator', () => {
       'node',
     ] as const) {
       const target = { kind, id: 'x' }
-      expect(decide('', revoke(target))).toEqual(['policy-none'])
-      expect(decide('', revoke(target, { operator: 'local' }))).toEqual([
+      expect(await decide('', revoke(target))).toEqual(['policy-none'])
+      expect(await decide('', revoke(target, { operator: 'local' }))).toEqual([
         'policy-permits',
         'countersign.operator-revokes',
       ])
     }
   })
 
-  test('nothing is issued, exchanged or sent to a vendor', () => {
+  test('nothing is issued, exchanged or sent to a vendor', async () => {
     for (const question of [issue(), exchange, call]) {
-      expect(decide('', question)).toEqual(['policy-none'])
+      expect(await decide('', question)).toEqual(['policy-none'])
     }
   })
 })
@@ -169,14 +176,14 @@ describe('NHI8 what belongs to an environment', () => {
     ['prod', { env: 'test' }, false],
     ['prod', {}, false],
     [undefined, { env: 'test' }, true],
-  ])('env %s is for labels %o: %s', ([env, labels, allowed]) => {
+  ])('env %s is for labels %o: %s', async ([env, labels, allowed]) => {
     const from = { ...entry, labels }
     for (const question of [
       { ...issue(), resource: { id: 'r', env }, entry: from },
       { ...exchange, resource: { id: 'r', env }, entry: from },
       { ...call, integration: { id: 'i', env }, entry: from },
     ] as PolicyQuestion[]) {
-      expect(decide(all, question)).toEqual(
+      expect(await decide(all, question)).toEqual(
         allowed ? ['policy-permits', 'all'] : ['policy-forbids', 'countersign.environment'],
       )
     }

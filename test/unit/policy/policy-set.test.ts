@@ -1,11 +1,14 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { builtInPolicies, environmentGuard } from '../../../src/policy/built-in.ts'
+import { builtInPolicies } from '../../../src/policy/built-in.ts'
 import { readPolicyFolder } from '../../../src/policy/policy-folder.ts'
-import { readPolicySet } from '../../../src/policy/policy-set.ts'
+import { type PolicyFile, readPolicySet } from '../../../src/policy/policy-set.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 
+const read = (files: readonly PolicyFile[]) => readPolicySet(files, systemClock)
 const sound = '@id("a") permit (principal, action, resource);'
 
 test.for([
@@ -30,41 +33,63 @@ test.for([
     'policy-schema',
   ],
   ['@id("a") permit (principal is Api, action, resource);', 'policy-schema'],
-] as const)('%s is refused: %s', ([text, reason]) => {
-  expect(() => readPolicySet([{ name: 'a.cedar', text }])).toThrow(
-    expect.objectContaining({ reason }),
-  )
+] as const)('%s is refused: %s', async ([text, reason]) => {
+  await expect(read([{ name: 'a.cedar', text }])).rejects.toMatchObject({ reason })
 })
 
-test('what another action has no such thing of cannot be asked without saying which action is meant', () => {
+test('what another action has no such thing of cannot be asked without saying which action is meant', async () => {
   const ttl = (action: string) =>
-    `@id("a") forbid (principal, ${action}, resource) when { context.ttl > 60 };`
-  const read = (action: string) => () => readPolicySet([{ name: 'a.cedar', text: ttl(action) }])
-  expect(read('action')).toThrow(expect.objectContaining({ reason: 'policy-schema' }))
-  expect(read('action in Action::"getToken"')).not.toThrow()
+    read([
+      {
+        name: 'a.cedar',
+        text: `@id("a") forbid (principal, ${action}, resource) when { context.ttl > 60 };`,
+      },
+    ])
+  await expect(ttl('action')).rejects.toMatchObject({ reason: 'policy-schema' })
+  expect((await ttl('action in Action::"getToken"')).size).toBe(1)
 })
 
-test('the policies of the product itself fit its schema', () => {
-  const own = Object.entries({ ...builtInPolicies, ...environmentGuard })
-  const text = own.map(([id, policy]) => `@id("${id.replace('countersign', 'x')}") ${policy}`)
-  expect(readPolicySet([{ name: 'own.cedar', text: text.join('\n') }]).size).toBe(own.length)
+test('the policies of the product itself fit its schema', async () => {
+  const own = [...builtInPolicies({ separateEnvironments: true }).values()]
+  const text = own.map((policy) => policy.text.replace('countersign.', 'x.')).join('\n')
+  expect((await read([{ name: 'own.cedar', text }])).size).toBe(3)
 })
 
-test('a fault is told with its file and line', () => {
-  expect(() => readPolicySet([{ name: 'a.cedar', text: `${sound}\n\npermit (` }])).toThrow(
-    /^a\.cedar:3: /,
-  )
+test('a fault, and each policy, is told with its file and line', async () => {
+  const text = `${sound}\n\n${sound.replace('"a"', '"b"')}`
+  const set = await read([{ name: 'a.cedar', text }])
+  expect([...set.values()].map(({ place }) => place)).toEqual(['a.cedar:1', 'a.cedar:3'])
+  for (const [more, message] of [
+    ['permit (', /^a\.cedar:5: /],
+    ['@id("c") permit (principal, action, resource) when { principal.x };', /^a\.cedar:5: /],
+  ] as const) {
+    await expect(read([{ name: 'a.cedar', text: `${text}\n\n${more}` }])).rejects.toThrow(message)
+  }
 })
 
-test('policies of all files are one set; one id in two files is refused', () => {
+test('policies of all files are one set; one id in two files is refused', async () => {
   const other = sound.replace('"a"', '"b"')
-  const set = readPolicySet([
+  const set = await read([
     { name: 'a.cedar', text: sound },
     { name: 'b.cedar', text: other },
   ])
   expect([...set.keys()]).toEqual(['a', 'b'])
   const twice = ['a.cedar', 'b.cedar'].map((name) => ({ name, text: sound }))
-  expect(() => readPolicySet(twice)).toThrow(expect.objectContaining({ reason: 'policy-id' }))
+  await expect(read(twice)).rejects.toMatchObject({ reason: 'policy-id' })
+})
+
+test('the set is read in slices, between which others have their turn', async () => {
+  const text = Array.from({ length: 64 }, (_, n) => sound.replace('"a"', `"p${n}"`)).join('\n')
+  let ms = 0
+  const clock = { ...systemClock, monotonicMs: () => (ms += 5) }
+  let done = false
+  let turns = 0
+  const reading = readPolicySet([{ name: 'a.cedar', text }], clock).then(() => {
+    done = true
+  })
+  for (; !done; turns += 1) await setImmediate()
+  await reading
+  expect(turns).toBeGreaterThan(64)
 })
 
 test('a folder gives its *.cedar files and no others; what everybody may write is refused', async () => {
