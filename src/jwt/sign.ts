@@ -4,6 +4,9 @@ import { algorithmFor, coordinateBytesOf, signatureBytesOf } from './algorithm.t
 import { MAX_TOKEN_BYTES } from './compact.ts'
 import { derToP1363 } from './ecdsa.ts'
 
+/** What a JWS of ours is (RFC 8725 §3.11): none is taken for one of another type. */
+export type TokenType = 'JWT' | 'at+jwt' | 'token-introspection+jwt' | 'revocation-feed+jwt'
+
 /**
  * Signs claims as a compact JWS with the header `{alg, kid, typ}`, `JWT` (JWT-SVID §2) unless told. The key may
  * be one that never leaves a KMS. Throws `invalid`, reasons `key-kind-not-for-jwt`,
@@ -13,7 +16,7 @@ export async function signCompact(
   signer: Signer,
   keyId: string,
   claims: Record<string, unknown>,
-  typ: 'JWT' | 'at+jwt' | 'token-introspection+jwt' = 'JWT',
+  typ: TokenType = 'JWT',
 ): Promise<string> {
   const alg = algorithmFor(signer.kind)
   if (keyId === '') {

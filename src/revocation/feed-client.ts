@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto'
+import { asCountersignError, CountersignError } from '../errors.ts'
+import type { TokenClaims } from '../jwt/compact.ts'
+import { createBackoff } from '../runtime/backoff.ts'
+import type { Clock } from '../runtime/clock.ts'
+import { within } from '../runtime/within.ts'
+import { eventsOf } from './event-stream.ts'
+import type { Fact } from './fact.ts'
+import { type FeedKeyLookup, readFeedMessage } from './feed-message.ts'
+import { FollowedState } from './followed-state.ts'
+
+/** A request for the feed. */
+export interface FeedRequest {
+  /** To be sent as the parameter `nonce`. */
+  readonly nonce: string
+  /** To be sent as the header `Last-Event-ID`, where it is there. */
+  readonly lastEventId: string | undefined
+  /** May be called when the connection is there and the request leaves: it makes the age that is told more exact. */
+  sent(): void
+}
+
+/** Opens a stream of server-sent events; it ends when the signal aborts. */
+export type OpenFeed = (
+  request: FeedRequest,
+  signal: AbortSignal,
+) => Promise<AsyncIterable<Uint8Array | string>>
+
+export interface FeedOptions {
+  /** The authorization server, exactly. */
+  readonly issuer: string
+  readonly open: OpenFeed
+  /** The feed's keys, which are none of those of access tokens. */
+  readonly keyOf: FeedKeyLookup
+  readonly clock: Clock
+  /** Older knowledge is stale; 700 ms unless told. */
+  readonly staleAfterMs?: number
+  /** Told of each connection that failed or ended, for a log or a metric. */
+  readonly onTrouble?: (error: CountersignError) => void
+}
+
+/** What was revoked, as the issuer tells it. */
+export interface RevocationFeed {
+  /** The fact that ends a token of these claims; undefined: none that is known. Ask `fresh` too, each time. */
+  judge(claims: TokenClaims, keyId?: string): Fact | undefined
+  /** Whether what is known is complete as of less than `staleAfterMs` ago, by the monotonic clock. */
+  fresh(): boolean
+  /** How old what is known may be; infinite before there is anything, and while something is known to be missing. */
+  ageMs(): number
+  /** How many facts there are. */
+  readonly size: number
+  /** Follows the feed until the signal aborts, whatever happens to the connection. Never rejects. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export const defaultStaleAfterMs = 700
+/** A stream that says nothing for so long is given up. */
+const silenceMs = 2000
+
+export function createRevocationFeed(options: FeedOptions): RevocationFeed {
+  const { clock, staleAfterMs = defaultStaleAfterMs, onTrouble } = options
+  const state = new FollowedState()
+  const ageMs = (): number => state.ageMs(clock.monotonicMs())
+  return {
+    judge: (claims, keyId) => state.facts.judge(claims, keyId),
+    fresh: () => ageMs() < staleAfterMs,
+    ageMs,
+    get size() {
+      return state.facts.size
+    },
+    async run(signal) {
+      const backoff = createBackoff({ baseMs: 50, capMs: 1000 })
+      while (!signal.aborted) {
+        try {
+          await follow(state, options, signal, () => backoff.reset())
+          onTrouble?.(ended())
+        } catch (error) {
+          if (signal.aborted) return
+          onTrouble?.(asCountersignError(error))
+        }
+        await clock.sleep(backoff.next(), signal).catch(() => {})
+      }
+    },
+  }
+}
+
+/** One connection, to its end. */
+async function follow(
+  state: FollowedState,
+  { issuer, open, keyOf, clock }: FeedOptions,
+  signal: AbortSignal,
+  took: () => void,
+): Promise<void> {
+  const stop = new AbortController()
+  const session = {
+    nonce: randomBytes(16).toString('base64url'),
+    sentAtMs: clock.monotonicMs(),
+  }
+  state.begin(session)
+  const request: FeedRequest = {
+    nonce: session.nonce,
+    lastEventId: state.lastEventId,
+    sent() {
+      session.sentAtMs = clock.monotonicMs()
+    },
+  }
+  try {
+    const until = AbortSignal.any([signal, stop.signal])
+    const chunks = await within(clock, silenceMs, open(request, until), silent)
+    const events = eventsOf(chunks)[Symbol.asyncIterator]()
+    for (;;) {
+      const event = await within(clock, silenceMs, events.next(), silent)
+      if (event.done) return
+      state.take(await readFeedMessage(event.value, { issuer, keyOf }))
+      state.facts.drop(clock.now())
+      took()
+    }
+  } finally {
+    stop.abort()
+  }
+}
+
+function silent(): CountersignError {
+  return new CountersignError('unavailable', 'the feed has fallen silent', {
+    reason: 'feed-silent',
+  })
+}
+
+function ended(): CountersignError {
+  return new CountersignError('unavailable', 'the feed has ended', { reason: 'feed-ended' })
+}
