@@ -5,24 +5,25 @@ import { createLevelSwitch, createLog } from '../src/runtime/json-log.ts'
 import type { Log } from '../src/runtime/log.ts'
 import type { Secret } from '../src/runtime/secret.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
-import { version } from '../src/runtime/version.ts'
 import { serveAdminApi } from './admin-endpoint/endpoint.ts'
 import { Cache } from './cache/cache.ts'
 import { JwtCache } from './cache/jwt.ts'
 import { Sealer } from './cache/sealer.ts'
 import type { AgentConfig } from './config.ts'
-import { type KeyStore, openKeyStore } from './key-store/key-store.ts'
+import { openKeyStore } from './key-store/key-store.ts'
 import type { AgentGauges, AgentMetrics } from './metrics.ts'
 import { ServerConnection } from './node-attestation/connection.ts'
 import { AgentIdentity } from './node-attestation/identity.ts'
 import { openServerTrust, type ServerTrust } from './node-attestation/server-trust.ts'
 import { tokenSource } from './node-attestation/token-file.ts'
 import { aboutOf, openSealed, restore, watchOffline } from './offline.ts'
+import { reporting } from './sync/applied.ts'
 import { follow } from './sync/follow.ts'
+import { keepBundle } from './sync/keep-bundle.ts'
 import { Membership } from './sync/membership.ts'
 import { pollChanges } from './sync/poll.ts'
 import { renew } from './sync/renew.ts'
-import { issueJwt, openSync, pollCalls, postStatus, signBatch } from './sync/server-calls.ts'
+import { issueJwt, openSync, pollCalls, signBatch } from './sync/server-calls.ts'
 import { AgentState } from './sync/state.ts'
 import { streamChanges } from './sync/stream.ts'
 import { withdrawExpired } from './sync/withdraw.ts'
@@ -227,7 +228,7 @@ export async function runAgent(
       },
       (until) => jwt.run(until),
       (until) => withdrawExpired({ cache, clock }, until),
-      (until) => keepBundle({ cache, trust: requireTrust(trust), store, config, log }, until),
+      (until) => keepBundle({ cache, trustDomain, trust: requireTrust(trust), store, log }, until),
       (until) => sealer?.run(until) ?? aborted(until),
       (until) => watchOffline(state, config, until),
       async (until) => {
@@ -272,60 +273,6 @@ function attestorsOf(config: AgentConfig) {
   return discoverPath
     ? [unixAttestor(), unixExecutableAttestor({ workloadSizeLimitBytes: hashSizeLimitBytes })]
     : [unixAttestor()]
-}
-
-/** What each applied group means beyond the cache; the version is told once a connection. */
-function reporting(parts: {
-  readonly state: AgentState
-  readonly identity: AgentIdentity
-  readonly channel: () => ReturnType<typeof dialTls>
-  readonly log: Log
-  readonly signal: AbortSignal
-}): () => void {
-  let told: unknown
-  return () => {
-    const { state, identity, channel, log, signal } = parts
-    state.contact()
-    identity.accepted().catch((error: unknown) => {
-      log.error('the renewed SVID could not be saved', { error })
-    })
-    const current = channel()
-    if (told === current) return
-    told = current
-    postStatus(channel, version, signal).catch((error: unknown) => {
-      log.debug('the server did not take the status', { error })
-    })
-  }
-}
-
-/** The bundle that the server is checked with, here and after the next start, is the newest one. */
-async function keepBundle(
-  parts: {
-    readonly cache: Cache
-    readonly trust: ServerTrust
-    readonly store: KeyStore
-    readonly config: AgentConfig
-    readonly log: Log
-  },
-  signal: AbortSignal,
-): Promise<void> {
-  const { cache, trust, store, config, log } = parts
-  let held: unknown
-  let saving: Promise<void> = Promise.resolve()
-  const take = (): void => {
-    const bundle = cache.bundleOf(config.trustDomain)
-    if (bundle === undefined || bundle === held) return
-    held = bundle
-    trust.adopt(bundle)
-    saving = saving
-      .then(() => store.saveBundle(bundle))
-      .catch((error: unknown) => log.error('the bundle could not be saved', { error }))
-  }
-  take()
-  const ignore = cache.listen(take)
-  await aborted(signal)
-  ignore()
-  await saving
 }
 
 function sum(values: Iterable<number>): number {

@@ -1,5 +1,5 @@
 import { secondsOf } from '../../src/rpc/convert.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { shownChain } from '../../src/rpc/shown-chain.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'

@@ -8,7 +8,7 @@ import type { FetchJWTSVIDsRequest } from '../../src/rpc/gen/spire/api/agent/del
 import type { FetchJWTSVIDsResponse$Input } from '../../src/rpc/gen/spire/api/agent/delegatedidentity/v1/FetchJWTSVIDsResponse.ts'
 import type { SubscribeToX509SVIDsRequest } from '../../src/rpc/gen/spire/api/agent/delegatedidentity/v1/SubscribeToX509SVIDsRequest.ts'
 import type { SubscribeToX509SVIDsResponse$Input } from '../../src/rpc/gen/spire/api/agent/delegatedidentity/v1/SubscribeToX509SVIDsResponse.ts'
-import { type RpcHandler, serverStream, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, serverStream, unary } from '../../src/rpc/handler.ts'
 import type { CallContext } from '../../src/rpc/server-call.ts'
 import { serviceDefinition } from '../../src/rpc/services.ts'
 import { Latest } from '../../src/runtime/latest.ts'

@@ -1,7 +1,7 @@
 import type { SetLogLevelRequest } from '../../src/rpc/gen/spire/api/agent/logger/v1/SetLogLevelRequest.ts'
 import type { Logger } from '../../src/rpc/gen/spire/api/types/Logger.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { logLevelFromWire, logLevelToWire } from '../../src/rpc/log-level.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
 import type { LevelSwitch, Log, LogLevel } from '../../src/runtime/log.ts'
 import type { AdminCaller } from './delegated-identity.ts'
 

@@ -1,5 +1,6 @@
 import type { DiscoveryRequest } from '../../src/rpc/gen/envoy/service/discovery/v3/DiscoveryRequest.ts'
-import { bidiStream, type RpcHandler, type RpcServer, unary } from '../../src/rpc/server.ts'
+import { bidiStream, type RpcHandler, unary } from '../../src/rpc/handler.ts'
+import type { RpcServer } from '../../src/rpc/server.ts'
 import { serviceDefinition } from '../../src/rpc/services.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { WorkloadUpdate } from '../cache/cache.ts'

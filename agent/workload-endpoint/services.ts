@@ -2,13 +2,8 @@ import { CountersignError } from '../../src/errors.ts'
 import type { HealthCheckRequest } from '../../src/rpc/gen/grpc/health/v1/HealthCheckRequest.ts'
 import type { JWTSVIDRequest } from '../../src/rpc/gen/JWTSVIDRequest.ts'
 import type { ValidateJWTSVIDRequest } from '../../src/rpc/gen/ValidateJWTSVIDRequest.ts'
-import {
-  pushStream,
-  type RpcHandler,
-  type RpcServer,
-  serverStream,
-  unary,
-} from '../../src/rpc/server.ts'
+import { pushStream, type RpcHandler, serverStream, unary } from '../../src/rpc/handler.ts'
+import type { RpcServer } from '../../src/rpc/server.ts'
 import type { CallContext, PushCall } from '../../src/rpc/server-call.ts'
 import { serviceDefinition } from '../../src/rpc/services.ts'
 import type { Need, WorkloadUpdate } from '../cache/cache.ts'

@@ -10,7 +10,7 @@ import type { GetAgentRequest } from '../../src/rpc/gen/spire/api/server/agent/v
 import type { ListAgentsRequest } from '../../src/rpc/gen/spire/api/server/agent/v1/ListAgentsRequest.ts'
 import type { PostStatusRequest } from '../../src/rpc/gen/spire/api/server/agent/v1/PostStatusRequest.ts'
 import type { RenewAgentRequest } from '../../src/rpc/gen/spire/api/server/agent/v1/RenewAgentRequest.ts'
-import { bidiStream, type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { bidiStream, type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { type Caller, type PeerSvid, shareOf } from '../access/caller.ts'
 import { createNodeToken } from '../node/create-token.ts'
 import {

@@ -6,7 +6,7 @@ import type { GetBundleRequest } from '../../src/rpc/gen/spire/api/server/bundle
 import type { GetFederatedBundleRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/GetFederatedBundleRequest.ts'
 import type { ListFederatedBundlesRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/ListFederatedBundlesRequest.ts'
 import type { PublishJWTAuthorityRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/PublishJWTAuthorityRequest.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import { appendToOwn } from '../bundle/append.ts'

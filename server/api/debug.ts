@@ -1,4 +1,4 @@
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { shownChain } from '../../src/rpc/shown-chain.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import type { Caller } from '../access/caller.ts'

@@ -15,7 +15,7 @@ import type { GetEntryRequest } from '../../src/rpc/gen/spire/api/server/entry/v
 import type { ListEntriesRequest } from '../../src/rpc/gen/spire/api/server/entry/v1/ListEntriesRequest.ts'
 import type { SyncAuthorizedEntriesRequest } from '../../src/rpc/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesRequest.ts'
 import type { EntryMask } from '../../src/rpc/gen/spire/api/types/EntryMask.ts'
-import { bidiStream, type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { bidiStream, type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { itemStatus } from '../../src/rpc/status.ts'
 import type { Caller } from '../access/caller.ts'
 import type { ItemResult } from '../entry/batch.ts'

@@ -6,7 +6,7 @@ import type { BatchSetFederatedBundleRequest } from '../../src/rpc/gen/spire/api
 import type { BatchUpdateFederatedBundleRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/BatchUpdateFederatedBundleRequest.ts'
 import type { Bundle as WireBundle } from '../../src/rpc/gen/spire/api/types/Bundle.ts'
 import type { BundleMask } from '../../src/rpc/gen/spire/api/types/BundleMask.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { itemStatus } from '../../src/rpc/status.ts'
 import type { Caller } from '../access/caller.ts'
 import {

@@ -1,4 +1,4 @@
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { Caller } from '../access/caller.ts'
 import type { ApiDeps } from './deps.ts'
 

@@ -1,7 +1,7 @@
 import type { Filter } from '../../src/rpc/gen/countersign/oauth/v1/Filter.ts'
 import type { ListRequest } from '../../src/rpc/gen/countersign/oauth/v1/ListRequest.ts'
 import type { ListTokensRequest } from '../../src/rpc/gen/countersign/oauth/v1/ListTokensRequest.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { Caller } from '../access/caller.ts'
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
 import { listGrants, listIssuedTokens, type TokenFilter } from '../store/issued-tokens.ts'

@@ -1,6 +1,6 @@
 import { CountersignError } from '../../src/errors.ts'
 import type { HealthCheckRequest } from '../../src/rpc/gen/grpc/health/v1/HealthCheckRequest.ts'
-import { type RpcHandler, serverStream, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, serverStream, unary } from '../../src/rpc/handler.ts'
 import type { Caller } from '../access/caller.ts'
 import type { ApiDeps } from './deps.ts'
 

@@ -1,7 +1,7 @@
 import { CountersignError } from '../../src/errors.ts'
 import { secondsOf } from '../../src/rpc/convert.ts'
 import type { AuthorityState$Input } from '../../src/rpc/gen/spire/api/server/localauthority/v1/AuthorityState.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { CallContext } from '../../src/rpc/server-call.ts'
 import type { Caller } from '../access/caller.ts'
 import type { CaState } from '../ca/ca.ts'

@@ -12,7 +12,7 @@ import type { GetRequest } from '../../src/rpc/gen/countersign/registry/v1/GetRe
 import type { ListRequest } from '../../src/rpc/gen/countersign/registry/v1/ListRequest.ts'
 import type { WaitAppliedRequest } from '../../src/rpc/gen/countersign/registry/v1/WaitAppliedRequest.ts'
 import type { WaitAppliedResponse$Input } from '../../src/rpc/gen/countersign/registry/v1/WaitAppliedResponse.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { itemStatus } from '../../src/rpc/status.ts'
 import type { Caller } from '../access/caller.ts'
 import type { BatchResult } from '../entry/batch.ts'

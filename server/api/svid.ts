@@ -9,7 +9,7 @@ import type { MintX509SVIDRequest } from '../../src/rpc/gen/spire/api/server/svi
 import type { NewDownstreamX509CARequest } from '../../src/rpc/gen/spire/api/server/svid/v1/NewDownstreamX509CARequest.ts'
 import type { NewJWTSVIDRequest } from '../../src/rpc/gen/spire/api/server/svid/v1/NewJWTSVIDRequest.ts'
 import type { X509SVID$Input } from '../../src/rpc/gen/spire/api/types/X509SVID.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { CallContext } from '../../src/rpc/server-call.ts'
 import { itemStatus } from '../../src/rpc/status.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'

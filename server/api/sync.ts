@@ -1,7 +1,7 @@
 import { CountersignError } from '../../src/errors.ts'
 import type { FollowRequest } from '../../src/rpc/gen/countersign/sync/v1/FollowRequest.ts'
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
-import { bidiStream, type RpcHandler } from '../../src/rpc/server.ts'
+import { bidiStream, type RpcHandler } from '../../src/rpc/handler.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'

@@ -11,7 +11,7 @@ import type {
   FederationRelationship$Input as WireRelationshipInput,
 } from '../../src/rpc/gen/spire/api/types/FederationRelationship.ts'
 import type { FederationRelationshipMask } from '../../src/rpc/gen/spire/api/types/FederationRelationshipMask.ts'
-import { type RpcHandler, unary } from '../../src/rpc/server.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { itemStatus } from '../../src/rpc/status.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'

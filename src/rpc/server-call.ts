@@ -2,6 +2,7 @@ import { type Metadata, ServerInterceptingCall, type StatusObject } from '@grpc/
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { isAbortError } from '../runtime/tasks.ts'
+import { RequestStream } from './request-stream.ts'
 import { type RpcStatus, toStatus } from './status.ts'
 
 type Next = ConstructorParameters<typeof ServerInterceptingCall>[0]
@@ -173,46 +174,20 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
    * the caller has closed its side, which one that leaves may do first, and when the call is over.
    */
   requests(): AsyncIterableIterator<unknown> {
-    let over = false
-    let begun = false
-    let waiting: ((result: IteratorResult<unknown>) => void) | undefined
-    const answer = (result: IteratorResult<unknown>): void => {
-      const resolve = waiting
-      waiting = undefined
-      resolve?.(result)
-    }
-    const finish = (): void => {
-      over = true
-      answer({ done: true, value: undefined })
-    }
-    this.#onMessage = (value) => {
+    const requests = new RequestStream((isFirst) => {
+      if (isFirst) this.#host.awaiting(this)
+      this.#next.startRead()
+    })
+    this.#onMessage = (message) => {
       this.#host.released(this)
-      answer({ done: false, value })
+      requests.take(message)
     }
     this.#onHalfClose = () => {
       this.#host.released(this)
-      finish()
+      requests.finish()
     }
-    this.onEnd(finish)
-    return {
-      [Symbol.asyncIterator]() {
-        return this
-      },
-      next: () => {
-        if (over) return Promise.resolve({ done: true, value: undefined })
-        if (waiting !== undefined) return Promise.reject(new Error('requests are read one by one'))
-        return new Promise((resolve) => {
-          waiting = resolve
-          if (!begun) this.#host.awaiting(this)
-          begun = true
-          this.#next.startRead()
-        })
-      },
-      return: () => {
-        finish()
-        return Promise.resolve({ done: true, value: undefined })
-      },
-    }
+    this.onEnd(() => requests.finish())
+    return requests
   }
 
   /** Sends the one response and ends the call. */

@@ -7,7 +7,7 @@ import { CountersignError } from '../../../src/errors.ts'
 import { createClient } from '../../../src/rpc/client.ts'
 import { dialUnix } from '../../../src/rpc/dial.ts'
 import type { HealthCheckResponse } from '../../../src/rpc/gen/grpc/health/v1/HealthCheckResponse.ts'
-import { bidiStream, serverStream, unary } from '../../../src/rpc/server.ts'
+import { bidiStream, serverStream, unary } from '../../../src/rpc/handler.ts'
 import { serviceDefinition } from '../../../src/rpc/services.ts'
 import { failureOf, serve, signalled } from './harness.ts'
 

@@ -9,7 +9,7 @@ import { RateLimiter } from '../../../../server/access/limits.ts'
 import { agentHandlers } from '../../../../server/api/agent.ts'
 import { nextRequest } from '../../../../server/api/next-request.ts'
 import { syncHandlers } from '../../../../server/api/sync.ts'
-import type { RpcHandler } from '../../../../src/rpc/server.ts'
+import type { RpcHandler } from '../../../../src/rpc/handler.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { agentIdOf } from '../entry/samples.ts'
 
