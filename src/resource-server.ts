@@ -11,6 +11,7 @@ export {
   describeResource,
   type ResourceDescription,
 } from './resource-server/protected-resource.ts'
+export type { Revocations, WhenUnknown } from './resource-server/standing-check.ts'
 export {
   createVerifier,
   type ShownWith,

@@ -2,6 +2,7 @@ import { CountersignError } from '../errors.ts'
 import { bearerOf } from '../middleware/bearer.ts'
 import type { Wanted } from '../middleware/refusal.ts'
 import type { Access } from './access-token.ts'
+import type { WhenUnknown } from './standing-check.ts'
 import type { Verifier } from './verifier.ts'
 
 /** What a request has to bring. */
@@ -9,6 +10,8 @@ export interface RequireAccessTokenOptions {
   readonly verifier: Verifier
   /** What the token must allow, each of them. There is no default; `[]` lets in any token for this service. */
   readonly scopes: readonly string[]
+  /** What is done while nobody can say whether the token was revoked: `deny` unless told. */
+  readonly whenUnknown?: WhenUnknown
   /** `url` of `describeResource`: who is refused is told where to read how to ask. */
   readonly resourceMetadata?: string
 }
@@ -27,7 +30,7 @@ export function accessCheck(options: RequireAccessTokenOptions): {
   readonly check: AccessCheck
   readonly wanted: Wanted
 } {
-  const { verifier, scopes, resourceMetadata } = options
+  const { verifier, scopes, whenUnknown, resourceMetadata } = options
   if (!scopes.every(isScope)) {
     throw new CountersignError('invalid', 'a scope has neither blanks nor quotes', {
       reason: 'scope-unsound',
@@ -46,7 +49,7 @@ export function accessCheck(options: RequireAccessTokenOptions): {
     wanted: { scope: scopes.join(' '), resourceMetadata },
     async check(authorizations, certificate) {
       const token = bearerOf(authorizations, 'an access token')
-      const access = await verifier.verify(token, { certificate })
+      const access = await verifier.verify(token, { certificate, whenUnknown })
       if (scopes.every((scope) => access.scopes.has(scope))) return access
       throw new CountersignError('forbidden', 'the token does not allow this', {
         reason: 'token-scope',

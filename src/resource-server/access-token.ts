@@ -1,11 +1,14 @@
 import { CountersignError } from '../errors.ts'
 import type { TokenClaims } from '../jwt/compact.ts'
+import { isJsonObject } from '../jwt/strict-json.ts'
 
 /** Who may do what: what an access token says, verified, but not the token itself. */
 export interface Access {
   /** The workload, as its issuer names it: a SPIFFE ID where that is Countersign. */
   readonly subject: string
   readonly clientId: string
+  /** Who has passed the request on, the caller first: by token exchange (RFC 8693 §4.1). Only the first may be decided by. */
+  readonly actors: readonly string[]
   readonly scopes: ReadonlySet<string>
   readonly tokenId: string
   readonly issuedAt: Date
@@ -58,7 +61,8 @@ export function readAccess(claims: TokenClaims, expected: Expected): Access {
   }
   const scopes = new Set(scope.split(' ').filter((one) => one !== ''))
   return {
-    ...{ subject, clientId, scopes, tokenId, issuedAt, expiresAt, bound },
+    ...{ subject, clientId, actors: actorsIn(claims['act']), scopes, tokenId },
+    ...{ issuedAt, expiresAt, bound },
     ...namesOf(claims, {
       entry_id: 'entryId',
       owner: 'owner',
@@ -66,6 +70,18 @@ export function readAccess(claims: TokenClaims, expected: Expected): Access {
       txn: 'transaction',
     }),
   }
+}
+
+/** How deep it is nested, the reader of the token has bounded. */
+function actorsIn(act: unknown): readonly string[] {
+  const actors: string[] = []
+  for (let actor = act; actor !== undefined; ) {
+    const { sub, act: before } = isJsonObject(actor) ? actor : {}
+    if (!isName(sub)) return refuse('token-claims', 'an actor of the token has no sound name')
+    actors.push(sub)
+    actor = before
+  }
+  return actors
 }
 
 /** Those of the claims that are there; one that is no text is none. */

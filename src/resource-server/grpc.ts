@@ -22,11 +22,11 @@ const access = learnt<Access>('access')
  * verifier cannot say. Throws `invalid`: `scope-unsound`.
  */
 export function requireAccessToken(options: RequireAccessTokenForCalls): ServerInterceptor {
-  const { verifier, methods } = options
+  const { methods, ...others } = options
   const checks = new Map(
     Object.entries(methods).map(([path, scopes]) => [
       path,
-      accessCheck({ verifier, scopes }).check,
+      accessCheck({ ...others, scopes }).check,
     ]),
   )
   return ({ path }, call) =>

@@ -1,15 +1,14 @@
 import { hash } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
-import { readCompact } from '../jwt/compact.ts'
-import { publicKeyOf } from '../jwt/key-cache.ts'
-import { verifySignature } from '../jwt/verify.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { type Access, readAccess } from './access-token.ts'
 import { type JwksLocation, keysAt } from './jwks.ts'
 import { keepToken } from './shown-token.ts'
+import { signedTokens } from './signed-tokens.ts'
+import { type StandingOptions, standingCheck, type WhenUnknown } from './standing-check.ts'
 
 /** Whose tokens are taken, and for whom. */
-export interface VerifierOptions {
+export interface VerifierOptions extends StandingOptions {
   /** The authorization server, exactly as its tokens say it in `iss`. */
   readonly issuer: string
   /** Who this service is: the one audience of its tokens, exactly. */
@@ -27,6 +26,8 @@ export interface VerifierOptions {
 export interface ShownWith {
   /** The certificate, DER, that the caller of this connection has proved in TLS to have the key of. */
   readonly certificate?: Uint8Array | undefined
+  /** `deny` unless told. */
+  readonly whenUnknown?: WhenUnknown | undefined
 }
 
 /** Verifies access tokens by the issuer's keys, without asking it about each. */
@@ -34,17 +35,15 @@ export interface Verifier {
   /**
    * Rejects with `unauthenticated`: `token-too-large`, `token-malformed`, `token-type`, `token-algorithm`,
    * `token-header`, `token-key`, `token-signature`, `token-issuer`, `token-audience`, `token-expiry`, `token-expired`,
-   * `token-not-yet-valid`, `token-claims`, `token-binding`; `unavailable`: `jwks-unavailable`.
+   * `token-not-yet-valid`, `token-claims`, `token-binding`, `token-revoked`; `unavailable`: `jwks-unavailable`,
+   * `revocation-unknown`.
    */
   verify(token: string, shown?: ShownWith): Promise<Access>
 }
 
-const maxTokenBytes = 8192
-const accessTokenTypes: ReadonlySet<unknown> = new Set(['at+jwt', 'application/at+jwt'])
-
 /**
- * A verifier of one issuer's access tokens for one service (RFC 9068 §4). It does not learn that a token was revoked:
- * a token is good until it ends. Throws `invalid`: `verifier-options`, `jwks-url`.
+ * A verifier of one issuer's access tokens for one service (RFC 9068 §4). Without `revocations` and `introspect` it does
+ * not learn that a token was revoked: one is good until it ends. Throws `invalid`: `verifier-options`, `jwks-url`.
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { issuer, audience, clockSkew = 5, requireBound = false, clock = systemClock } = options
@@ -54,31 +53,21 @@ export function createVerifier(options: VerifierOptions): Verifier {
       fix: 'name both, and a clockSkew of 0 to 60 seconds',
     })
   }
-  const keyOf = keysAt(options.jwks ?? `${issuer}/oauth/jwks`, clock)
+  const signed = signedTokens(keysAt(options.jwks ?? `${issuer}/oauth/jwks`, clock))
+  const checkStanding = standingCheck(options)
   return {
-    async verify(token, { certificate } = {}) {
-      if (token.length > maxTokenBytes) refuse('token-too-large', 'the token is too large')
-      const parsed = readCompact(token, accessTokenTypes)
-      const { keyId, claims } = parsed
-      const spki = keyId === undefined ? undefined : await keyOf(keyId)
-      const key = spki && publicKeyOf(spki)
-      if (key === undefined) return refuse('token-key', 'the issuer has no key of this id')
-      if (!(await verifySignature(token, parsed, key))) {
-        refuse('token-signature', 'the signature of the token is wrong')
-      }
-      const access = readAccess(claims, {
+    async verify(token, { certificate, whenUnknown = 'deny' } = {}) {
+      const found = await signed(token)
+      const expected = {
         issuer,
         audience,
         clockSkewSeconds: clockSkew,
         thumbprint: certificate && hash('sha256', certificate, 'base64url'),
         requireBound,
-        now: clock.now(),
-      })
+      }
+      const access = readAccess(found.claims, { ...expected, now: clock.now() })
+      await checkStanding(token, found, whenUnknown)
       return keepToken(access, token)
     },
   }
-}
-
-function refuse(reason: string, message: string): never {
-  throw new CountersignError('unauthenticated', message, { reason })
 }

@@ -15,7 +15,8 @@ import {
   type JWK,
   SignJWT,
 } from 'jose'
-import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import * as signatures from '../../../src/jwt/verify.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
 
 const issuer = 'https://as.example.org'
@@ -66,12 +67,19 @@ test('a good token says who may do what until when', async () => {
   expect(await verifierWith().verify(await sign())).toEqual({
     subject: 'spiffe://example.org/web',
     clientId: 'spiffe://example.org/web',
+    actors: [],
     scopes: new Set(['orders:read']),
     tokenId: 'token-1',
     issuedAt: new Date(seconds() * 1000),
     expiresAt: new Date(seconds(60) * 1000),
     bound: false,
   })
+})
+
+test('RFC 8693 §4.1 a token that was exchanged names who passed the request on, the last of them first', async () => {
+  const act = { sub: 'spiffe://example.org/shop', act: { sub: 'spiffe://example.org/gate' } }
+  const { actors } = await verifierWith().verify(await sign({ claims: { act } }))
+  expect(actors).toEqual(['spiffe://example.org/shop', 'spiffe://example.org/gate'])
 })
 
 describe('is refused:', () => {
@@ -94,6 +102,9 @@ describe('is refused:', () => {
     ['token-claims', () => ({ claims: { client_id: 7 } })],
     ['token-claims', () => ({ claims: { jti: '' } })],
     ['token-claims', () => ({ claims: { scope: ['orders:read'] } })],
+    ['token-claims', () => ({ claims: { act: 'spiffe://example.org/shop' } })],
+    ['token-claims', () => ({ claims: { act: { sub: 'a', act: { sub: '' } } } })],
+    ['token-claims', () => ({ claims: { act: null } })],
     ['token-binding', () => ({ claims: { cnf: { 'x5t#S256': thumbprint } } })],
     ['token-binding', () => ({ claims: { cnf: { jkt: thumbprint } } })],
     ['token-binding', () => ({ claims: { cnf: {} } })],
@@ -195,6 +206,44 @@ describe('the issuer’s keys', () => {
     expect(() => verifierWith({ audience: '' })).toThrow(
       expect.objectContaining({ reason: 'verifier-options' }),
     )
+  })
+})
+
+describe('a signature that was good', () => {
+  test('is not computed again, and counts no more once the issuer has no such key, or another one', async () => {
+    const verified = vi.spyOn(signatures, 'verifySignature')
+    onTestFinished(() => verified.mockRestore())
+    let served: readonly JWK[] = [jwk]
+    const verifier = verifierWith({ jwks: async () => JSON.stringify({ keys: served }) })
+    const token = await sign({ claims: { exp: seconds(3600) } })
+    await verifier.verify(token)
+    await verifier.verify(token)
+    expect(verified).toHaveBeenCalledTimes(1)
+    const other = await generateKeyPair('ES256')
+    served = [{ ...(await exportJWK(other.publicKey)), kid: 'one', use: 'sig' }]
+    await clock.advance(301_000)
+    await verifier.verify(token)
+    await clock.advance(1)
+    await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'token-signature' })
+    served = [{ ...jwk, kid: 'two' }]
+    await clock.advance(301_000)
+    await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'token-signature' })
+    await clock.advance(1)
+    await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'token-key' })
+  })
+
+  test('is forgotten where 4,096 others were shown since', async () => {
+    const verified = vi.spyOn(signatures, 'verifySignature').mockResolvedValue(true)
+    onTestFinished(() => verified.mockRestore())
+    const verifier = verifierWith()
+    const [header, payload] = (await sign()).split('.')
+    const numbered = (number: number) =>
+      `${header}.${payload}.${Buffer.from(`${number}`).toString('base64url')}`
+    for (let number = 0; number <= 4096; number += 1) await verifier.verify(numbered(number))
+    await verifier.verify(numbered(4096))
+    expect(verified).toHaveBeenCalledTimes(4097)
+    await verifier.verify(numbered(0))
+    expect(verified).toHaveBeenCalledTimes(4098)
   })
 })
 

@@ -1,0 +1,57 @@
+import { CountersignError } from '../errors.ts'
+import type { TokenClaims } from '../jwt/compact.ts'
+import type { SignedToken } from './signed-tokens.ts'
+
+/** What of the issuer's revocations is known here. A `RevocationFeed` is one. */
+export interface Revocations {
+  /** Whether it is no older, in this moment, than it may be. */
+  isFresh(): boolean
+  /** What ends a token of these claims that was signed by this key; undefined: nothing that is known. */
+  judge(claims: TokenClaims, keyId: string): object | undefined
+}
+
+/** What is done with a token while nobody can say whether it was revoked. */
+export type WhenUnknown = 'deny' | 'allow-until-expiry'
+
+export interface StandingOptions {
+  readonly revocations?: Revocations
+  /** Whether the issuer says that a token is good now: `introspect` of an `OauthClient`. */
+  readonly introspect?: (token: string) => Promise<boolean>
+}
+
+/**
+ * Whether a token was revoked. By `revocations` alone while they are fresh; else the issuer is asked; else it is denied,
+ * unless `whenUnknown` says otherwise. What is known to be revoked is refused in any case. Rejects with `unauthenticated`
+ * `token-revoked`, `unavailable` `revocation-unknown`.
+ */
+export function standingCheck(
+  options: StandingOptions,
+): (token: string, signed: SignedToken, whenUnknown: WhenUnknown) => Promise<void> {
+  const { revocations, introspect } = options
+  const asking = new Map<string, Promise<boolean>>()
+
+  /** Once for all who show the token meanwhile. */
+  const isActive = (token: string, ask: (token: string) => Promise<boolean>): Promise<boolean> => {
+    const under = asking.get(token) ?? ask(token).finally(() => asking.delete(token))
+    asking.set(token, under)
+    return under
+  }
+  return async (token, { claims, keyId }, whenUnknown) => {
+    if (revocations === undefined && introspect === undefined) return
+    if (revocations?.judge(claims, keyId) !== undefined) return revoked()
+    if (revocations?.isFresh() === true) return
+    const active = introspect && (await isActive(token, introspect).catch(() => undefined))
+    if (active === false) return revoked()
+    if (active === true || whenUnknown === 'allow-until-expiry') return
+    throw new CountersignError('unavailable', 'whether the token was revoked is not known now', {
+      reason: 'revocation-unknown',
+      retryAfterMs: 1000,
+    })
+  }
+}
+
+function revoked(): never {
+  throw new CountersignError('unauthenticated', 'the token was revoked', {
+    reason: 'token-revoked',
+  })
+}
