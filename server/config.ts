@@ -120,8 +120,9 @@ export function loadServerConfig(said: Overrides): ServerConfig {
   const merged = { ...file, ...readOverrides(fileSchema, serverSettings, said) }
   const dataDir = merged.data_dir ?? path.parse('./.countersign/server')
   const keyManager = merged.key_manager ?? { type: 'file' as const }
+  const name = requireSetting(merged.trust_domain, 'trust_domain', serverSettings.trust_domain)
   return {
-    trustDomain: requireSetting(merged.trust_domain, 'trust_domain', serverSettings.trust_domain),
+    trustDomain: name,
     dataDir,
     bindAddress: merged.bind_address ?? { host: '0.0.0.0', port: 8081 },
     adminSocket: merged.admin_socket ?? join(dataDir, 'admin', 'api.sock'),
@@ -147,7 +148,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     agentTtlSeconds: merged.agent_ttl ?? 86_400,
     jwtIssuer: merged.jwt_issuer,
     oidc: readOidc(merged.oidc, merged.jwt_issuer),
-    oauth: readOauth(merged.oauth),
+    oauth: readOauth(merged.oauth, name),
     federation: readFederation(merged.federation),
     selectorTypes: merged.selector_types ?? [],
     rateLimits: {

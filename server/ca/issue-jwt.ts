@@ -6,7 +6,7 @@ import { isReserved } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { jwtSvidClaims } from '../../src/svid/jwt-svid.ts'
 import type { JwtKey } from './authorities.ts'
-import { checkOwn, checkTtl, type IssueAudit } from './issue-x509.ts'
+import { checkOwn, checkTtl, endOf, type IssueAudit } from './issue-x509.ts'
 import type { CaSettings } from './settings.ts'
 
 export interface JwtRequest {
@@ -15,6 +15,8 @@ export interface JwtRequest {
   readonly audience: readonly string[]
   /** 0: the server's default. */
   readonly ttlSeconds: number
+  /** The end of what it is issued for, where it is not to live longer. */
+  readonly notAfter?: Date | undefined
   readonly jti?: string | undefined
   readonly audit: IssueAudit
 }
@@ -52,14 +54,16 @@ export async function signJwt(
   checkTtl(ttlSeconds)
   const issuedSeconds = Math.floor(now.getTime() / 1000)
   const endSeconds = Math.floor(key.notAfter.getTime() / 1000)
-  const expiresSeconds = Math.min(issuedSeconds + ttlSeconds, endSeconds)
+  const second = new Date(issuedSeconds * 1000)
+  const wanted = Math.floor(endOf(second, ttlSeconds, request.notAfter).getTime() / 1000)
+  const expiresSeconds = Math.min(wanted, endSeconds)
   if (expiresSeconds <= issuedSeconds) {
     throw new CountersignError('unavailable', 'the JWT key is about to end', {
       reason: 'jwt-key-ending',
       retryAfterMs: 1000,
     })
   }
-  const issuedAt = new Date(issuedSeconds * 1000)
+  const issuedAt = second
   const expiresAt = new Date(expiresSeconds * 1000)
   const claims = jwtSvidClaims({
     spiffeId,
@@ -102,6 +106,6 @@ export function jwtEvent(
     expiresAt: issued.expiresAt,
     decision: 'allow',
     // A token without a jti is still found again by whoever holds it.
-    details: { tokenSha256: hash('sha256', issued.token, 'hex') },
+    details: { ...request.audit.details, tokenSha256: hash('sha256', issued.token, 'hex') },
   }
 }

@@ -14,6 +14,9 @@ export interface IssueAudit {
   readonly owner?: string | undefined
   readonly purpose?: string | undefined
   readonly requestId?: string | undefined
+  /** Whose token it was issued for, as its issuer names it. */
+  readonly subject?: AuditEvent['subject']
+  readonly details?: AuditEvent['details']
 }
 
 export interface X509Request {
@@ -23,6 +26,8 @@ export interface X509Request {
   readonly dnsNames?: readonly string[]
   /** 0: the server's default for the kind. */
   readonly ttlSeconds: number
+  /** The end of what it is issued for, where it is not to live longer. */
+  readonly notAfter?: Date | undefined
   /** What the name may be: `agent` below `/spire/agent`, `server` the server's own, `workload` neither. */
   readonly kind: 'workload' | 'agent' | 'server'
   readonly audit: IssueAudit
@@ -48,13 +53,14 @@ export async function signX509(
   checkName(request, settings.trustDomain)
   const ttlSeconds = request.ttlSeconds === 0 ? defaultTtl(request, settings) : request.ttlSeconds
   checkTtl(ttlSeconds)
+  const end = endOf(now, ttlSeconds, request.notAfter)
   const { der, serial, notBefore, notAfter } = await signLeaf(
     {
       spiffeId: request.spiffeId,
       spki: request.spki,
       dnsNames: request.dnsNames ?? [],
       notBefore: new Date(now.getTime() - backdateSeconds * 1000),
-      notAfter: new Date(now.getTime() + ttlSeconds * 1000),
+      notAfter: end,
     },
     ca,
   )
@@ -94,6 +100,17 @@ export function checkTtl(ttlSeconds: number): void {
   }
 }
 
+/** Throws `unauthenticated` `svid-ending` where less than a second would be left. */
+export function endOf(now: Date, ttlSeconds: number, notAfter: Date | undefined): Date {
+  const end = Math.min(now.getTime() + ttlSeconds * 1000, notAfter?.getTime() ?? Infinity)
+  if (end - now.getTime() < 1000) {
+    throw new CountersignError('unauthenticated', 'what it is issued for is about to end', {
+      reason: 'svid-ending',
+    })
+  }
+  return new Date(end)
+}
+
 function defaultTtl({ kind }: X509Request, settings: CaSettings): number {
   return kind === 'agent' ? settings.agentTtlSeconds : settings.x509SvidTtlSeconds
 }
@@ -125,6 +142,6 @@ export function x509Event(
     authorityId,
     expiresAt: issued.expiresAt,
     decision: 'allow',
-    details: { for: request.kind },
+    details: { ...request.audit.details, for: request.kind },
   }
 }

@@ -13,9 +13,11 @@ const noStore = {
   'x-content-type-options': 'nosniff',
 }
 
-/** By the first word of a reason (RFC 6749 §5.2, RFC 8707 §2). */
+/** By the first word of a reason (RFC 6749 §5.2, RFC 8707 §2, RFC 8693 §2.2.2). */
 const errors: ReadonlyMap<string, string> = new Map([
   ['request', 'invalid_request'],
+  ['subject', 'invalid_request'],
+  ['token', 'invalid_request'],
   ['grant', 'unsupported_grant_type'],
   ['target', 'invalid_target'],
   ['policy', 'invalid_target'],

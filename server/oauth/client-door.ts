@@ -9,10 +9,16 @@ import type { RateLimiter } from '../access/limits.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { checkSvid } from '../revocation/svid-status.ts'
 import { type OauthAnswer, refusalOf } from './answer.ts'
+import { federatedRecord } from './federated/client.ts'
 import { type Form, readForm } from './form.ts'
 import { PolicyRefusal } from './policy-refusal.ts'
 import { type RefusalRecord, shareOf } from './refusals.ts'
-import { authenticateClient, type Client, type ClientAuthDeps } from './spiffe-client-auth.ts'
+import {
+  authenticateClient,
+  type Client,
+  type ClientAuthDeps,
+  type ClientProof,
+} from './spiffe-client-auth.ts'
 
 /** A request as it came, whatever has served it. */
 export interface OauthRequest {
@@ -61,6 +67,9 @@ export interface ClientDoorDeps {
   readonly log: Log
 }
 
+/** Finds out who a client is, by what it shows; a `Client` is one that has proved it. */
+export type ClientAuthenticator = (proof: ClientProof, deps: ClientAuthDeps) => Promise<Client>
+
 /** More entries of one ID than this are refused: each would be asked about. */
 export const maxEntries = 16
 
@@ -71,13 +80,14 @@ interface Progress {
 }
 
 /**
- * A door that has every client prove itself in the same way, and puts each refusal on record. `door` is its name
+ * A door that has every client prove itself, by an SVID unless `authenticate` knows better, and puts each refusal on record. `door` is its name
  * in the record. What `answer` throws is what the client is told, by `refusalOf`.
  */
 export function createClientDoor(
   door: 'token' | 'introspect' | 'revoke',
   deps: ClientDoorDeps,
   answer: (request: ClientRequest) => Promise<OauthAnswer>,
+  authenticate: ClientAuthenticator = authenticateClient,
 ): ClientDoor {
   const refused = async (
     request: Origin,
@@ -100,7 +110,7 @@ export function createClientDoor(
     async answer(request) {
       const progress: Progress = {}
       try {
-        return await answer(await admit(request, progress, deps))
+        return await answer(await admit(request, progress, deps, authenticate))
       } catch (error) {
         return refused(request, progress, error)
       }
@@ -114,6 +124,7 @@ async function admit(
   request: OauthRequest,
   progress: Progress,
   deps: ClientDoorDeps,
+  authenticate: ClientAuthenticator,
 ): Promise<ClientRequest> {
   const { accept, address, trace } = request
   deps.calls.take(shareOf(address))
@@ -121,7 +132,7 @@ async function admit(
   progress.form = form
   const { bundles, issuedAtOf, settings, clock } = deps
   const auth = { issuer: settings.issuer, bundles, issuedAtOf, now: clock.now() }
-  const client = await authenticateClient({ ...request, form }, auth)
+  const client = await authenticate({ ...request, form }, auth)
   progress.client = client
   deps.calls.take(client.spiffeId)
   const [first, ...more] = deps.entriesOf(client.spiffeId)
@@ -144,6 +155,7 @@ function denial(
   const said = (name: string): string | undefined => form?.get(name)?.slice(0, 2048)
   const resource = said('resource')
   const scope = said('scope')
+  const foreign = client?.federated && federatedRecord(client.federated)
   return {
     kind: 'token.denied',
     time,
@@ -157,7 +169,8 @@ function denial(
     policies: error instanceof PolicyRefusal ? error.policies : undefined,
     policyRevision: error instanceof PolicyRefusal ? error.revision : undefined,
     trace: request.trace,
-    details: { door },
+    ...foreign,
+    details: { door, ...foreign?.details },
   }
 }
 

@@ -13,9 +13,11 @@ import type { EntryIndex } from '../entry/index.ts'
 import { openPolicies, type PoliciesDeps } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
+import { useToken } from '../store/used-tokens.ts'
 import { maxEntries } from './client-door.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
+import { createFederated, type FederatedDeps } from './federated/federated.ts'
 import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
@@ -37,7 +39,7 @@ const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'clock' | 'log'> {
   readonly trustDomain: TrustDomain
   readonly revocations: Revocations
-  readonly ca: Pick<Ca, 'issueAccessToken' | 'signIntrospection' | 'state'>
+  readonly ca: TokenDoorDeps['ca'] & Pick<Ca, 'signIntrospection' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
   readonly store: Pick<Store, 'write'>
   readonly trail: { append: PoliciesDeps['append'] }
@@ -69,11 +71,16 @@ export async function serveOauth(
   })
   const issued = createIssuedTokens({ store: deps.store, clock, log })
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
+  const { federation } = settings
+  const useOnce: FederatedDeps['useOnce'] = (token) =>
+    deps.store.write((tx) => useToken(tx, token, clock.now()))
   const doorDeps: TokenDoorDeps = {
     ...deps,
     settings,
     policies,
     issued,
+    federated:
+      federation.size === 0 ? undefined : createFederated(federation, { ...deps, useOnce }),
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),

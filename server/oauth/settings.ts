@@ -7,7 +7,13 @@ import {
   parsedBy,
   path,
 } from '../../src/runtime/config-value.ts'
-import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import {
+  type FederatedFile,
+  type FederatedIssuer,
+  federatedSchema,
+  readFederated,
+} from './federated/settings.ts'
 
 /** Something that tokens are for (RFC 8707). */
 export interface Resource {
@@ -35,6 +41,8 @@ export interface OauthSettings {
   readonly policy: string
   /** Whether a resource with an `env` is refused to entries without the same label. */
   readonly separateEnvironments: boolean
+  /** Issuers whose tokens are exchanged, by `iss`. */
+  readonly federation: ReadonlyMap<string, FederatedIssuer>
 }
 
 // RFC 6749 §3.3.
@@ -59,6 +67,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
   resources: z.array(resource).min(1).max(1024),
   policy: path,
   separate_environments: z.boolean().optional(),
+  federation: federatedSchema.optional(),
 }) as z.ZodType<OauthFile>
 
 interface OauthFile {
@@ -77,12 +86,16 @@ interface OauthFile {
   }[]
   readonly policy: string
   readonly separate_environments?: boolean | undefined
+  readonly federation?: readonly FederatedFile[] | undefined
 }
 
 const maxTtlSeconds = 3600
 
-/** Throws `invalid`: `config-oauth`. */
-export function readOauth(said: OauthFile | undefined): OauthSettings | undefined {
+/** Throws `invalid`: `config-oauth`, `config-oauth-federation`. */
+export function readOauth(
+  said: OauthFile | undefined,
+  trustDomain: TrustDomain,
+): OauthSettings | undefined {
   if (said === undefined) return undefined
   const { issuer, address, certificate, key, policy } = said
   if (
@@ -113,7 +126,10 @@ export function readOauth(said: OauthFile | undefined): OauthSettings | undefine
     })
   }
   const { separate_environments: separateEnvironments = true } = said
-  return { issuer, address, tls: { certificate, key }, resources, policy, separateEnvironments }
+  return {
+    ...{ issuer, address, tls: { certificate, key }, resources, policy, separateEnvironments },
+    federation: readFederated(said.federation ?? [], { issuer, trustDomain }),
+  }
 }
 
 /** RFC 8707 §2. */

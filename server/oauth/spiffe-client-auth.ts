@@ -4,6 +4,7 @@ import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
 import { verifyAgain } from '../../src/svid/verified-chains.ts'
+import type { Federated } from './federated/federated.ts'
 import type { Form } from './form.ts'
 
 /*
@@ -19,13 +20,16 @@ const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
 /** Who asks, as proved. */
 export interface Client {
   readonly spiffeId: SpiffeId
-  readonly method: (typeof authMethods)[number]
-  /** When its SVID was issued; undefined where that does not say. */
+  /** `oidc`: by a token of another issuer, which a rule says to be its. */
+  readonly method: (typeof authMethods)[number] | 'oidc'
+  /** When its SVID, or that token, was issued; undefined where that does not say. */
   readonly issuedAt: Date | undefined
-  /** The end of the SVID. */
+  /** The end of the SVID, or of that token. */
   readonly expiresAt: Date
   /** Of the certificate that it showed: RFC 8705 §3.1, and its serial. */
   readonly certificate?: { readonly thumbprint: string; readonly serial: string }
+  /** The other issuer's token, and the rule. */
+  readonly federated?: Federated
 }
 
 export interface ClientProof {

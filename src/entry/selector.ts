@@ -39,6 +39,8 @@ export const knownSelectorTypes: ReadonlyMap<string, readonly string[]> = new Ma
   ['systemd', ['id', 'fragment_path']],
   ['windows', ['user_sid', 'user_name', 'group_sid', 'group_name', 'path', 'sha256']],
   ['slurm', ['job_id', 'sluid', 'step']],
+  // Of no attestor: who comes with a token of another issuer (`oauth.federation`) and not from an agent.
+  ['oidc', ['issuer']],
   ['spiffe_id', []],
   ['join_token', []],
   ['x509pop', []],

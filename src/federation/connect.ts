@@ -10,7 +10,7 @@ import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { verifyX509Svid } from '../svid/x509-svid.ts'
 import type { Location } from './locate.ts'
 
-/** Whom to believe at a bundle endpoint (SPIFFE Federation §5.2); never guessed, never exchanged. */
+/** Whom to believe at an endpoint (SPIFFE Federation §5.2); never guessed, never exchanged. */
 export type EndpointProfile =
   | {
       readonly type: 'https_web'
@@ -81,7 +81,7 @@ async function reach({ addresses, port }: Location, signal: AbortSignal): Promis
       cause = error
     }
   }
-  throw new CountersignError('unavailable', 'the bundle endpoint cannot be reached', {
+  throw new CountersignError('unavailable', 'the endpoint cannot be reached', {
     reason: 'federation-unreachable',
     cause,
   })

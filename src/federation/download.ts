@@ -5,34 +5,49 @@ import { CountersignError } from '../errors.ts'
 
 const maxHeaderBytes = 16_384
 
+/** JSON that is sent, with what proves who sends it. */
+export interface Post {
+  readonly body: string
+  readonly authorization: string
+}
+
 /**
- * GETs a document of at most 1 MiB of UTF-8 over a connection, which is good for nothing afterwards.
+ * GETs, or has by a POST, a document of at most 1 MiB of UTF-8 over a connection, which is good for nothing afterwards.
  * Redirects are not followed. Nothing of the answer, but its status, is in an error or its causes: it may be
  * that of a server which was never to be asked. Throws `unavailable` (`federation-http`,
  * `federation-status`, `federation-redirect`), `invalid` (`federation-encoding`, `bundle-too-large`,
  * `bundle-malformed`).
  */
-export function download(socket: TLSSocket, url: URL): Promise<string> {
+export function download(socket: TLSSocket, url: URL, post?: Post): Promise<string> {
   // Not by `import`, which would load Node's whole fetch along.
   const { request } = process.getBuiltinModule('node:http')
   return new Promise((resolve, reject) => {
     const sent = request({
       createConnection: () => socket,
+      method: post === undefined ? 'GET' : 'POST',
       path: `${url.pathname}${url.search}`,
-      headers: { host: url.host, accept: 'application/json', connection: 'close' },
+      headers: {
+        host: url.host,
+        accept: 'application/json',
+        connection: 'close',
+        ...(post !== undefined && {
+          authorization: post.authorization,
+          'content-type': 'application/json',
+        }),
+      },
       maxHeaderSize: maxHeaderBytes,
     })
     sent.on('error', () => reject(broken()))
     sent.on('response', (response) => {
       response.on('error', () => {})
-      bodyOf(response).then(resolve, reject)
+      bodyOf(response, post === undefined ? 200 : 201).then(resolve, reject)
     })
-    sent.end()
+    sent.end(post?.body)
   })
 }
 
-async function bodyOf(response: IncomingMessage): Promise<string> {
-  checkHead(response)
+async function bodyOf(response: IncomingMessage, expected: number): Promise<string> {
+  checkHead(response, expected)
   const chunks: Buffer[] = []
   let size = 0
   try {
@@ -47,47 +62,45 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
   } catch {
-    throw new CountersignError('invalid', 'the bundle document is not UTF-8', {
+    throw new CountersignError('invalid', 'the document is not UTF-8', {
       reason: 'bundle-malformed',
     })
   }
 }
 
-function checkHead({ statusCode: status = 0, headers }: IncomingMessage): void {
+function checkHead({ statusCode: status = 0, headers }: IncomingMessage, expected: number): void {
   if (status >= 300 && status < 400) {
-    throw new CountersignError('unavailable', 'the bundle endpoint leads elsewhere', {
+    throw new CountersignError('unavailable', 'the endpoint leads elsewhere', {
       reason: 'federation-redirect',
-      fix: 'name the URL where the bundle is served: redirects are not followed',
+      fix: 'name the URL where the document is served: redirects are not followed',
     })
   }
-  if (status !== 200) {
-    throw new CountersignError(
-      'unavailable',
-      `the bundle endpoint answered with status ${status}`,
-      {
-        reason: 'federation-status',
-      },
-    )
+  if (status !== expected) {
+    throw new CountersignError('unavailable', `the endpoint answered with status ${status}`, {
+      reason: 'federation-status',
+    })
   }
   if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
-    throw new CountersignError('invalid', 'the bundle came in an encoding that was not asked for', {
-      reason: 'federation-encoding',
-    })
+    throw new CountersignError(
+      'invalid',
+      'the document came in an encoding that was not asked for',
+      {
+        reason: 'federation-encoding',
+      },
+    )
   }
   if (Number(headers['content-length'] ?? 0) > MAX_DOCUMENT_BYTES) throw tooLarge()
 }
 
 function tooLarge(): CountersignError {
-  return new CountersignError(
-    'invalid',
-    `a bundle document has at most ${MAX_DOCUMENT_BYTES} bytes`,
-    { reason: 'bundle-too-large' },
-  )
+  return new CountersignError('invalid', `a document has at most ${MAX_DOCUMENT_BYTES} bytes`, {
+    reason: 'bundle-too-large',
+  })
 }
 
 /** Without the cause: the parser of HTTP keeps the bytes that it could not read. */
 function broken(): CountersignError {
-  return new CountersignError('unavailable', 'the answer of the bundle endpoint is broken', {
+  return new CountersignError('unavailable', 'the answer of the endpoint is broken', {
     reason: 'federation-http',
   })
 }

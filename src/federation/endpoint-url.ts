@@ -3,7 +3,7 @@ import { CountersignError } from '../errors.ts'
 const maxUrlLength = 2048
 
 /**
- * Reads the URL of a bundle endpoint (SPIFFE Federation §5.2.1.1): https, a host, no user info.
+ * Reads the URL of an endpoint (SPIFFE Federation §5.2.1.1): https, a host, no user info.
  * Throws `invalid` / `federation-url`.
  */
 export function parseEndpointUrl(text: string): URL {
@@ -14,7 +14,7 @@ export function parseEndpointUrl(text: string): URL {
   // The text is not repeated: user info may be a secret.
   throw new CountersignError(
     'invalid',
-    'the bundle endpoint URL must use https, name a host and hold no user info',
+    'the URL of an endpoint must use https, name a host and hold no user info',
     { reason: 'federation-url' },
   )
 }

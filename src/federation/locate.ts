@@ -34,9 +34,9 @@ export async function locate(
 ): Promise<Location> {
   const port = url.port === '' ? 443 : Number(url.port)
   if (options.allowedPorts?.includes(port) === false) {
-    throw new CountersignError('forbidden', `bundles are not fetched from port ${port}`, {
+    throw new CountersignError('forbidden', `nothing is fetched from port ${port}`, {
       reason: 'federation-port',
-      fix: 'allow the port, if that is where the bundle is served',
+      fix: 'allow the port, if that is where the document is served',
     })
   }
   // Decimal, octal and hexadecimal forms of IPv4 are four numbers by now.
@@ -45,7 +45,7 @@ export async function locate(
   const found = isAddress ? [host] : await resolve(host, options.lookup)
   const addresses = found.filter((address) => mayConnect(address, options.allowedNetworks))
   if (addresses.length === 0) {
-    throw new CountersignError('forbidden', 'the bundle endpoint has no address that is public', {
+    throw new CountersignError('forbidden', 'the endpoint has no address that is public', {
       reason: 'federation-address',
       fix: 'allow its network, if the endpoint belongs into a private one',
     })
@@ -61,7 +61,7 @@ async function resolve(host: string, lookup: HostLookup): Promise<readonly strin
   try {
     return await lookup(host)
   } catch (cause) {
-    throw new CountersignError('unavailable', 'the name of the bundle endpoint is not known', {
+    throw new CountersignError('unavailable', 'the name of the endpoint is not known', {
       reason: 'federation-name',
       cause,
     })

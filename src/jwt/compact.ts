@@ -37,16 +37,22 @@ function refuse(reason: string, message: string, cause?: unknown): never {
 const HEADER_MEMBERS: ReadonlySet<string> = new Set(['alg', 'kid', 'typ'])
 // JWT-SVID §2.3.
 const SVID_TYPES: ReadonlySet<unknown> = new Set([undefined, 'JWT', 'JOSE'])
+const NOTHING: ReadonlySet<string> = new Set()
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Reads a JWS in compact form (RFC 7515 §7.1) under the rules of JWT-SVID §2: three parts, the
  * header `alg`, `kid` and `typ` only, so that no `crit`, `b64`, `jwk`, `jku` or `x5u` is ever
- * looked at. `types` are the values of `typ` that are taken, those of a JWT-SVID unless told. Throws
+ * looked at. `types` are the values of `typ` that are taken, those of a JWT-SVID unless told; `unread` are
+ * further members of the header that may be there and change nothing. Throws
  * `unauthenticated`: `token-too-large`, `token-malformed`, `token-algorithm`,
  * `token-header`, `token-type`.
  */
-export function readCompact(token: string, types: ReadonlySet<unknown> = SVID_TYPES): CompactToken {
+export function readCompact(
+  token: string,
+  types: ReadonlySet<unknown> = SVID_TYPES,
+  unread: ReadonlySet<string> = NOTHING,
+): CompactToken {
   if (token.length > MAX_TOKEN_BYTES) refuse('token-too-large', 'the token is too large')
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
@@ -59,7 +65,7 @@ export function readCompact(token: string, types: ReadonlySet<unknown> = SVID_TY
   if (!isJwtAlgorithm(algorithm)) {
     return refuse('token-algorithm', 'the algorithm of the token is not one of the JWT-SVID ones')
   }
-  const keyId = checkHeader(header, types)
+  const keyId = checkHeader(header, types, unread)
   const signature = decodeBase64url(token.slice(second + 1))
   if (signature === undefined || signature.length === 0) {
     return refuse('token-malformed', 'the signature of the token is missing or not base64url')
@@ -84,8 +90,12 @@ function readPart(part: string, what: string): Readonly<Record<string, unknown>>
   }
 }
 
-function checkHeader(header: TokenHeader, types: ReadonlySet<unknown>): string | undefined {
-  if (!Object.keys(header).every((name) => HEADER_MEMBERS.has(name))) {
+function checkHeader(
+  header: TokenHeader,
+  types: ReadonlySet<unknown>,
+  unread: ReadonlySet<string>,
+): string | undefined {
+  if (!Object.keys(header).every((name) => HEADER_MEMBERS.has(name) || unread.has(name))) {
     refuse('token-header', 'the header of the token holds more than alg, kid and typ')
   }
   if (!types.has(header.typ)) refuse('token-type', 'the token is of another type')

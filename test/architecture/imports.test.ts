@@ -142,7 +142,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'server/entry',
     'server/policy',
     'server/store',
+    'src/federation',
     'src/policy',
+    'src/resource-server',
     ...values,
   ],
   'server/broker': [

@@ -38,6 +38,7 @@ export function oauthSettings(web: WebCertificate, policy: string): OauthSetting
     resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120 })]]),
     policy,
     separateEnvironments: true,
+    federation: new Map(),
   }
 }
 

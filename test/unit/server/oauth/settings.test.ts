@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { oauthSchema, readOauth } from '../../../../server/oauth/settings.ts'
+import { trustDomain } from '../../../support/running-server.ts'
 
 const orders = { id: 'https://orders.example.org', scopes: ['orders:read'] }
 const file = {
@@ -10,12 +11,12 @@ const file = {
   policy: '/policy',
   resources: [orders],
 }
-const read = (said: object) => readOauth(oauthSchema.parse({ ...file, ...said }))
+const read = (said: object) => readOauth(oauthSchema.parse({ ...file, ...said }), trustDomain)
 
 test('a resource’s tokens live five minutes unless told', () => {
   expect(read({})?.resources.get(orders.id)?.maxTtlSeconds).toBe(300)
   expect(read({ resources: [{ ...orders, max_ttl: '1h' }] })?.resources.size).toBe(1)
-  expect(readOauth(undefined)).toBeUndefined()
+  expect(readOauth(undefined, trustDomain)).toBeUndefined()
 })
 
 test('a resource has the servers and the binding that it is given, and none by itself', () => {

@@ -1,0 +1,47 @@
+import type { Log } from '../../../src/runtime/log.ts'
+import type { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
+import type { SingleUse } from '../../store/used-tokens.ts'
+import { type ForeignToken, type KnownIssuer, refuse, verifyForeignToken } from './foreign-token.ts'
+import { issuerKeys } from './issuer-keys.ts'
+import type { ReachDeps } from './reach.ts'
+import { type FederatedRule, ruleFor } from './rules.ts'
+import type { FederatedIssuer } from './settings.ts'
+import { reviewToken } from './token-review.ts'
+
+/** Who a foreign token speaks for here. */
+export interface Federated {
+  readonly spiffeId: SpiffeId
+  readonly rule: FederatedRule
+  readonly token: ForeignToken
+  /** Uses it up, where it is good once; resolves with whether it was unused. */
+  useOnce(token: SingleUse): Promise<boolean>
+}
+
+/**
+ * Resolves with whom a token of another issuer speaks for, by the first rule that fits it. Whether it was used
+ * before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `reviewToken`.
+ */
+export type FederatedAuthenticator = (subjectToken: string) => Promise<Federated>
+
+export interface FederatedDeps extends ReachDeps, Pick<Federated, 'useOnce'> {
+  readonly log: Log
+}
+
+export function createFederated(
+  issuers: ReadonlyMap<string, FederatedIssuer>,
+  deps: FederatedDeps,
+): FederatedAuthenticator {
+  const known = new Map(
+    [...issuers].map(([issuer, settings]): [string, KnownIssuer] => [
+      issuer,
+      { settings, keys: issuerKeys(settings, deps) },
+    ]),
+  )
+  return async (subjectToken) => {
+    const token = await verifyForeignToken(subjectToken, known, deps.clock.now())
+    const rule = ruleFor(token.issuer.rules, token.claims)
+    if (rule === undefined) return refuse('subject-rule')
+    await reviewToken(subjectToken, token, deps)
+    return { spiffeId: rule.as, rule, token, useOnce: deps.useOnce }
+  }
+}

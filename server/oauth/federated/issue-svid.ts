@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto'
+import type { BundleLookup } from '../../../src/bundle/bundle.ts'
+import type { Entry } from '../../../src/entry/entry.ts'
+import { CountersignError } from '../../../src/errors.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
+import { parseCsr } from '../../../src/x509/csr.ts'
+import { fromPem, toPem } from '../../../src/x509/pem.ts'
+import type { Ca } from '../../ca/ca.ts'
+import type { IssueAudit } from '../../ca/issue-x509.ts'
+import { answerOf, type OauthAnswer } from '../answer.ts'
+import { actorOf, type ClientRequest } from '../client-door.ts'
+import type { Form } from '../form.ts'
+import { tokenTypes } from '../token-types.ts'
+import { federatedRecord, useUp } from './client.ts'
+import type { Federated } from './federated.ts'
+import type { Issuable } from './rules.ts'
+
+export interface SvidDeps {
+  readonly ca: Pick<Ca, 'issueJwt' | 'issueX509'>
+  readonly bundles: BundleLookup
+  readonly clock: Clock
+}
+
+/**
+ * What is asked for, which the rule has to give. Throws `invalid` `request-token-type`, `forbidden`
+ * `policy-rule`.
+ */
+export function requestedOf(form: Form, { rule }: Federated): Issuable {
+  const asked = form.get('requested_token_type') ?? tokenTypes.accessToken
+  const kinds = new Map<string, Issuable>([
+    [tokenTypes.accessToken, 'access_token'],
+    [tokenTypes.jwt, 'jwt_svid'],
+    [tokenTypes.x509Svid, 'x509_svid'],
+  ])
+  const kind = kinds.get(asked)
+  if (kind === undefined) return refuse('request-token-type', 'there are no tokens of this type')
+  if (rule.issue.has(kind)) return kind
+  throw new CountersignError('forbidden', 'the rule does not give tokens of this type', {
+    reason: 'policy-rule',
+  })
+}
+
+/**
+ * An SVID in exchange for a foreign token, which it does not outlive. Throws `invalid` (`target-missing`,
+ * `target-entries`, `target-several`, `request-csr`), `forbidden` `policy-rule`, as `useUp`, and as `Ca`.
+ */
+export async function issueSvid(
+  kind: Exclude<Issuable, 'access_token'>,
+  request: ClientRequest,
+  federated: Federated,
+  deps: SvidDeps,
+): Promise<OauthAnswer> {
+  const entry = onlyEntry(request)
+  const audit: IssueAudit = {
+    actor: actorOf(request.address, request.client),
+    entryId: entry.id,
+    owner: entry.owner,
+    purpose: entry.purpose,
+    ...federatedRecord(federated),
+  }
+  const job = { request, entry, federated, audit }
+  return kind === 'jwt_svid' ? jwtSvid(job, deps) : x509Svid(job, deps)
+}
+
+interface Job {
+  readonly request: ClientRequest
+  readonly entry: Entry
+  readonly federated: Federated
+  readonly audit: IssueAudit
+}
+
+async function jwtSvid({ request, entry, federated, audit }: Job, deps: SvidDeps) {
+  const audience = request.form.get('audience')
+  if (audience === undefined) return refuse('target-missing', 'an audience has to be named')
+  await useUp(federated)
+  const { token, expiresAt } = await deps.ca.issueJwt({
+    spiffeId: entry.spiffeId,
+    audience: [audience],
+    ttlSeconds: entry.jwtSvidTtlSeconds,
+    notAfter: federated.token.expiresAt,
+    jti: entry.jwtSvidIncludeJti ? randomUUID() : undefined,
+    audit,
+  })
+  return answer(token, tokenTypes.jwt, expiresAt, deps)
+}
+
+/** Of the request for a certificate its public key is taken and nothing else (T6). */
+async function x509Svid({ request, entry, federated, audit }: Job, deps: SvidDeps) {
+  const [block, ...more] = fromPemOf(request.form.get('csr'))
+  if (block === undefined || more.length > 0) {
+    return refuse('request-csr', 'csr is one certificate request in PEM')
+  }
+  const { spki } = await verified(block)
+  await useUp(federated)
+  const [issued] = await deps.ca.issueX509([
+    {
+      spiffeId: entry.spiffeId,
+      spki,
+      dnsNames: entry.dnsNames,
+      ttlSeconds: entry.x509SvidTtlSeconds,
+      notAfter: federated.token.expiresAt,
+      kind: 'workload',
+      audit,
+    },
+  ])
+  if (issued === undefined || issued instanceof CountersignError) throw issued
+  const own = deps.bundles.bundleOf(SpiffeId.trustDomainOf(entry.spiffeId))
+  const authorities = own?.x509Authorities.map(({ certificate }) => certificate) ?? []
+  return answer(pemOf(issued.chain), tokenTypes.x509Svid, issued.expiresAt, deps, {
+    trust_bundle: pemOf(authorities),
+  })
+}
+
+function answer(
+  issued: string,
+  type: string,
+  expiresAt: Date,
+  { clock }: SvidDeps,
+  more: Readonly<Record<string, string>> = {},
+): OauthAnswer {
+  return answerOf({
+    access_token: issued,
+    issued_token_type: type,
+    // RFC 8693 §2.2.1: it is no access token.
+    token_type: 'N_A',
+    expires_in: Math.floor((expiresAt.getTime() - clock.now().getTime()) / 1000),
+    ...more,
+  })
+}
+
+/** The one entry of the ID; one that rules over the server, or below it, is for attested workloads alone. */
+function onlyEntry({ entries: [entry, ...more] }: ClientRequest): Entry {
+  if (more.length > 0) {
+    refuse('target-entries', 'several entries carry this ID, and an SVID is that of one')
+  }
+  if (entry.admin || entry.downstream) {
+    throw new CountersignError('forbidden', 'this entry is not for tokens of other issuers', {
+      reason: 'policy-rule',
+    })
+  }
+  return entry
+}
+
+function fromPemOf(text: string | undefined): readonly Buffer[] {
+  if (text === undefined) return []
+  try {
+    return fromPem(text).map(({ label, der }) =>
+      label === 'CERTIFICATE REQUEST' ? der : Buffer.alloc(0),
+    )
+  } catch (error) {
+    if (error instanceof CountersignError) return []
+    throw error
+  }
+}
+
+async function verified(der: Buffer): Promise<{ readonly spki: Buffer }> {
+  try {
+    const csr = parseCsr(der)
+    await csr.verify()
+    return csr
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    return refuse('request-csr', `the certificate request is refused: ${error.message}`)
+  }
+}
+
+function pemOf(certificates: readonly Buffer[]): string {
+  return certificates.map((der) => toPem('CERTIFICATE', der)).join('')
+}
+
+function refuse(reason: string, message: string): never {
+  throw new CountersignError('invalid', message, { reason })
+}

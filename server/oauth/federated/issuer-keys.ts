@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import { CountersignError } from '../../../src/errors.ts'
+import { parseJsonObject } from '../../../src/jwt/strict-json.ts'
+import { type KeyLookup, keysAt } from '../../../src/resource-server/jwks.ts'
+import type { Log } from '../../../src/runtime/log.ts'
+import { fetchWithin, type ReachDeps, readBounded } from './reach.ts'
+import type { FederatedIssuer } from './settings.ts'
+
+/** OpenID Connect Discovery §3: what of it counts here. */
+const discovery = z.looseObject({
+  issuer: z.string().max(2048),
+  jwks_uri: z.string().max(2048),
+})
+
+/**
+ * The keys of an issuer: kept for minutes, fetched once for all who wait, and for a key ID that nobody knows not
+ * again for seconds, so that a stranger's tokens do not make this server ask. Throws `unavailable` `jwks-unavailable`.
+ */
+export function issuerKeys(
+  settings: Pick<FederatedIssuer, 'issuer' | 'keys' | 'reach'>,
+  deps: ReachDeps & { readonly log: Log },
+): KeyLookup {
+  const { issuer } = settings
+  return keysAt(async (signal) => {
+    try {
+      return await fetchKeys(settings, deps, signal)
+    } catch (error) {
+      deps.log.warn('the keys of an issuer cannot be fetched', { issuer, error })
+      throw error
+    }
+  }, deps.clock)
+}
+
+async function fetchKeys(
+  { issuer, keys, reach }: Pick<FederatedIssuer, 'issuer' | 'keys' | 'reach'>,
+  deps: ReachDeps,
+  signal: AbortSignal,
+): Promise<string> {
+  if (keys.at === 'file') return readBounded(keys.path)
+  if (keys.at === 'url') return fetchWithin(reach, keys.url, deps, { signal })
+  const at = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  const text = await fetchWithin(reach, at, deps, { signal })
+  return fetchWithin(reach, jwksUriIn(text, issuer), deps, { signal })
+}
+
+/** OpenID Connect Discovery §4.3: the document is the issuer's own, or nobody's. */
+function jwksUriIn(text: string, issuer: string): string {
+  const found = discovery.safeParse(parseJsonObject(text).members)
+  if (found.success && found.data.issuer === issuer) return found.data.jwks_uri
+  throw new CountersignError('invalid', 'the discovery document is not that of the issuer', {
+    reason: 'federated-discovery',
+    fix: 'write the issuer as in its document, or name the URL of its keys as jwks',
+  })
+}

@@ -1,0 +1,58 @@
+import { open } from 'node:fs/promises'
+import { CountersignError } from '../../../src/errors.ts'
+import type { EndpointProfile } from '../../../src/federation/connect.ts'
+import type { Post } from '../../../src/federation/download.ts'
+import { fetchDocument } from '../../../src/federation/fetch-document.ts'
+import type { HostLookup } from '../../../src/federation/locate.ts'
+import { parseNetworks } from '../../../src/federation/networks.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+import type { Reach } from './settings.ts'
+
+export interface ReachDeps {
+  readonly clock: Clock
+  /** As this machine resolves names unless told. */
+  readonly lookup?: HostLookup | undefined
+}
+
+/** Fetches a document of an issuer within what its settings allow. Throws as `fetchDocument` and `readBounded`. */
+export async function fetchWithin(
+  reach: Reach,
+  url: string,
+  { clock, lookup }: ReachDeps,
+  options: { readonly post?: Post; readonly signal?: AbortSignal } = {},
+): Promise<string> {
+  const { webCa, allowedNetworks, allowedPorts } = reach
+  const profile: EndpointProfile =
+    webCa === undefined
+      ? { type: 'https_web' }
+      : { type: 'https_web', ca: [await readBounded(webCa)] }
+  return fetchDocument({
+    ...{ url, profile, allowedPorts, clock, ...options },
+    allowedNetworks: parseNetworks(allowedNetworks),
+    ...(lookup !== undefined && { lookup }),
+  })
+}
+
+const maxFileBytes = 1 << 20
+
+/** A text file of at most 1 MiB, as it is by now. Throws `unavailable` `federated-file`. */
+export async function readBounded(path: string): Promise<string> {
+  try {
+    const file = await open(path, 'r')
+    try {
+      const buffer = Buffer.alloc(maxFileBytes + 1)
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
+      if (bytesRead > maxFileBytes) throw new RangeError('more than 1 MiB')
+      return buffer.toString('utf8', 0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    throw new CountersignError('unavailable', 'a file that oauth.federation names cannot be read', {
+      reason: 'federated-file',
+      fix: `let ${path} be a file of at most 1 MiB that this process may read`,
+      retryAfterMs: 5000,
+      cause,
+    })
+  }
+}

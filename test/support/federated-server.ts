@@ -1,0 +1,128 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { federatedSchema, readFederated } from '../../server/oauth/federated/settings.ts'
+import { type Log, silentLog } from '../../src/runtime/log.ts'
+import { serverId } from '../../src/spiffe-id/reserved.ts'
+import {
+  ask,
+  form,
+  formHeaders,
+  type HttpAnswer,
+  issuer,
+  oauthSettings,
+  orders,
+  policyFolder,
+} from './oauth.ts'
+import { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts'
+import {
+  type RunningServer,
+  startServer,
+  type TestIdentity,
+  trustDomain,
+  wireEntry,
+} from './running-server.ts'
+import { type WebCertificate, webCertificate } from './web-certificate.ts'
+
+export type Values = Readonly<Record<string, string>>
+
+/** A server that takes tokens of three issuers, with entries for what their rules say. */
+export interface FederatedServer extends AsyncDisposable {
+  readonly server: RunningServer
+  readonly certificate: WebCertificate
+  readonly port: number
+  readonly github: OidcIssuer
+  readonly gitlab: OidcIssuer
+  readonly kubernetes: OidcIssuer
+  /** Asks for a token, over a connection of its own. */
+  post(
+    values: Values,
+    options?: { readonly identity?: TestIdentity; readonly headers?: Values },
+  ): Promise<HttpAnswer>
+  /** The lines of the audit trail. */
+  records(): readonly Record<string, unknown>[]
+}
+
+/** Settings of one issuer, as an operator would write them, besides how to reach it. */
+type Said = (
+  issuers: Readonly<Record<'github' | 'gitlab' | 'kubernetes', OidcIssuer>>,
+) => readonly object[]
+
+export async function startFederatedServer(options: {
+  readonly policy: string
+  readonly federation: Said
+  /** Paths of the entries. */
+  readonly entries: readonly (string | Readonly<Record<string, unknown> & { path: string }>)[]
+}): Promise<FederatedServer> {
+  const certificate = await webCertificate('as.example.org')
+  const policy = policyFolder(options.policy)
+  const [github, gitlab, kubernetes] = await Promise.all([
+    startOidcIssuer(),
+    startOidcIssuer(),
+    startOidcIssuer(),
+  ])
+  const listening = Promise.withResolvers<number>()
+  const log: Log = {
+    ...silentLog,
+    info(message, fields) {
+      if (message !== 'access tokens are issued') return
+      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+    },
+  }
+  const said = federatedSchema.parse(options.federation({ github, gitlab, kubernetes }))
+  const federation = readFederated(said, { issuer, trustDomain })
+  const oauth = { ...oauthSettings(certificate, policy), federation }
+  const server = await startServer({ log, overrides: { oauth } })
+  const port = await listening.promise
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: options.entries.map((entry) =>
+        wireEntry({
+          ...(typeof entry === 'string' ? { path: entry } : entry),
+          parent: serverId(trustDomain),
+          selectors: ['oidc:issuer:any'],
+        }),
+      ),
+    })
+  if (!results.every(({ status }) => status?.code === 0)) throw new Error('an entry is refused')
+  return {
+    ...{ server, certificate, port, github, gitlab, kubernetes },
+    post: (values, { identity, headers = {} } = {}) =>
+      ask(port, certificate, '/oauth/token', {
+        method: 'POST',
+        headers: { ...formHeaders, ...headers },
+        body: form(values),
+        identity,
+      }),
+    records: () =>
+      readFileSync(server.config.auditFile, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    async [Symbol.asyncDispose]() {
+      await server.remove()
+      for (const one of [github, gitlab, kubernetes]) await one[Symbol.asyncDispose]()
+      for (const folder of [certificate.folder, policy]) {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+/** How this machine's issuers are reached. */
+export function reachOf(one: OidcIssuer): {
+  readonly web_ca: string
+  readonly allowed_networks: readonly string[]
+} {
+  return { web_ca: one.ca, allowed_networks: ['127.0.0.1', '::1'] }
+}
+
+/** RFC 8693 §2.1: what is sent to exchange a token of another issuer. */
+export function exchanging(subjectToken: string, more: Values = {}): Values {
+  return {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    subject_token: subjectToken,
+    ...{ resource: orders, scope: 'orders:read' },
+    ...more,
+  }
+}
