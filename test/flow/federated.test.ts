@@ -129,13 +129,10 @@ describe('RFC 8693 §2.2.1 a job or a pod gets an access token without a secret,
     expect(claims).not.toHaveProperty('act')
     expect(world.records().at(-1)).toMatchObject({
       ...{ kind: 'token.issued', spiffeId: id('deploy'), jti: claims.jti },
-      details: {
-        auth: 'oidc',
-        subjectIssuer: world.github.url,
-        subject: 'repo:shop/orders:environment:prod',
-        subjectJti: subject['jti'],
-        policies: 'ci-reads-orders',
-      },
+      subject: 'repo:shop/orders:environment:prod',
+      actor: { kind: 'workload', id: id('deploy'), auth: 'oidc' },
+      policies: ['ci-reads-orders'],
+      details: { subjectIssuer: world.github.url, subjectJti: subject['jti'] },
     })
   })
 
@@ -468,7 +465,8 @@ describe('a rule may give SVIDs, which end with the token:', () => {
     expect(svid.expiresAt).toEqual(new Date(exp * 1000))
     expect(world.records().at(-1)).toMatchObject({
       ...{ kind: 'svid.jwt.issued', spiffeId: id('svid') },
-      details: { auth: 'oidc', subjectIssuer: world.github.url },
+      ...{ subject: 'repo:shop/orders:environment:prod', actor: { auth: 'oidc' } },
+      details: { subjectIssuer: world.github.url },
     })
   })
 

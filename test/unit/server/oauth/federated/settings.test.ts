@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { federatedSchema, readFederated } from '../../../../../server/oauth/federated/settings.ts'
 import { parseConfig } from '../../../../../src/runtime/config-file.ts'
+import { runHere } from '../../../../support/command.ts'
 import { trustDomain } from '../../../../support/running-server.ts'
 
 const as = 'spiffe://example.org/ci'
@@ -154,4 +158,38 @@ test('a slip of the pen is found by its line, with the word that was meant', () 
     fix: 'did you mean "match"?',
   })
   expect(() => parseConfig(text, 'rules.yaml', federatedSchema)).toThrow(error)
+})
+
+test('countersign server run --check-config refuses a name that may change hands, and says what to write', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-config-'))
+  const file = join(folder, 'server.yaml')
+  const check = async (claims: string) => {
+    writeFileSync(
+      file,
+      `trust_domain: example.org
+oauth:
+  issuer: ${own.issuer}
+  address: 127.0.0.1:8443
+  certificate: web.pem
+  key: web.key
+  policy: policy
+  resources: [{id: https://orders.example.org, scopes: [read]}]
+  federation:
+    - issuer: https://token.actions.githubusercontent.com
+      kind: github
+      audience: ${own.issuer}
+      rules: [{match: ${claims}, as: ${as}}]
+`,
+    )
+    return runHere(['server', 'run', '--check-config', '--config', file])
+  }
+  try {
+    expect(await check('{repository_id: "74", ref: refs/heads/main}')).toMatchObject({ code: 0 })
+    const { code, stderr } = await check('{repository: shop/orders}')
+    expect(code).not.toBe(0)
+    expect(stderr).toMatch(/repository may come to be somebody else.s[\s\S]*match repository_id/)
+    expect((await check('{repository_id: 74}')).stderr).toContain('write the value in quotes')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
