@@ -1,8 +1,8 @@
 import { CountersignError } from '../../src/errors.ts'
 import type { VendorQuestion } from '../../src/policy/question.ts'
+import { matchesPath } from '../../src/request-target/path-pattern.ts'
 import type { Caller } from './caller.ts'
 import type { CredentialRecord } from './credentials.ts'
-import { matchesPath } from './path-pattern.ts'
 import type { Integration } from './settings.ts'
 import { namesIn, type Target } from './target.ts'
 

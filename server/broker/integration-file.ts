@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
+import { isPathPattern } from '../../src/request-target/path-pattern.ts'
 import { duration, parsedBy, path } from '../../src/runtime/config-value.ts'
-import { isPathPattern } from './path-pattern.ts'
 import type { Rate } from './settings.ts'
 
 export type SecretFile =

@@ -5,7 +5,7 @@ import type { SignedToken } from './signed-tokens.ts'
 /** What of the issuer's revocations is known here. A `RevocationFeed` is one. */
 export interface Revocations {
   /** Whether it is no older, in this moment, than it may be. */
-  isFresh(): boolean
+  fresh(): boolean
   /** What ends a token of these claims that was signed by this key; undefined: nothing that is known. */
   judge(claims: TokenClaims, keyId: string): object | undefined
 }
@@ -39,7 +39,7 @@ export function standingCheck(
   return async (token, { claims, keyId }, whenUnknown) => {
     if (revocations === undefined && introspect === undefined) return
     if (revocations?.judge(claims, keyId) !== undefined) return revoked()
-    if (revocations?.isFresh() === true) return
+    if (revocations?.fresh() === true) return
     const active = introspect && (await isActive(token, introspect).catch(() => undefined))
     if (active === false) return revoked()
     if (active === true || whenUnknown === 'allow-until-expiry') return

@@ -20,13 +20,13 @@ const tokenOf = (claims: Record<string, unknown> = {}) =>
   issuer.token({ aud: audience, sub: 'spiffe://example.org/web', client_id: 'web', ...claims })
 
 /** A feed that a test makes late. */
-function feed(): Revocations & { readonly facts: RevocationState; fresh: boolean } {
+function feed(): Revocations & { readonly facts: RevocationState; late: boolean } {
   const facts = new RevocationState()
   return {
     facts,
-    fresh: true,
-    isFresh() {
-      return this.fresh
+    late: false,
+    fresh() {
+      return !this.late
     },
     judge: (claims, keyId) => facts.judge(claims, keyId),
   }
@@ -54,7 +54,7 @@ describe('T23 a token that was revoked', () => {
   test('is refused by what is known while the feed is late, whoever says that it is good', async () => {
     const revocations = feed()
     const { verify } = issuer.verifier({ audience, revocations, introspect: async () => true })
-    revocations.fresh = false
+    revocations.late = true
     revoke(revocations.facts, 'token', 'a')
     const shown = { whenUnknown: 'allow-until-expiry' } as const
     expect(await reasonOfAsync(async () => verify(await tokenOf(), shown))).toBe('token-revoked')
@@ -74,20 +74,20 @@ describe('T23 while the feed is late', () => {
     const token = await tokenOf()
     await verify(token)
     expect(asked).toEqual([])
-    revocations.fresh = false
+    revocations.late = true
     await verify(token)
     await Promise.all([verify(token), verify(token)])
     expect(asked).toEqual([token, token])
     active = false
     expect(await reasonOfAsync(() => verify(token))).toBe('token-revoked')
-    revocations.fresh = true
+    revocations.late = false
     await verify(token)
     expect(asked.length).toBe(3)
   })
 
   test('a token is denied where the issuer cannot be asked, but where the route says otherwise', async () => {
     const revocations = feed()
-    revocations.fresh = false
+    revocations.late = true
     const down = () => Promise.reject(new Error('down'))
     for (const introspect of [undefined, down]) {
       const { verify } = issuer.verifier({
@@ -103,7 +103,7 @@ describe('T23 while the feed is late', () => {
 
   test('a request is answered with 503, and a route that says so lets it in', async () => {
     const revocations = feed()
-    revocations.fresh = false
+    revocations.late = true
     const verifier = issuer.verifier({ audience, revocations })
     const strict = requireAccessToken({ verifier, scopes: [] })
     const lenient = requireAccessToken({ verifier, scopes: [], whenUnknown: 'allow-until-expiry' })

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import { canonicalSegments } from '../../../src/request-target/canonical-path.ts'
+import { isPathPattern, matchesPath } from '../../../src/request-target/path-pattern.ts'
+import { reasonOf } from '../../support/x509-fixtures.ts'
+
+test('a path has one form, whoever wrote it', () => {
+  expect(canonicalSegments('/')).toEqual([''])
+  expect(canonicalSegments('/a/b/')).toEqual(['a', 'b', ''])
+  expect(canonicalSegments('/%61dmin/%c3%a9%7E')).toEqual(['admin', '%C3%A9~'])
+})
+
+test.for([
+  ['', 'path-form'],
+  ['a', 'path-form'],
+  ['//a', 'path-empty-segment'],
+  ['/a//b', 'path-empty-segment'],
+  ['/a/../b', 'path-dot-segment'],
+  ['/a/%2e%2E/b', 'path-dot-segment'],
+  ['/a%2fb', 'path-encoded-slash'],
+  ['/a%5cb', 'path-backslash'],
+  ['/a\\b', 'path-backslash'],
+  ['/a%252e', 'path-double-encoding'],
+  ['/a;b', 'path-parameter'],
+  ['/a%00', 'path-control'],
+  ['/a%zz', 'path-encoding'],
+  ['/a%ff', 'path-encoding'],
+  ['/%EF%BC%8F', 'path-encoding'],
+  ['/a b', 'path-character'],
+  ['/é', 'path-character'],
+])('%s is refused: %s', ([path = '', reason]) => {
+  expect(reasonOf(() => canonicalSegments(path))).toBe(reason)
+})
+
+test('a pattern is a path with stars as whole segments', () => {
+  expect(matchesPath('/orders/*', '/orders/7')).toBe(true)
+  expect(matchesPath('/orders/*', '/orders/')).toBe(false)
+  expect(matchesPath('/orders/*', '/orders/7/lines')).toBe(false)
+  expect(matchesPath('/orders/**', '/orders')).toBe(true)
+  expect(matchesPath('/orders/**', '/orders/7/lines')).toBe(true)
+  expect(matchesPath('/orders/**', '/ordersx')).toBe(false)
+  expect(matchesPath('/orders', '/Orders')).toBe(false)
+  for (const wrong of ['orders', '/a*', '/**/a', '/a/../b', '/a b']) {
+    expect(isPathPattern(wrong)).toBe(false)
+  }
+})
