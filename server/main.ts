@@ -16,6 +16,7 @@ import {
   settleRecords,
 } from './audit/commit-record.ts'
 import { startedEvent, stoppedEvent } from './audit/run-events.ts'
+import { SignedHeads } from './audit/signed-heads.ts'
 import { openTrail, type Trail } from './audit/trail.ts'
 import { fileKeyManager, type KeyManager, memoryKeyManager } from './ca/key-manager.ts'
 import type { ChangeBatch } from './changes/changes.ts'
@@ -121,6 +122,13 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       log.error('start or stop is not on record', { error })
     })
   }
+  const heads = new SignedHeads({
+    trail,
+    chain: opened.chain,
+    sign: (head) => ca.signHead(head),
+    clock,
+    log,
+  })
   const running = new AbortController()
   const following = changes.run(running.signal)
   // It is heard below, once the doors are open.
@@ -148,6 +156,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       signal,
       (until) => endpoints.serve(until),
       (until) => ca.run(until),
+      (until) => heads.run(until),
       (until) => identity.run(useIdentity, until),
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => federation.run(until),
@@ -162,6 +171,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
     await following.catch(() => {})
     const deniedLeftOut = denials.leftOut
     await record(stoppedEvent({ trustDomain, reason, deniedLeftOut }, clock.now()))
+    await heads.sign()
   }
   log.info('server has stopped')
 }

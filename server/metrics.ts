@@ -9,7 +9,7 @@ export interface ServerMetrics {
   issued(kind: 'x509' | 'jwt' | 'oauth', count: number, elapsedMs: number): void
   /** A bundle of another trust domain was asked for. */
   fetched(outcome: string): void
-  rotated(kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth', step: string): void
+  rotated(kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'trail', step: string): void
 }
 
 /** Gauges are read when somebody asks: nothing is kept twice. */

@@ -5,7 +5,8 @@ import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { maxGroupBytes, openTrailFile, rotateTrailFile } from './trail-file.ts'
+import { AppendQueue, type Group } from './append-queue.ts'
+import { openTrailFile, rotateTrailFile } from './trail-file.ts'
 
 /** The places of events in the chain, from the first to the last; none where `last` is less. */
 export interface RecordRange {
@@ -44,23 +45,7 @@ export interface TrailOptions {
   }) => void
 }
 
-const maxLineBytes = 512 << 10
-const maxWaitingEvents = 65_536
 const probeBytes: Buffer = Buffer.alloc(8192, ' ')
-
-interface Waiting {
-  readonly events: readonly AuditEvent[]
-  readonly resolve: (range: RecordRange) => void
-  readonly reject: (error: unknown) => void
-}
-
-interface Group {
-  readonly waiting: readonly (Waiting & { readonly range: RecordRange })[]
-  /** ASCII, one line an event, each with its newline. */
-  readonly lines: string
-  readonly head: ChainHead
-  readonly events: number
-}
 
 /** Opens the trail and goes on with its chain. Throws as `openTrailFile`, else `unavailable` `audit-unwritable`. */
 export async function openTrail(options: TrailOptions): Promise<Trail> {
@@ -84,8 +69,7 @@ class TrailWriter implements Trail {
   #dirty = false
   #failure: CountersignError | undefined
   #closed = false
-  #waiting: Waiting[] = []
-  #waitingEvents = 0
+  readonly #queue = new AppendQueue()
   #writing: Promise<void> | undefined
 
   constructor(options: TrailOptions) {
@@ -95,14 +79,6 @@ class TrailWriter implements Trail {
   append(events: readonly AuditEvent[]): Promise<RecordRange> {
     const { number } = this.#head
     if (events.length === 0) return Promise.resolve({ first: number + 1, last: number })
-    if (this.#waitingEvents + events.length > maxWaitingEvents) {
-      return Promise.reject(
-        new CountersignError('exhausted', 'too many events wait for the audit trail', {
-          reason: 'audit-queue-full',
-          retryAfterMs: 1000,
-        }),
-      )
-    }
     return this.#enqueue(events)
   }
 
@@ -176,18 +152,16 @@ class TrailWriter implements Trail {
 
   #enqueue(events: readonly AuditEvent[]): Promise<RecordRange> {
     if (this.#closed) return Promise.reject(unwritable(undefined))
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ events, resolve, reject })
-      this.#waitingEvents += events.length
-      this.#writing ??= this.#writeAll()
-    })
+    const appended = this.#queue.add(events)
+    this.#writing ??= this.#writeAll()
+    return appended
   }
 
   /** One write and one sync at a time, for all that waits by then. */
   async #writeAll(): Promise<void> {
     // Appends of the same turn of the loop share the first sync.
     await undefined
-    while (this.#waiting.length > 0) {
+    while (!this.#queue.isEmpty) {
       const startedMs = this.#options.clock.monotonicMs()
       const group = await this.#writeGroup()
       this.#options.observe?.({
@@ -203,7 +177,7 @@ class TrailWriter implements Trail {
     let group: Group | undefined
     try {
       await this.makeReady()
-      group = this.#takeGroup()
+      group = this.#queue.takeGroup(this.#head)
       if (this.#file === undefined) throw new Error('the audit trail is closed')
       if (group.events > 0) await this.#write(this.#file, Buffer.from(group.lines), group.head)
       else if (group.waiting.length > 0) await this.#tryWriting(this.#file)
@@ -211,38 +185,9 @@ class TrailWriter implements Trail {
       for (const waiting of group.waiting) waiting.resolve(waiting.range)
     } catch (error) {
       this.#fail(error)
-      for (const waiting of group?.waiting ?? this.#takeAll()) waiting.reject(this.#failure)
+      for (const waiting of group?.waiting ?? this.#queue.takeAll()) waiting.reject(this.#failure)
     }
     return { events: group?.events ?? 0, bytes: group?.lines.length ?? 0 }
-  }
-
-  #takeAll(): readonly Waiting[] {
-    const all = this.#waiting
-    this.#waiting = []
-    this.#waitingEvents = 0
-    return all
-  }
-
-  #takeGroup(): Group {
-    const waiting: (Waiting & { readonly range: RecordRange })[] = []
-    let lines = ''
-    let head = this.#head
-    let taken = 0
-    for (const item of this.#waiting) {
-      if (lines.length >= maxGroupBytes / 2) break
-      taken += 1
-      this.#waitingEvents -= item.events.length
-      const own = linesFor(item.events, head)
-      if (own instanceof CountersignError) {
-        item.reject(own)
-        continue
-      }
-      waiting.push({ ...item, range: { first: head.number + 1, last: own.head.number } })
-      lines += own.text
-      head = own.head
-    }
-    this.#waiting = this.#waiting.slice(taken)
-    return { waiting, lines, head, events: head.number - this.#head.number }
   }
 
   async #write(file: FileHandle, bytes: Buffer, head: ChainHead): Promise<void> {
@@ -279,25 +224,6 @@ class TrailWriter implements Trail {
     }
     this.#failure = asUnwritable(error)
   }
-}
-
-function linesFor(
-  events: readonly AuditEvent[],
-  from: ChainHead,
-): { text: string; head: ChainHead } | CountersignError {
-  let text = ''
-  let head = from
-  for (const event of events) {
-    const next = nextLine(head, event)
-    if (next.line.length > maxLineBytes) {
-      return new CountersignError('invalid', 'too much to put on record in one event', {
-        reason: 'audit-event-large',
-      })
-    }
-    text += `${next.line}\n`
-    head = next.head
-  }
-  return { text, head }
 }
 
 async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {

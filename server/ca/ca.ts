@@ -1,4 +1,5 @@
 import type { AuditActor } from '../../src/audit/event.ts'
+import type { HeadClaims } from '../../src/audit/signed-head.ts'
 import type { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -69,6 +70,11 @@ export interface Ca {
   issueAccessToken(request: AccessTokenRequest): Promise<IssuedAccessToken>
   /** Signs what is said of an access token (RFC 9701), with the key for access tokens; nobody can do a thing with it. */
   signIntrospection(claims: Record<string, unknown>): Promise<string>
+  /**
+   * Signs where the trail stands, with the key that signs nothing else. The one thing that is not on record before:
+   * the head itself is put there.
+   */
+  signHead(head: Pick<HeadClaims, 'chain' | 'n' | 'hash' | 'server'>): Promise<string>
   /** A CA below the active one, for a nested server. */
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa>
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */

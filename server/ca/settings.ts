@@ -74,6 +74,7 @@ export function keyKindsOf(settings: CaSettings): ReadonlyMap<AuthorityKind, Key
   const kinds = new Map<AuthorityKind, KeyKind>([
     ['x509', settings.x509KeyKind],
     ['jwt', settings.jwtKeyKind],
+    ['trail', 'ec-p256'],
   ])
   if (settings.jwtRs256Audiences.length > 0) kinds.set('jwt-rs256', 'rsa-2048')
   return settings.oauth ? kinds.set('oauth', 'ec-p256') : kinds

@@ -1,4 +1,5 @@
 import type { AuditActor } from '../../src/audit/event.ts'
+import type { HeadClaims } from '../../src/audit/signed-head.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
@@ -71,6 +72,10 @@ export class StoredCa implements Ca {
 
   signIntrospection(claims: Record<string, unknown>): Promise<string> {
     return this.#issuer.signIntrospection(claims)
+  }
+
+  signHead(head: Pick<HeadClaims, 'chain' | 'n' | 'hash' | 'server'>): Promise<string> {
+    return this.#issuer.signHead(head)
   }
 
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {

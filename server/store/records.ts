@@ -24,7 +24,7 @@ export interface AgentRecord {
  * `jwt-rs256`: for the audiences that take no other algorithm; a set of its own beside that of `jwt`.
  * `oauth`: signs access tokens, and is in no bundle: nothing that it signs is an SVID.
  */
-export type AuthorityKind = 'x509' | 'jwt' | 'jwt-rs256' | 'oauth'
+export type AuthorityKind = 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'trail'
 export type AuthoritySlot = 'prepared' | 'active' | 'old'
 
 /** A signing key of the trust domain. */

@@ -71,6 +71,14 @@ export type ChainFault =
   | 'line-out-of-place'
   /** The last line is not the one that `expected` names: the end was cut off or written anew. */
   | 'end-differs'
+  /** A head in the trail is not signed by the key that it names. */
+  | 'head-signature'
+  /** It is signed by a key that neither was named nor has been announced. */
+  | 'head-key'
+  /** What a head says of a record is not so: the trail was written anew. */
+  | 'head-differs'
+  /** A signed head is of a record past the end, which was cut off. */
+  | 'head-beyond'
 
 export interface ChainVerdict {
   /** Lines that are whole and in place, from the first on. */

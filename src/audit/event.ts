@@ -44,6 +44,8 @@ export type AuditKind =
   | 'server.started'
   | 'server.stopped'
   | 'trail.repaired'
+  /** `signedHead` says where the chain stands. */
+  | 'trail.head'
   /** The records `details.first` to `details.last` name changes that were not kept. */
   | 'commit.failed'
 
@@ -64,6 +66,7 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'server.started',
   'server.stopped',
   'trail.repaired',
+  'trail.head',
   'commit.failed',
 ])
 
@@ -147,5 +150,7 @@ export interface AuditEvent {
   readonly requestId?: string | undefined
   /** Links it to what the caller has recorded: `traceparent` of W3C Trace Context, as `readTraceparent` gives it. */
   readonly trace?: string | undefined
+  /** Of a `trail.head` alone: the JWS of `readSignedHead`, which opens nothing. */
+  readonly signedHead?: string | undefined
   readonly details?: Readonly<Record<string, string | number | boolean>> | undefined
 }

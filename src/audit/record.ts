@@ -1,5 +1,6 @@
 import type { AuditActor, AuditEvent } from './event.ts'
 import { withoutEncoded, withoutSecrets } from './secret-look.ts'
+import { isSignedHead } from './signed-head.ts'
 import { readTraceparent } from './traceparent.ts'
 
 const thumbprint = /^[A-Za-z0-9_-]{43}$/
@@ -38,6 +39,7 @@ export function recordOf(event: AuditEvent): Readonly<Record<string, unknown>> {
     cached: event.cached,
     requestId: text(event.requestId),
     trace: readTraceparent(event.trace),
+    signedHead: headOf(event),
     details: event.details === undefined ? undefined : detailsOf(event.details),
   }
 }
@@ -66,6 +68,13 @@ function detailsOf(
     found[key] = typeof value === 'string' ? withoutSecrets(value) : value
   }
   return found
+}
+
+/** By its header: no token of ours has that type, and none of its type is taken for a token. */
+function headOf({ kind, signedHead }: AuditEvent): string | undefined {
+  return kind === 'trail.head' && signedHead !== undefined && isSignedHead(signedHead)
+    ? signedHead
+    : undefined
 }
 
 function text(value: string | undefined): string | undefined {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type ChainFault, type ChainHead, chainStart, claimedLink, verify } from './chain.ts'
+import { HeadCheck, type HeadReport } from './head-check.ts'
 import { numberedFiles, readLines } from './trail-files.ts'
 
 export interface TrailVerdict {
@@ -17,16 +18,27 @@ export interface TrailVerdict {
   readonly fault:
     | { readonly kind: ChainFault; readonly file: string; readonly line: number }
     | undefined
+  /** Undefined where the trail was not whole. */
+  readonly heads: HeadReport | undefined
+}
+
+export interface VerifyOptions {
+  readonly heads?: HeadCheck | undefined
+  /** The last record, as known from elsewhere. */
+  readonly expected?: ChainHead | undefined
 }
 
 const maxUnfinished = 1 << 20
 
 /**
  * Checks a trail's file and the full ones beside it, oldest first, up to the first fault. A cut-off
- * end is found only where `expected` names the last record, such as from the copy in the store.
- * Throws what the file system throws.
+ * end is found only where `expected` names the last record, such as from the copy in the store, or the heads
+ * an anchor. Throws what the file system throws.
  */
-export async function verifyFiles(path: string, expected?: ChainHead): Promise<TrailVerdict> {
+export async function verifyFiles(
+  path: string,
+  { heads = new HeadCheck({}), expected }: VerifyOptions = {},
+): Promise<TrailVerdict> {
   const paths = [...(await numberedFiles(path)).map((file) => file.path), path]
   let from: ChainHead | undefined
   let head = chainStart
@@ -39,7 +51,7 @@ export async function verifyFiles(path: string, expected?: ChainHead): Promise<T
         from = await beforeFirst(handle)
         head = from ?? chainStart
       }
-      const found = await verifyFile(handle, head)
+      const found = await verifyFile(handle, head, heads)
       verified += found.verified
       head = found.head
       unfinished = found.unfinished
@@ -54,6 +66,7 @@ export async function verifyFiles(path: string, expected?: ChainHead): Promise<T
           head,
           unfinished: 0,
           fault,
+          heads: undefined,
         }
       }
     } finally {
@@ -62,14 +75,22 @@ export async function verifyFiles(path: string, expected?: ChainHead): Promise<T
   }
   const differs =
     expected !== undefined && (expected.number !== head.number || expected.hash !== head.hash)
+  const report = heads.report(head)
+  const kind = differs ? 'end-differs' : contradiction(report, head)
   return {
     files: paths.length,
     verified,
     from: from ?? chainStart,
     head,
     unfinished,
-    fault: differs ? { kind: 'end-differs', file: path, line: verified } : undefined,
+    fault: kind === undefined ? undefined : { kind, file: path, line: verified },
+    heads: report,
   }
+}
+
+function contradiction({ contradicts }: HeadReport, end: ChainHead): ChainFault | undefined {
+  if (contradicts === undefined) return undefined
+  return contradicts.head.number > end.number ? 'head-beyond' : 'head-differs'
 }
 
 async function beforeFirst(file: FileHandle): Promise<ChainHead | undefined> {
@@ -83,6 +104,7 @@ async function beforeFirst(file: FileHandle): Promise<ChainHead | undefined> {
 async function verifyFile(
   file: FileHandle,
   from: ChainHead,
+  heads: HeadCheck,
 ): Promise<{
   verified: number
   head: ChainHead
@@ -93,14 +115,17 @@ async function verifyFile(
   let verified = 0
   let end = 0
   for await (const lines of readLines(file, 0)) {
-    const verdict = verify(
-      lines.map(({ text }) => text),
-      { from: head },
-    )
+    const texts = lines.map(({ text }) => text)
+    const verdict = verify(texts, { from: head })
     verified += verdict.verified
     head = verdict.head
     if (verdict.fault !== undefined) {
       return { verified, head, unfinished: 0, fault: verdict.fault.kind }
+    }
+    const fault = await heads.look(texts)
+    if (fault !== undefined) {
+      verified += fault.at - texts.length
+      return { verified, head, unfinished: 0, fault: fault.kind }
     }
     end = lines.at(-1)?.end ?? end
   }

@@ -1,13 +1,20 @@
+import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import type { ChainFault, ChainHead } from '../audit/chain.ts'
+import type { ChainHead } from '../audit/chain.ts'
+import type { HeadReport } from '../audit/head-check.ts'
+import type { SignedHead } from '../audit/signed-head.ts'
 import type { TrailVerdict } from '../audit/verify-files.ts'
 import { CountersignError } from '../errors.ts'
 import { outputOption } from './admin.ts'
+import { brokenTrail, noHeadOfTrail, unreadableTrail } from './audit-faults.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRecord } from './output.ts'
 
 interface Options {
   readonly head?: ChainHead
+  readonly anchor?: string
+  readonly key: readonly string[]
+  readonly chain?: string
   readonly output: OutputFormat
 }
 
@@ -16,69 +23,114 @@ export function auditVerify(io: Io): Command {
   return new Command('verify')
     .description('whether an audit trail is as it was written; exit code 1 where not')
     .argument('<file>', 'the audit_file of a server; the numbered ones beside it are read first')
+    .option('--anchor <file|url>', 'what a sink outside of the machine has kept of the trail')
+    .option('--key <sha256>', 'a key that signs heads, as known from elsewhere; repeat', addKey, [])
+    .option('--chain <id>', 'the name of the trail, where <file>.id is gone', parseChain)
     .option('--head <number:hash>', 'the last record, as known from elsewhere', parseHead)
     .addOption(outputOption())
     .addHelpText(
       'after',
       `
-Without --head an end that was cut off is not found: the chain that is left is whole in itself.
+The server signs each minute, and when it stops, where its trail stands. Without --anchor or --head an
+end that was cut off is not found: the chain that is left is whole in itself. Without --key the first key
+is believed; the output names it.
 
 Example:
-  countersign audit verify /var/lib/countersign/server/audit.log`,
+  countersign audit verify /var/lib/countersign/server/audit.log --anchor /var/log/remote/countersign.log`,
     )
     .action(async (file: string, options: Options) => {
-      const { verifyFiles } = await import('../audit/verify-files.ts')
-      const work = verifyFiles(file, options.head).catch((error: NodeJS.ErrnoException) => {
-        throw unreadable(file, error)
-      })
-      const verdict = await io.progress('verifying', work)
+      const verdict = await io.progress('verifying', verify(io, file, options))
       report(io, options.output, verdict)
-      if (verdict.fault !== undefined) throw broken(verdict.fault)
+      if (verdict.fault !== undefined) throw brokenTrail(verdict)
+      const { heads } = verdict
+      if (options.anchor !== undefined && heads?.anchored === 0) throw noHeadOfTrail(heads)
     })
 }
 
+async function verify(io: Io, file: string, options: Options): Promise<TrailVerdict> {
+  const { HeadCheck } = await import('../audit/head-check.ts')
+  const { readAnchor } = await import('../audit/anchor.ts')
+  const { verifyFiles } = await import('../audit/verify-files.ts')
+  const anchor = options.anchor === undefined ? undefined : await readAnchor(options.anchor)
+  if ((anchor?.forged ?? 0) > 0) {
+    io.note(`${anchor?.forged} heads of the anchor were left out: their signatures are wrong`)
+  }
+  const heads = new HeadCheck({
+    anchor: anchor?.heads ?? [],
+    chains: await chainsOf(file, options),
+    keys: options.key,
+  })
+  return verifyFiles(file, { heads, expected: options.head }).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw unreadableTrail(file, error)
+    },
+  )
+}
+
+/** How the trail calls itself. Who has changed it may have changed that; then no head of the anchor fits. */
+async function chainsOf(file: string, { chain }: Options): Promise<readonly string[]> {
+  if (chain !== undefined) return [chain]
+  const text = await readFile(`${file}.id`, 'utf8').catch(() => '')
+  return text === '' ? [] : [text.trim()]
+}
+
 function report(io: Io, output: OutputFormat, verdict: TrailVerdict): void {
-  const { verified, from, head, fault } = verdict
-  printRecord(io, output, { ...verdict, fault: fault ?? null }, [
+  const { verified, from, head, fault, heads } = verdict
+  printRecord(io, output, { ...verdict, fault: fault ?? null, heads: heads ?? null }, [
     ['records', String(verified)],
     ['from', from.number === 0 ? 'the beginning' : `record ${from.number + 1}`],
     ['head', `${head.number}:${head.hash}`],
+    ...(heads === undefined ? [] : headLines(heads, head)),
     ['verdict', fault === undefined ? 'whole' : fault.kind],
   ])
   if (verdict.unfinished > 0) {
     io.note(`${verdict.unfinished} bytes of a line that is not finished stand at the end`)
   }
+  const { unknownKeys = [], otherChains = [] } = heads ?? {}
+  if (unknownKeys.length > 0) {
+    io.note(`heads by keys that no head before has announced: ${unknownKeys.join(' ')}`)
+  }
+  if (otherChains.length > 0) {
+    io.note(`the anchor has heads of other trails too: ${otherChains.join(' ')}`)
+  }
 }
 
-const meanings: Readonly<Record<ChainFault, string>> = {
-  'line-changed': 'was changed after it was written',
-  'line-out-of-place': 'does not follow the line before it: lines were taken out, put in or moved',
-  'end-differs': 'is not the record that --head names: the end was cut off or written anew',
+function headLines(
+  { inTrail, anchored, last }: HeadReport,
+  end: ChainHead,
+): readonly (readonly [string, string])[] {
+  if (last === undefined) return [['signed', 'nothing']]
+  return [
+    ['heads', `${inTrail} in the trail, ${anchored} in the anchor`],
+    ['signed', `up to record ${last.head.number}, ${describeHead(last)}`],
+    ['unsigned', `${end.number - last.head.number} records since`],
+  ]
 }
 
-function broken(fault: NonNullable<TrailVerdict['fault']>): CountersignError {
-  const place = `line ${fault.line} of ${fault.file}`
-  return new CountersignError('invalid', `${place} ${meanings[fault.kind]}`, {
-    reason: `audit-${fault.kind}`,
-    fix: 'keep the files as evidence, and compare them with the copy in the store (table audit_records)',
-  })
+function describeHead({ time, server, key }: SignedHead): string {
+  return `${time.toISOString()} by ${server}, key ${key}`
 }
 
-function unreadable(file: string, cause: NodeJS.ErrnoException): CountersignError {
-  const denied = cause.code === 'EACCES' || cause.code === 'EPERM'
-  return new CountersignError(denied ? 'forbidden' : 'not-found', `cannot read ${file}`, {
-    reason: 'audit-file-unreadable',
-    fix: denied ? 'run it as the user who runs the server' : 'name the audit_file of the server',
-    cause,
-  })
+function addKey(text: string, before: readonly string[]): readonly string[] {
+  if (/^[0-9a-f]{64}$/.test(text)) return [...before, text]
+  throw usage('a key is named by the SHA-256 of its public half, 64 hex digits')
+}
+
+function parseChain(text: string): string {
+  if (/^[0-9a-f]{32}$/.test(text)) return text
+  throw usage('the name of a trail is 32 hex digits')
 }
 
 /** Throws `invalid` / `usage`. */
 function parseHead(text: string): ChainHead {
   const [, number, hash] = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text) ?? []
   if (number !== undefined && hash !== undefined) return { number: Number(number), hash }
-  throw new CountersignError('invalid', 'the head is <number>:<64 hex digits>', {
+  throw usage('the head is <number>:<64 hex digits>')
+}
+
+function usage(message: string): CountersignError {
+  return new CountersignError('invalid', message, {
     reason: 'usage',
-    fix: 'take the line "head" that this command prints',
+    fix: 'take it from what this command prints',
   })
 }

@@ -5,7 +5,12 @@ import { MAX_TOKEN_BYTES } from './compact.ts'
 import { derToP1363 } from './ecdsa.ts'
 
 /** What a JWS of ours is (RFC 8725 §3.11): none is taken for one of another type. */
-export type TokenType = 'JWT' | 'at+jwt' | 'token-introspection+jwt' | 'revocation-feed+jwt'
+export type TokenType =
+  | 'JWT'
+  | 'at+jwt'
+  | 'token-introspection+jwt'
+  | 'trail-head+jwt'
+  | 'revocation-feed+jwt'
 
 /**
  * Signs claims as a compact JWS with the header `{alg, kid, typ}`, `JWT` (JWT-SVID §2) unless told. The key may

@@ -44,7 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/svid': ['src/bundle', 'src/x509', 'src/jwt'],
   'src/entry': [],
   'src/request-target': [],
-  'src/audit': [],
+  'src/audit': ['src/jwt'],
   'src/policy': ['src/entry'],
   'src/revocation': ['src/jwt'],
   'src/rpc': ['src/svid', 'src/bundle', 'src/entry', 'src/mtls', 'src/x509'],

@@ -53,8 +53,13 @@ describe('a chain of audit lines', () => {
     const { lines } = chainOf(3)
     for (const [i, line] of lines.entries()) {
       for (let at = 0; at < line.length; at += 1) {
-        const changed = `${line.slice(0, at)}${String.fromCharCode(line.charCodeAt(at) ^ 1)}${line.slice(at + 1)}`
-        expect(verify(lines.with(i, changed)).fault?.line).toBe(i + 1)
+        for (let bit = 1; bit < 256; bit *= 2) {
+          const byte = String.fromCharCode(line.charCodeAt(at) ^ bit)
+          const changed = `${line.slice(0, at)}${byte}${line.slice(at + 1)}`
+          // A newline makes two lines of one, neither of which is whole.
+          const all = lines.with(i, changed).flatMap((one) => one.split('\n'))
+          if (verify(all).fault?.line !== i + 1) expect.fail(`bit ${bit} of byte ${at}`)
+        }
       }
     }
   })

@@ -39,7 +39,7 @@ function edit(file: string, change: (lines: string[]) => string[]): void {
 
 describe('a trail of several files', () => {
   test('is whole as it was written, from its first record to the one that --head names', async () => {
-    expect(await verifyFiles(path, head)).toEqual({
+    expect(await verifyFiles(path, { expected: head })).toMatchObject({
       files: 3,
       verified: 3000,
       from: chainStart,
@@ -83,12 +83,17 @@ describe('a trail of several files', () => {
   test('T10 an end that was cut off is found by the head', async () => {
     edit(path, (lines) => [...lines.slice(0, 990), ''])
     expect((await verifyFiles(path)).fault).toBeUndefined()
-    expect((await verifyFiles(path, head)).fault).toMatchObject({ kind: 'end-differs' })
+    expect((await verifyFiles(path, { expected: head })).fault).toMatchObject({
+      kind: 'end-differs',
+    })
   })
 
   test('what is no line of a trail is a fault in the middle, and unfinished at the end', async () => {
     writeFileSync(path, `${readFileSync(path, 'utf8')}{"v":1,"n":`)
-    expect(await verifyFiles(path, head)).toMatchObject({ unfinished: 11, fault: undefined })
+    expect(await verifyFiles(path, { expected: head })).toMatchObject({
+      unfinished: 11,
+      fault: undefined,
+    })
     writeFileSync(path, Buffer.alloc(3 << 20))
     expect((await verifyFiles(path)).fault).toMatchObject({ kind: 'line-changed', line: 1 })
     writeFileSync(`${path}.000002`, `${readFileSync(`${path}.000002`, 'utf8')}{`)

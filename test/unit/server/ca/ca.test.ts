@@ -41,7 +41,7 @@ async function recordsOf(folder: string): Promise<Readonly<Record<string, unknow
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
-test('the first start makes both kinds, publishes them and puts that on record', async () => {
+test('the first start makes one of each kind, publishes what signs SVIDs and puts that on record', async () => {
   await using folder = await temporaryFolder()
   await using server = await startCa({ folder: folder.path, clock: new FakeClock() })
   await server.caughtUp()
@@ -50,6 +50,8 @@ test('the first start makes both kinds, publishes them and puts that on record',
   expect(own.x509Authorities).toHaveLength(1)
   expect(own.jwtAuthorities[0]?.keyId).toBe(server.ca.state('jwt').active?.id)
   expect((await recordsOf(folder.path)).map(({ kind }) => kind)).toEqual([
+    'authority.prepared',
+    'authority.activated',
     'authority.prepared',
     'authority.activated',
     'authority.prepared',
@@ -88,7 +90,7 @@ test('what is issued verifies and is on record first, a batch in one write', asy
   }
   const token = await jwt(server)
   await verifyJwtSvid(token.token, { audience: 'db', bundles: server.bundles, now: clock.now() })
-  const records = (await recordsOf(folder.path)).slice(4)
+  const records = (await recordsOf(folder.path)).slice(6)
   expect(records).toMatchObject([
     {
       kind: 'svid.x509.issued',
@@ -227,7 +229,7 @@ test('a rotation by one server is seen by another, and is done once', async () =
     await ca.settled()
   }
   expect(two.ca.state('x509').prepared?.id).toBe(one.ca.state('x509').prepared?.id)
-  expect((await loadAuthorities(one.store.db)).length).toBe(4)
+  expect((await loadAuthorities(one.store.db)).length).toBe(6)
 })
 
 const act = { actor: { kind: 'local', uid: 0 }, requestId: 'r' } as const

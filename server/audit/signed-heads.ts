@@ -1,0 +1,60 @@
+import { hostname } from 'node:os'
+import type { HeadClaims } from '../../src/audit/signed-head.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { Trail } from './trail.ts'
+
+export interface SignedHeadsDeps {
+  readonly trail: Pick<Trail, 'append' | 'head'>
+  /** Name of the trail's chain. */
+  readonly chain: string
+  readonly sign: (head: Pick<HeadClaims, 'chain' | 'n' | 'hash' | 'server'>) => Promise<string>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const eachMs = 60_000
+
+/**
+ * Puts on record, signed, where the chain stands. A head goes the way of every other record, so that all that
+ * copy the trail hold it, and nobody can take back what it covers.
+ */
+export class SignedHeads {
+  readonly #deps: SignedHeadsDeps
+  /** Number of the record of the last head: where nothing came after it, there is nothing to sign. */
+  #last = 0
+
+  constructor(deps: SignedHeadsDeps) {
+    this.#deps = deps
+  }
+
+  /** Signs at once, and each minute until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.sign()
+      await this.#deps.clock.sleep(eachMs, signal)
+    }
+  }
+
+  /** Never throws: what cannot be signed now is covered by the next head. */
+  async sign(): Promise<void> {
+    const { trail, chain, sign, clock, log } = this.#deps
+    const { number: n, hash } = trail.head()
+    if (n === 0 || n === this.#last) return
+    try {
+      const signedHead = await sign({ chain, n, hash, server: hostname() })
+      const { last } = await trail.append([
+        {
+          kind: 'trail.head',
+          time: clock.now(),
+          actor: { kind: 'server' },
+          decision: 'allow',
+          signedHead,
+        },
+      ])
+      this.#last = last
+    } catch (error) {
+      log.warn('where the audit trail stands was not signed', { error })
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { ChainFault } from '../audit/chain.ts'
+import type { HeadReport } from '../audit/head-check.ts'
+import type { TrailVerdict } from '../audit/verify-files.ts'
+import { CountersignError } from '../errors.ts'
+
+const meanings: Readonly<Record<ChainFault, string>> = {
+  'line-changed': 'was changed after it was written',
+  'line-out-of-place': 'does not follow the line before it: lines were taken out, put in or moved',
+  'end-differs': 'is not the record that --head names: the end was cut off or written anew',
+  'head-signature': 'holds a head that is not signed by the key that it names',
+  'head-key': 'holds a head by a key that --key does not name and no head before has announced',
+  'head-differs': 'is in a trail that is not the one that was signed: it was written anew',
+  'head-beyond': 'is not the end: more was signed, and was cut off',
+}
+
+/** `invalid`, `audit-…`: what is wrong with the trail, where, and who says so. */
+export function brokenTrail({ fault, heads }: TrailVerdict): CountersignError {
+  if (fault === undefined) throw new Error('the trail is whole')
+  const place = `line ${fault.line} of ${fault.file}`
+  return new CountersignError('invalid', `${place} ${meanings[fault.kind]}${witness(heads)}`, {
+    reason: `audit-${fault.kind}`,
+    fix: 'keep the files as evidence, and compare them with the copy in the store (table audit_records) and in the sinks',
+  })
+}
+
+function witness(heads: HeadReport | undefined): string {
+  const said = heads?.contradicts
+  if (said === undefined) return ''
+  const { head, time, server, key, chain } = said
+  return `; record ${head.number} was signed at ${time.toISOString()} by ${server} (trail ${chain}, key ${key})`
+}
+
+/** `invalid` `anchor-other-trail` */
+export function noHeadOfTrail({ otherChains, unknownKeys }: HeadReport): CountersignError {
+  const trails = otherChains.length === 0 ? '' : `, but of ${otherChains.join(' ')}`
+  const keys =
+    unknownKeys.length === 0 ? '' : `; heads by the keys ${unknownKeys.join(' ')} were left out`
+  return new CountersignError('invalid', `the anchor has no head of this trail${trails}${keys}`, {
+    reason: 'anchor-other-trail',
+    fix: 'name the trail that it should be by --chain, its keys by --key, or another anchor',
+  })
+}
+
+/** What became of a file that should be a trail. */
+export function unreadableTrail(file: string, cause: NodeJS.ErrnoException): CountersignError {
+  if (cause instanceof CountersignError) return cause
+  const denied = cause.code === 'EACCES' || cause.code === 'EPERM'
+  return new CountersignError(denied ? 'forbidden' : 'not-found', `cannot read ${file}`, {
+    reason: 'audit-file-unreadable',
+    fix: denied ? 'run it as the user who runs the server' : 'name the audit_file of the server',
+    cause,
+  })
+}

@@ -1,0 +1,199 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { readAnchor } from '../../../src/audit/anchor.ts'
+import { HeadCheck } from '../../../src/audit/head-check.ts'
+import { isSignedHead, readSignedHead } from '../../../src/audit/signed-head.ts'
+import { type TrailVerdict, verifyFiles } from '../../../src/audit/verify-files.ts'
+import { runHere } from '../../support/command.ts'
+import { chainName, makeHeadKey, signHead, TrailText } from '../../support/signed-trail.ts'
+
+const key = makeHeadKey()
+const thief = makeHeadKey()
+let folder: string
+let path: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'heads-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  path = join(folder, 'audit.log')
+})
+
+async function check(
+  trail: TrailText,
+  options: ConstructorParameters<typeof HeadCheck>[0] & { readonly anchors?: string } = {},
+): Promise<TrailVerdict> {
+  writeFileSync(path, trail.text)
+  const { anchors, ...rest } = options
+  if (anchors === undefined) return verifyFiles(path, { heads: new HeadCheck(rest) })
+  writeFileSync(join(folder, 'anchor'), anchors)
+  const anchor = (await readAnchor(join(folder, 'anchor'))).heads
+  return verifyFiles(path, { heads: new HeadCheck({ anchor, ...rest }) })
+}
+
+describe('a signed head', () => {
+  test('is read where its signature is good, and is none with another byte', async () => {
+    const head = { number: 7, hash: 'ab'.repeat(32) }
+    const text = await signHead(head, key)
+    expect(await readSignedHead(text)).toMatchObject({ chain: chainName, head, key: key.sha256 })
+    for (const at of [5, text.indexOf('.') + 9, text.lastIndexOf('.') + 9]) {
+      const other = text[at] === 'A' ? 'B' : 'A'
+      expect(
+        await readSignedHead(`${text.slice(0, at)}${other}${text.slice(at + 1)}`),
+      ).toBeUndefined()
+    }
+    // Its form alone lets it into a trail; a token's does not.
+    expect([isSignedHead(text), isSignedHead('eyJhbGciOiJFUzI1NiJ9.e30.AAAA')]).toEqual([
+      true,
+      false,
+    ])
+  })
+
+  test('in the trail shows that it was written anew, whoever made the chain whole again', async () => {
+    const trail = new TrailText().add('a', 'b')
+    const signedHead = await trail.sign(key)
+    expect(await check(trail.add('c'))).toMatchObject({
+      fault: undefined,
+      heads: { inTrail: 1, last: { head: { number: 2 } } },
+    })
+    const forged = new TrailText().add('a', 'changed')
+    forged.put({ kind: 'trail.head', signedHead })
+    expect((await check(forged.add('c'))).fault).toMatchObject({ kind: 'head-differs', line: 3 })
+    const without = new TrailText().add('a', 'changed')
+    without.put({ kind: 'trail.head', signedHead: `${signedHead.slice(0, -8)}AAAAAAAA` })
+    expect((await check(without)).fault).toMatchObject({ kind: 'head-signature', line: 3 })
+  })
+
+  test('by a key of somebody else is refused where the key is known, and told where it is not', async () => {
+    const trail = new TrailText().add('a')
+    await trail.sign(key)
+    const anew = new TrailText().add('changed')
+    await anew.sign(thief)
+    expect((await check(trail, { keys: [key.sha256] })).fault).toBeUndefined()
+    expect((await check(anew, { keys: [key.sha256] })).fault).toMatchObject({ kind: 'head-key' })
+    await trail.sign(thief)
+    const found = await check(trail)
+    expect(found.fault).toBeUndefined()
+    expect(found.heads?.unknownKeys).toEqual([thief.sha256])
+  })
+
+  test('announces the key of those after it', async () => {
+    const second = makeHeadKey()
+    const trail = new TrailText().add('a')
+    await trail.sign(key, { next: [second.sha256] })
+    await trail.add('b').sign(second)
+    expect(await check(trail, { keys: [key.sha256] })).toMatchObject({
+      fault: undefined,
+      heads: { inTrail: 2, unknownKeys: [] },
+    })
+  })
+})
+
+describe('an anchor', () => {
+  test('T10 finds an end that was cut off, up to the last signed head, and says who signed it', async () => {
+    const trail = new TrailText().add('a', 'b')
+    const anchors = await trail.add('c').sign(key)
+    const cut = new TrailText().add('a', 'b')
+    expect((await check(cut)).fault).toBeUndefined()
+    const found = await check(cut, { anchors, chains: [chainName] })
+    expect(found).toMatchObject({
+      fault: { kind: 'head-beyond', line: 2 },
+      heads: { contradicts: { server: 'host-1', head: { number: 3 }, key: key.sha256 } },
+    })
+    expect(await check(trail, { anchors })).toMatchObject({
+      fault: undefined,
+      heads: { anchored: 1 },
+    })
+  })
+
+  test('T10 finds a trail that was written anew and signed again by the server’s own key', async () => {
+    const anchors = await new TrailText().add('a', 'b').sign(key)
+    const anew = new TrailText().add('a', 'changed')
+    await anew.sign(key)
+    expect((await check(anew)).fault).toBeUndefined()
+    expect(await check(anew, { anchors })).toMatchObject({
+      fault: { kind: 'head-differs' },
+      heads: { contradicts: { head: { number: 2 } } },
+    })
+  })
+
+  test('may be any log: a syslog file, lines of OTLP, the trail’s copy; of several servers', async () => {
+    const trail = new TrailText().add('a', 'b')
+    await trail.sign(key)
+    const other = await signHead({ number: 2, hash: '00'.repeat(32) }, thief, {
+      chain: 'd0'.repeat(16),
+    })
+    const line = trail.lines[2] ?? ''
+    const anchors = [
+      `<110>1 2026-06-01T12:00:00Z host-1 countersign 7 trail.head - ${line}`,
+      JSON.stringify({ body: { stringValue: line } }),
+      other,
+      `${other.slice(0, -4)}AAAA`,
+      'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
+      '',
+    ].join('\n')
+    expect(await check(trail, { anchors })).toMatchObject({
+      fault: undefined,
+      heads: { anchored: 1, otherChains: ['d0'.repeat(16)] },
+    })
+    expect((await readAnchor(join(folder, 'anchor'))).forged).toBe(1)
+    // What somebody else has put there counts for nothing once the key is known.
+    const forged = await signHead({ number: 9, hash: '00'.repeat(32) }, thief)
+    const pinned = { anchors: `${anchors}\n${forged}\n`, keys: [key.sha256] }
+    expect((await check(trail, pinned)).fault).toBeUndefined()
+    expect((await check(trail, { anchors: pinned.anchors })).fault?.kind).toBe('head-beyond')
+  })
+
+  test('without a head, of another scheme, or gone, is refused', async () => {
+    writeFileSync(path, 'nothing\n')
+    await expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-empty' })
+    await expect(readAnchor(`${path}.gone`)).rejects.toMatchObject({ reason: 'anchor-unreadable' })
+    for (const url of ['http://example.org/x', 'ftp://127.0.0.1/x']) {
+      await expect(readAnchor(url)).rejects.toMatchObject({ reason: 'anchor-url' })
+    }
+    writeFileSync(path, 'x'.repeat(3 << 20))
+    await expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-size' })
+  })
+
+  test('may be a URL, and a redirect is not followed', async () => {
+    const trail = new TrailText().add('a')
+    const text = await trail.sign(key)
+    const server = createServer((request, response) => {
+      if (request.url === '/heads') response.end(`${text}\n`)
+      else response.writeHead(302, { location: '/heads' }).end()
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    expect((await readAnchor(`http://127.0.0.1:${port}/heads`)).heads).toHaveLength(1)
+    await expect(readAnchor(`http://127.0.0.1:${port}/moved`)).rejects.toMatchObject({
+      reason: 'anchor-unavailable',
+    })
+  })
+})
+
+test('countersign audit verify --anchor tells who wrote a head later than the trail’s end', async () => {
+  const trail = new TrailText().add('a', 'b')
+  writeFileSync(`${path}.id`, `${chainName}\n`)
+  writeFileSync(path, trail.text)
+  const anchor = join(folder, 'anchor')
+  writeFileSync(anchor, await trail.add('c').sign(key))
+  const args = ['audit', 'verify', path, '--anchor', anchor]
+  const cut = await runHere(args)
+  expect(cut.code).toBe(1)
+  expect(cut.stderr).toContain('error[audit-head-beyond]')
+  expect(cut.stderr).toContain(`record 3 was signed at 2026-06-01T12:00:00.000Z by host-1`)
+  writeFileSync(path, trail.text)
+  const whole = await runHere(args)
+  expect(whole).toMatchObject({ code: 0 })
+  expect(whole.stdout).toMatch(/signed\s+up to record 3, .* key [0-9a-f]{64}\n[\s\S]*whole/)
+  rmSync(`${path}.id`)
+  writeFileSync(path, new TrailText().add('a').text)
+  expect((await runHere(args)).stderr).toContain('error[anchor-other-trail]')
+  const named = await runHere([...args, '--chain', chainName])
+  expect(named.stderr).toContain('error[audit-head-beyond]')
+})
