@@ -30,7 +30,8 @@ export interface IssuedJwt {
 }
 
 const maxAudiences = 64
-const maxAudienceLength = 2048
+/** In characters. */
+export const maxAudienceLength = 2048
 
 /**
  * Signs one JWT-SVID that ends no later than its key. Throws `invalid` (`svid-audience`, `svid-ttl`),

@@ -397,6 +397,12 @@ describe('T30 gets no token, and the trail says why:', () => {
       more: { requested_token_type: `${types}:jwt` },
       ...{ error: 'invalid_target', reason: 'target-missing' },
     },
+    {
+      who: 'a JWT-SVID for a name without end',
+      token: () => github({ repository_id: '76' }),
+      more: { requested_token_type: `${types}:jwt`, audience: 'a'.repeat(2049) },
+      ...{ error: 'invalid_target', reason: 'target-malformed' },
+    },
     ...['', 'x', toPem('CERTIFICATE', Buffer.of(48, 0))].map((csr) => ({
       who: `an X.509-SVID for ${csr === '' ? 'no key' : 'what is no request'}`,
       token: () => github({ repository_id: '76' }),
@@ -484,6 +490,7 @@ describe('a rule may give SVIDs, which end with the token:', () => {
     expect(spiffeId).toBe(id('svid'))
     expect(leaf.spki).toEqual(spkiOf(privateKey))
     expect(leaf.notAfter).toEqual(new Date(exp * 1000))
+    expect(leaf.notBefore.getTime()).toBeLessThanOrEqual(Date.now())
     const own = bundles.bundleOf('example.org' as never)?.x509Authorities
     expect(fromPem(said.trust_bundle).map(({ der }) => der)).toEqual(
       own?.map(({ certificate }) => certificate),
@@ -503,4 +510,19 @@ test('RFC 8414 §2 the metadata names the grant where there is an issuer to exch
     'client_credentials',
     'urn:ietf:params:oauth:grant-type:token-exchange',
   ])
+})
+
+test('T12 of many pods that wait for the API server at once some are told to come again', async () => {
+  const token = await world.kubernetes.sign(kubernetesClaims(issuer))
+  const held: (() => void)[] = []
+  world.kubernetes.answer(tokenReview, (_, response) => {
+    held.push(() => response.writeHead(500).end())
+  })
+  const waiting = Array.from({ length: 32 }, () => world.post(exchanging(token)))
+  await expect.poll(() => held.length).toBe(32)
+  const late = await world.post(exchanging(token))
+  expect([late.status, late.headers['retry-after']]).toEqual([503, '1'])
+  for (const release of held) release()
+  expect((await Promise.all(waiting)).every(({ status }) => status === 503)).toBe(true)
+  expect(held).toHaveLength(32)
 })

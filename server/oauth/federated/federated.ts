@@ -6,7 +6,7 @@ import { issuerKeys } from './issuer-keys.ts'
 import type { ReachDeps } from './reach.ts'
 import { type FederatedRule, ruleFor } from './rules.ts'
 import type { FederatedIssuer } from './settings.ts'
-import { reviewToken } from './token-review.ts'
+import { createTokenReview } from './token-review.ts'
 
 /** Who a foreign token speaks for here. */
 export interface Federated {
@@ -19,7 +19,7 @@ export interface Federated {
 
 /**
  * Resolves with whom a token of another issuer speaks for, by the first rule that fits it. Whether it was used
- * before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `reviewToken`.
+ * before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `TokenReview`.
  */
 export type FederatedAuthenticator = (subjectToken: string) => Promise<Federated>
 
@@ -37,11 +37,12 @@ export function createFederated(
       { settings, keys: issuerKeys(settings, deps) },
     ]),
   )
+  const review = createTokenReview(deps)
   return async (subjectToken) => {
     const token = await verifyForeignToken(subjectToken, known, deps.clock.now())
     const rule = ruleFor(token.issuer.rules, token.claims)
     if (rule === undefined) return refuse('subject-rule')
-    await reviewToken(subjectToken, token, deps)
+    await review(subjectToken, token)
     return { spiffeId: rule.as, rule, token, useOnce: deps.useOnce }
   }
 }

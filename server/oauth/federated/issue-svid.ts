@@ -7,6 +7,7 @@ import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { parseCsr } from '../../../src/x509/csr.ts'
 import { fromPem, toPem } from '../../../src/x509/pem.ts'
 import type { Ca } from '../../ca/ca.ts'
+import { maxAudienceLength } from '../../ca/issue-jwt.ts'
 import type { IssueAudit } from '../../ca/issue-x509.ts'
 import { answerOf, type OauthAnswer } from '../answer.ts'
 import { actorOf, type ClientRequest } from '../client-door.ts'
@@ -43,7 +44,7 @@ export function requestedOf(form: Form, { rule }: Federated): Issuable {
 
 /**
  * An SVID in exchange for a foreign token, which it does not outlive. Throws `invalid` (`target-missing`,
- * `target-entries`, `target-several`, `request-csr`), `forbidden` `policy-rule`, as `useUp`, and as `Ca`.
+ * `target-malformed`, `target-entries`, `request-csr`), `forbidden` `policy-rule`, as `useUp`, and as `Ca`.
  */
 export async function issueSvid(
   kind: Exclude<Issuable, 'access_token'>,
@@ -73,6 +74,9 @@ interface Job {
 async function jwtSvid({ request, entry, federated, audit }: Job, deps: SvidDeps) {
   const audience = request.form.get('audience')
   if (audience === undefined) return refuse('target-missing', 'an audience has to be named')
+  if (audience.length > maxAudienceLength) {
+    return refuse('target-malformed', `an audience has at most ${maxAudienceLength} characters`)
+  }
   await useUp(federated)
   const { token, expiresAt } = await deps.ca.issueJwt({
     spiffeId: entry.spiffeId,

@@ -5,6 +5,7 @@ import type { Log } from '../../../src/runtime/log.ts'
 import { claimText } from './claims.ts'
 import { type ForeignToken, refuse } from './foreign-token.ts'
 import { fetchWithin, type ReachDeps, readBounded } from './reach.ts'
+import type { Reach, TokenReviewSettings } from './settings.ts'
 
 const path = '/apis/authentication.k8s.io/v1/tokenreviews'
 const podUidKey = 'authentication.kubernetes.io/pod-uid'
@@ -23,46 +24,56 @@ const review = z.looseObject({
   }),
 })
 
+/** Of all that wait for an answer at once: a pod that asks on and on is not to take the API server from others. */
+const maxWaiting = 32
+
 /**
  * Asks the API server whether a token is good still: of a pod or an account that is gone it is not, whatever its
- * `exp`. Throws `invalid` `subject-review`, `unavailable` `token-review-unavailable`.
+ * `exp`. Resolves at once for an issuer without one. Throws `invalid` `subject-review`, `unavailable`
+ * `token-review-unavailable`, `exhausted` `token-review-busy`.
  */
-export async function reviewToken(
-  token: string,
-  { issuer, claims, podUid }: ForeignToken,
-  deps: ReachDeps & { readonly log: Log },
-): Promise<void> {
-  const settings = issuer.tokenReview
-  if (settings === undefined) return
-  let text: string
-  try {
-    const bearer = (await readBounded(settings.tokenFile)).trim()
-    text = await fetchWithin(
-      { ...issuer.reach, webCa: settings.caFile },
-      `${settings.url.replace(/\/$/, '')}${path}`,
-      deps,
-      {
-        post: {
-          authorization: `Bearer ${bearer}`,
-          body: JSON.stringify({
-            apiVersion: 'authentication.k8s.io/v1',
-            kind: 'TokenReview',
-            spec: { token, audiences: [issuer.audience] },
-          }),
-        },
-      },
-    )
-  } catch (cause) {
-    deps.log.warn('the API server cannot be asked about a token', { url: settings.url, cause })
-    throw unavailable(cause)
+export type TokenReview = (token: string, verified: ForeignToken) => Promise<void>
+
+export function createTokenReview(deps: ReachDeps & { readonly log: Log }): TokenReview {
+  let waiting = 0
+  return async (token, { issuer, claims, podUid }) => {
+    const { tokenReview: settings, audience, reach } = issuer
+    if (settings === undefined) return
+    if (waiting >= maxWaiting) throw busy()
+    waiting += 1
+    let text: string
+    try {
+      text = await ask(settings, reach, { token, audiences: [audience] }, deps)
+    } catch (error) {
+      deps.log.warn('the API server cannot be asked about a token', { url: settings.url, error })
+      throw unavailable(error)
+    } finally {
+      waiting -= 1
+    }
+    const { authenticated, audiences, user } = statusIn(text)
+    const uid = claimText(claims, 'kubernetes.io/serviceaccount/uid')
+    const isSame = uid !== undefined && user?.uid === uid && user.extra?.[podUidKey]?.[0] === podUid
+    if (authenticated !== true || audiences?.includes(audience) !== true || !isSame) {
+      refuse('subject-review')
+    }
   }
-  const { authenticated, audiences, user } = statusIn(text)
-  const isSame =
-    user?.uid === claimText(claims, 'kubernetes.io/serviceaccount/uid') &&
-    user?.extra?.[podUidKey]?.[0] === podUid
-  if (authenticated !== true || audiences?.includes(issuer.audience) !== true || !isSame) {
-    refuse('subject-review')
-  }
+}
+
+async function ask(
+  { url, caFile, tokenFile }: TokenReviewSettings,
+  reach: Reach,
+  spec: { readonly token: string; readonly audiences: readonly string[] },
+  deps: ReachDeps,
+): Promise<string> {
+  const bearer = (await readBounded(tokenFile)).trim()
+  const body = JSON.stringify({
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenReview',
+    spec,
+  })
+  return fetchWithin({ ...reach, webCa: caFile }, `${url.replace(/\/$/, '')}${path}`, deps, {
+    post: { authorization: `Bearer ${bearer}`, body },
+  })
 }
 
 function statusIn(text: string): z.infer<typeof review>['status'] {
@@ -78,5 +89,12 @@ function unavailable(cause: unknown): CountersignError {
     reason: 'token-review-unavailable',
     retryAfterMs: 5000,
     cause,
+  })
+}
+
+function busy(): CountersignError {
+  return new CountersignError('exhausted', 'too many wait for the API server', {
+    reason: 'token-review-busy',
+    retryAfterMs: 1000,
   })
 }

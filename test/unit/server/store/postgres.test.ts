@@ -5,7 +5,8 @@ import { consumeJoinToken, createJoinToken } from '../../../../server/store/join
 import { attachSeal, createRowSeal } from '../../../../server/store/row-seal.ts'
 import type { Schema } from '../../../../server/store/schema.ts'
 import { putSetting } from '../../../../server/store/settings.ts'
-import { openStore } from '../../../../server/store/store.ts'
+import { openStore, type WriteTx } from '../../../../server/store/store.ts'
+import { useToken } from '../../../../server/store/used-tokens.ts'
 import {
   type PostgresDatabase,
   type RunningPostgres,
@@ -114,8 +115,20 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
     const store = await tempStore({ connect })
     await store.write((tx) => createJoinToken(tx, token))
     const side = Array.from({ length: 10 }, () => openPostgres(at))
-    const got = await Promise.all(side.map(({ writer }) => takeInTransactions(writer, 5)))
+    const take = (tx: WriteTx) => consumeJoinToken(tx, token.hash, now)
+    const got = await Promise.all(side.map(({ writer }) => inTransactions(writer, 5, take)))
     expect(got.flat().filter((record) => record !== undefined)).toStrictEqual([token])
+    await Promise.all(side.map((connections) => connections.close()))
+  })
+
+  test('T30 of fifty transactions side by side one uses up what is good once', async () => {
+    const { at, connect } = await postgresDatabase(postgres)
+    await tempStore({ connect })
+    const once = { issuer: 'https://ci.example', jti: 'a', expiresAt: token.expiresAt }
+    const side = Array.from({ length: 10 }, () => openPostgres(at))
+    const use = (tx: WriteTx) => useToken(tx, once, now)
+    const heard = await Promise.all(side.map(({ writer }) => inTransactions(writer, 5, use)))
+    expect(heard.flat().filter((unused) => unused)).toHaveLength(1)
     await Promise.all(side.map((connections) => connections.close()))
   })
 
@@ -213,16 +226,19 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   })
 }
 
-/** Takes the token in transactions one after the other, without the lock that the store's writers share. */
-async function takeInTransactions(db: Kysely<Schema>, count: number): Promise<unknown[]> {
+/** Does the job in transactions one after the other, without the lock that the store's writers share. */
+async function inTransactions<T>(
+  db: Kysely<Schema>,
+  count: number,
+  job: (tx: WriteTx) => Promise<T>,
+): Promise<T[]> {
   const seal = createRowSeal(sealKey, () => {})
-  const got: unknown[] = []
+  const got: T[] = []
   for (let at = 0; at < count; at += 1) {
     await db.connection().execute(async (connection) => {
       attachSeal(connection, seal)
       await sql`begin`.execute(connection)
-      const tx = { db: connection } as Parameters<typeof consumeJoinToken>[0]
-      got.push(await consumeJoinToken(tx, token.hash, now))
+      got.push(await job({ db: connection } as WriteTx))
       await sql`commit`.execute(connection)
     })
   }
