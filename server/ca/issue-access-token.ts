@@ -63,7 +63,7 @@ export function accessTokenEvent(
 ): AuditEvent {
   return {
     ...request.audit,
-    kind: 'token.issued',
+    kind: request.audit.parentJti === undefined ? 'token.issued' : 'token.exchanged',
     time: now,
     spiffeId: request.spiffeId,
     jti: request.jti,

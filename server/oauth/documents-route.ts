@@ -7,11 +7,11 @@ import type { OauthSettings } from './settings.ts'
 /** Metadata and keys, for everybody. */
 export function addDocuments(
   app: FastifyInstance,
-  settings: Pick<OauthSettings, 'issuer' | 'resources' | 'federation'>,
+  settings: Pick<OauthSettings, 'issuer' | 'resources'>,
   deps: { readonly ca: Pick<Ca, 'state'>; readonly authorityTtlSeconds: number },
 ): void {
   const scopes = [...new Set([...settings.resources.values()].flatMap((one) => one.scopes))].sort()
-  const metadata = metadataDocument(settings.issuer, scopes, settings.federation.size > 0)
+  const metadata = metadataDocument(settings.issuer, scopes)
   const maxAge = maxAgeSeconds(deps.authorityTtlSeconds)
   const documents: Record<string, () => string> = {
     [paths.metadata]: () => metadata,

@@ -10,16 +10,12 @@ export const paths = {
 } as const
 
 /** RFC 8414 §2, with the names of RFC 8705 §3.3. JSON. */
-export function metadataDocument(
-  issuer: string,
-  scopes: readonly string[],
-  exchanges: boolean,
-): string {
+export function metadataDocument(issuer: string, scopes: readonly string[]): string {
   return JSON.stringify({
     issuer,
     token_endpoint: `${issuer}${paths.token}`,
     jwks_uri: `${issuer}${paths.keys}`,
-    grant_types_supported: ['client_credentials', ...(exchanges ? [tokenExchangeGrant] : [])],
+    grant_types_supported: ['client_credentials', tokenExchangeGrant],
     // Required, and an array without elements has to be left out (§3.2): there is no authorization endpoint.
     response_types_supported: ['none'],
     token_endpoint_auth_methods_supported: authMethods,

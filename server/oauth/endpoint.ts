@@ -78,6 +78,7 @@ export async function serveOauth(
     ...deps,
     settings,
     policies,
+    tokens,
     issued,
     federated:
       federation.size === 0 ? undefined : createFederated(federation, { ...deps, useOnce }),
@@ -97,7 +98,7 @@ export async function serveOauth(
   addDocuments(web.app, settings, deps)
   const forms = formRoutes(web.app, chainOf, log)
   forms.add(paths.token, createTokenDoor(doorDeps))
-  forms.add(paths.introspection, createIntrospectionDoor({ ...doorDeps, ca, tokens }))
+  forms.add(paths.introspection, createIntrospectionDoor({ ...doorDeps, ca }))
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(
     signal,

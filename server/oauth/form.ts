@@ -9,8 +9,8 @@ const maxParameters = 64
 
 /**
  * Reads `application/x-www-form-urlencoded`; the caller has bounded it. Throws `invalid`: `request-malformed`,
- * `request-parameter-repeated`, and `target-several` for the one parameter that may be repeated elsewhere
- * (RFC 8707 §2): a token here is for one resource.
+ * `request-parameter-repeated`, and `target-several` for those that may be repeated elsewhere
+ * (RFC 8707 §2, RFC 8693 §2.1): a token here is for one resource.
  */
 export function readForm(body: string): Form {
   const form = new Map<string, string>()
@@ -30,7 +30,7 @@ export function readForm(body: string): Form {
 }
 
 function repeated(name: string): CountersignError {
-  return name === 'resource'
+  return name === 'resource' || name === 'audience'
     ? new CountersignError('invalid', 'a token is for one resource', { reason: 'target-several' })
     : new CountersignError('invalid', 'a parameter is there twice', {
         reason: 'request-parameter-repeated',

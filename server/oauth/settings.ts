@@ -23,6 +23,8 @@ export interface Resource {
   readonly maxTtlSeconds: number
   /** Whoever serves it: may introspect its tokens, and exchange them for tokens of the next hop. */
   readonly servedBy: ReadonlySet<SpiffeId>
+  /** A scope of its own → the scopes of other resources that stand for it in a token that is exchanged. */
+  readonly scopeMap: ReadonlyMap<string, readonly string[]>
   /** Its tokens are bound to a certificate, all of them (RFC 8705). */
   readonly requireCnf: boolean
   /** What policies may look at: who answers for it, and which environment it belongs to. */
@@ -53,6 +55,7 @@ const resource = z.strictObject({
   scopes: z.array(scope).min(1).max(256),
   max_ttl: duration.optional(),
   served_by: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
+  scope_map: z.record(scope, z.array(scope).min(1).max(64)).optional(),
   require_cnf: z.boolean().optional(),
   owner: word.optional(),
   env: word.optional(),
@@ -80,6 +83,7 @@ interface OauthFile {
     readonly scopes: readonly string[]
     readonly max_ttl?: number | undefined
     readonly served_by?: readonly SpiffeId[] | undefined
+    readonly scope_map?: Readonly<Record<string, readonly string[]>> | undefined
     readonly require_cnf?: boolean | undefined
     readonly owner?: string | undefined
     readonly env?: string | undefined
@@ -110,7 +114,16 @@ export function readOauth(
   }
   const resources = new Map<string, Resource>()
   for (const resource of said.resources) {
-    const { id, scopes, max_ttl = 300, served_by = [], require_cnf = false, owner, env } = resource
+    const {
+      id,
+      scopes,
+      max_ttl = 300,
+      served_by = [],
+      scope_map = {},
+      require_cnf = false,
+      owner,
+      env,
+    } = resource
     if (resources.has(id)) refuse(`oauth.resources names ${id} twice`, 'name each resource once')
     if (max_ttl > maxTtlSeconds) {
       refuse(`max_ttl of ${id} is more than an hour`, 'set it to 1h or less, better to 5m')
@@ -120,6 +133,7 @@ export function readOauth(
       scopes: [...new Set(scopes)],
       maxTtlSeconds: max_ttl,
       servedBy: new Set(served_by),
+      scopeMap: readScopeMap(id, scopes, scope_map),
       requireCnf: require_cnf,
       owner,
       env,
@@ -130,6 +144,18 @@ export function readOauth(
     ...{ issuer, address, tls: { certificate, key }, resources, policy, separateEnvironments },
     federation: readFederated(said.federation ?? [], { issuer, trustDomain }),
   }
+}
+
+function readScopeMap(
+  id: string,
+  scopes: readonly string[],
+  said: Readonly<Record<string, readonly string[]>>,
+): ReadonlyMap<string, readonly string[]> {
+  for (const scope of Object.keys(said)) {
+    if (scopes.includes(scope)) continue
+    refuse(`scope_map of ${id} names ${scope}, which is no scope of it`, 'add it to scopes')
+  }
+  return new Map(Object.entries(said))
 }
 
 /** RFC 8707 §2. */

@@ -5,7 +5,9 @@ import { readCompact, type TokenClaims } from '../../src/jwt/compact.ts'
 import { publicKeyOf } from '../../src/jwt/key-cache.ts'
 import { verifySignature } from '../../src/jwt/verify.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { parsedBy } from '../../src/runtime/config-value.ts'
 import { Recent } from '../../src/runtime/recent.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Ca } from '../ca/ca.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 
@@ -17,9 +19,13 @@ export interface ShownToken {
   readonly jti: string
   readonly txn: string
   /** Whom it speaks for. */
-  readonly subject: string
+  readonly subject: SpiffeId
   /** Whom it was issued to. */
-  readonly clientId: string
+  readonly clientId: SpiffeId
+  /** Who acts for the subject, the current one first (RFC 8693 §4.1). */
+  readonly actors: readonly string[]
+  /** Of the certificate that it is bound to (RFC 8705 §3.1). */
+  readonly thumbprint: string | undefined
   readonly audience: string
   readonly scopes: readonly string[]
   readonly expiresAt: Date
@@ -40,9 +46,19 @@ const maxTokenBytes = 8192
 const maxRemembered = 4096
 
 const name = z.string().min(1)
+const spiffeId = parsedBy(SpiffeId.parse)
 const claimsSchema = z.object({
-  ...{ iss: name, sub: name, client_id: name, aud: name, jti: name, txn: name, scope: name },
+  ...{
+    iss: name,
+    sub: spiffeId,
+    client_id: spiffeId,
+    aud: name,
+    jti: name,
+    txn: name,
+    scope: name,
+  },
   exp: z.int(),
+  cnf: z.strictObject({ 'x5t#S256': name }).optional(),
 })
 
 /** Remembers what it has verified, by SHA-256, as long as the key that has signed it is published. */
@@ -74,6 +90,8 @@ export function createTokenReader(deps: {
     return {
       ...{ claims, keyId, jti: said.jti, txn: said.txn, subject: said.sub },
       ...{ clientId: said.client_id, audience: said.aud, scopes: said.scope.split(' ') },
+      actors: actorsOf(claims['act']),
+      thumbprint: said.cnf?.['x5t#S256'],
       expiresAt: new Date(said.exp * 1000),
     }
   }
@@ -94,6 +112,18 @@ export function createTokenReader(deps: {
       return shown
     },
   }
+}
+
+/** How deep it can be nested, the reader of JSON has bounded. */
+function actorsOf(act: unknown): string[] {
+  const actors: string[] = []
+  for (let one = act; one !== undefined; ) {
+    const { sub, act: before } = (one ?? {}) as { readonly sub?: unknown; readonly act?: unknown }
+    if (typeof sub !== 'string') return refuse('token-claims', 'act of the token is unsound')
+    actors.push(sub)
+    one = before
+  }
+  return actors
 }
 
 function refuse(reason: string, message: string): never {

@@ -1,49 +1,42 @@
 import { randomUUID } from 'node:crypto'
-import type { Ca } from '../ca/ca.ts'
-import type { Policies } from '../policy/policies.ts'
-import { answerOf, type OauthAnswer } from './answer.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { OauthAnswer } from './answer.ts'
 import {
-  actorOf,
   type ClientDoor,
   type ClientDoorDeps,
   type ClientRequest,
   createClientDoor,
 } from './client-door.ts'
-import {
-  authenticateForeign,
-  federatedRecord,
-  showsForeignToken,
-  useUp,
-} from './federated/client.ts'
+import { type ExchangeDeps, exchangeToken } from './exchange.ts'
+import { authenticateForeign, showsForeignToken } from './federated/client.ts'
 import type { FederatedAuthenticator } from './federated/federated.ts'
-import { issueSvid, requestedOf } from './federated/issue-svid.ts'
-import type { IssuedTokens } from './issued-tokens.ts'
-import type { OauthSettings } from './settings.ts'
+import { issueSvid, requestedOf, type SvidDeps } from './federated/issue-svid.ts'
+import { type IssueDeps, issueToken } from './issue-token.ts'
 import { authenticateClient } from './spiffe-client-auth.ts'
-import { checkGrant, claimsOf, decideAll, readWish } from './token.ts'
-import { tokenTypes } from './token-types.ts'
+import { decideAll, readWish } from './token.ts'
+import { tokenExchangeGrant } from './token-types.ts'
 
-export interface TokenDoorDeps extends ClientDoorDeps {
-  readonly settings: Pick<OauthSettings, 'issuer' | 'resources'>
-  readonly ca: Pick<Ca, 'issueAccessToken' | 'issueJwt' | 'issueX509'>
+export interface TokenDoorDeps extends Omit<ClientDoorDeps, 'settings'>, Omit<ExchangeDeps, 'ca'> {
+  readonly ca: ExchangeDeps['ca'] & SvidDeps['ca']
   /** For tokens of other issuers; undefined where there are none. */
   readonly federated?: FederatedAuthenticator | undefined
-  readonly policies: Pick<Policies, 'decide' | 'revision'>
-  readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
 }
+
+type Grant = (request: ClientRequest, deps: ExchangeDeps) => Promise<OauthAnswer>
+
+const grants: ReadonlyMap<string, Grant> = new Map([
+  ['client_credentials', clientCredentials],
+  [tokenExchangeGrant, exchangeToken],
+])
 
 /** Where clients ask for tokens (RFC 6749 §3.2). */
 export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
   const answer = async (request: ClientRequest): Promise<OauthAnswer> => {
-    const { form, client } = request
-    const { federated } = client
-    if (federated === undefined) {
-      checkGrant(form)
-      return issue(request, deps)
-    }
-    const kind = requestedOf(form, federated)
+    const { federated } = request.client
+    if (federated === undefined) return grantOf(request)(request, deps)
+    const kind = requestedOf(request.form, federated)
     return kind === 'access_token'
-      ? issue(request, deps)
+      ? clientCredentials(request, deps)
       : issueSvid(kind, request, federated, deps)
   }
   return createClientDoor('token', deps, answer, (proof, auth) =>
@@ -53,51 +46,28 @@ export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
   )
 }
 
-/** What is it after, may it: then the token, which is on record before it leaves. */
-async function issue(request: ClientRequest, deps: TokenDoorDeps): Promise<OauthAnswer> {
-  const { address, trace, form, client, entries } = request
-  const { settings, ca, policies, issued } = deps
-  const { federated } = client
-  const [entry] = entries
-  const wish = readWish(form, settings.resources, client)
-  const decidedBy = decideAll(entries, wish, client, address, policies)
-  const scope = wish.scopes.join(' ')
-  const [jti, txn] = [randomUUID(), randomUUID()]
-  issued.ready()
-  if (federated !== undefined) await useUp(federated)
-  const { token, issuedAt, expiresAt } = await ca.issueAccessToken({
-    spiffeId: client.spiffeId,
-    audience: wish.resource.id,
-    jti,
-    ttlSeconds: wish.resource.maxTtlSeconds,
-    notAfter: client.expiresAt,
-    claims: claimsOf(settings.issuer, { client, entry, scope, txn }),
-    audit: {
-      actor: actorOf(address, client),
-      entryId: entry.id,
-      owner: entry.owner,
-      purpose: entry.purpose,
-      transaction: txn,
-      grant: form.get('grant_type'),
-      scope: wish.scopes,
-      confirmation: client.certificate?.thumbprint,
-      policies: decidedBy,
-      policyRevision: policies.revision,
-      trace,
-      ...(federated !== undefined && federatedRecord(federated)),
-    },
-  })
-  issued.note({
-    ...{ jti, txn, parent: undefined, entryId: entry.id, owner: entry.owner },
-    ...{ subject: client.spiffeId, clientId: client.spiffeId, actors: [] },
-    ...{ audience: wish.resource.id, scopes: wish.scopes, auth: client.method },
-    ...{ issuedAt, expiresAt },
-  })
-  return answerOf({
-    access_token: token,
-    ...(federated !== undefined && { issued_token_type: tokenTypes.accessToken }),
-    token_type: 'Bearer',
-    expires_in: (expiresAt.getTime() - issuedAt.getTime()) / 1000,
-    scope,
-  })
+/** Throws `invalid`: `request-grant-missing`, `grant-unsupported`. */
+function grantOf({ form }: ClientRequest): Grant {
+  const said = form.get('grant_type')
+  if (said === undefined) return refuse('request-grant-missing', 'grant_type is missing')
+  return (
+    grants.get(said) ??
+    refuse('grant-unsupported', 'the grants are client_credentials and token exchange')
+  )
+}
+
+/** RFC 6749 §4.4: what is it after, and may it. */
+async function clientCredentials(request: ClientRequest, deps: IssueDeps): Promise<OauthAnswer> {
+  const { address, form, client, entries } = request
+  const { resource, scopes } = readWish(form, deps.settings.resources, client)
+  const decidedBy = decideAll(entries, deps.policies, (entry) => ({
+    ...{ action: 'issueToken', entry, resource, scopes, address },
+    ...{ ttlSeconds: resource.maxTtlSeconds, auth: client.method },
+  }))
+  const grant = { resource, scopes, decidedBy, txn: randomUUID(), notAfter: client.expiresAt }
+  return issueToken(request, grant, deps)
+}
+
+function refuse(reason: string, message: string): never {
+  throw new CountersignError('invalid', message, { reason })
 }

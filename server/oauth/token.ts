@@ -1,5 +1,6 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
+import type { PolicyQuestion } from '../../src/policy/question.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AccessTokenRequest } from '../ca/issue-access-token.ts'
 import type { Policies } from '../policy/policies.ts'
@@ -14,17 +15,9 @@ export interface Wish {
   readonly scopes: readonly string[]
 }
 
-/** Throws `invalid`: `request-grant-missing`, `grant-unsupported`. */
-export function checkGrant(form: Form): void {
-  const grant = form.get('grant_type')
-  if (grant === undefined) refuse('request-grant-missing', 'grant_type is missing')
-  if (grant !== 'client_credentials') {
-    refuse('grant-unsupported', 'the one grant is client_credentials')
-  }
-}
-
 /**
- * One resource (RFC 8707 §2), and scopes that are registered with it. Throws `invalid`: `target-missing`,
+ * One resource (RFC 8707 §2; `audience` of RFC 8693 §2.1 is another word for it), and scopes that are registered
+ * with it. Throws `invalid`: `target-missing`, `target-several`,
  * `target-unknown`, `target-needs-certificate`, `scope-missing`, `scope-malformed`, `scope-unknown`.
  */
 export function readWish(
@@ -32,7 +25,10 @@ export function readWish(
   resources: ReadonlyMap<string, Resource>,
   { certificate }: Pick<Client, 'certificate'>,
 ): Wish {
-  const id = form.get('resource')
+  const id = form.get('resource') ?? form.get('audience')
+  if (form.has('audience') && form.get('audience') !== id) {
+    return refuse('target-several', 'a token is for one resource')
+  }
   if (id === undefined) return refuse('target-missing', 'a resource has to be named')
   const resource = resources.get(id)
   if (resource === undefined) return refuse('target-unknown', 'there is no such resource')
@@ -58,51 +54,57 @@ export function readWish(
  */
 export function decideAll(
   entries: readonly Entry[],
-  { resource, scopes }: Wish,
-  { method }: Pick<Client, 'method'>,
-  address: string,
   policies: Pick<Policies, 'decide' | 'revision'>,
+  questionOf: (entry: Entry) => PolicyQuestion,
 ): readonly string[] {
   const decidedBy = new Set<string>()
   for (const entry of entries) {
-    const decision = policies.decide({
-      action: 'issueToken',
-      entry,
-      resource,
-      scopes,
-      ttlSeconds: resource.maxTtlSeconds,
-      auth: method,
-      address,
-    })
+    const decision = policies.decide(questionOf(entry))
     if (!decision.allowed) throw new PolicyRefusal(decision, policies.revision)
     for (const policy of decision.policies) decidedBy.add(policy)
   }
   return [...decidedBy].sort()
 }
 
-/** What a token says beside whom, what for and how long (RFC 9068 §2.2, RFC 8705 §3.1). */
+/** What a token says beside whom, what for and how long (RFC 9068 §2.2, RFC 8705 §3.1, RFC 8693 §4). */
 export function claimsOf(
   issuer: string,
   token: {
     readonly client: Pick<Client, 'spiffeId' | 'certificate'>
     readonly entry: Pick<Entry, 'id' | 'owner' | 'purpose'>
-    readonly scope: string
-    /** Common to a token and to all that is exchanged for it. */
+    readonly scopes: readonly string[]
     readonly txn: string
+    readonly actors: readonly string[]
+    readonly mayAct: unknown
   },
 ): AccessTokenRequest['claims'] {
-  const { client, entry, scope, txn } = token
+  const { client, entry, scopes, txn, actors, mayAct } = token
   const { spiffeId, certificate } = client
   return {
     iss: issuer,
     client_id: spiffeId satisfies SpiffeId,
     txn,
-    scope,
+    scope: scopes.join(' '),
     entry_id: entry.id,
     ...(entry.owner !== '' && { owner: entry.owner }),
     ...(entry.purpose !== '' && { purpose: entry.purpose }),
     ...(certificate !== undefined && { cnf: { 'x5t#S256': certificate.thumbprint } }),
+    ...(actors.length > 0 && { act: nested(actors) }),
+    ...(mayAct !== undefined && { may_act: mayAct }),
   }
+}
+
+interface Act {
+  readonly sub: string
+  readonly act?: Act
+}
+
+/** RFC 8693 §4.1: the current actor outermost. */
+function nested(actors: readonly string[]): Act | undefined {
+  return actors.reduceRight<Act | undefined>(
+    (before, sub) => (before === undefined ? { sub } : { sub, act: before }),
+    undefined,
+  )
 }
 
 function refuse(reason: string, message: string): never {

@@ -539,7 +539,10 @@ test('metadata and keys say where and how', async () => {
     issuer,
     token_endpoint: `${issuer}/oauth/token`,
     jwks_uri: `${issuer}/oauth/jwks`,
-    grant_types_supported: ['client_credentials'],
+    grant_types_supported: [
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    ],
     response_types_supported: ['none'],
     token_endpoint_auth_methods_supported: ['spiffe_jwt', 'spiffe_x509'],
     introspection_endpoint: `${issuer}/oauth/introspect`,

@@ -27,7 +27,15 @@ export function policyFolder(text: string): string {
 
 export function resourceOf(id: string, more: Partial<Resource> = {}): Resource {
   const scopes = ['orders:read', 'orders:write']
-  return { id, scopes, maxTtlSeconds: 300, servedBy: new Set(), requireCnf: false, ...more }
+  return {
+    id,
+    scopes,
+    maxTtlSeconds: 300,
+    servedBy: new Set(),
+    scopeMap: new Map(),
+    requireCnf: false,
+    ...more,
+  }
 }
 
 export function oauthSettings(web: WebCertificate, policy: string): OauthSettings {

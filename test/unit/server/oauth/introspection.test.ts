@@ -11,7 +11,7 @@ const resources = new Map([[orders, resourceOf(orders, { servedBy: new Set([orde
 
 async function start(closing: AsyncDisposableStack) {
   const world = await startWorld(closing, { settings: { issuer, resources } })
-  const door = createIntrospectionDoor({ ...world.deps, ca: world.ca, tokens: world.tokens })
+  const door = createIntrospectionDoor({ ...world.deps, ca: world.ca })
   const introspect = async (caller: typeof web, token: string, accept?: string) =>
     send(door, await world.asserting(caller), { token }, accept)
   const mine = await world.asserting(web)

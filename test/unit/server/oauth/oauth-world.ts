@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { RateLimiter } from '../../../../server/access/limits.ts'
 import type { ClientDoor } from '../../../../server/oauth/client-door.ts'
 import { createRefusalRecord } from '../../../../server/oauth/refusals.ts'
-import { createTokenReader, type TokenReader } from '../../../../server/oauth/shown-token.ts'
+import { createTokenReader } from '../../../../server/oauth/shown-token.ts'
 import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import type { Decision } from '../../../../src/policy/question.ts'
 import { RevocationState } from '../../../../src/revocation/state.ts'
@@ -36,7 +36,6 @@ export interface OauthWorld extends RunningCa {
   readonly clock: FakeClock
   readonly revocations: RevocationState
   readonly deps: TokenDoorDeps
-  readonly tokens: TokenReader
   readonly server: ClientDoor
   /** What is on record, oldest first. */
   records(): readonly Record<string, unknown>[]
@@ -65,6 +64,7 @@ export async function startWorld(
     settings: { issuer, resources: new Map([[orders, resourceOf(orders)]]) },
     entriesOf: (id) => [entryOf({ id: SpiffeId.pathOf(id).slice(1), spiffeId: id })],
     policies: { decide: () => permitted, revision: 'r' },
+    tokens: createTokenReader({ issuer, ca, revocations, clock }),
     issued: { ready() {}, note() {} },
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter({ perSecond: 1000, burst: 1000 }, clock),
@@ -75,7 +75,6 @@ export async function startWorld(
     clock,
     revocations,
     deps,
-    tokens: createTokenReader({ issuer, ca, revocations, clock }),
     server: createTokenDoor(deps),
     records: () =>
       readFileSync(join(folder.path, 'one.log'), 'utf8')

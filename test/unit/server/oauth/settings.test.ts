@@ -21,13 +21,16 @@ test('a resource’s tokens live five minutes unless told', () => {
 
 test('a resource has the servers and the binding that it is given, and none by itself', () => {
   const servers = ['spiffe://example.org/orders']
-  const said = { ...orders, served_by: servers, require_cnf: true }
+  const scope_map = { 'orders:read': ['shop:read'] }
+  const said = { ...orders, served_by: servers, scope_map, require_cnf: true }
   expect(read({ resources: [said] })?.resources.get(orders.id)).toMatchObject({
     servedBy: new Set(servers),
+    scopeMap: new Map(Object.entries(scope_map)),
     requireCnf: true,
   })
   expect(read({})?.resources.get(orders.id)).toMatchObject({
     servedBy: new Set(),
+    scopeMap: new Map(),
     requireCnf: false,
   })
 })
@@ -49,6 +52,7 @@ test.for([
   { issuer: 'https://user@as.example.org' },
   { resources: [orders, orders] },
   { resources: [{ ...orders, max_ttl: '61m' }] },
+  { resources: [{ ...orders, scope_map: { other: ['a'] } }] },
 ])('is refused as config-oauth: %j', (said) => {
   expect(() => read(said)).toThrow(expect.objectContaining({ reason: 'config-oauth' }))
 })
@@ -62,6 +66,8 @@ test.for([
   { resources: [{ ...orders, scopes: [] }] },
   { resources: [{ ...orders, scope: ['a'] }] },
   { resources: [{ ...orders, served_by: ['orders'] }] },
+  { resources: [{ ...orders, scope_map: { 'orders:read': [] } }] },
+  { resources: [{ ...orders, scope_map: { 'orders:read': ['a b'] } }] },
   { resources: [{ ...orders, served_by: ['spiffe://example.org/*'] }] },
   { policy: undefined },
   { client_secret: 'x' },

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto'
+import type { Ca } from '../ca/ca.ts'
+import type { Policies } from '../policy/policies.ts'
+import { answerOf, type OauthAnswer } from './answer.ts'
+import { actorOf, type ClientRequest } from './client-door.ts'
+import { federatedRecord, useUp } from './federated/client.ts'
+import type { IssuedTokens } from './issued-tokens.ts'
+import type { OauthSettings } from './settings.ts'
+import type { ShownToken } from './shown-token.ts'
+import { claimsOf, type Wish } from './token.ts'
+import { tokenTypes } from './token-types.ts'
+
+export interface IssueDeps {
+  readonly settings: Pick<OauthSettings, 'issuer' | 'resources'>
+  readonly ca: Pick<Ca, 'issueAccessToken'>
+  readonly policies: Pick<Policies, 'decide' | 'revision'>
+  readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
+}
+
+/** What was decided to issue. */
+export interface TokenGrant extends Wish {
+  /** The policies that said so. */
+  readonly decidedBy: readonly string[]
+  /** Common to a token and to all that is exchanged for it. */
+  readonly txn: string
+  /** It lives no longer. */
+  readonly notAfter: Date
+  /** What it is exchanged for; undefined: it is the first of its transaction. */
+  readonly exchanged?: {
+    readonly from: ShownToken
+    /** Who acts for its subject, the current one first; `[]` where that is the subject itself. */
+    readonly actors: readonly string[]
+    readonly mayAct: unknown
+  }
+}
+
+/** Signs the token, which is on record before it leaves (RFC 6749 §5.1, RFC 8693 §2.2.1). */
+export async function issueToken(
+  request: ClientRequest,
+  grant: TokenGrant,
+  deps: IssueDeps,
+): Promise<OauthAnswer> {
+  const { address, trace, form, client, entries } = request
+  const { settings, ca, policies, issued } = deps
+  const { resource, scopes, txn, exchanged } = grant
+  const [entry] = entries
+  const jti = randomUUID()
+  const subject = exchanged?.from.subject ?? client.spiffeId
+  const actors = exchanged?.actors ?? []
+  const parent = exchanged?.from.jti
+  issued.ready()
+  if (client.federated !== undefined) await useUp(client.federated)
+  const { token, issuedAt, expiresAt } = await ca.issueAccessToken({
+    spiffeId: subject,
+    audience: resource.id,
+    jti,
+    ttlSeconds: resource.maxTtlSeconds,
+    notAfter: grant.notAfter,
+    claims: claimsOf(settings.issuer, {
+      ...{ client, entry, scopes, txn, actors, mayAct: exchanged?.mayAct },
+    }),
+    audit: {
+      actor: { ...actorOf(address, client), entryId: entry.id, owner: entry.owner },
+      actors: actors.length > 0 ? actors : undefined,
+      entryId: entry.id,
+      owner: entry.owner,
+      purpose: entry.purpose,
+      transaction: txn,
+      parentJti: parent,
+      grant: form.get('grant_type'),
+      scope: scopes,
+      confirmation: client.certificate?.thumbprint,
+      resourceOwner: resource.owner,
+      policies: grant.decidedBy,
+      policyRevision: policies.revision,
+      trace,
+      ...(client.federated !== undefined && federatedRecord(client.federated)),
+    },
+  })
+  issued.note({
+    ...{ jti, txn, parent, entryId: entry.id, owner: entry.owner, subject, actors },
+    ...{ clientId: client.spiffeId, audience: resource.id, scopes, auth: client.method },
+    ...{ issuedAt, expiresAt },
+  })
+  return answerOf({
+    access_token: token,
+    ...((exchanged ?? client.federated) !== undefined && {
+      issued_token_type: tokenTypes.accessToken,
+    }),
+    token_type: 'Bearer',
+    expires_in: (expiresAt.getTime() - issuedAt.getTime()) / 1000,
+    scope: scopes.join(' '),
+  })
+}
