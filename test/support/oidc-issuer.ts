@@ -21,6 +21,7 @@ export interface OidcIssuer extends AsyncDisposable {
   sign(claims: Claims, header?: Claims, key?: KeyObject | Uint8Array): Promise<string>
   /** The public key of now. */
   readonly publicKey: KeyObject
+  readonly keyId: string
   /** Signs with a new key from now on, and publishes it beside the old ones. */
   rotate(): void
   /** In place of what it would answer to this path. */
@@ -73,6 +74,9 @@ export async function startOidcIssuer(): Promise<OidcIssuer> {
     ...{ url, ca: web.ca, port, asked },
     get publicKey() {
       return newest().publicKey
+    },
+    get keyId() {
+      return newest().kid
     },
     sign(claims, header = {}, key = newest().privateKey) {
       const payload = Buffer.from(JSON.stringify({ iss: url, ...claims }))
