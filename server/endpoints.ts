@@ -30,6 +30,7 @@ import { grantsHandlers } from './api/grants.ts'
 import { healthHandlers } from './api/health.ts'
 import { localAuthorityHandlers } from './api/local-authority.ts'
 import { loggerHandlers } from './api/logger.ts'
+import { policiesHandlers } from './api/policies.ts'
 import { registryHandlers } from './api/registry.ts'
 import { svidHandlers } from './api/svid.ts'
 import { syncHandlers } from './api/sync.ts'
@@ -75,6 +76,7 @@ const services: readonly (readonly [
   ['countersign.federation.v1.Federation', federationHandlers],
   ['countersign.fleet.v1.Fleet', fleetHandlers],
   ['countersign.oauth.v1.Grants', grantsHandlers],
+  ['countersign.policy.v1.Policies', policiesHandlers],
   ['countersign.clock.v1.Clock', clockHandlers],
   ['grpc.health.v1.Health', healthHandlers],
 ]

@@ -15,6 +15,7 @@ export interface HttpDeps
     | 'index'
     | 'log'
     | 'notReady'
+    | 'policies'
     | 'revocations'
     | 'store'
     | 'trustDomain'
@@ -35,7 +36,7 @@ export async function serveHttp(
   deps: HttpDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { bundles, identity, identityUsers, log, metrics, notReady } = deps
+  const { bundles, identity, identityUsers, log, metrics, notReady, policies } = deps
   const { httpAddress, oidc, oauth, federation } = config
   const authorityTtlSeconds = config.ca.ttlSeconds
   const ownBundle = () => bundles.own()
@@ -51,9 +52,9 @@ export async function serveHttp(
       await serveOidc(oidc, { ownBundle, authorityTtlSeconds, log }, until)
     },
     async (until) => {
-      if (oauth === undefined) return
+      if (oauth === undefined || policies === undefined) return
       const { serveOauth } = await import('./oauth/endpoint.ts')
-      await serveOauth(oauth, { ...deps, authorityTtlSeconds, config }, until)
+      await serveOauth(oauth, { ...deps, policies, authorityTtlSeconds, config }, until)
     },
     async (until) => {
       if (federation.endpoint === undefined) return

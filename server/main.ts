@@ -24,7 +24,7 @@ import type { ServerConfig } from './config.ts'
 import { type EndpointDeps, openEndpoints, readDefinitions } from './endpoints.ts'
 import { runExpiry } from './entry/expiry.ts'
 import { serveHttp } from './http.ts'
-import { makeParts, type Opened } from './parts.ts'
+import { makeParts, type Opened, openPoliciesOf } from './parts.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import type { RefusedRow } from './store/row-seal.ts'
 import { openSqlite } from './store/sqlite.ts'
@@ -136,7 +136,8 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
   let reason: 'asked' | 'failed' = 'failed'
   try {
     await record(startedEvent({ trustDomain, version, config }, clock.now()))
-    const endpoints = await openEndpoints(config, deps)
+    const policies = await openPoliciesOf(opened)
+    const endpoints = await openEndpoints(config, { ...deps, policies })
     changes.subscribe((batch) => {
       cutAgents(batch, endpoints.cut)
       if (batch.bundles.size > 0) {
@@ -162,7 +163,11 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       (until) => federation.run(until),
       (until) => runExpiry(registry, { clock, log }, until),
       (until) =>
-        serveHttp(config, { ...deps, trail, metrics: metrics.registry, identityUsers }, until),
+        serveHttp(
+          config,
+          { ...deps, policies, trail, metrics: metrics.registry, identityUsers },
+          until,
+        ),
       (until) => Promise.race([following, aborted(until)]),
     )
     reason = 'asked'

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { AuditEvent } from '../src/audit/event.ts'
 import { systemClock } from '../src/runtime/clock.ts'
 import type { LevelSwitch, Log } from '../src/runtime/log.ts'
 import type { SpiffeId } from '../src/spiffe-id/spiffe-id.ts'
@@ -23,6 +24,7 @@ import { followIdentity } from './identity.ts'
 import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
+import type { Policies } from './policy/policies.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { factWriter } from './revocation/write-facts.ts'
@@ -43,7 +45,7 @@ export interface Opened {
 
 /** What a server consists of, ready to run. */
 export interface Parts {
-  readonly deps: EndpointDeps
+  readonly deps: Omit<EndpointDeps, 'policies'>
   readonly copy: AuditCopy
   readonly denials: Denials
   readonly identity: Awaited<ReturnType<typeof followIdentity>>
@@ -160,6 +162,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
       writeFacts,
       attestors: new Map([[joinTokenType, joinTokenAttestor(store, clock)]]),
     },
+    resources: config.oauth?.resources ?? new Map(),
     cursorKey: randomBytes(32),
     limits: {
       attest: new RateLimiter(config.rateLimits.attest, clock),
@@ -179,6 +182,16 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     observe: metrics.call,
   }
   return { deps, copy, denials, identity, metrics }
+}
+
+/** They decide on access tokens; few servers issue those, and they cost memory. Throws as `openPolicies`. */
+export async function openPoliciesOf(opened: Opened): Promise<Policies | undefined> {
+  const { config, trail, log } = opened
+  if (config.oauth === undefined) return undefined
+  const { openPolicies } = await import('./policy/policies.ts')
+  const { policy: folder, separateEnvironments } = config.oauth
+  const append = (events: readonly AuditEvent[]) => trail.append(events)
+  return openPolicies({ folder, separateEnvironments, append, clock: systemClock, log })
 }
 
 function caSettingsOf(config: ServerConfig): CaSettings {

@@ -12,6 +12,7 @@ const authorityService = '/spire.api.server.localauthority.v1.LocalAuthority/'
 const loggerService = '/spire.api.server.logger.v1.Logger/'
 const svidService = '/spire.api.server.svid.v1.SVID/'
 const trustDomainService = '/spire.api.server.trustdomain.v1.TrustDomain/'
+const policyService = '/countersign.policy.v1.Policies/'
 const registryService = '/countersign.registry.v1.Registry/'
 
 /** Every RPC that the server knows. What is not here is refused, and a test fails for what is missing. */
@@ -91,6 +92,8 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   [`${registryService}List`]: operators,
   [`${registryService}Count`]: operators,
   [`${registryService}WaitApplied`]: operators,
+
+  [`${policyService}Explain`]: operators,
 
   '/countersign.sync.v1.Sync/Follow': ['agent'],
   '/countersign.federation.v1.Federation/ListStatus': operators,

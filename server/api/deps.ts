@@ -1,3 +1,4 @@
+import type { Target } from '../../src/policy/question.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { LevelSwitch, Log } from '../../src/runtime/log.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
@@ -11,6 +12,7 @@ import type { Followers } from '../entry/followers.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import type { Registry } from '../entry/registry.ts'
 import type { Act, NodeDeps } from '../node/lifecycle.ts'
+import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { WriteFacts } from '../revocation/write-facts.ts'
 import type { Store } from '../store/store.ts'
@@ -32,6 +34,9 @@ export interface ApiDeps {
   readonly revocations: Revocations
   readonly writeFacts: WriteFacts
   readonly nodes: NodeDeps
+  /** undefined where no access tokens are issued; `resources` is empty then. */
+  readonly policies: Policies | undefined
+  readonly resources: ReadonlyMap<string, Target & { readonly maxTtlSeconds: number }>
   /** Seals page tokens; drawn anew at each start. */
   readonly cursorKey: Buffer
   readonly limits: { readonly attest: RateLimiter; readonly sign: RateLimiter }

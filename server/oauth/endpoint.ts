@@ -1,6 +1,7 @@
 import { createServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
+import type { AuditEvent } from '../../src/audit/event.ts'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
@@ -10,7 +11,7 @@ import { issuedAt } from '../ca/rotation.ts'
 import { serveWeb, type WebServer } from '../documents/serve-web.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
 import type { EntryIndex } from '../entry/index.ts'
-import { openPolicies, type PoliciesDeps } from '../policy/policies.ts'
+import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
 import { useToken } from '../store/used-tokens.ts'
@@ -42,7 +43,8 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'cloc
   readonly ca: TokenDoorDeps['ca'] & Pick<Ca, 'signIntrospection' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
   readonly store: Pick<Store, 'write'>
-  readonly trail: { append: PoliciesDeps['append'] }
+  readonly policies: Policies
+  readonly trail: { append(events: readonly AuditEvent[]): Promise<unknown> }
   readonly authorityTtlSeconds: number
   readonly config: {
     readonly maxConnections: number
@@ -53,22 +55,15 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'cloc
 
 /**
  * Serves tokens, metadata and keys until the signal aborts. Throws `unavailable` `oauth-address`, `invalid`
- * `oauth-certificate`, `forbidden` `oauth-key-mode`, and as `openPolicies`.
+ * `oauth-certificate`, `forbidden` `oauth-key-mode`.
  */
 export async function serveOauth(
   settings: OauthSettings,
   deps: OauthEndpointDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { ca, revocations, clock, log, index, trail } = deps
-  const append: PoliciesDeps['append'] = (events) => trail.append(events)
-  const policies = await openPolicies({
-    folder: settings.policy,
-    separateEnvironments: settings.separateEnvironments,
-    append,
-    clock,
-    log,
-  })
+  const { ca, policies, revocations, clock, log, index, trail } = deps
+  const append = (events: readonly AuditEvent[]) => trail.append(events)
   const issued = createIssuedTokens({ store: deps.store, clock, log })
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const { federation } = settings

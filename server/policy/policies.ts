@@ -2,6 +2,7 @@ import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { builtInPolicies } from '../../src/policy/built-in.ts'
 import { createPolicyEngine } from '../../src/policy/engine.ts'
+import { type Explanation, explain } from '../../src/policy/explain.ts'
 import { type PolicyFolder, readPolicyFolder } from '../../src/policy/policy-folder.ts'
 import { type PolicySet, readPolicySet } from '../../src/policy/policy-set.ts'
 import type { Decision, PolicyQuestion } from '../../src/policy/question.ts'
@@ -11,6 +12,8 @@ import type { Log } from '../../src/runtime/log.ts'
 export interface Policies {
   /** By the policies that are in force now. Never throws: what cannot be decided is denied. */
   decide(question: PolicyQuestion): Decision
+  /** Decides, and says why. */
+  explain(question: PolicyQuestion): Promise<Explanation>
   /** SHA-256 of what is in force. */
   readonly revision: string
   /** One look at the folder; `run` does it each second. */
@@ -38,13 +41,15 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   const { folder, append, clock, log } = deps
   const engine = createPolicyEngine()
   const builtIn = builtInPolicies(deps)
+  let inForce: PolicySet = builtIn
   let revision = ''
   let seen = ''
   let refused = ''
 
   const putInForce = async (set: PolicySet, sha256: string): Promise<void> => {
     await append([event('policy.loaded', sha256, { policies: set.size })])
-    engine.load(new Map([...set, ...builtIn]))
+    inForce = new Map([...set, ...builtIn])
+    engine.load(inForce)
     revision = sha256
     log.info('policies are in force', { folder, policies: set.size, revision })
   }
@@ -94,6 +99,7 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   await putInForce(await readPolicySet(first.files, clock), first.revision)
   return {
     decide: (question) => engine.decide(question, clock.now()),
+    explain: (question) => explain(inForce, question, clock.now(), clock),
     get revision() {
       return revision
     },

@@ -29,7 +29,7 @@ export interface EntryFlags {
   readonly expires?: string
 }
 
-const repeat = (value: string, before: readonly string[] = []): readonly string[] => [
+export const repeat = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
   value,
 ]

@@ -37,6 +37,8 @@ import { importEntries } from './import.ts'
 import type { Io } from './io.ts'
 import { agentLogger, serverLogger } from './logger.ts'
 import { policyCheck } from './policy-check.ts'
+import { policyExplain } from './policy-explain.ts'
+import { policyTest } from './policy-test.ts'
 import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
@@ -118,7 +120,12 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   program.addCommand(withVerbs(group('logger', 'what the server logs'), serverLogger(io)))
   program.addCommand(importEntries(io))
   program.addCommand(group('audit', 'what was issued and changed').addCommand(auditVerify(io)))
-  program.addCommand(group('policy', 'who may have which token').addCommand(policyCheck(io)))
+  program.addCommand(
+    group('policy', 'who may have which token')
+      .addCommand(policyCheck(io))
+      .addCommand(policyTest(io))
+      .addCommand(policyExplain(io)),
+  )
   program.addCommand(
     group('grant', 'who can reach what with access tokens')
       .addCommand(grantList(io))

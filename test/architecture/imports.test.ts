@@ -94,6 +94,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/config': ['server/access', 'server/bundle', 'server/oauth', 'server/oidc', 'src/entry'],
   'server/metrics': [],
   'server/api': [
+    'server/policy',
+    'src/policy',
     'server/revocation',
     'server/access',
     'server/changes',

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { createServer } from 'countersign/http'
@@ -488,6 +489,49 @@ describe('T30 gets no token, and the trail says why:', () => {
   })
 })
 
+test('the server says whether a workload can get a scope, by which policy, and what was missing', async () => {
+  const explain = (...args: readonly string[]) =>
+    runHere([
+      'policy',
+      'explain',
+      ...args,
+      '--admin-socket',
+      server.config.adminSocket,
+      '-o',
+      'json',
+    ])
+  const asked = [web, '--resource', orders, '--scope']
+  const yes = JSON.parse((await explain(...asked, 'orders:read')).stdout)
+  expect(yes.answers).toMatchObject([
+    { allowed: true, deciding: [{ id: 'web-reads-orders', place: 'all.cedar:2' }] },
+  ])
+  expect(yes.revision).toMatch(/^[0-9a-f]{64}$/)
+  const no = JSON.parse((await explain(...asked, 'orders:write')).stdout)
+  expect(no.answers).toMatchObject([
+    {
+      allowed: false,
+      reason: 'policy-none',
+      nearest: [
+        {
+          id: 'web-reads-orders',
+          missing: ['when { ["orders:read"].containsAll(context.scopes) }'],
+        },
+      ],
+    },
+  ])
+  const hop = await explain(...asked, 'orders:read', '--subject', `${web}/x`, '--audience', orders)
+  expect(JSON.parse(hop.stdout).answers[0].nearest[0].missing).toEqual([
+    'action == Action::"issueToken"',
+  ])
+  for (const [args, reason] of [
+    [[`${web}/none`, '--resource', orders], 'client-unknown'],
+    [[web, '--resource', `${orders}/`], 'target-unknown'],
+    [[web, '--resource', orders, '--owner', 'x'], 'usage'],
+  ] as const) {
+    expect((await explain(...args)).stderr).toContain(`error[${reason}]`)
+  }
+})
+
 test('a policy that comes while the server runs is in force, and on record', async () => {
   // At once or not at all, as the docs say.
   writeFileSync(
@@ -511,9 +555,12 @@ test('a policy that is mistyped at the start ends the server', async () => {
   const folder = policyFolder(
     '@id("a") permit (principal, action, resource) when { context.ttl > "1" };',
   )
-  const started = await startServer({ overrides: { oauth: oauthSettings(certificate, folder) } })
-  await expect(started.stop()).rejects.toMatchObject({ reason: 'policy-schema' })
-  for (const one of [started.folder, folder]) rmSync(one, { recursive: true, force: true })
+  const data = mkdtempSync(join(tmpdir(), 'cs-'))
+  const overrides = { oauth: oauthSettings(certificate, folder) }
+  await expect(startServer({ overrides, folder: data })).rejects.toMatchObject({
+    reason: 'policy-schema',
+  })
+  for (const one of [data, folder]) rmSync(one, { recursive: true, force: true })
 })
 
 test('a client that is late with its request is cut off, and with the server the port is shut', async () => {

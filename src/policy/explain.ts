@@ -1,0 +1,130 @@
+import {
+  type AuthorizationAnswer,
+  isAuthorized,
+  type PolicyJson,
+  policyToJson,
+  policyToText,
+} from '@cedar-policy/cedar-wasm/nodejs'
+import type { Clock } from '../runtime/clock.ts'
+import { Slice } from '../runtime/slice.ts'
+import { builtInPrefix } from './built-in.ts'
+import { type CedarRequest, cedarRequest } from './cedar-request.ts'
+import { createPolicyEngine } from './engine.ts'
+import type { Policy } from './policy.ts'
+import type { PolicySet } from './policy-set.ts'
+import type { Decision, PolicyQuestion } from './question.ts'
+import { cedarSchema } from './schema.ts'
+
+/** Why a question is decided as it is. */
+export interface Explanation {
+  readonly decision: Decision
+  /** Those that decided, or that could not be evaluated. */
+  readonly deciding: readonly Policy[]
+  /** Where no policy permits: those that would have with the least change, the nearest first. */
+  readonly nearest: readonly NearPolicy[]
+}
+
+export interface NearPolicy {
+  readonly policy: Policy
+  /** The parts of it that are not so, in Cedar, in the order of its text; at least one. */
+  readonly missing: readonly string[]
+  /** How many of them are of its head: it is meant for somebody or something else. */
+  readonly elsewhere: number
+}
+
+const maxNearest = 3
+
+/** Decides, and looks for what was missing where nobody permits; lets others have their turn meanwhile. */
+export async function explain(
+  policies: PolicySet,
+  question: PolicyQuestion,
+  now: Date,
+  clock: Clock,
+): Promise<Explanation> {
+  const engine = createPolicyEngine()
+  engine.load(policies)
+  const decision = engine.decide(question, now)
+  engine.load(new Map())
+  const deciding = decision.policies.flatMap((id) => policies.get(id) ?? [])
+  if (decision.reason !== 'policy-none') return { decision, deciding, nearest: [] }
+  const request = cedarRequest(question, now)
+  const slice = new Slice(clock)
+  const near: NearPolicy[] = []
+  for (const policy of policies.values()) {
+    // What nobody can write anew is no advice.
+    if (policy.id.startsWith(builtInPrefix)) continue
+    const { missing, elsewhere } = missingOf(policy, request)
+    if (missing.length > 0) near.push({ policy, missing, elsewhere })
+    if (slice.isOver) await slice.rest()
+  }
+  near.sort((a, b) => a.elsewhere - b.elsewhere || a.missing.length - b.missing.length)
+  return { decision, deciding, nearest: near.slice(0, maxNearest) }
+}
+
+/**
+ * The parts of a permission that are false, each asked by itself; none of what forbids. A part that has no answer by
+ * itself, such as an attribute that is not there, is not named: another says before it that there is none.
+ */
+function missingOf({ text }: Policy, request: CedarRequest): Omit<NearPolicy, 'policy'> {
+  const read = policyToJson(text)
+  if (read.type === 'failure' || read.json.effect === 'forbid') return { missing: [], elsewhere: 0 }
+  const parts = partsOf(read.json)
+  const answer = isAuthorized({
+    ...request,
+    schema: cedarSchema,
+    validateRequest: true,
+    policies: { staticPolicies: Object.fromEntries(parts.map((part, n) => [`${n}`, part])) },
+  })
+  const settled = new Set(settledIn(answer))
+  const missing = parts.filter((_, n) => !settled.has(`${n}`))
+  return {
+    missing: missing.map(partText),
+    elsewhere: missing.filter(({ conditions }) => conditions.length === 0).length,
+  }
+}
+
+/** Which parts are so, or have no answer. */
+function settledIn(answer: AuthorizationAnswer): readonly string[] {
+  if (answer.type === 'failure') return []
+  const { reason, errors } = answer.response.diagnostics
+  return [...reason, ...errors.map(({ policyId }) => policyId)]
+}
+
+const anything: PolicyJson = {
+  effect: 'permit',
+  principal: { op: 'All' },
+  action: { op: 'All' },
+  resource: { op: 'All' },
+  conditions: [],
+}
+
+/** A policy each: what the head says of principal, action and resource, and each term of its conditions. */
+function partsOf({ principal, action, resource, conditions }: PolicyJson): readonly PolicyJson[] {
+  const terms = conditions.flatMap(({ kind, body }) =>
+    (kind === 'when' ? termsOf(body) : [body]).map((term) => ({ kind, body: term })),
+  )
+  return [
+    { ...anything, principal },
+    { ...anything, action },
+    { ...anything, resource },
+    ...terms.map((term) => ({ ...anything, conditions: [term] })),
+  ]
+}
+
+type Expression = PolicyJson['conditions'][number]['body']
+
+/** `a && b && c` → each. */
+function termsOf(body: Expression): readonly Expression[] {
+  const both = '&&' in body ? (body['&&'] as { left: Expression; right: Expression }) : undefined
+  return both === undefined ? [body] : [...termsOf(both.left), ...termsOf(both.right)]
+}
+
+/** As Cedar writes it, without what is the same in all of them. */
+function partText(part: PolicyJson): string {
+  const written = policyToText(part)
+  if (written.type === 'failure') return 'a part that cannot be written out'
+  return written.text
+    .replace(/^permit\(principal, action, resource\) /, '')
+    .replace(/^permit\((?:principal, action, (?=resource )|principal, (?=action ))?/, '')
+    .replace(/(?:, resource|, action, resource)?\)?;$/, '')
+}

@@ -1,0 +1,30 @@
+
+export interface _countersign_policy_v1_ExplainRequest_ShownToken$Input {
+  'subject'?: (string);
+  'audience'?: (string);
+  'actors'?: (string)[];
+}
+
+export interface _countersign_policy_v1_ExplainRequest_ShownToken {
+  'subject': (string);
+  'audience': (string);
+  'actors': (string)[];
+}
+
+export interface ExplainRequest$Input {
+  'spiffe_id'?: (string);
+  'resource'?: (string);
+  'scopes'?: (string)[];
+  'auth'?: (string);
+  'address'?: (string);
+  'shown'?: (_countersign_policy_v1_ExplainRequest_ShownToken$Input | null);
+}
+
+export interface ExplainRequest {
+  'spiffe_id': (string);
+  'resource': (string);
+  'scopes': (string)[];
+  'auth': (string);
+  'address': (string);
+  'shown': (_countersign_policy_v1_ExplainRequest_ShownToken | null);
+}
