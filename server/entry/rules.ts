@@ -43,6 +43,7 @@ export interface EntryInput {
   readonly hint?: string | undefined
   readonly disableX509SvidPrefetch?: boolean | undefined
   readonly jwtSvidIncludeJti?: boolean | undefined
+  readonly jwtSvidSingleUse?: boolean | undefined
   readonly owner?: string | undefined
   readonly purpose?: string | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
@@ -93,7 +94,9 @@ export function checkEntry(input: EntryInput, context: RuleContext): Entry {
     hint: checkText(input.hint, maxHintBytes, 'entry-hint', 'the hint'),
     createdAt: current?.createdAt ?? wholeSeconds(context.now),
     disableX509SvidPrefetch: input.disableX509SvidPrefetch === true,
-    jwtSvidIncludeJti: input.jwtSvidIncludeJti === true,
+    // What is good once is told apart by its jti, and no agent keeps what has one.
+    jwtSvidIncludeJti: input.jwtSvidIncludeJti === true || input.jwtSvidSingleUse === true,
+    jwtSvidSingleUse: input.jwtSvidSingleUse === true,
     owner: checkText(input.owner, maxOwnerBytes, 'entry-owner', 'the owner'),
     purpose: checkText(input.purpose, maxPurposeBytes, 'entry-purpose', 'the purpose'),
     labels: checkLabels(input.labels ?? {}),

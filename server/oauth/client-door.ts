@@ -13,6 +13,7 @@ import { federatedRecord } from './federated/client.ts'
 import { type Form, readForm } from './form.ts'
 import { PolicyRefusal } from './policy-refusal.ts'
 import { type RefusalRecord, shareOf } from './refusals.ts'
+import { type UseOnce, useUpAssertion } from './single-use.ts'
 import {
   authenticateClient,
   type Client,
@@ -60,6 +61,7 @@ export interface ClientDoorDeps {
   readonly revocations: Pick<Revocations, 'find'>
   /** The entries of this ID that are valid now, one more than are looked at at most. */
   readonly entriesOf: (id: SpiffeId) => readonly Entry[]
+  readonly useOnce: UseOnce
   readonly refusals: RefusalRecord
   /** By address, before a request is looked at, and by client. */
   readonly calls: Pick<RateLimiter, 'take'>
@@ -142,6 +144,7 @@ async function admit(
     })
   }
   checkSvid(deps.revocations, client, [first, ...more])
+  await useUpAssertion(client, [first, ...more], deps.useOnce)
   return { accept, address, trace, form, client, entries: [first, ...more] }
 }
 

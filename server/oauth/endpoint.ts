@@ -18,7 +18,7 @@ import { useToken } from '../store/used-tokens.ts'
 import { maxEntries } from './client-door.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
-import { createFederated, type FederatedDeps } from './federated/federated.ts'
+import { createFederated } from './federated/federated.ts'
 import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
@@ -26,6 +26,7 @@ import { createIssuedTokens } from './issued-tokens.ts'
 import { createRefusalRecord } from './refusals.ts'
 import type { OauthSettings } from './settings.ts'
 import { createTokenReader } from './shown-token.ts'
+import type { UseOnce } from './single-use.ts'
 import { createTokenDoor, type TokenDoorDeps } from './token-door.ts'
 
 /** Fastify sets none of its own where it is handed a server. Node's own look at who is late is each half a minute. */
@@ -67,14 +68,14 @@ export async function serveOauth(
   const issued = createIssuedTokens({ store: deps.store, clock, log })
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const { federation } = settings
-  const useOnce: FederatedDeps['useOnce'] = (token) =>
-    deps.store.write((tx) => useToken(tx, token, clock.now()))
+  const useOnce: UseOnce = (token) => deps.store.write((tx) => useToken(tx, token, clock.now()))
   const doorDeps: TokenDoorDeps = {
     ...deps,
     settings,
     policies,
     tokens,
     issued,
+    useOnce,
     federated:
       federation.size === 0 ? undefined : createFederated(federation, { ...deps, useOnce }),
     refusals: createRefusalRecord({ append, clock }),

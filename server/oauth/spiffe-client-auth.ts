@@ -26,6 +26,8 @@ export interface Client {
   readonly issuedAt: Date | undefined
   /** The end of the SVID, or of that token. */
   readonly expiresAt: Date
+  /** Of the JWT-SVID, where it has one. */
+  readonly jti?: string | undefined
   /** Of the certificate that it showed: RFC 8705 §3.1, and its serial. */
   readonly certificate?: { readonly thumbprint: string; readonly serial: string }
   /** The other issuer's token, and the rule. */
@@ -81,7 +83,9 @@ async function byAssertion(form: Form, deps: ClientAuthDeps): Promise<Client> {
   const { spiffeId, issuedAt, expiresAt } = svid
   if (svid.audience.length !== 1) refuse('client-audience', 'the assertion is for others as well')
   checkClientId(form.get('client_id') ?? spiffeId, spiffeId)
-  return { spiffeId, method: 'spiffe_jwt', issuedAt, expiresAt }
+  const { jti } = svid.claims
+  const named = typeof jti === 'string' && jti !== '' ? jti : undefined
+  return { spiffeId, method: 'spiffe_jwt', issuedAt, expiresAt, jti: named }
 }
 
 /** §3.2: `client_id` must be there, and be the ID of the certificate. */

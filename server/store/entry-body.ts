@@ -24,6 +24,7 @@ export function encodeEntry(entry: Entry): string {
   if (entry.hint !== '') body.hint = entry.hint
   if (entry.disableX509SvidPrefetch) body.disableX509SvidPrefetch = true
   if (entry.jwtSvidIncludeJti) body.jwtSvidIncludeJti = true
+  if (entry.jwtSvidSingleUse) body.jwtSvidSingleUse = true
   if (entry.owner !== '') body.owner = entry.owner
   if (entry.purpose !== '') body.purpose = entry.purpose
   if (Object.keys(entry.labels).length > 0) body.labels = entry.labels
@@ -54,6 +55,7 @@ export function decodeEntry(text: string): Entry {
     createdAt: new Date(body.createdAt),
     disableX509SvidPrefetch: body.disableX509SvidPrefetch ?? false,
     jwtSvidIncludeJti: body.jwtSvidIncludeJti ?? false,
+    jwtSvidSingleUse: body.jwtSvidSingleUse ?? false,
     owner: body.owner ?? '',
     purpose: body.purpose ?? '',
     labels: body.labels ?? noLabels,

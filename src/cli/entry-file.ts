@@ -30,6 +30,7 @@ const entrySchema = z.strictObject({
   hint: text,
   disableX509SvidPrefetch: flag,
   jwtSvidIncludeJti: flag,
+  jwtSvidSingleUse: flag,
   expiresAt: z.iso.datetime({ offset: true }).nullable().default(null),
   createdAt: text,
   revision: z.number().int().default(0),
@@ -74,6 +75,7 @@ export function readEntryFile(path: string): RegisteredEntry$Input[] {
     owner: entry.owner,
     purpose: entry.purpose,
     labels: entry.labels,
+    jwt_svid_single_use: entry.jwtSvidSingleUse,
   }))
 }
 

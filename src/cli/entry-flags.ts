@@ -26,6 +26,7 @@ export interface EntryFlags {
   readonly storeSvid?: boolean
   readonly prefetch?: boolean
   readonly jti?: boolean
+  readonly singleUse?: boolean
   readonly expires?: string
 }
 
@@ -68,6 +69,8 @@ export function withEntryFlags(command: Command): Command {
       .option('--no-prefetch', 'none before it asks')
       .option('--jti', 'each of its tokens has an ID of its own')
       .option('--no-jti', 'they have none, as at first')
+      .option('--single-use', 'each token proves it to the token service once, and has an ID')
+      .option('--no-single-use', 'again and again until it expires, as at first')
   )
 }
 
@@ -98,6 +101,7 @@ export function entryOfFlags(flags: EntryFlags, now: Date): RegisteredEntry$Inpu
     owner: flags.owner ?? '',
     purpose: flags.purpose ?? '',
     labels: Object.fromEntries(said(flags.label).map(parseLabel)),
+    jwt_svid_single_use: flags.singleUse ?? false,
   }
 }
 
@@ -122,6 +126,7 @@ export function maskOfFlags(flags: EntryFlags): RegisteredEntryMask$Input {
     owner: flags.owner !== undefined,
     purpose: flags.purpose !== undefined,
     labels: flags.label !== undefined,
+    jwt_svid_single_use: flags.singleUse !== undefined,
   }
 }
 

@@ -22,6 +22,7 @@ export interface EntryJson {
   readonly hint: string
   readonly disableX509SvidPrefetch: boolean
   readonly jwtSvidIncludeJti: boolean
+  readonly jwtSvidSingleUse: boolean
   readonly expiresAt: string | null
   readonly createdAt: string
   readonly revision: number
@@ -51,6 +52,7 @@ export function entryJson(registered: RegisteredEntry): EntryJson {
     hint: entry?.hint ?? '',
     disableX509SvidPrefetch: entry?.additional_attributes?.disable_x509_svid_prefetch ?? false,
     jwtSvidIncludeJti: entry?.additional_attributes?.jwt_svid_include_jti ?? false,
+    jwtSvidSingleUse: registered.jwt_svid_single_use,
     expiresAt: instant(entry?.expires_at),
     createdAt: instant(entry?.created_at) ?? '',
     revision: Number(entry?.revision_number ?? 0),
@@ -92,9 +94,10 @@ export function printEntry(
   const entry = entryJson(registered)
   const ttl = (seconds: number): string => (seconds === 0 ? 'default' : `${seconds} s`)
   const list = (values: readonly string[]): string => values.join(' ') || '-'
-  const flags = (
-    ['admin', 'downstream', 'storeSvid', 'disableX509SvidPrefetch', 'jwtSvidIncludeJti'] as const
-  ).filter((flag) => entry[flag])
+  const flags = [
+    ...(['admin', 'downstream', 'storeSvid'] as const),
+    ...(['disableX509SvidPrefetch', 'jwtSvidIncludeJti', 'jwtSvidSingleUse'] as const),
+  ].filter((flag) => entry[flag])
   printRecord(io, format, entry, [
     ['id', entry.id],
     ['spiffe id', entry.spiffeId],

@@ -33,6 +33,8 @@ export interface Entry {
   readonly createdAt: Date
   readonly disableX509SvidPrefetch: boolean
   readonly jwtSvidIncludeJti: boolean
+  /** Each JWT-SVID proves its workload to the token service once. Then each has a `jti`, too, and agents keep none. */
+  readonly jwtSvidSingleUse: boolean
   readonly owner: string
   readonly purpose: string
   readonly labels: Readonly<Record<string, string>>

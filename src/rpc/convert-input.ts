@@ -28,6 +28,7 @@ export interface WireRegisteredEntryFields extends WireEntryFields {
   readonly owner: string
   readonly purpose: string
   readonly labels: Readonly<Record<string, string>>
+  readonly jwtSvidSingleUse: boolean
 }
 
 /** Throws `invalid`, `wire-instant`; revision and creation time of the client are ignored. */
@@ -60,6 +61,7 @@ export function registeredEntryFieldsFromWire(
     owner: wire.owner,
     purpose: wire.purpose,
     labels: { ...wire.labels },
+    jwtSvidSingleUse: wire.jwt_svid_single_use,
   }
 }
 
@@ -108,5 +110,6 @@ export function registeredEntryMaskFromWire(
   if (mask.owner) chosen.add('owner')
   if (mask.purpose) chosen.add('purpose')
   if (mask.labels) chosen.add('labels')
+  if (mask.jwt_svid_single_use) chosen.add('jwtSvidSingleUse')
   return chosen
 }

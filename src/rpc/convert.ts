@@ -92,7 +92,7 @@ export function entryToWire(entry: Entry): WireEntry {
 }
 
 /**
- * An entry that a server sent. It has no owner, purpose and labels: those stay with the server.
+ * An entry that a server sent. It has no owner, purpose and labels, nor single use: those stay with the server.
  * Throws `invalid` where IDs, trust domains or instants are malformed.
  */
 export function entryFromWire(wire: WireEntry): Entry {
@@ -116,6 +116,7 @@ export function entryFromWire(wire: WireEntry): Entry {
     createdAt: instantOf(wire.created_at) ?? new Date(0),
     disableX509SvidPrefetch: wire.additional_attributes?.disable_x509_svid_prefetch ?? false,
     jwtSvidIncludeJti: wire.additional_attributes?.jwt_svid_include_jti ?? false,
+    jwtSvidSingleUse: false,
     owner: '',
     purpose: '',
     labels: noLabels,
@@ -133,6 +134,7 @@ export function registeredEntryToWire(entry: Entry): WireRegisteredEntry {
     owner: entry.owner,
     purpose: entry.purpose,
     labels: { ...entry.labels },
+    jwt_svid_single_use: entry.jwtSvidSingleUse,
   }
 }
 

@@ -36,6 +36,18 @@ test('an update leaves what it does not name as it is, also where two flags shar
   expect(await update('--prefetch')).toMatchObject({ ...both, disableX509SvidPrefetch: false })
 })
 
+test('what is good once has an id, until both are taken back', async () => {
+  const update = await entryWith('/once', {})
+  const both = { jwtSvidSingleUse: true, jwtSvidIncludeJti: true }
+  expect(await update('--single-use')).toMatchObject(both)
+  expect(await update('--hint', 'x')).toMatchObject(both)
+  expect(await update('--no-jti')).toMatchObject(both)
+  expect(await update('--no-single-use', '--no-jti')).toMatchObject({
+    jwtSvidSingleUse: false,
+    jwtSvidIncludeJti: false,
+  })
+})
+
 test('what an entry may do can be taken back', async () => {
   const update = await entryWith('/ops', { admin: true, downstream: true })
   expect(await update('--no-admin')).toMatchObject({ admin: false, downstream: true })

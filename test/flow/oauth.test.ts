@@ -532,6 +532,31 @@ test('the server says whether a workload can get a scope, by which policy, and w
   }
 })
 
+test('T30 a workload whose proofs are good once gets another each time, and none works twice', async () => {
+  const parent = await agentIdOf(server)
+  const { results } = await server.admin('countersign.registry.v1.Registry').unary('BatchCreate', {
+    entries: [
+      {
+        entry: wireEntry({ path: '/once', parent, selectors: [`unix:uid:${process.getuid?.()}`] }),
+        jwt_svid_single_use: true,
+      },
+    ],
+  })
+  expect(results[0]?.status?.code).toBe(0)
+  const spiffeId = SpiffeId.parse('spiffe://example.org/once')
+  const fetch = async (): Promise<string> => (await jwt.fetchJwtSvid(issuer, { spiffeId })).token
+  await expect.poll(() => fetch().catch(() => '')).not.toBe('')
+  const proofs = await Promise.all([fetch(), fetch(), fetch()])
+  expect(new Set(proofs.map((proof) => decodeJwt(proof).jti)).size).toBe(3)
+  // Over connections of their own, at once; what it may have is another matter.
+  const answers = await Promise.all(
+    Array.from({ length: 4 }, async () => post(await asserting(proofs[0]))),
+  )
+  expect(answers.map(({ status }) => status).sort()).toEqual([400, 401, 401, 401])
+  expect(trail().filter(({ reason }) => reason === 'client-assertion-replayed')).toHaveLength(3)
+  expect((await post(await asserting(proofs[1]))).status).toBe(400)
+})
+
 test('a policy that comes while the server runs is in force, and on record', async () => {
   // At once or not at all, as the docs say.
   writeFileSync(

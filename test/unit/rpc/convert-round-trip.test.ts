@@ -65,6 +65,7 @@ const entry: fc.Arbitrary<Entry> = fc.record({
   createdAt: instant,
   disableX509SvidPrefetch: fc.boolean(),
   jwtSvidIncludeJti: fc.boolean(),
+  jwtSvidSingleUse: fc.boolean(),
   owner: text,
   purpose: text,
   labels: fc.dictionary(word, text, { maxKeys: 4, noNullPrototype: true }),
@@ -103,7 +104,8 @@ describe('any value comes back as it was', () => {
   test('an entry, but for what stays with the server', () => {
     fc.assert(
       fc.property(entry, (value) => {
-        const expected = { ...value, owner: '', purpose: '', labels: {} }
+        const kept = { owner: '', purpose: '', labels: {}, jwtSvidSingleUse: false }
+        const expected = { ...value, ...kept }
         expect(entryFromWire(wireOf(value))).toEqual(expected)
       }),
     )
@@ -114,7 +116,8 @@ describe('any value comes back as it was', () => {
       fc.property(entry, (value) => {
         const { revision: _, createdAt: __, ...expected } = value
         expect(registeredEntryFieldsFromWire(registeredWireOf(value))).toEqual(expected)
-        const { owner: ___, purpose: ____, labels: _____, ...plain } = expected
+        const { owner, purpose, labels, jwtSvidSingleUse, ...plain } = expected
+        expect([owner, purpose, labels, jwtSvidSingleUse]).not.toContain(undefined)
         expect(entryFieldsFromWire(wireOf(value))).toEqual(plain)
       }),
     )
@@ -282,12 +285,12 @@ describe('masks', () => {
     expect(entryMaskFromWire({} as EntryMask)).toEqual(new Set())
     expect(entryMaskFromWire(undefined)).toBeUndefined()
     expect(registeredEntryMaskFromWire(null)).toBeUndefined()
-    const outer = { owner: true, purpose: false, labels: true }
+    const outer = { owner: true, purpose: false, labels: true, jwt_svid_single_use: true }
     expect(registeredEntryMaskFromWire({ ...outer, entry: null })).toEqual(
-      new Set(['owner', 'labels']),
+      new Set(['owner', 'labels', 'jwtSvidSingleUse']),
     )
     expect(registeredEntryMaskFromWire({ ...outer, entry: all })).toEqual(
-      new Set([...allEntryFields, 'owner', 'labels']),
+      new Set([...allEntryFields, 'owner', 'labels', 'jwtSvidSingleUse']),
     )
   })
 

@@ -45,6 +45,7 @@ const entry: Entry = {
   createdAt: new Date('2030-01-01T00:00:00Z'),
   disableX509SvidPrefetch: true,
   jwtSvidIncludeJti: true,
+  jwtSvidSingleUse: true,
   owner: 'team-web',
   purpose: 'the shop',
   labels: { tier: 'front' },
@@ -67,10 +68,13 @@ describe('entries', () => {
 
   test('an entry comes back from the wire as it was, but for what stays with the server', () => {
     const wire = get.responseDeserialize(get.responseSerialize(entryToWire(entry)))
-    expect(entryFromWire(wire)).toEqual({ ...entry, owner: '', purpose: '', labels: {} })
+    expect(entryFromWire(wire)).toEqual({
+      ...entry,
+      ...{ owner: '', purpose: '', labels: {}, jwtSvidSingleUse: false },
+    })
   })
 
-  test('a registered entry keeps owner, purpose and labels; age and revision are not taken over', () => {
+  test('a registered entry keeps owner, purpose, labels and single use; age and revision are not taken over', () => {
     const wire = create.responseDeserialize(create.responseSerialize(registeredEntryToWire(entry)))
     const { revision, createdAt, ...rest } = entry
     expect(registeredEntryFieldsFromWire(wire)).toEqual(rest)
@@ -107,9 +111,9 @@ describe('entries', () => {
       new Set(['spiffeId', 'disableX509SvidPrefetch', 'jwtSvidIncludeJti']),
     )
     expect(entryMaskFromWire(null)).toBeUndefined()
-    const { id, owner, purpose, labels, revision, createdAt, ...fields } = entry
+    const { id, owner, purpose, labels, jwtSvidSingleUse, revision, createdAt, ...fields } = entry
     expect(allEntryFields).toEqual(new Set(Object.keys(fields)))
-    expect([id, owner, purpose, labels, revision, createdAt]).toHaveLength(6)
+    expect([id, owner, purpose, labels, jwtSvidSingleUse, revision, createdAt]).toHaveLength(7)
   })
 
   test('an output mask leaves the id and what it names', () => {

@@ -73,6 +73,7 @@ export function entryOf(
     createdAt: start,
     disableX509SvidPrefetch: false,
     jwtSvidIncludeJti: false,
+    jwtSvidSingleUse: false,
     owner: '',
     purpose: '',
     labels: {},

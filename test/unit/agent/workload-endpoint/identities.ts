@@ -75,6 +75,7 @@ export function entryOf(
     createdAt: new Date(0),
     disableX509SvidPrefetch: false,
     jwtSvidIncludeJti: false,
+    jwtSvidSingleUse: false,
     owner: '',
     purpose: '',
     labels: {},

@@ -67,6 +67,16 @@ describe('checkEntry', () => {
     expect(Object.isFrozen(entry)).toBe(true)
   })
 
+  test('what is good once has an id of its own, whether or not that was asked for', () => {
+    const { jwtSvidIncludeJti, jwtSvidSingleUse } = checkEntry(
+      { ...input, jwtSvidSingleUse: true, jwtSvidIncludeJti: false },
+      context,
+    )
+    expect([jwtSvidIncludeJti, jwtSvidSingleUse]).toEqual([true, true])
+    const plain = checkEntry(input, context)
+    expect([plain.jwtSvidIncludeJti, plain.jwtSvidSingleUse]).toEqual([false, false])
+  })
+
   test.each<[string, Partial<EntryInput>]>([
     ['entry-id', { id: 'a b' }],
     ['entry-id', { id: 'a/b' }],

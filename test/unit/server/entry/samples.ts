@@ -42,6 +42,7 @@ export function entryOf(fields: Partial<Entry> & { readonly id: string }): Entry
     createdAt: new Date('2026-06-01T12:00:00Z'),
     disableX509SvidPrefetch: false,
     jwtSvidIncludeJti: false,
+    jwtSvidSingleUse: false,
     owner: '',
     purpose: '',
     labels: {},

@@ -5,6 +5,7 @@ import type { ClientDoor } from '../../../../server/oauth/client-door.ts'
 import { createRefusalRecord } from '../../../../server/oauth/refusals.ts'
 import { createTokenReader } from '../../../../server/oauth/shown-token.ts'
 import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
+import { useToken } from '../../../../server/store/used-tokens.ts'
 import type { Decision } from '../../../../src/policy/question.ts'
 import { RevocationState } from '../../../../src/revocation/state.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -39,7 +40,7 @@ export interface OauthWorld extends RunningCa {
   readonly server: ClientDoor
   /** What is on record, oldest first. */
   records(): readonly Record<string, unknown>[]
-  asserting(id: SpiffeId, ttlSeconds?: number): Promise<Proof>
+  asserting(id: SpiffeId, ttlSeconds?: number, jti?: string): Promise<Proof>
   certified(id: SpiffeId): Promise<Proof>
 }
 
@@ -53,7 +54,7 @@ export async function startWorld(
     await startCa({ folder: folder.path, clock, settings: { oauth: true } }),
   )
   await running.caughtUp()
-  const { ca, bundles, trail } = running
+  const { ca, bundles, store, trail } = running
   const audit = { actor: { kind: 'server' } } as const
   const append: typeof trail.append = (events) => trail.append(events)
   const revocations = new RevocationState()
@@ -66,6 +67,7 @@ export async function startWorld(
     policies: { decide: () => permitted, revision: 'r' },
     tokens: createTokenReader({ issuer, ca, revocations, clock }),
     issued: { ready() {}, note() {} },
+    useOnce: (token) => store.write((tx) => useToken(tx, token, clock.now())),
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter({ perSecond: 1000, burst: 1000 }, clock),
     ...more,
@@ -81,8 +83,9 @@ export async function startWorld(
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as Record<string, unknown>),
-    async asserting(spiffeId, ttlSeconds = 300) {
-      const { token } = await ca.issueJwt({ spiffeId, audience: [issuer], ttlSeconds, audit })
+    async asserting(spiffeId, ttlSeconds = 300, jti) {
+      const request = { spiffeId, audience: [issuer], ttlSeconds, jti, audit }
+      const { token } = await ca.issueJwt(request)
       return { assertion: token }
     },
     async certified(spiffeId) {

@@ -30,6 +30,7 @@ const complete: Entry = anEntry('complete', {
   hint: 'main',
   disableX509SvidPrefetch: true,
   jwtSvidIncludeJti: true,
+  jwtSvidSingleUse: true,
   owner: 'team-web',
   purpose: 'shows\0pages',
   labels: { env: 'prod', ['__proto__']: 'x' },

@@ -90,6 +90,7 @@ export function anEntry(name: string, changed: Partial<Entry> = {}): Entry {
     createdAt: new Date('2026-06-01T12:00:00.123Z'),
     disableX509SvidPrefetch: false,
     jwtSvidIncludeJti: false,
+    jwtSvidSingleUse: false,
     owner: '',
     purpose: '',
     labels: {},

@@ -40,6 +40,7 @@ async function writeOn(caller: number): Promise<never> {
           createdAt: systemClock.now(),
           disableX509SvidPrefetch: false,
           jwtSvidIncludeJti: false,
+          jwtSvidSingleUse: false,
           owner: '',
           purpose: '',
           labels: {},

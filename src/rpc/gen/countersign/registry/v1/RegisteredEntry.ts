@@ -5,6 +5,7 @@ export interface RegisteredEntry$Input {
   'owner'?: (string);
   'purpose'?: (string);
   'labels'?: ({[key: string]: string});
+  'jwt_svid_single_use'?: (boolean);
 }
 
 export interface RegisteredEntry {
@@ -12,4 +13,5 @@ export interface RegisteredEntry {
   'owner': (string);
   'purpose': (string);
   'labels': ({[key: string]: string});
+  'jwt_svid_single_use': (boolean);
 }

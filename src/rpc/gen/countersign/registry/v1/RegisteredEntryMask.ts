@@ -5,6 +5,7 @@ export interface RegisteredEntryMask$Input {
   'owner'?: (boolean);
   'purpose'?: (boolean);
   'labels'?: (boolean);
+  'jwt_svid_single_use'?: (boolean);
 }
 
 export interface RegisteredEntryMask {
@@ -12,4 +13,5 @@ export interface RegisteredEntryMask {
   'owner': (boolean);
   'purpose': (boolean);
   'labels': (boolean);
+  'jwt_svid_single_use': (boolean);
 }

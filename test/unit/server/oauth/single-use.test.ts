@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { createIntrospectionDoor } from '../../../../server/oauth/introspection.ts'
+import { entryOf } from '../entry/samples.ts'
+import { type OauthWorld, send, startWorld, web, wish } from './oauth-world.ts'
+
+async function start(closing: AsyncDisposableStack): Promise<OauthWorld> {
+  const entries = [
+    entryOf({ id: 'a', spiffeId: web }),
+    entryOf({ id: 'b', spiffeId: web, jwtSvidIncludeJti: true, jwtSvidSingleUse: true }),
+  ]
+  return startWorld(closing, { entriesOf: () => entries })
+}
+
+test('T30 an assertion that is good once buys one token, however many ask with it at the same time', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { server, asserting, records } = await start(closing)
+  const proof = await asserting(web, 300, 'once')
+  const answers = await Promise.all(Array.from({ length: 8 }, () => send(server, proof, wish)))
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(401)])
+  expect(records().filter(({ reason }) => reason === 'client-assertion-replayed')).toHaveLength(7)
+  expect((await send(server, await asserting(web, 300, 'another'), wish)).status).toBe(200)
+})
+
+test('it is used up at whichever door, also where what was asked for is refused, until nobody would take it', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { server, asserting, records, deps, ca, clock } = await start(closing)
+  const introspect = createIntrospectionDoor({ ...deps, ca })
+  const proof = await asserting(web, 300, 'a')
+  expect((await send(introspect, proof, { token: 'x' })).text).toBe('{"active":false}')
+  expect((await send(server, proof, wish)).error).toBe('invalid_client')
+  const refused = await asserting(web, 300, 'b')
+  expect((await send(server, refused, { ...wish, scope: 'x' })).error).toBe('invalid_scope')
+  expect((await send(server, refused, wish)).error).toBe('invalid_client')
+  // It is expired, and believed for another minute.
+  await clock.advance(330_000)
+  expect((await send(introspect, proof, { token: 'x' })).status).toBe(401)
+  expect(records().at(-1)).toMatchObject({ reason: 'client-assertion-replayed' })
+})
+
+test('one without a jti proves nothing; a certificate has no need of one', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { server, asserting, certified, records } = await start(closing)
+  expect((await send(server, await asserting(web), wish)).error).toBe('invalid_client')
+  expect(records().at(-1)).toMatchObject({ reason: 'client-assertion-jti' })
+  const chain = await certified(web)
+  for (let i = 0; i < 2; i += 1) expect((await send(server, chain, wish)).status).toBe(200)
+})
+
+test('where no entry says so, an assertion is good until it expires, with a jti or without', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { server, asserting } = await startWorld(closing)
+  for (const proof of [await asserting(web), await asserting(web, 300, 'a')]) {
+    for (let i = 0; i < 2; i += 1) expect((await send(server, proof, wish)).status).toBe(200)
+  }
+})
