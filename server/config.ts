@@ -7,6 +7,7 @@ import { duration, type HostPort, hostPort, parsedBy, path } from '../src/runtim
 import type { LogLevel } from '../src/runtime/log.ts'
 import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
 import type { RateLimit } from './access/limits.ts'
+import { readSinks, type SinkSettings, sinksSchema } from './audit/settings.ts'
 import { type FederationSettings, federationSchema, readFederation } from './bundle/settings.ts'
 import { type OauthSettings, oauthSchema, readOauth } from './oauth/settings.ts'
 import { type OidcSettings, oidcSchema, readOidc } from './oidc/settings.ts'
@@ -22,6 +23,8 @@ export interface ServerConfig {
   readonly auditFile: string
   /** So many of the newest audit records are kept in the store too; 0: none. */
   readonly auditCopyRecords: number
+  /** Where the trail is copied to beside that, while it is written. */
+  readonly auditSinks: readonly SinkSettings[]
   readonly keyManager:
     | { readonly type: 'file'; readonly path: string }
     | { readonly type: 'memory' }
@@ -71,6 +74,7 @@ const fileSchema = z.strictObject({
   log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
   audit_file: path.optional(),
   audit_copy_records: z.number().int().min(0).max(1_000_000_000).optional(),
+  audit_sinks: sinksSchema.optional(),
   key_manager: z
     .union([
       z.strictObject({ type: z.literal('file'), path: path.optional() }),
@@ -133,6 +137,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     logLevel: merged.log_level ?? 'info',
     auditFile: merged.audit_file ?? join(dataDir, 'audit.log'),
     auditCopyRecords: merged.audit_copy_records ?? 1_000_000,
+    auditSinks: readSinks(merged.audit_sinks),
     keyManager:
       keyManager.type === 'memory'
         ? keyManager

@@ -115,7 +115,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
   const { config, log, trail } = opened
   const { trustDomain } = config
   const clock = systemClock
-  const { deps, copy, denials, identity, metrics } = await makeParts(opened)
+  const { deps, copy, sinks, denials, identity, metrics } = await makeParts(opened)
   const { changes, followers, ca, federation, registry } = deps
   const record = async (event: AuditEvent): Promise<void> => {
     await trail.append([event]).catch((error: unknown) => {
@@ -131,6 +131,9 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
   })
   const running = new AbortController()
   const following = changes.run(running.signal)
+  const copying = sinks.run().catch((error: unknown) => {
+    log.error('a sink of the audit trail has failed', { error })
+  })
   // It is heard below, once the doors are open.
   following.catch(() => {})
   let reason: 'asked' | 'failed' = 'failed'
@@ -177,6 +180,8 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
     const deniedLeftOut = denials.leftOut
     await record(stoppedEvent({ trustDomain, reason, deniedLeftOut }, clock.now()))
     await heads.sign()
+    await sinks.stop()
+    await copying
   }
   log.info('server has stopped')
 }

@@ -21,6 +21,8 @@ export interface ServerGauges {
   position(): number
   caExpirySeconds(): number
   auditCopyLag(): number
+  /** By the name of the sink. */
+  auditSinkLag(): ReadonlyMap<string, number>
   failingFederation(): number
 }
 
@@ -77,6 +79,15 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
   gauge('change_log_position', 'Number of the last change that was applied.', gauges.position)
   gauge('x509_ca_expires_in_seconds', 'Life left of the active X.509 CA.', gauges.caExpirySeconds)
   gauge('audit_copy_lag', 'Audit records that are not in the store yet.', gauges.auditCopyLag)
+  new Gauge({
+    name: 'countersign_server_audit_sink_lag',
+    help: 'Audit records that a sink does not have yet, by sink.',
+    labelNames: ['sink'],
+    registers,
+    collect() {
+      for (const [sink, lag] of gauges.auditSinkLag()) this.set({ sink }, lag)
+    },
+  })
   gauge(
     'federation_failing',
     'Trust domains whose bundle could not be fetched the last time.',

@@ -7,6 +7,7 @@ import { createDenials, type Denials } from './access/denials.ts'
 import { createGuard } from './access/guard.ts'
 import { RateLimiter } from './access/limits.ts'
 import { AuditCopy } from './audit/copy.ts'
+import { openSinks, type Sinks } from './audit/sinks/open-sinks.ts'
 import type { Trail } from './audit/trail.ts'
 import { createBundles } from './bundle/bundles.ts'
 import { createFederation } from './bundle/federation.ts'
@@ -47,6 +48,7 @@ export interface Opened {
 export interface Parts {
   readonly deps: Omit<EndpointDeps, 'policies'>
   readonly copy: AuditCopy
+  readonly sinks: Sinks
   readonly denials: Denials
   readonly identity: Awaited<ReturnType<typeof followIdentity>>
   readonly metrics: ServerMetrics
@@ -67,6 +69,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     position: () => changes.position,
     caExpirySeconds: () => caExpirySeconds(ca),
     auditCopyLag: () => copy.lag,
+    auditSinkLag: () => sinks.lag(),
     failingFederation: () => federation.status().filter(({ failures }) => failures > 0).length,
   })
   const writeFacts = factWriter({ clock, svidTtlSeconds: config.ca.ttlSeconds })
@@ -90,6 +93,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     clock,
     log,
   })
+  const sinks = openSinks(config.auditSinks, { path: config.auditFile, trail, chain, clock, log })
   const changes = await openChanges(store, {
     clock,
     log,
@@ -181,7 +185,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     identity: identity.current,
     observe: metrics.call,
   }
-  return { deps, copy, denials, identity, metrics }
+  return { deps, copy, sinks, denials, identity, metrics }
 }
 
 /** They decide on access tokens; few servers issue those, and they cost memory. Throws as `openPolicies`. */

@@ -91,7 +91,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/http': ['server/*', ...values],
   'server/identity': ['server/bundle', 'server/ca', ...values],
   'server/readiness': [],
-  'server/config': ['server/access', 'server/bundle', 'server/oauth', 'server/oidc', 'src/entry'],
+  'server/config': [
+    'server/access',
+    'server/audit',
+    'server/bundle',
+    'server/oauth',
+    'server/oidc',
+    'src/entry',
+  ],
   'server/metrics': [],
   'server/api': [
     'server/policy',

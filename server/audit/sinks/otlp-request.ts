@@ -1,0 +1,76 @@
+import { hostname } from 'node:os'
+import { version } from '../../../src/runtime/version.ts'
+import type { TrailLine } from '../trail-reader.ts'
+
+/** What of a record is an attribute too, by its path in the line. */
+const attributes: Readonly<Record<string, readonly string[]>> = {
+  'countersign.record.number': ['n'],
+  'countersign.kind': ['kind'],
+  'countersign.decision': ['decision'],
+  'countersign.reason': ['reason'],
+  'countersign.actor.kind': ['actor', 'kind'],
+  'countersign.actor.id': ['actor', 'id'],
+  'countersign.spiffe_id': ['spiffeId'],
+  'countersign.entry_id': ['entryId'],
+  'countersign.owner': ['owner'],
+  'countersign.jti': ['jti'],
+  'countersign.transaction': ['transaction'],
+}
+
+type Value = { readonly stringValue: string } | { readonly intValue: string }
+
+/**
+ * `ExportLogsServiceRequest` of OTLP 1.x in its JSON form: ids in hex, 64-bit numbers as strings. The body is the
+ * line as it stands in the file, so that what has it can be held against the trail.
+ */
+export function otlpRequest(lines: readonly TrailLine[], chain: string): object {
+  return {
+    resourceLogs: [
+      {
+        resource: {
+          attributes: [
+            attribute('service.name', 'countersign-server'),
+            attribute('service.version', version),
+            attribute('service.instance.id', chain),
+            attribute('host.name', hostname()),
+          ],
+        },
+        scopeLogs: [{ scope: { name: 'countersign.audit' }, logRecords: lines.map(recordOf) }],
+      },
+    ],
+  }
+}
+
+function recordOf({ text }: TrailLine): object {
+  const said: Readonly<Record<string, unknown>> = JSON.parse(text)
+  const nanos = `${Date.parse(String(said['time']))}000000`
+  const denied = said['decision'] === 'deny'
+  const [, traceId, spanId, flags] = String(said['trace'] ?? '').split('-')
+  return {
+    timeUnixNano: nanos,
+    observedTimeUnixNano: nanos,
+    severityNumber: denied ? 13 : 9,
+    severityText: denied ? 'WARN' : 'INFO',
+    eventName: `countersign.${String(said['kind'])}`,
+    body: { stringValue: text },
+    attributes: Object.entries(attributes).flatMap(([key, path]) => {
+      const value = at(said, path)
+      return value === undefined ? [] : [attribute(key, value)]
+    }),
+    ...(traceId !== undefined && { traceId, spanId, flags: Number.parseInt(flags ?? '0', 16) }),
+  }
+}
+
+function at(said: Readonly<Record<string, unknown>>, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (value, name) => (value as Readonly<Record<string, unknown>> | undefined)?.[name],
+    said,
+  )
+}
+
+function attribute(key: string, value: unknown): { readonly key: string; readonly value: Value } {
+  return {
+    key,
+    value: typeof value === 'number' ? { intValue: `${value}` } : { stringValue: String(value) },
+  }
+}

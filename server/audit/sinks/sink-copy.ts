@@ -1,0 +1,140 @@
+import { createBackoff } from '../../../src/runtime/backoff.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+import type { Log } from '../../../src/runtime/log.ts'
+import type { Trail } from '../trail.ts'
+import { TrailReader } from '../trail-reader.ts'
+import type { Cursor } from './cursor.ts'
+import type { Sink } from './sink.ts'
+
+export interface SinkCopyDeps {
+  readonly name: string
+  readonly sink: Sink
+  readonly cursor: Cursor
+  /** The trail's file. */
+  readonly path: string
+  readonly trail: Pick<Trail, 'head'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const batchLines = 256
+const idlePauseMs = 200
+const saveEveryMs = 1000
+const drainMs = 3000
+
+/**
+ * Copies the trail to one sink. The file itself is the queue, so that no more than a batch is in memory however
+ * long the sink is away, and nothing is left out: it goes on from the last number that the sink has for sure.
+ */
+export class SinkCopy {
+  readonly #deps: SinkCopyDeps
+  readonly #backoff = createBackoff({ baseMs: 250, capMs: 30_000 })
+  /** The last record that was handed over. */
+  #sent = 0
+  /** Records that were, with the time: those that are old enough have arrived. */
+  #unsettled: { readonly number: number; readonly atMs: number }[] = []
+  #settled = 0
+  #saved = 0
+  #savedMs = 0
+  #failing = false
+  #draining = false
+
+  constructor(deps: SinkCopyDeps) {
+    this.#deps = deps
+  }
+
+  get name(): string {
+    return this.#deps.name
+  }
+
+  /** Records on disk that the sink does not have yet. */
+  get lag(): number {
+    return Math.max(0, this.#deps.trail.head().number - this.#sent)
+  }
+
+  /** Copies until the signal aborts, or until `drain` finds it done. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, cursor, path, sink } = this.#deps
+    const reader = new TrailReader(path)
+    try {
+      this.#settled = Math.min(await cursor.read(), this.#deps.trail.head().number)
+      this.#sent = this.#saved = this.#settled
+      while (!signal.aborted) {
+        const pauseMs = await this.#step(reader, signal)
+        if (this.#draining && this.lag === 0) break
+        if (pauseMs > 0) await clock.sleep(pauseMs, signal)
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      sink.close()
+      await this.#save(0).catch(() => {})
+      await reader[Symbol.asyncDispose]()
+    }
+  }
+
+  /** For a stop: what is on disk by now goes out as far as three seconds let it. Resolves then at the latest. */
+  async drain(running: Promise<void>, stop: AbortController): Promise<void> {
+    this.#draining = true
+    const { clock } = this.#deps
+    const late = clock.sleep(drainMs, stop.signal).then(
+      () => stop.abort(),
+      () => {},
+    )
+    await running
+    stop.abort()
+    await late
+  }
+
+  async #step(reader: TrailReader, signal: AbortSignal): Promise<number> {
+    const { sink, trail, clock, log, name } = this.#deps
+    try {
+      const lines = await reader.read(this.#sent, trail.head().number, batchLines)
+      const [first, last] = [lines[0], lines.at(-1)]
+      if (first !== undefined && last !== undefined) {
+        if (first.head.number > this.#sent + 1) {
+          log.error('records are missing in the audit trail, and not sent', {
+            sink: name,
+            first: this.#sent + 1,
+            last: first.head.number - 1,
+          })
+        }
+        await sink.send(lines, signal)
+        this.#sent = last.head.number
+        this.#unsettled.push({ number: this.#sent, atMs: clock.monotonicMs() })
+      }
+      await this.#save(saveEveryMs)
+      if (this.#failing) log.info('a sink of the audit trail takes records again', { sink: name })
+      this.#failing = false
+      this.#backoff.reset()
+      return lines.length === batchLines ? 0 : idlePauseMs
+    } catch (error) {
+      if (signal.aborted) throw error
+      if (!this.#failing)
+        log.warn('a sink of the audit trail takes no records', { sink: name, error })
+      this.#failing = true
+      sink.close()
+      this.#settle()
+      this.#sent = this.#settled
+      this.#unsettled = []
+      return this.#backoff.next()
+    }
+  }
+
+  #settle(): void {
+    const until = this.#deps.clock.monotonicMs() - this.#deps.sink.settleMs
+    const young = this.#unsettled.findIndex(({ atMs }) => atMs > until)
+    const old = young < 0 ? this.#unsettled.length : young
+    this.#settled = this.#unsettled[old - 1]?.number ?? this.#settled
+    this.#unsettled = this.#unsettled.slice(old)
+  }
+
+  async #save(everyMs: number): Promise<void> {
+    this.#settle()
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (this.#settled === this.#saved || nowMs - this.#savedMs < everyMs) return
+    await this.#deps.cursor.write(this.#settled)
+    this.#saved = this.#settled
+    this.#savedMs = nowMs
+  }
+}

@@ -1,0 +1,66 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
+import { sendUnixDatagrams } from '../../../src/rpc/unix-datagram.ts'
+import type { HostPort } from '../../../src/runtime/config-value.ts'
+import type { Sink } from './sink.ts'
+import { fitting, localMessage, syslogMessage } from './syslog-message.ts'
+
+const maxBytes = 60_000
+// That nobody listens is heard with the next send, where at all.
+const settleMs = 1000
+const answerMs = 10_000
+
+/** RFC 5426. What the network drops is lost: whoever needs all of it takes TLS. */
+export function syslogUdpSink({ host, port }: HostPort): Sink {
+  let socket: Socket | undefined
+  return {
+    settleMs,
+    async send(lines, signal) {
+      socket ??= await connected(
+        host,
+        port,
+        AbortSignal.any([signal, AbortSignal.timeout(answerMs)]),
+      )
+      const sending = socket
+      for (const line of lines) {
+        const message = Buffer.from(syslogMessage(fitting(line, maxBytes)))
+        await new Promise<void>((resolve, reject) => {
+          sending.send(message, (error) => (error ? reject(error) : resolve()))
+        })
+      }
+    },
+    close() {
+      socket?.close()
+      socket = undefined
+    },
+  }
+}
+
+async function connected(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
+  try {
+    socket.connect(port, host)
+    await once(socket, 'connect', { signal })
+  } catch (error) {
+    socket.close()
+    throw error
+  }
+  // What ICMP says of an earlier datagram: the next send fails with it too.
+  socket.on('error', () => {})
+  return socket
+}
+
+/** The machine's own log, such as `/dev/log`. */
+export function syslogLocalSink(path: string): Sink {
+  return {
+    settleMs: 0,
+    async send(lines) {
+      sendUnixDatagrams(
+        path,
+        lines.map((line) => Buffer.from(localMessage(fitting(line, maxBytes)))),
+      )
+    },
+    close() {},
+  }
+}

@@ -1,0 +1,190 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { openCursor } from '../../../../server/audit/sinks/cursor.ts'
+import type { Sink } from '../../../../server/audit/sinks/sink.ts'
+import { SinkCopy } from '../../../../server/audit/sinks/sink-copy.ts'
+import { openTrail, type Trail } from '../../../../server/audit/trail.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+
+const chain = 'c0'.repeat(16)
+let folder: string
+let path: string
+let clock: FakeClock
+let trail: Trail
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sink-copy-'))
+  path = join(folder, 'audit.log')
+  clock = new FakeClock()
+  trail = await openTrail({ path, clock, log: silentLog, maxFileBytes: 20_000 })
+  onTestFinished(async () => {
+    await trail[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true })
+  })
+})
+
+async function record(count: number): Promise<void> {
+  for (let i = 0; i < count; i += 100) {
+    const time = clock.now()
+    const event = {
+      kind: 'token.issued',
+      time,
+      actor: { kind: 'server' },
+      decision: 'allow',
+    } as const
+    await trail.append(Array.from({ length: Math.min(100, count - i) }, () => event))
+  }
+}
+
+/** A sink that fails while `broken`, and remembers numbers. */
+class Remembering implements Sink {
+  readonly settleMs: number
+  taken: number[] = []
+  broken = false
+  largest = 0
+
+  constructor(settleMs = 0) {
+    this.settleMs = settleMs
+  }
+
+  async send(lines: Parameters<Sink['send']>[0]): Promise<void> {
+    if (this.broken) throw new Error('nobody listens')
+    this.largest = Math.max(this.largest, lines.length)
+    this.taken.push(...lines.map(({ head }) => head.number))
+  }
+
+  close(): void {}
+}
+
+interface Running {
+  readonly copy: SinkCopy
+  /** Lets time pass until it has sent all, and then until it has stopped. */
+  stop(): Promise<void>
+  drain(): Promise<void>
+}
+
+function start(sink: Sink, name = 'one'): Running {
+  const cursor = openCursor(path, name, chain)
+  const copy = new SinkCopy({ name, sink, cursor, path, trail, clock, log: silentLog })
+  const stop = new AbortController()
+  const running = copy.run(stop.signal)
+  const drain = () => copy.drain(running, stop)
+  return {
+    copy,
+    drain,
+    async stop() {
+      await until(() => copy.lag === 0)
+      let stopped = false
+      const stopping = drain().finally(() => {
+        stopped = true
+      })
+      while (!stopped) await clock.advance(100)
+      await stopping
+    },
+  }
+}
+
+/** Lets the copy go on, by the clock, until it is where it should be. */
+async function until(what: () => boolean): Promise<void> {
+  await expect
+    .poll(async () => {
+      await clock.advance(300)
+      return what()
+    })
+    .toBe(true)
+}
+
+const upTo = (last: number, first = 1): number[] =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i)
+
+describe('a copy of the trail to a sink', () => {
+  test('has all records in order, through all files, a bounded number at a time', async () => {
+    const sink = new Remembering()
+    await record(1000)
+    expect(readdirSync(folder).length).toBeGreaterThan(3)
+    const running = start(sink)
+    await until(() => running.copy.lag === 0)
+    await record(10)
+    expect(running.copy.lag).toBe(10)
+    await until(() => running.copy.lag === 0)
+    expect(sink.taken).toEqual(upTo(1010))
+    expect(sink.largest).toBeLessThanOrEqual(256)
+    await running.stop()
+  })
+
+  test('waits for a sink that is away, and leaves nothing out', async () => {
+    const sink = new Remembering()
+    sink.broken = true
+    const running = start(sink)
+    await record(700)
+    await until(() => running.copy.lag === 700)
+    sink.broken = false
+    await until(() => running.copy.lag === 0)
+    expect(sink.taken).toEqual(upTo(700))
+    await running.stop()
+  })
+
+  test('goes on after a restart where it was, and another sink begins at the beginning', async () => {
+    await record(300)
+    const before = new Remembering()
+    await start(before).stop()
+    await record(100)
+    const [after, other] = [new Remembering(), new Remembering()]
+    await start(after).stop()
+    await start(other, 'two').stop()
+    expect([before.taken, after.taken]).toEqual([upTo(300), upTo(400, 301)])
+    expect(other.taken).toEqual(upTo(400))
+    expect(statSync(`${path}.sink-one`).mode & 0o777).toBe(0o600)
+  })
+
+  test('sends again what may have been lost with a connection that acknowledges nothing', async () => {
+    const sink = new Remembering(5000)
+    const running = start(sink)
+    await record(10)
+    await until(() => sink.taken.length === 10)
+    await clock.advance(5000)
+    await record(10)
+    await until(() => sink.taken.length === 20)
+    sink.broken = true
+    await record(10)
+    await until(() => running.copy.lag === 20)
+    sink.broken = false
+    await until(() => running.copy.lag === 0)
+    expect(sink.taken).toEqual([...upTo(20), ...upTo(30, 11)])
+    await running.stop()
+    // Nor does a restart believe in what is younger than that.
+    await start(sink).stop()
+    expect(sink.taken.slice(-20)).toEqual(upTo(30, 11))
+  })
+
+  test('of another trail, or of a place that cannot be read, is made anew', async () => {
+    await record(10)
+    for (const text of [`${'d0'.repeat(16)} 7\n`, 'seven', '']) {
+      writeFileSync(`${path}.sink-one`, text)
+      const sink = new Remembering()
+      await start(sink).stop()
+      expect(sink.taken).toEqual(upTo(10))
+    }
+    writeFileSync(`${path}.sink-one`, `${chain} 99\n`)
+    await start(new Remembering()).stop()
+  })
+
+  test('holds a stop up for three seconds at most', async () => {
+    const sink = new Remembering()
+    sink.broken = true
+    await record(10)
+    const running = start(sink)
+    let stopped = false
+    const stopping = running.drain().then(() => {
+      stopped = true
+    })
+    await clock.advance(2900)
+    expect(stopped).toBe(false)
+    await clock.advance(200)
+    await stopping
+    expect(sink.taken).toEqual([])
+  })
+})

@@ -1,0 +1,335 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttp, type IncomingMessage } from 'node:http'
+import { createServer as createHttps } from 'node:https'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { createServer as createTls } from 'node:tls'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { readSinks, sinksSchema } from '../../../../server/audit/settings.ts'
+import { otlpSink } from '../../../../server/audit/sinks/otlp-sink.ts'
+import type { Sink } from '../../../../server/audit/sinks/sink.ts'
+import { streamSink } from '../../../../server/audit/sinks/stream-sink.ts'
+import { syslogLocalSink, syslogUdpSink } from '../../../../server/audit/sinks/syslog-datagram.ts'
+import { syslogStreamSink } from '../../../../server/audit/sinks/syslog-stream.ts'
+import type { TrailLine } from '../../../../server/audit/trail-reader.ts'
+import { chainStart, claimedLink, nextLine } from '../../../../src/audit/chain.ts'
+import type { AuditEvent } from '../../../../src/audit/event.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import { localDatagrams } from '../../../support/local-datagrams.ts'
+import { webCertificate } from '../../../support/web-certificate.ts'
+
+const never = new AbortController().signal
+const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+let folder: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sinks-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+})
+
+function lines(...events: readonly Partial<AuditEvent>[]): TrailLine[] {
+  let head = chainStart
+  return events.map((event) => {
+    const time = new Date('2026-06-01T12:00:00.123Z')
+    const whole = {
+      kind: 'token.issued',
+      time,
+      actor: { kind: 'server' },
+      decision: 'allow',
+    } as const
+    const next = nextLine(head, { ...whole, ...event })
+    head = next.head
+    const link = claimedLink(next.line)
+    if (link === undefined) throw new Error('no line')
+    return { ...link, text: next.line }
+  })
+}
+
+const two = lines({ owner: 'é', trace }, { kind: 'token.denied', decision: 'deny', reason: 'x' })
+
+async function listening(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
+/** What comes over all connections, and these. */
+function taking(
+  server: Server,
+  event: 'connection' | 'secureConnection',
+): { text(): string; sockets: Socket[] } {
+  let text = ''
+  const sockets: Socket[] = []
+  server.on(event, (socket: Socket) => {
+    sockets.push(socket)
+    socket.on('data', (chunk) => {
+      text += String(chunk)
+    })
+    socket.on('error', () => {})
+  })
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  return { text: () => text, sockets }
+}
+
+/** RFC 6587 §3.4.1 */
+function unframed(text: string): string[] {
+  const found: string[] = []
+  for (let at = 0; at < text.length; ) {
+    const blank = text.indexOf(' ', at)
+    const end = blank + 1 + Number(text.slice(at, blank))
+    found.push(text.slice(blank + 1, end))
+    at = end
+  }
+  return found
+}
+
+const rfc5424 = /^<(\d+)>1 (\S+) (\S+) countersign \d+ (\S+) - (\{.*\})$/
+
+function expectSyslog(messages: readonly string[]): void {
+  const parsed = messages.map((message) => rfc5424.exec(message)?.slice(1) ?? [message])
+  expect(parsed.map(([priority, time, , id]) => [priority, time, id])).toEqual([
+    ['110', '2026-06-01T12:00:00.123Z', 'token.issued'],
+    ['108', '2026-06-01T12:00:00.123Z', 'token.denied'],
+  ])
+  // The very bytes of the record: they can be held against the trail.
+  expect(parsed.map((one) => one[4])).toEqual(two.map(({ text }) => text))
+}
+
+function closing(sink: Sink): Sink {
+  onTestFinished(() => sink.close())
+  return sink
+}
+
+describe('a syslog sink', () => {
+  test('RFC 6587 §3.4.1 RFC 5424 §6 sends over TCP, each message with its length', async () => {
+    const server = createServer()
+    const taken = taking(server, 'connection')
+    const address = { host: '127.0.0.1', port: await listening(server) }
+    await closing(syslogStreamSink({ address, tls: false })).send(two, never)
+    await expect.poll(() => unframed(taken.text()).length).toBe(2)
+    expectSyslog(unframed(taken.text()))
+  })
+
+  test('RFC 5425 sends over TLS to whom the CA has certified by this name, and to nobody else', async () => {
+    const web = await webCertificate('localhost')
+    onTestFinished(() => rmSync(web.folder, { recursive: true }))
+    const server = createTls({ cert: readFileSync(web.certificate), key: readFileSync(web.key) })
+    const taken = taking(server, 'secureConnection')
+    server.on('tlsClientError', () => {})
+    const port = await listening(server)
+    const to = (host: string, ca: string | undefined) =>
+      closing(syslogStreamSink({ address: { host, port }, tls: { ca } }))
+    await to('localhost', web.ca).send(two, never)
+    await expect.poll(() => unframed(taken.text()).length).toBe(2)
+    expectSyslog(unframed(taken.text()))
+    for (const sink of [to('127.0.0.1', web.ca), to('localhost', undefined)]) {
+      await expect(sink.send(two, never)).rejects.toMatchObject({ reason: 'audit-sink-address' })
+    }
+    expect(unframed(taken.text())).toHaveLength(2)
+    expect(() => to('localhost', join(folder, 'no.pem'))).toThrow(
+      expect.objectContaining({ reason: 'audit-sink-ca' }),
+    )
+  })
+
+  test('tells when the server has closed the connection, and connects anew', async () => {
+    const server = createServer()
+    const taken = taking(server, 'connection')
+    const address = { host: '127.0.0.1', port: await listening(server) }
+    const sink = closing(syslogStreamSink({ address, tls: false }))
+    await sink.send(two, never)
+    await expect.poll(() => taken.sockets.length).toBe(1)
+    const first = taken.sockets[0]
+    first?.end()
+    await once(first as Socket, 'close')
+    await sink.send(two, never)
+    await expect.poll(() => unframed(taken.text()).length).toBe(4)
+    expect(taken.sockets).toHaveLength(2)
+  })
+
+  test('RFC 5426 sends a datagram each over UDP, and names a record that is too long for one', async () => {
+    const socket = createSocket('udp4')
+    onTestFinished(() => void socket.close())
+    const messages: string[] = []
+    socket.on('message', (message) => messages.push(String(message)))
+    socket.bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+    const sink = closing(syslogUdpSink({ host: '127.0.0.1', port: socket.address().port }))
+    await sink.send(two, never)
+    await expect.poll(() => messages.length).toBe(2)
+    expectSyslog(messages)
+    const [long] = lines({ purpose: 'long '.repeat(20_000) })
+    await sink.send([long as TrailLine], never)
+    await expect.poll(() => messages.length).toBe(3)
+    const said = JSON.parse(rfc5424.exec(messages[2] ?? '')?.[5] ?? '')
+    expect(said).toMatchObject({ n: 1, kind: 'token.issued', hash: long?.head.hash })
+  })
+
+  test('sends to /dev/log as the C library does, and never waits for who does not read', async () => {
+    const path = join(folder, 'log')
+    const sink = closing(syslogLocalSink(path))
+    await expect(sink.send(two, never)).rejects.toMatchObject({ reason: 'unix-datagram' })
+    const received = localDatagrams(path)
+    onTestFinished(() => received.close())
+    await sink.send(two, never)
+    expect(received.take()).toEqual(
+      two.map(({ text }, at) => `<${[110, 108][at]}>countersign[${process.pid}]: ${text}`),
+    )
+    const many = Array.from({ length: 10_000 }, () => two[0] as TrailLine)
+    await expect(sink.send(many, never)).rejects.toMatchObject({ reason: 'unix-datagram' })
+  })
+})
+
+describe('an OTLP sink', () => {
+  async function collector(
+    answer: (request: IncomingMessage, body: string) => { status?: number; body?: string },
+    web?: Awaited<ReturnType<typeof webCertificate>>,
+  ): Promise<number> {
+    const handle: Parameters<typeof createHttp>[1] = async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += String(chunk)
+      const { status = 200, body: said = '{}' } = answer(request, body)
+      response.writeHead(status, { 'content-type': 'application/json', location: '/' }).end(said)
+    }
+    const server =
+      web === undefined
+        ? createHttp(handle)
+        : createHttps({ cert: readFileSync(web.certificate), key: readFileSync(web.key) }, handle)
+    onTestFinished(() => server.closeAllConnections())
+    return listening(server)
+  }
+
+  test('posts log records in JSON: the line is the body, the trace is the caller’s', async () => {
+    const web = await webCertificate('localhost')
+    onTestFinished(() => rmSync(web.folder, { recursive: true }))
+    const bodies: string[] = []
+    const seen: unknown[] = []
+    const answer = (request: IncomingMessage, body: string) => {
+      seen.push([
+        request.method,
+        request.url,
+        request.headers['content-type'],
+        request.headers.authorization,
+      ])
+      bodies.push(body)
+      return {}
+    }
+    const port = await collector(answer, web)
+    const tokenFile = join(folder, 'token')
+    writeFileSync(tokenFile, 'of-the-collector\n', { mode: 0o600 })
+    const url = `https://localhost:${port}/v1/logs`
+    await closing(otlpSink({ url, ca: web.ca, tokenFile }, 'c0', silentLog)).send(two, never)
+    expect(seen).toEqual([['POST', '/v1/logs', 'application/json', 'Bearer of-the-collector']])
+    const { resourceLogs } = JSON.parse(bodies[0] ?? '')
+    const { resource, scopeLogs } = resourceLogs[0]
+    expect(resource.attributes).toContainEqual({
+      key: 'service.instance.id',
+      value: { stringValue: 'c0' },
+    })
+    const [issued, denied] = scopeLogs[0].logRecords
+    expect(issued).toMatchObject({
+      timeUnixNano: '1780315200123000000',
+      severityNumber: 9,
+      eventName: 'countersign.token.issued',
+      body: { stringValue: two[0]?.text },
+      traceId: '0af7651916cd43dd8448eb211c80319c',
+      spanId: 'b7ad6b7169203331',
+      flags: 1,
+    })
+    expect(issued.attributes).toContainEqual({
+      key: 'countersign.record.number',
+      value: { intValue: '1' },
+    })
+    expect(denied).toMatchObject({ severityNumber: 13, severityText: 'WARN' })
+    expect(denied).not.toHaveProperty('traceId')
+    const stranger = closing(otlpSink({ url, ca: undefined, tokenFile }, 'c0', silentLog))
+    await expect(stranger.send(two, never)).rejects.toThrow()
+    expect(bodies).toHaveLength(1)
+  })
+
+  test('is given the records again where they are not taken, and follows no redirect', async () => {
+    const statuses = [503, 429, 400, 302, 200]
+    const port = await collector(() => ({ status: statuses.shift() ?? 500 }))
+    const url = `http://127.0.0.1:${port}/v1/logs`
+    const sink = closing(otlpSink({ url, ca: undefined, tokenFile: undefined }, 'c0', silentLog))
+    for (let i = 0; i < 4; i += 1) {
+      await expect(sink.send(two, never)).rejects.toMatchObject({ reason: 'audit-sink-refused' })
+    }
+    await sink.send(two, never)
+    expect(statuses).toEqual([])
+  })
+
+  test('tells of records that the collector refuses for good, and answers of any length and kind are bounded', async () => {
+    const told: unknown[] = []
+    const log = {
+      ...silentLog,
+      error: (_message: string, fields?: unknown) => void told.push(fields),
+    }
+    const rejected = '{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"too old"}}'
+    const answers = [rejected, '<html>', `"${'x'.repeat(100_000)}"`]
+    const port = await collector(() => ({ body: answers.shift() ?? '{}' }))
+    const url = `http://127.0.0.1:${port}/v1/logs`
+    const sink = closing(otlpSink({ url, ca: undefined, tokenFile: undefined }, 'c0', log))
+    await sink.send(two, never)
+    expect(told).toEqual([{ rejectedLogRecords: 2, errorMessage: 'too old' }])
+    for (let i = 0; i < 2; i += 1) {
+      await expect(sink.send(two, never)).rejects.toMatchObject({ reason: 'audit-sink-refused' })
+    }
+  })
+
+  test('T22 a token that others can read is not sent', async () => {
+    const port = await collector(() => expect.fail('it was asked'))
+    const tokenFile = join(folder, 'token')
+    writeFileSync(tokenFile, 'x', { mode: 0o644 })
+    const url = `http://127.0.0.1:${port}/v1/logs`
+    const sink = closing(otlpSink({ url, ca: undefined, tokenFile }, 'c0', silentLog))
+    await expect(sink.send(two, never)).rejects.toMatchObject({ reason: 'audit-sink-token-mode' })
+  })
+})
+
+test('a sink to standard output writes the lines as they are, and fails where nobody reads on', async () => {
+  const stream = new PassThrough()
+  const sink = streamSink(stream)
+  await sink.send(two, never)
+  expect(String(stream.read())).toBe(two.map(({ text }) => `${text}\n`).join(''))
+  stream.destroy()
+  await expect(sink.send(two, never)).rejects.toThrow()
+})
+
+describe('audit_sinks', () => {
+  const read = (...said: readonly object[]) => readSinks(sinksSchema.parse(said))
+
+  test('are read with their defaults', () => {
+    expect(
+      read(
+        { type: 'stdout' },
+        { type: 'syslog', address: 'tls://logs.example.org:6514', ca: '/etc/ca.pem' },
+        { type: 'syslog', name: 'local', address: 'unix:///dev/log' },
+        { type: 'otlp', url: 'http://127.0.0.1:4318/v1/logs' },
+      ),
+    ).toMatchObject([
+      { name: 'stdout' },
+      { name: 'syslog', to: { transport: 'tls', address: { port: 6514 } }, ca: '/etc/ca.pem' },
+      { name: 'local', to: { transport: 'unix', path: '/dev/log' } },
+      { name: 'otlp', tokenFile: undefined },
+    ])
+    expect(readSinks(undefined)).toEqual([])
+  })
+
+  test.each([
+    ['two of one name', [{ type: 'stdout' }, { type: 'stdout' }]],
+    ['a CA without TLS', [{ type: 'syslog', address: 'tcp://h:1', ca: '/x' }]],
+    ['no address', [{ type: 'syslog', address: 'logs:514' }]],
+    ['a relative socket', [{ type: 'syslog', address: 'unix://log' }]],
+    ['plain HTTP to another machine', [{ type: 'otlp', url: 'http://collector/v1/logs' }]],
+    ['a password in the URL', [{ type: 'otlp', url: 'https://a:b@collector/v1/logs' }]],
+  ])('with %s are refused', (_what, said) => {
+    expect(() => read(...said)).toThrow(expect.objectContaining({ reason: 'config-audit-sinks' }))
+  })
+})
