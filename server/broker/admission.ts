@@ -1,20 +1,78 @@
+import type { IncomingMessage } from 'node:http'
 import { CountersignError } from '../../src/errors.ts'
-import type { VendorQuestion } from '../../src/policy/question.ts'
+import type { Decision, VendorQuestion } from '../../src/policy/question.ts'
 import { matchesPath } from '../../src/request-target/path-pattern.ts'
-import type { Caller } from './caller.ts'
+import { type Caller, identify, type Peer } from './caller.ts'
 import type { CredentialRecord } from './credentials.ts'
+import type { Known } from './record.ts'
+import { type BodyFraming, checkHead, valuesOf } from './request-headers.ts'
+import type { Route } from './routes.ts'
 import type { Integration } from './settings.ts'
-import { namesIn, type Target } from './target.ts'
+import { namesIn, readTarget, type Target } from './target.ts'
+
+/** A call that may be made. */
+export interface Admitted {
+  readonly route: Route
+  readonly caller: Caller
+  readonly method: string
+  readonly target: Target
+  readonly framing: BodyFraming
+}
+
+export interface AdmissionDeps {
+  readonly origin: string
+  readonly routes: () => ReadonlyMap<string, Route>
+  readonly policies: { decide(question: VendorQuestion): Decision; readonly revision: string }
+  readonly record: (integration: string) => CredentialRecord | undefined
+  readonly now: () => Date
+}
+
+/**
+ * Decides whether the call may be made, on the one form of it that will be sent. What comes to light on the way goes
+ * into `known`. Rejects as `readTarget`, `checkHead`, `identify`, `checkOpen` do, with `not-found` `integration-unknown`,
+ * `forbidden` (`method-not-allowed`, `path-not-allowed`, `query-credential`, `policy-…`), `exhausted` `rate-limited`.
+ */
+export async function admit(
+  request: IncomingMessage,
+  peer: Peer | undefined,
+  known: Known,
+  deps: AdmissionDeps,
+): Promise<Admitted> {
+  const { method = '', rawHeaders, httpVersion } = request
+  known.method = method
+  known.trace = valuesOf(rawHeaders, 'traceparent')[0]
+  const target = readTarget(request.url ?? '', deps.origin)
+  known.path = target.path
+  const route = deps.routes().get(target.integration)
+  if (route === undefined) throw unknown()
+  const { integration, verifier, callers, all } = route
+  known.integration = integration
+  const host = new URL(deps.origin).host
+  const { requestBytes } = integration.limits
+  const framing = checkHead({ httpVersion, method, rawHeaders }, host, requestBytes)
+  const caller = await identify(request, peer, { verifier, svidAlone: integration.svidAlone })
+  known.caller = caller
+  checkOpen(integration, deps.record(integration.id), deps.now())
+  checkCall(integration, method, target)
+  callers.take(caller.spiffeId)
+  all.take('')
+  const decision = deps.policies.decide(questionOf(integration, caller, method, target, known))
+  known.policies = decision.policies
+  known.revision = deps.policies.revision
+  if (!decision.allowed) refuse(decision.reason, 'no policy lets this workload make this call')
+  return { route, caller, method, target, framing }
+}
 
 /**
  * Whether the integration may be used at all now. Throws `forbidden`: `integration-disabled`, `integration-closed`,
  * `credential-old`.
  */
 export function checkOpen(
-  { id, disabled, maxAgeSeconds, reopenedAt }: Integration,
+  integration: Pick<Integration, 'id' | 'disabled' | 'maxAgeSeconds' | 'reopenedAt'>,
   record: CredentialRecord | undefined,
   now: Date,
 ): void {
+  const { id, disabled, maxAgeSeconds, reopenedAt } = integration
   if (disabled) refuse('integration-disabled', `the integration ${id} is disabled`)
   const closedAt = record?.closedAt
   if (closedAt !== undefined && (reopenedAt === undefined || reopenedAt <= closedAt)) {
@@ -26,8 +84,7 @@ export function checkOpen(
   }
 }
 
-/** What the integration allows of method, path and query. Throws `forbidden`: `method-not-allowed`, `path-not-allowed`, `query-credential`. */
-export function checkCall(
+function checkCall(
   { id, methods, paths, inject }: Integration,
   method: string,
   { path, query }: Target,
@@ -41,17 +98,28 @@ export function checkCall(
   }
 }
 
-export function questionOf(
+function questionOf(
   { audience, owner }: Integration,
   { spiffeId, owner: entryOwner, purpose }: Caller,
-  call: { readonly method: string; readonly path: string; readonly address: string },
+  method: string,
+  { path }: Target,
+  { address }: Known,
 ): VendorQuestion {
   return {
     action: 'callVendor',
+    // Neither a token nor an SVID tells the entry's labels.
     entry: { spiffeId, owner: entryOwner, purpose, labels: {} },
     integration: { id: audience, owner },
-    ...call,
+    method,
+    path,
+    address,
   }
+}
+
+function unknown(): CountersignError {
+  return new CountersignError('not-found', 'there is no such integration', {
+    reason: 'integration-unknown',
+  })
 }
 
 function refuse(reason: string, message: string): never {

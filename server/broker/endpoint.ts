@@ -20,6 +20,8 @@ const handshakeTimeoutMs = 5000
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 const httpLimits = {
   maxHeaderSize: 16_384,
+  // Asked for where it is refused with a reason.
+  requireHostHeader: false,
   headersTimeout: 5000,
   // A body may take as long as its call may.
   requestTimeout: 0,
@@ -138,17 +140,19 @@ function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: Endpoin
   server.on('upgrade', (_request, socket) =>
     turnAway(malformed('upgrade', 'no other protocol is spoken here'), socket),
   )
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
-    turnAway(parserError(error.code), socket),
-  )
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Whoever has left needs no answer, and has asked for nothing.
+    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') socket.destroy()
+    else turnAway(parserError(error.code), socket)
+  })
 }
 
 const reasons: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: 'head-too-large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 'head-too-large',
-  HPE_UNEXPECTED_CONTENT_LENGTH: 'length-repeated',
-  HPE_INVALID_CONTENT_LENGTH: 'length-malformed',
-  HPE_INVALID_TRANSFER_ENCODING: 'transfer-coding',
+  HPE_UNEXPECTED_CONTENT_LENGTH: 'framing',
+  HPE_INVALID_CONTENT_LENGTH: 'framing',
+  HPE_INVALID_TRANSFER_ENCODING: 'framing',
   HPE_INVALID_METHOD: 'method-unknown',
   HPE_INVALID_VERSION: 'http-version',
   HPE_INVALID_URL: 'path-character',

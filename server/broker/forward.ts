@@ -10,11 +10,14 @@ import { CountersignError } from '../../src/errors.ts'
 import type { BodyFraming } from './request-headers.ts'
 import { checkVendorHead, headersForCaller, type VendorHead } from './response-headers.ts'
 import { scrubbing } from './scrubber.ts'
-import type { Limits } from './settings.ts'
-import type { VendorAgent } from './vendor-agent.ts'
+import type { Integration } from './settings.ts'
+import type { VendorAgent, VendorRequestOptions } from './vendor-agent.ts'
+import type { VendorKey } from './vendor-key.ts'
 
 /** A call as the vendor gets it. */
 export interface Outgoing {
+  /** Who calls: nobody else gets an answer of the same connection. */
+  readonly caller: string
   readonly upstream: URL
   readonly method: string
   /** Path and query, the key with it where it belongs there. */
@@ -23,11 +26,11 @@ export interface Outgoing {
   readonly framing: BodyFraming
 }
 
+/** With what it is sent. */
 export interface Exchange {
   readonly agent: VendorAgent
-  readonly limits: Limits
-  /** How the answer may repeat the key. */
-  readonly forms: readonly Buffer[]
+  readonly integration: Pick<Integration, 'limits'>
+  readonly key: Pick<VendorKey, 'forms'>
   /** Something came or went. */
   readonly moved: () => void
   readonly signal: AbortSignal
@@ -53,7 +56,9 @@ export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<Answered> {
-  const { limits, forms, moved } = exchange
+  const { moved } = exchange
+  const { limits } = exchange.integration
+  const { forms } = exchange.key
   const answer = await ask(outgoing, exchange, request)
   try {
     moved()
@@ -98,14 +103,11 @@ async function ask(
   }
 }
 
-function begin(
-  { upstream, method, target, headers, framing }: Outgoing,
-  exchange: Exchange,
-): ClientRequest {
-  return httpRequest({
-    agent: exchange.agent,
-    host: upstream.hostname,
-    port: upstream.port || 443,
+function begin(outgoing: Outgoing, { agent, signal }: Exchange): ClientRequest {
+  const { caller, upstream, method, target, headers, framing } = outgoing
+  const options: VendorRequestOptions = {
+    agent,
+    caller,
     method,
     path: target,
     headers: {
@@ -116,14 +118,15 @@ function begin(
       ...(framing.kind === 'chunked' && { 'transfer-encoding': 'chunked' }),
     },
     maxHeaderSize: maxVendorHeadBytes,
-    signal: exchange.signal,
-  })
+    signal,
+  }
+  return httpRequest(options)
 }
 
 function answerTo(
   sent: ClientRequest,
   { framing }: Outgoing,
-  { limits, moved }: Exchange,
+  { integration, moved }: Exchange,
   request: IncomingMessage,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
@@ -136,7 +139,9 @@ function answerTo(
     })
     if (framing.kind === 'none') sent.end()
     else {
-      pipeline(request, counting(limits.requestBytes, moved, bodyTooLarge), sent).catch(reject)
+      pipeline(request, counting(integration.limits.requestBytes, moved, bodyTooLarge), sent).catch(
+        reject,
+      )
     }
   })
 }

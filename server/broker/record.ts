@@ -17,7 +17,9 @@ export interface Known {
   policies?: readonly string[]
   revision?: string
   /** `traceparent` as it came. */
-  trace?: string
+  trace?: string | undefined
+  /** Whether the vendor may have heard of it. */
+  sent?: boolean
 }
 
 const maxPathLength = 512
@@ -27,9 +29,14 @@ export function calledEvent(known: Known, time: Date): AuditEvent {
   return { ...eventOf(known, time), kind: 'broker.called', decision: 'allow' }
 }
 
-/** It was not sent, or did not come to its end. */
+/** It was not sent. */
 export function deniedEvent(known: Known, { reason }: CountersignError, time: Date): AuditEvent {
   return { ...eventOf(known, time), kind: 'broker.denied', decision: 'deny', reason }
+}
+
+/** It was sent, and did not come to its end. */
+export function failedEvent(known: Known, { reason }: CountersignError, time: Date): AuditEvent {
+  return { ...eventOf(known, time), kind: 'broker.failed', decision: 'allow', reason }
 }
 
 function eventOf(known: Known, time: Date): Omit<AuditEvent, 'kind' | 'decision'> {

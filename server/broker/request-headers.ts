@@ -65,8 +65,8 @@ export type BodyFraming =
 
 /**
  * Refuses what two readers may take for two different messages, beyond what Node's parser refuses. Throws `invalid`:
- * `http-version`, `headers-many`, `host-count`, `host-other`, `length-repeated`, `length-malformed`, `framing-two`,
- * `transfer-coding`, `upgrade`, `body-unexpected`; `invalid` `body-too-large`.
+ * `http-version`, `headers-many`, `host-count`, `host-other`, `framing`, `upgrade`, `expectation`, `body-unexpected`,
+ * `body-too-large`.
  */
 export function checkHead(
   head: { readonly httpVersion: string; readonly method: string; readonly rawHeaders: RawHeaders },
@@ -81,6 +81,9 @@ export function checkHead(
   if (hosts[0]?.toLowerCase() !== host) refuse('host-other', 'the Host is another than this')
   if (valuesOf(rawHeaders, 'upgrade').length > 0)
     refuse('upgrade', 'no other protocol is spoken here')
+  if (valuesOf(rawHeaders, 'expect').some((value) => value.toLowerCase() !== '100-continue')) {
+    refuse('expectation', 'this is not expected of anybody here')
+  }
   const framing = framingOf(rawHeaders)
   if (framing.kind === 'length' && framing.bytes > maxBodyBytes) tooLarge(maxBodyBytes)
   if (framing.kind !== 'none' && (head.method === 'GET' || head.method === 'HEAD')) {
@@ -92,19 +95,19 @@ export function checkHead(
 function framingOf(rawHeaders: RawHeaders): BodyFraming {
   const lengths = valuesOf(rawHeaders, 'content-length')
   const codings = valuesOf(rawHeaders, 'transfer-encoding')
-  if (lengths.length > 1) refuse('length-repeated', 'a request has one Content-Length')
+  if (lengths.length > 1) refuse('framing', 'a request has one Content-Length')
   if (lengths.length > 0 && codings.length > 0) {
-    refuse('framing-two', 'a request has Content-Length or Transfer-Encoding, not both')
+    refuse('framing', 'a request has Content-Length or Transfer-Encoding, not both')
   }
   if (codings.length > 0) {
     if (codings.length > 1 || codings[0]?.toLowerCase() !== 'chunked') {
-      refuse('transfer-coding', 'the one transfer coding is chunked')
+      refuse('framing', 'the one transfer coding is chunked')
     }
     return { kind: 'chunked' }
   }
   const [length] = lengths
   if (length === undefined) return { kind: 'none' }
-  if (!/^[0-9]{1,15}$/.test(length)) refuse('length-malformed', 'the Content-Length is no number')
+  if (!/^[0-9]{1,15}$/.test(length)) refuse('framing', 'the Content-Length is no number')
   return Number(length) === 0 ? { kind: 'none' } : { kind: 'length', bytes: Number(length) }
 }
 

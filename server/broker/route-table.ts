@@ -79,7 +79,7 @@ export async function openRouteTable(
       for (const id of routes.keys()) yield [id, ageSeconds(id)]
     },
     *underWay() {
-      for (const [id, { live }] of routes) yield [id, live.size]
+      for (const [id, { calls }] of routes) yield [id, calls.underWay()]
     },
   }
 }

@@ -1,8 +1,8 @@
-import { CountersignError } from '../../src/errors.ts'
 import type { HostLookup } from '../../src/federation/locate.ts'
 import { createVerifier, type Verifier } from '../../src/resource-server/verifier.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { RateLimiter } from '../access/limits.ts'
+import { type Calls, createCalls } from './calls.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Credentials } from './credentials.ts'
 import { readSecret, type SealingKey } from './secrets.ts'
@@ -18,8 +18,7 @@ export interface Route {
   readonly verifier: Verifier
   readonly callers: RateLimiter
   readonly all: RateLimiter
-  /** What ends each call under way. */
-  readonly live: Set<(error: CountersignError) => void>
+  readonly calls: Calls
 }
 
 export interface RoutesDeps {
@@ -53,7 +52,7 @@ export async function openRoutes(
       verifier: createVerifier({ issuer: config.issuer, audience, jwks: deps.jwks, clock }),
       callers: new RateLimiter(rate.caller, clock),
       all: new RateLimiter(rate.all, clock),
-      live: new Set(),
+      calls: createCalls(integration),
     })
   }
   credentials.admit(held)
@@ -68,23 +67,15 @@ export function retireRoutes(
   old: ReadonlyMap<string, Route>,
   next: ReadonlyMap<string, Route>,
 ): void {
-  for (const [id, { agent, live }] of old) {
+  for (const [id, { agent, calls }] of old) {
     const after = next.get(id)
-    if (after === undefined || after.integration.disabled) {
-      for (const end of live) end(shut())
-    }
+    if (after === undefined || after.integration.disabled) calls.shut()
     agent.retire()
   }
 }
 
 /** Ends what an integration has under way. */
-export function shutRoute({ agent, live }: Route): void {
-  for (const end of live) end(shut())
+export function shutRoute({ agent, calls }: Route): void {
+  calls.shut()
   agent.destroy()
-}
-
-function shut(): CountersignError {
-  return new CountersignError('forbidden', 'the integration has been shut', {
-    reason: 'integration-closed',
-  })
 }

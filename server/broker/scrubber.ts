@@ -24,7 +24,7 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
   let found = 0
 
   const spansIn = (bytes: Buffer): readonly Span[] => {
-    const spans: Span[] = masked > 0 ? [[0, masked]] : []
+    const spans: Span[] = []
     for (const form of forms) {
       for (let at = bytes.indexOf(form); at >= 0; at = bytes.indexOf(form, at + 1)) {
         spans.push([at, at + form.length])
@@ -48,17 +48,18 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
     push(chunk) {
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk])
       const cut = bytes.length - beginningAtEnd(bytes)
-      const spans = spansIn(bytes)
-      // One that is whole in what is held back is found again, and counted then.
-      found += spans.filter(([from, to]) => from < cut && to > masked).length
+      // One that begins in what is held back is found again.
+      const begun = spansIn(bytes).filter(([from]) => from < cut)
+      found += begun.length
+      const spans: readonly Span[] = [[0, masked], ...begun]
       held = Buffer.from(bytes.subarray(cut))
-      masked = Math.max(0, ...spans.map(([from, to]) => (from < cut ? to - cut : 0)))
+      masked = Math.max(0, ...spans.map(([, to]) => to - cut))
       return withStars(bytes.subarray(0, cut), spans)
     },
     end() {
       const spans = spansIn(held)
-      found += spans.filter(([, to]) => to > masked).length
-      const rest = withStars(held, spans)
+      found += spans.length
+      const rest = withStars(held, [[0, masked], ...spans])
       held = Buffer.alloc(0)
       masked = 0
       return rest
@@ -70,7 +71,7 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
 }
 
 function withStars(bytes: Buffer, spans: readonly Span[]): Buffer {
-  if (spans.length === 0) return bytes
+  if (spans.every(([from, to]) => from === to)) return bytes
   const copy = Buffer.from(bytes)
   for (const [from, to] of spans)
     copy.fill(star, Math.min(from, copy.length), Math.min(to, copy.length))

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Agent } from 'node:http'
+import { Agent, type ClientRequest, type RequestOptions } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { CountersignError } from '../../src/errors.ts'
@@ -14,7 +14,15 @@ const connectTimeoutMs = 10_000
 /** A connection that lies idle is shut after this, and none takes a further call that is older than that. */
 const idleMs = 15_000
 const maxAgeMs = 300_000
-const maxIdle = 32
+const maxIdle = 256
+const maxIdleOfCaller = 16
+
+/** Of a request by this agent. */
+export interface VendorRequestOptions extends RequestOptions {
+  readonly agent: VendorAgent
+  /** Connections are kept for this caller alone: what a vendor sends too much of reaches nobody else. */
+  readonly caller: string
+}
 
 export interface VendorAgentDeps {
   readonly lookup: HostLookup
@@ -36,6 +44,9 @@ export class VendorAgent extends Agent {
   readonly #deps: VendorAgentDeps
   readonly #openedMs = new WeakMap<Duplex, number>()
   #retired = false
+  readonly #spoke = function (this: Duplex): void {
+    this.destroy()
+  }
 
   /** Throws `invalid` `vendor-ca`. */
   constructor(
@@ -45,7 +56,7 @@ export class VendorAgent extends Agent {
     super({
       keepAlive: true,
       maxSockets: integration.limits.calls,
-      maxFreeSockets: Math.min(maxIdle, integration.limits.calls),
+      maxFreeSockets: maxIdleOfCaller,
       timeout: idleMs,
       scheduling: 'lifo',
     })
@@ -68,10 +79,24 @@ export class VendorAgent extends Agent {
     )
   }
 
+  override getName(options?: RequestOptions & { readonly caller?: string }): string {
+    return options?.caller ?? ''
+  }
+
   override keepSocketAlive(socket: Duplex): boolean {
     const kept: unknown = super.keepSocketAlive(socket)
     const age = this.#deps.clock.monotonicMs() - (this.#openedMs.get(socket) ?? 0)
-    return kept === true && age < maxAgeMs && !this.#retired
+    const idle = Object.values(this.freeSockets).reduce((sum, of) => sum + (of?.length ?? 0), 0)
+    if (kept !== true || age >= maxAgeMs || idle >= maxIdle || this.#retired) return false
+    // Nobody has asked for anything: what comes now would pass for the answer to the next request.
+    if (socket.readableLength > 0) return false
+    socket.on('data', this.#spoke).resume()
+    return true
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    socket.off('data', this.#spoke)
+    super.reuseSocket(socket, request)
   }
 
   /** Calls under way come to their end; no connection is kept. */

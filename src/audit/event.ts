@@ -26,6 +26,8 @@ export type AuditKind =
   /** A vendor was called with a key that the caller never saw. */
   | 'broker.called'
   | 'broker.denied'
+  /** It was called, and no whole answer came or was wanted any more. */
+  | 'broker.failed'
   | 'policy.loaded'
   | 'policy.refused'
   | 'bundle.appended'
@@ -58,6 +60,7 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'revocation.denied',
   'broker.called',
   'broker.denied',
+  'broker.failed',
   'policy.loaded',
   'policy.refused',
   'access.denied',

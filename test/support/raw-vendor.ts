@@ -23,6 +23,7 @@ export interface RawVendor {
   /** Each request as it came, byte by byte (latin1). */
   readonly requests: string[]
   readonly connections: number
+  readonly sockets: ReadonlySet<TLSSocket>
   /** What is sent for a request; pieces are written one by one, each in a turn of its own. */
   answer: (
     request: string,
@@ -45,6 +46,7 @@ export async function startRawVendor(
   }
   const server = createServer(tls, (socket) => {
     connections += 1
+    socket.setNoDelay()
     sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
@@ -64,6 +66,7 @@ export async function startRawVendor(
       return (server.address() as AddressInfo).port
     },
     requests,
+    sockets,
     get connections() {
       return connections
     },

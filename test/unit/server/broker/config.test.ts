@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { loadBrokerConfig } from '../../../../server/broker/config.ts'
+import { CountersignError } from '../../../../src/errors.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'cs-broker-config-'))
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const acme = {
+  ...{ id: 'acme', owner: 'sales', upstream: 'https://api.acme.test' },
+  ...{ secret: { file: 'acme.key' }, inject: { header: 'X-Api-Key' } },
+  ...{ methods: ['GET'], paths: ['/v2/**'] },
+}
+const sound = {
+  ...{ url: 'https://broker.test:8444', address: '127.0.0.1:8444', data_dir: 'data' },
+  ...{ issuer: 'https://as.test', policy: 'policy', integrations: [acme] },
+}
+
+function load(file: object) {
+  const path = join(folder, 'broker.json')
+  writeFileSync(path, JSON.stringify(file))
+  return loadBrokerConfig(path)
+}
+
+function faultOf(file: object): string {
+  try {
+    load(file)
+    return 'none'
+  } catch (error) {
+    if (!(error instanceof CountersignError)) throw error
+    return `${error.reason}: ${error.message} ${error.fix}`
+  }
+}
+
+const withAcme = (changed: object): object => ({
+  ...sound,
+  integrations: [{ ...acme, ...changed }],
+})
+
+test('an integration is known by its URL, and nothing is allowed that is not named', () => {
+  const [integration] = load(sound).integrations
+  expect(integration).toMatchObject({
+    audience: 'https://broker.test:8444/acme',
+    networks: [],
+    svidAlone: false,
+    rate: { caller: { perSecond: 10, burst: 20 } },
+    limits: { requestBytes: 10 << 20, timeoutMs: 30_000, calls: 64 },
+  })
+})
+
+test('what is unsound is refused, with the place and the nearest key', () => {
+  const cases: readonly (readonly [file: object, fault: RegExp])[] = [
+    [
+      withAcme({ mathods: ['GET'] }),
+      /config-key.*integrations\.0\.mathods.*did you mean "methods"/,
+    ],
+    [withAcme({ methods: ['TRACE'] }), /config-value.*methods/],
+    [withAcme({ methods: [] }), /config-value/],
+    [withAcme({ paths: ['/v2/*x'] }), /config-value.*paths/],
+    [withAcme({ id: 'Acme' }), /config-value.*id/],
+    [withAcme({ upstream: 'http://api.acme.test' }), /config-broker.*upstream/],
+    [withAcme({ upstream: 'https://api.acme.test/v2' }), /config-broker.*upstream/],
+    [
+      withAcme({ upstream: 'https://user:hidden-word@api.acme.test' }),
+      /config-broker(?!.*hidden-word)/,
+    ],
+    [withAcme({ secret: 'the-key-itself' }), /config-value(?!.*the-key-itself)/],
+    [withAcme({ secret: { file: 'a', env: 'B' } }), /config-value|config-key/],
+    [withAcme({ secret: undefined }), /config-value.*secret/],
+    [withAcme({ inject: { header: 'X: y' } }), /config-value.*inject/],
+    [withAcme({ request_headers: ['Authorization'] }), /config-broker.*authorization/],
+    [withAcme({ request_headers: ['X-Forwarded-For'] }), /config-broker/],
+    [withAcme({ request_headers: ['x-api-key'] }), /config-broker/],
+    [withAcme({ rate: '10/d' }), /config-value.*rate/],
+    [withAcme({ rate: '0/s' }), /config-value.*rate/],
+    [withAcme({ networks: ['10.0.0.0/33'] }), /federation-network/],
+    [{ ...sound, integrations: [acme, acme] }, /config-broker.*two integrations acme/],
+    [{ ...sound, integrations: [] }, /config-value/],
+    [{ ...sound, url: 'https://broker.test:8444/' }, /config-broker.*url/],
+    [{ ...sound, issuer: 'http://as.test' }, /config-broker.*issuer/],
+    [{ ...sound, adress: 'x' }, /config-key.*did you mean "address"/],
+  ]
+  for (const [file, fault] of cases) expect(faultOf(file)).toMatch(fault)
+})

@@ -1,0 +1,100 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { checkOpen } from '../../../../server/broker/admission.ts'
+import {
+  openCredentials,
+  readCredentials,
+  statePath,
+} from '../../../../server/broker/credentials.ts'
+import { memoryKeyManager } from '../../../../server/ca/key-manager.ts'
+import { Secret } from '../../../../src/runtime/secret.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { reasonOf } from '../../../support/x509-fixtures.ts'
+
+const day = 86_400_000
+let path: string
+let clock: FakeClock
+const keys = memoryKeyManager()
+
+beforeEach(() => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-credentials-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  path = statePath(folder)
+  clock = new FakeClock()
+})
+
+const held = (integration: string, secret: string, issuedAt?: Date) => ({
+  ...{ integration, owner: 'sales', secret: new Secret(secret), issuedAt },
+  maxAgeSeconds: 86_400,
+})
+const open = () => openCredentials(path, keys, clock)
+
+test('one secret twice is refused: at once, later, and after a restart', () => {
+  const first = open()
+  expect(reasonOf(() => first.admit([held('a', 'key-one'), held('b', 'key-one')]))).toBe(
+    'credential-shared',
+  )
+  expect(first.record('a')).toBeUndefined()
+  first.admit([held('a', 'key-one'), held('b', 'key-two')])
+  first.admit([held('a', 'key-three'), held('b', 'key-two')])
+  expect(reasonOf(() => first.admit([held('b', 'key-one')]))).toBe('credential-shared')
+  const again = open()
+  expect(reasonOf(() => again.admit([held('c', 'key-one')]))).toBe('credential-shared')
+  expect(reasonOf(() => again.admit([held('a', 'key-one')]))).toBe('ok')
+})
+
+test('the file holds no secret and nothing that can be guessed from: fingerprints are under a key', () => {
+  const credentials = open()
+  credentials.admit([held('a', 'key-one')])
+  const text = readFileSync(path, 'utf8')
+  expect(text).not.toContain('key-one')
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  const foreign = openCredentials(`${path}.2`, memoryKeyManager(), clock)
+  foreign.admit([held('a', 'key-one')])
+  expect(foreign.record('a')?.fingerprint).not.toBe(credentials.record('a')?.fingerprint)
+})
+
+test('the age of a key counts from when it was first seen or issued, whichever was earlier', async () => {
+  const born = clock.now()
+  open().admit([held('a', 'key-one')])
+  await clock.advance(day)
+  const later = open()
+  later.admit([held('a', 'key-one'), held('b', 'key-two', new Date(born.getTime() - day))])
+  expect(later.record('a')?.since).toEqual(born)
+  expect(later.record('b')?.since).toEqual(new Date(born.getTime() - day))
+  later.admit([held('a', 'key-three')])
+  expect(later.record('a')?.since).toEqual(clock.now())
+})
+
+test('what was shut stays so over restarts, until it is opened by a later word', async () => {
+  const credentials = open()
+  credentials.admit([held('a', 'key-one')])
+  credentials.used('a')
+  credentials.close('a', clock.now())
+  const record = open().record('a')
+  expect(record).toMatchObject({ calls: 1, closedAt: clock.now(), lastUsed: clock.now() })
+  const integration = { id: 'a', disabled: false, maxAgeSeconds: undefined } as const
+  const check = (reopenedAt: Date | undefined) =>
+    reasonOf(() => checkOpen({ ...integration, reopenedAt }, record, clock.now()))
+  expect(check(undefined)).toBe('integration-closed')
+  expect(check(clock.now())).toBe('integration-closed')
+  expect(check(new Date(clock.now().getTime() + 1))).toBe('ok')
+})
+
+test('T23 a file that no broker wrote is refused, and a prototype is nobody’s name', () => {
+  for (const text of [
+    '',
+    '{}',
+    '[]',
+    '{"version":2}',
+    '{"version":1,"integrations":{"a":{}},"fingerprints":[]}',
+  ]) {
+    writeFileSync(path, text)
+    expect([text, reasonOf(() => readCredentials(path))]).toEqual([text, 'broker-state'])
+  }
+  writeFileSync(path, '{"version":1,"integrations":{"__proto__":{"calls":1}},"fingerprints":[]}')
+  expect(readCredentials(path).size).toBe(0)
+  expect({}).not.toHaveProperty('calls')
+})
