@@ -30,6 +30,7 @@ import {
   federationUpdate,
 } from './federation.ts'
 import { fetchBundles, fetchJwt, fetchX509, validateJwt, watch } from './fetch.ts'
+import { fetchToken } from './fetch-token.ts'
 import { files } from './files.ts'
 import { grantList, grantTokens } from './grant.ts'
 import { agentHealth, serverHealth } from './health.ts'
@@ -142,7 +143,8 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
     group('fetch', 'what this process may have')
       .addCommand(fetchX509(io))
       .addCommand(fetchJwt(io))
-      .addCommand(fetchBundles(io)),
+      .addCommand(fetchBundles(io))
+      .addCommand(fetchToken(io)),
   )
   program.addCommand(watch(io))
   program.addCommand(files(io))

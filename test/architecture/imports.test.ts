@@ -65,6 +65,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/bundle',
     'src/x509',
     'src/jwt',
+    'src/oauth-client',
   ],
 
   'agent/main': ['agent/*', ...values],

@@ -107,6 +107,14 @@ function typing(): void {
     write('countersign', `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`, 0o755)
     const jwk = { ...kubernetes.publicKey.export({ format: 'jwk' }), kid: kubernetes.keyId }
     write('cluster-keys.json', JSON.stringify({ keys: [{ ...jwk, use: 'sig', alg: 'RS256' }] }))
+    for (const said of [audience, encodeURIComponent(audience)]) {
+      github.answer(`/token?api-version=2.0&audience=${said}`, (request, response) => {
+        const known = request.headers.authorization === 'Bearer of-the-job'
+        void github
+          .sign(githubClaims(audience))
+          .then((value) => response.writeHead(known ? 200 : 401).end(JSON.stringify({ value })))
+      })
+    }
     await typed(`${entry}\n${entry.replace(deploy, orders)}`)
   })
 
@@ -117,12 +125,6 @@ function typing(): void {
 
   test('a GitHub workflow gets its token by name, from where GitHub tells it', async () => {
     const { github } = world
-    github.answer(`/token?api-version=2.0&audience=${audience}`, (request, response) => {
-      const known = request.headers.authorization === 'Bearer of-the-job'
-      void github
-        .sign(githubClaims(audience))
-        .then((value) => response.writeHead(known ? 200 : 401).end(JSON.stringify({ value })))
-    })
     const { jobs } = parse(blocksOf('A GitHub workflow')[1] ?? '') as {
       jobs: { deploy: { steps: readonly [{ run: string }] } }
     }
@@ -133,12 +135,44 @@ function typing(): void {
     expect(decodeJwt(written('access.jwt'))).toMatchObject({ sub: deploy, scope: 'orders:read' })
   })
 
+  test('countersign fetch token does the same, for GitHub, for GitLab, and for the token of a file', async () => {
+    const { github, gitlab, port } = world
+    const [, , command = 'exit 1'] = blocksOf('A GitHub workflow')
+    const here = command.replace(
+      'fetch token',
+      `fetch token --token-endpoint https://localhost:${port}/oauth/token --ca cas.pem`,
+    )
+    const subjectOf = async (env: Readonly<Record<string, string>>, line = here) => {
+      await typed(line, { NODE_EXTRA_CA_CERTS: join(folder, 'cas.pem'), ...env })
+      return decodeJwt(written('access.jwt')).sub
+    }
+    const ofGithub = {
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-the-job',
+      ACTIONS_ID_TOKEN_REQUEST_URL: `${github.url}/token?api-version=2.0`,
+    }
+    const ofGitlab = { COUNTERSIGN_ID_TOKEN: await gitlab.sign(gitlabClaims(audience)) }
+    writeFileSync(join(folder, 'github.jwt'), await github.sign(githubClaims(audience)))
+    const ofFile = here.replace('fetch token', 'fetch token --token-file github.jwt')
+    expect(await subjectOf(ofGithub)).toBe(deploy)
+    expect(await subjectOf(ofGitlab)).toBe(deploy)
+    expect(await subjectOf({}, ofFile)).toBe(deploy)
+    for (const [env, fix] of [
+      [{}, 'id-token: write'],
+      [{ ...ofGithub, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'x' }, 'GitHub gives this job no token'],
+      [ofGitlab, 'the authorization server refuses: invalid_request'],
+    ] as const) {
+      const failure = await subjectOf(env).catch((error: { stderr: string }) => error.stderr)
+      expect(failure).toContain(fix)
+      expect(failure).not.toContain('eyJ')
+    }
+  })
+
   test('a GitLab job gets one for the token of its environment', async () => {
     const job = parse(blocksOf('A GitLab job')[1] ?? '') as {
       deploy: { script: readonly string[] }
     }
     await typed(job.deploy.script.join('\n'), {
-      COUNTERSIGN_TOKEN: await world.gitlab.sign(gitlabClaims(audience)),
+      COUNTERSIGN_ID_TOKEN: await world.gitlab.sign(gitlabClaims(audience)),
     })
     expect(decodeJwt(JSON.parse(written('token.json')).access_token).sub).toBe(deploy)
   })

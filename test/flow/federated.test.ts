@@ -366,13 +366,13 @@ describe('T30 gets no token, and the trail says why:', () => {
       more: { actor_token: 'x', actor_token_type: `${types}:jwt` },
       reason: 'request-actor-token',
     },
-    { who: 'nothing', token: async () => '', reason: 'request-subject-token' },
+    { who: 'nothing', token: async () => '', reason: 'request-subject-missing' },
     { who: 'what is no token', token: async () => 'x.y', reason: 'token-malformed' },
     {
       who: 'a type of token that there is not',
       token: () => github(),
       more: { requested_token_type: `${types}:saml2` },
-      reason: 'request-token-type',
+      reason: 'request-requested-type',
     },
     {
       who: 'an SVID by a rule for access tokens',

@@ -52,7 +52,7 @@ export async function startFederatedServer(options: {
   /** Paths of the entries. */
   readonly entries: readonly (string | Readonly<Record<string, unknown> & { path: string }>)[]
 }): Promise<FederatedServer> {
-  const certificate = await webCertificate('as.example.org')
+  const certificate = await webCertificate('as.example.org', 'localhost')
   const policy = policyFolder(options.policy)
   const [github, gitlab, kubernetes] = await Promise.all([
     startOidcIssuer(),

@@ -18,7 +18,7 @@ export function showsForeignToken(form: Form): boolean {
 
 /**
  * The client of an exchange (RFC 8693 §2.1) of a foreign token: that token is all the proof there is. Throws
- * `invalid`: `request-two-mechanisms`, `request-actor-token`, `request-subject-token`, and as
+ * `invalid`: `request-two-mechanisms`, `request-actor-token`, `request-subject-missing`, and as
  * `FederatedAuthenticator`; `unauthenticated` `client-id`.
  */
 export async function authenticateForeign(
@@ -34,7 +34,7 @@ export async function authenticateForeign(
   }
   const subjectToken = form.get('subject_token')
   if (subjectToken === undefined) {
-    return refuse('request-subject-token', 'subject_token is missing')
+    return refuse('request-subject-missing', 'subject_token is missing')
   }
   const federated = await authenticate(subjectToken)
   const { spiffeId, token } = federated

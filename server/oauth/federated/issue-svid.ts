@@ -24,7 +24,7 @@ export interface SvidDeps {
 }
 
 /**
- * What is asked for, which the rule has to give. Throws `invalid` `request-token-type`, `forbidden`
+ * What is asked for, which the rule has to give. Throws `invalid` `request-requested-type`, `forbidden`
  * `policy-rule`.
  */
 export function requestedOf(form: Form, { rule }: Federated): Issuable {
@@ -35,7 +35,8 @@ export function requestedOf(form: Form, { rule }: Federated): Issuable {
     [tokenTypes.x509Svid, 'x509_svid'],
   ])
   const kind = kinds.get(asked)
-  if (kind === undefined) return refuse('request-token-type', 'there are no tokens of this type')
+  if (kind === undefined)
+    return refuse('request-requested-type', 'there are no tokens of this type')
   if (rule.issue.has(kind)) return kind
   throw new CountersignError('forbidden', 'the rule does not give tokens of this type', {
     reason: 'policy-rule',

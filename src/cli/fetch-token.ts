@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { CountersignError } from '../errors.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { outputOption } from './admin.ts'
+import type { Io } from './io.ts'
+import { type OutputFormat, printJson } from './output.ts'
+
+interface TokenOptions {
+  readonly issuer: string
+  readonly tokenEndpoint?: string
+  readonly resource: string
+  readonly scope: readonly string[]
+  readonly tokenFile?: string
+  readonly ca?: string
+  readonly output: OutputFormat
+}
+
+/** `countersign fetch token` */
+export function fetchToken(io: Io): Command {
+  return new Command('token')
+    .description('exchange the token of this CI job or pod for an access token')
+    .requiredOption('--issuer <url>', 'the authorization server, as it names itself')
+    .option('--token-endpoint <url>', 'where it is asked; ISSUER/oauth/token unless told')
+    .requiredOption('--resource <id>', 'who the access token is for')
+    .requiredOption('--scope <name...>', 'what is to be done there')
+    .option('--token-file <path>', "the job's or pod's token, - for standard input")
+    .option('--ca <path>', 'PEM file: CAs to believe the server by')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+A GitHub job needs "permissions: id-token: write", a GitLab job "id_tokens:
+COUNTERSIGN_ID_TOKEN"; a pod names the file of its volume with --token-file.
+
+Example:
+  countersign fetch token --issuer https://as.example.org \\
+    --resource https://orders.example.org --scope orders:read > access.jwt`,
+    )
+    .action(async (options: TokenOptions) => {
+      const { issuer, resource, scope, tokenEndpoint = `${issuer}/oauth/token` } = options
+      requireHttps(issuer)
+      requireHttps(tokenEndpoint)
+      const { jobToken } = await import('./job-token.ts')
+      const subjectToken = await jobToken(options.tokenFile, issuer, io.env, io.signal)
+      const { formSender } = await import('../oauth-client/post-form.ts')
+      const { readTokenAnswer } = await import('../oauth-client/issuer-answer.ts')
+      const sender = formSender(undefined, casOf(options.ca), systemClock)
+      try {
+        const answer = await sender.post(tokenEndpoint, {
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+          subject_token: subjectToken,
+          resource,
+          scope: scope.join(' '),
+        })
+        const { token, expiresInSeconds } = readTokenAnswer(answer)
+        if (options.output === 'json') printJson(io, { token, expiresInSeconds })
+        else io.write(`${token}\n`)
+      } finally {
+        sender.close()
+      }
+    })
+}
+
+/** Throws `invalid` / `usage`. */
+function requireHttps(url: string): void {
+  if (url.startsWith('https://') && URL.canParse(url)) return
+  throw new CountersignError('invalid', `no https URL: ${url}`, {
+    reason: 'usage',
+    fix: 'write the issuer as in oauth.issuer of the server, for example https://as.example.org',
+  })
+}
+
+/** Throws `invalid` / `usage`. */
+function casOf(path: string | undefined): readonly string[] | undefined {
+  if (path === undefined) return undefined
+  try {
+    return [readFileSync(path, 'utf8')]
+  } catch (cause) {
+    throw new CountersignError('invalid', `cannot read ${path}`, {
+      reason: 'usage',
+      fix: 'let --ca name a PEM file that this process may read',
+      cause,
+    })
+  }
+}
