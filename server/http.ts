@@ -10,6 +10,7 @@ export interface HttpDeps
     EndpointDeps,
     | 'bundles'
     | 'ca'
+    | 'changes'
     | 'clock'
     | 'identity'
     | 'index'

@@ -11,6 +11,7 @@ export {
   describeResource,
   type ResourceDescription,
 } from './resource-server/protected-resource.ts'
+export { type RevocationFeedOptions, revocationFeed } from './resource-server/revocation-feed.ts'
 export type { Revocations, WhenUnknown } from './resource-server/standing-check.ts'
 export {
   createVerifier,
@@ -18,3 +19,4 @@ export {
   type Verifier,
   type VerifierOptions,
 } from './resource-server/verifier.ts'
+export type { RevocationFeed } from './revocation/feed-client.ts'

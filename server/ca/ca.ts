@@ -75,6 +75,8 @@ export interface Ca {
    * the head itself is put there.
    */
   signHead(head: Pick<HeadClaims, 'chain' | 'n' | 'hash' | 'server'>): Promise<string>
+  /** Signs what the feed of revocations says, with the feed's own key. */
+  signFeed(claims: Record<string, unknown>): Promise<string>
   /** A CA below the active one, for a nested server. */
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa>
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */

@@ -3,6 +3,7 @@ import type { AuditEvent } from '../../src/audit/event.ts'
 import { type HeadClaims, headType } from '../../src/audit/signed-head.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { signCompact } from '../../src/jwt/sign.ts'
+import { feedType } from '../../src/revocation/feed-message.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import { type SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
@@ -151,6 +152,13 @@ export class Issuer {
       next: prepared.map(({ publicKey }) => hash('sha256', publicKey, 'hex')),
     }
     const signed = await signCompact(signer, keyId, claims, headType)
+    this.#confirm(keyId)
+    return signed
+  }
+
+  async signFeed(claims: Record<string, unknown>): Promise<string> {
+    const { keyId, signer } = activeJwt(this.#authorities(), this.#guard.now(), 'feed')
+    const signed = await signCompact(signer, keyId, claims, feedType)
     this.#confirm(keyId)
     return signed
   }

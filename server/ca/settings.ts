@@ -14,7 +14,7 @@ export interface CaSettings {
   readonly jwtKeyKind: KeyKind
   /** A token for these alone is signed with RS256, whatever `jwtKeyKind` is. Exact. */
   readonly jwtRs256Audiences: readonly string[]
-  /** Whether there is a key for access tokens. */
+  /** Whether there is a key for access tokens, and one for the feed of revocations. */
   readonly oauth: boolean
   readonly x509SvidTtlSeconds: number
   readonly jwtSvidTtlSeconds: number
@@ -77,7 +77,7 @@ export function keyKindsOf(settings: CaSettings): ReadonlyMap<AuthorityKind, Key
     ['trail', 'ec-p256'],
   ])
   if (settings.jwtRs256Audiences.length > 0) kinds.set('jwt-rs256', 'rsa-2048')
-  return settings.oauth ? kinds.set('oauth', 'ec-p256') : kinds
+  return settings.oauth ? kinds.set('oauth', 'ec-p256').set('feed', 'ec-p256') : kinds
 }
 
 /** Which set signs a token for this audience: whoever takes ES256 as well may read it too. */

@@ -78,6 +78,10 @@ export class StoredCa implements Ca {
     return this.#issuer.signHead(head)
   }
 
+  signFeed(claims: Record<string, unknown>): Promise<string> {
+    return this.#issuer.signFeed(claims)
+  }
+
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {
     return this.#issuer.issueDownstreamCa(request)
   }

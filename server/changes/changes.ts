@@ -33,6 +33,11 @@ export interface Changes {
   /** Listeners are called in order, after `onBatch`, and must not throw; the first batch is not repeated for them. */
   subscribe(listener: (batch: ChangeBatch) => void): () => void
   /**
+   * Calls back each time that the log was read to its end, at least each 200 ms while it can be read: nothing that was
+   * committed before `sinceMs`, by the monotonic clock, is missing from what listeners have had. Must not throw.
+   */
+  onLook(listener: (sinceMs: number) => void): () => void
+  /**
    * Resolves once every listener has had this number. Rejects with the signal's reason, or with
    * `unavailable` / `changes-stopped` when the log is no longer followed.
    */
@@ -70,6 +75,7 @@ class Follower implements Changes {
   readonly #deps: ChangesDeps
   readonly #reader: ChangeReader
   readonly #listeners = new Set<(batch: ChangeBatch) => void>()
+  readonly #lookers = new Set<(sinceMs: number) => void>()
   readonly #waiters = new Waiters()
   #position: number
   #hinted = false
@@ -94,6 +100,12 @@ class Follower implements Changes {
     const own = (batch: ChangeBatch): void => listener(batch)
     this.#listeners.add(own)
     return () => this.#listeners.delete(own)
+  }
+
+  onLook(listener: (sinceMs: number) => void): () => void {
+    const own = (sinceMs: number): void => listener(sinceMs)
+    this.#lookers.add(own)
+    return () => this.#lookers.delete(own)
   }
 
   async reached(position: number, signal?: AbortSignal): Promise<void> {
@@ -145,8 +157,12 @@ class Follower implements Changes {
 
   async #catchUp(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const sinceMs = this.#deps.clock.monotonicMs()
       const batch = await this.#read()
-      if (batch === undefined) return
+      if (batch === undefined) {
+        if (!this.#failing) for (const look of this.#lookers) look(sinceMs)
+        return
+      }
       this.#apply(batch)
       this.#prune()
     }

@@ -22,6 +22,12 @@ const errors: ReadonlyMap<string, string> = new Map([
   ['target', 'invalid_target'],
   ['policy', 'invalid_target'],
   ['scope', 'invalid_scope'],
+  ['feed', 'access_denied'],
+])
+
+const statuses: ReadonlyMap<string, number> = new Map([
+  ['request-too-large', 413],
+  ['feed-not-served', 403],
 ])
 
 export function answerOf(body: Readonly<Record<string, unknown>>): OauthAnswer {
@@ -45,7 +51,7 @@ export function refusalOf(error: CountersignError): OauthAnswer {
   }
   const name = errors.get(reason.split('-')[0] ?? '')
   if ((code === 'invalid' || code === 'forbidden') && name !== undefined) {
-    return refused(reason === 'request-too-large' ? 413 : 400, name, message)
+    return refused(statuses.get(reason) ?? 400, name, message)
   }
   if (code === 'unavailable' || code === 'exhausted') {
     const retryAfter = String(Math.ceil((retryAfterMs ?? 1000) / 1000))

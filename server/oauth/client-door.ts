@@ -86,7 +86,7 @@ interface Progress {
  * in the record. What `answer` throws is what the client is told, by `refusalOf`.
  */
 export function createClientDoor(
-  door: 'token' | 'introspect' | 'revoke',
+  door: 'token' | 'introspect' | 'revoke' | 'feed',
   deps: ClientDoorDeps,
   answer: (request: ClientRequest) => Promise<OauthAnswer>,
   authenticate: ClientAuthenticator = authenticateClient,
@@ -137,6 +137,19 @@ async function admit(
   const client = await authenticate({ ...request, form }, auth)
   progress.client = client
   deps.calls.take(client.spiffeId)
+  const entries = checkStanding(client, deps)
+  await useUpAssertion(client, entries, deps.useOnce)
+  return { accept, address, trace, form, client, entries }
+}
+
+/**
+ * The entries of a client that has proved itself, in this moment. Throws `unauthenticated`: `client-unknown`,
+ * `svid-revoked`.
+ */
+export function checkStanding(
+  client: Pick<Client, 'spiffeId' | 'issuedAt'>,
+  deps: Pick<ClientDoorDeps, 'entriesOf' | 'revocations'>,
+): ClientRequest['entries'] {
   const [first, ...more] = deps.entriesOf(client.spiffeId)
   if (first === undefined || more.length >= maxEntries) {
     throw new CountersignError('unauthenticated', 'the client is not registered', {
@@ -144,8 +157,7 @@ async function admit(
     })
   }
   checkSvid(deps.revocations, client, [first, ...more])
-  await useUpAssertion(client, [first, ...more], deps.useOnce)
-  return { accept, address, trace, form, client, entries: [first, ...more] }
+  return [first, ...more]
 }
 
 function denial(
@@ -160,7 +172,7 @@ function denial(
   const scope = said('scope')
   const foreign = client?.federated && federatedRecord(client.federated)
   return {
-    kind: 'token.denied',
+    kind: door === 'revoke' ? 'revocation.denied' : 'token.denied',
     time,
     actor: actorOf(request.address, client),
     spiffeId: client?.spiffeId,

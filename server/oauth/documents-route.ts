@@ -15,7 +15,8 @@ export function addDocuments(
   const maxAge = maxAgeSeconds(deps.authorityTtlSeconds)
   const documents: Record<string, () => string> = {
     [paths.metadata]: () => metadata,
-    [paths.keys]: () => keysOf(deps.ca),
+    [paths.keys]: () => keysOf(deps.ca, 'oauth'),
+    [paths.feedKeys]: () => keysOf(deps.ca, 'feed'),
   }
   for (const [path, document] of Object.entries(documents)) {
     app.get(path, (_request, reply) =>
@@ -28,8 +29,8 @@ export function addDocuments(
   }
 }
 
-function keysOf(ca: Pick<Ca, 'state'>): string {
-  const { active, prepared, old } = ca.state('oauth')
+function keysOf(ca: Pick<Ca, 'state'>, kind: 'oauth' | 'feed'): string {
+  const { active, prepared, old } = ca.state(kind)
   const keys = [prepared, active, ...old].flatMap((one) => one ?? [])
   return keySetDocument(keys.map(({ id, publicKey }) => ({ keyId: id, publicKey })))
 }

@@ -7,6 +7,9 @@ export const paths = {
   keys: '/oauth/jwks',
   token: '/oauth/token',
   introspection: '/oauth/introspect',
+  revocation: '/oauth/revoke',
+  feed: '/oauth/feed',
+  feedKeys: '/oauth/feed-keys',
 } as const
 
 /** RFC 8414 §2, with the names of RFC 8705 §3.3. JSON. */
@@ -21,6 +24,8 @@ export function metadataDocument(issuer: string, scopes: readonly string[]): str
     token_endpoint_auth_methods_supported: authMethods,
     introspection_endpoint: `${issuer}${paths.introspection}`,
     introspection_endpoint_auth_methods_supported: authMethods,
+    revocation_endpoint: `${issuer}${paths.revocation}`,
+    revocation_endpoint_auth_methods_supported: authMethods,
     introspection_signing_alg_values_supported: ['ES256'],
     tls_client_certificate_bound_access_tokens: true,
     scopes_supported: scopes,

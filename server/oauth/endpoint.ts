@@ -8,10 +8,12 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Ca } from '../ca/ca.ts'
 import { issuedAt } from '../ca/rotation.ts'
+import type { Changes } from '../changes/changes.ts'
 import { serveWeb, type WebServer } from '../documents/serve-web.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import type { Policies } from '../policy/policies.ts'
+import { createPublisher } from '../revocation/publisher.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
 import { useToken } from '../store/used-tokens.ts'
@@ -19,11 +21,13 @@ import { maxEntries } from './client-door.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
 import { createFederated } from './federated/federated.ts'
+import { addFeed } from './feed-route.ts'
 import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
 import { createIssuedTokens } from './issued-tokens.ts'
 import { createRefusalRecord } from './refusals.ts'
+import { createRevocationDoor } from './revocation-door.ts'
 import type { OauthSettings } from './settings.ts'
 import { createTokenReader } from './shown-token.ts'
 import type { UseOnce } from './single-use.ts'
@@ -41,11 +45,12 @@ const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'clock' | 'log'> {
   readonly trustDomain: TrustDomain
   readonly revocations: Revocations
-  readonly ca: TokenDoorDeps['ca'] & Pick<Ca, 'signIntrospection' | 'state'>
+  readonly ca: TokenDoorDeps['ca'] & Pick<Ca, 'signFeed' | 'signIntrospection' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
   readonly store: Pick<Store, 'write'>
   readonly policies: Policies
   readonly trail: { append(events: readonly AuditEvent[]): Promise<unknown> }
+  readonly changes: Changes
   readonly authorityTtlSeconds: number
   readonly config: {
     readonly maxConnections: number
@@ -95,11 +100,16 @@ export async function serveOauth(
   const forms = formRoutes(web.app, chainOf, log)
   forms.add(paths.token, createTokenDoor(doorDeps))
   forms.add(paths.introspection, createIntrospectionDoor({ ...doorDeps, ca }))
+  const revoking = { ...doorDeps, revocations, tokens, changes: deps.changes, store: deps.store }
+  forms.add(paths.revocation, createRevocationDoor(revoking))
+  const publisher = createPublisher({ ...deps, issuer: settings.issuer })
+  addFeed(web.app, paths.feed, chainOf, { ...doorDeps, publisher })
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(
     signal,
     (until) => policies.run(until),
     (until) => issued.run(until),
+    (until) => publisher.run(until),
     (until) => serveWeb(endpoint, web, 'access tokens are issued', log, until),
   )
 }

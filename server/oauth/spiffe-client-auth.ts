@@ -17,6 +17,11 @@ export const authMethods = ['spiffe_jwt', 'spiffe_x509'] as const
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
 
+/** What a client sends beside the rest to prove itself with a JWT-SVID. */
+export function assertionForm(jwtSvid: string): Readonly<Record<string, string>> {
+  return { client_assertion_type: assertionType, client_assertion: jwtSvid }
+}
+
 /** Who asks, as proved. */
 export interface Client {
   readonly spiffeId: SpiffeId

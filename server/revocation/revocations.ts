@@ -1,8 +1,15 @@
 import type { TokenClaims } from '../../src/jwt/compact.ts'
-import type { Fact, FactKind } from '../../src/revocation/fact.ts'
+import {
+  emptyHead,
+  type Fact,
+  type FactKind,
+  type Head,
+  type NumberedFact,
+} from '../../src/revocation/fact.ts'
 import { RevocationState } from '../../src/revocation/state.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
+import type { StoredFact } from '../store/revocation-facts.ts'
 import type { WriteFacts } from './write-facts.ts'
 
 /** What was revoked, as of the last batch of the change log that was applied. */
@@ -15,13 +22,29 @@ export interface Revocations {
   /** To be called inside the transaction of what causes the facts. */
   readonly write: WriteFacts
   apply(batch: Pick<ChangeBatch, 'facts'>): void
+  /** Where the chain of facts stands. */
+  readonly head: Head
+  /** What came after this number, and the head at it; undefined where that is not known any more. */
+  after(number: number): Continuation | undefined
+  /** All that have not ended, in no order. */
+  all(): Iterable<Fact>
 }
+
+export interface Continuation {
+  readonly prev: Head
+  readonly facts: readonly NumberedFact[]
+}
+
+/** How many facts a reader of the feed may have missed and still be told them alone. */
+const maxKept = 10_000
 
 export function createRevocations(deps: {
   readonly clock: Pick<Clock, 'now'>
   readonly write: WriteFacts
 }): Revocations {
   const state = new RevocationState()
+  let recent: readonly StoredFact[] = []
+  let head: Head = emptyHead
   return {
     judge: (claims, keyId) => state.judge(claims, keyId),
     find: (kind, id) => state.find(kind, id),
@@ -32,6 +55,23 @@ export function createRevocations(deps: {
     apply({ facts }) {
       state.drop(deps.clock.now())
       for (const fact of facts) state.apply(fact)
+      const last = facts.at(-1)
+      if (last === undefined) return
+      recent = recent.concat(facts)
+      // Seldom, so that it costs little for each fact.
+      if (recent.length > 2 * maxKept) recent = recent.slice(-maxKept)
+      head = { number: last.number, hash: last.hash }
     },
+    get head() {
+      return head
+    },
+    after(number) {
+      if (number === head.number) return { prev: head, facts: [] }
+      const at = recent.findLastIndex((fact) => fact.number === number)
+      const fact = recent[at]
+      if (fact === undefined) return undefined
+      return { prev: { number, hash: fact.hash }, facts: recent.slice(at + 1) }
+    },
+    all: () => state.facts(),
   }
 }

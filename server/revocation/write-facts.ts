@@ -15,6 +15,8 @@ export interface Cause {
   readonly id: string
   /** How long an SVID of those whom it concerns may live, where that is less than for all. */
   readonly svidTtlSeconds?: number
+  /** The end of the one token that it is about. */
+  readonly endsAt?: Date
 }
 
 /**
@@ -40,8 +42,11 @@ export function factWriter(deps: {
 
 const refusesSvids: ReadonlySet<FactKind> = new Set(['spiffe-id', 'entry', 'owner', 'node'])
 
-function factOf({ kind, id, svidTtlSeconds }: Cause, now: number, longest: number): Fact {
+function factOf({ kind, id, svidTtlSeconds, endsAt }: Cause, now: number, longest: number): Fact {
   const svid = refusesSvids.has(kind) ? (svidTtlSeconds ?? longest) : 0
-  const endsAt = now + Math.max(longestTokenSeconds, svid) + skewSeconds
-  return { kind, id, notBefore: isEpoch(kind) ? now : 0, endsAt }
+  const end =
+    endsAt === undefined
+      ? now + Math.max(longestTokenSeconds, svid)
+      : Math.ceil(endsAt.getTime() / 1000)
+  return { kind, id, notBefore: isEpoch(kind) ? now : 0, endsAt: end + skewSeconds }
 }

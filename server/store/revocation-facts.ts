@@ -97,7 +97,7 @@ function open(db: Kysely<Schema>, row: Row): readonly StoredFact[] {
   return [{ number, kind: kind as FactKind, id, notBefore, endsAt, hash }]
 }
 
-/** Forgets facts that have ended, but never the last one; resolves with how many went. */
+/** Forgets facts that ended before this instant, but never the last one; resolves with how many went. */
 export async function pruneFacts(tx: WriteTx, now: Date): Promise<number> {
   const { number } = await factHead(tx.db)
   const result = await tx.db

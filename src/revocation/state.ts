@@ -37,6 +37,11 @@ export class RevocationState {
     else ending.push(fact)
   }
 
+  /** All of them, in no order. */
+  *facts(): Generator<Fact> {
+    for (const facts of Object.values(this.#byKind)) yield* facts.values()
+  }
+
   find(kind: FactKind, id: string): Fact | undefined {
     return this.#byKind[kind].get(id)
   }

@@ -619,6 +619,8 @@ test('metadata and keys say where and how', async () => {
     token_endpoint_auth_methods_supported: ['spiffe_jwt', 'spiffe_x509'],
     introspection_endpoint: `${issuer}/oauth/introspect`,
     introspection_endpoint_auth_methods_supported: ['spiffe_jwt', 'spiffe_x509'],
+    revocation_endpoint: `${issuer}/oauth/revoke`,
+    revocation_endpoint_auth_methods_supported: ['spiffe_jwt', 'spiffe_x509'],
     introspection_signing_alg_values_supported: ['ES256'],
     tls_client_certificate_bound_access_tokens: true,
     scopes_supported: ['orders:read', 'orders:write'],

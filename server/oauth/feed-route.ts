@@ -1,0 +1,108 @@
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { CountersignError } from '../../src/errors.ts'
+import { formatHostPort } from '../../src/runtime/config-value.ts'
+import type { FeedPublisher } from '../revocation/publisher.ts'
+import { answerOf } from './answer.ts'
+import {
+  type ClientDoorDeps,
+  type ClientRequest,
+  checkStanding,
+  createClientDoor,
+  type OauthRequest,
+} from './client-door.ts'
+import { createFeedStreams } from './feed-streams.ts'
+import type { OauthSettings } from './settings.ts'
+import { assertionForm } from './spiffe-client-auth.ts'
+
+export interface FeedRouteDeps extends ClientDoorDeps {
+  readonly settings: Pick<OauthSettings, 'issuer' | 'resources'>
+  readonly publisher: FeedPublisher
+}
+
+/** What a reader draws for a connection: 96 to 384 bits. */
+const nonceForm = /^[A-Za-z0-9_-]{16,64}$/
+
+/**
+ * The feed of revocations, as server-sent events, for those who serve a resource: it names workloads and tokens, and is
+ * not for everybody. They prove themselves as any client does, but in a GET: `client_id` is in the query, a JWT-SVID in
+ * `authorization: Bearer`.
+ */
+export function addFeed(
+  app: FastifyInstance,
+  path: string,
+  chainOf: (socket: Socket) => readonly Buffer[] | undefined,
+  deps: FeedRouteDeps,
+): void {
+  const streams = createFeedStreams(deps)
+  app.get(path, { exposeHeadRoute: false }, async (request, reply) => {
+    const admitted: ClientRequest[] = []
+    const door = createClientDoor('feed', deps, async (asking) => {
+      checkServes(asking, deps.settings)
+      streams.checkRoom(asking.client.spiffeId)
+      admitted.push(asking)
+      return answerOf({})
+    })
+    const asked = requestOf(request, chainOf(request.raw.socket) ?? [])
+    const nonce = nonceOf(request)
+    const { status, headers, body } =
+      nonce === undefined ? await door.refuse(asked, nonceMissing()) : await door.answer(asked)
+    const [asking] = admitted
+    if (asking === undefined || nonce === undefined) {
+      return reply.code(status).headers(headers).send(body)
+    }
+    const { client } = asking
+    const said = request.headers['last-event-id']
+    reply.hijack()
+    await streams.serve(reply.raw, {
+      ...{ nonce, lastEventId: typeof said === 'string' ? said : undefined },
+      ...{ spiffeId: client.spiffeId, expiresAt: client.expiresAt },
+      stillGood: () => checkStanding(client, deps),
+    })
+    return reply
+  })
+}
+
+function checkServes(
+  { client }: ClientRequest,
+  { resources }: Pick<OauthSettings, 'resources'>,
+): void {
+  for (const { servedBy } of resources.values()) if (servedBy.has(client.spiffeId)) return
+  throw new CountersignError('forbidden', 'the feed is for those who serve a resource', {
+    reason: 'feed-not-served',
+    fix: 'name this workload in served_by of its resource',
+  })
+}
+
+function requestOf(request: FastifyRequest, chain: readonly Buffer[]): OauthRequest {
+  const { authorization, traceparent } = request.headers
+  const { remoteAddress: host = '', remotePort: port = 0 } = request.raw.socket
+  const bearer = /^Bearer ([^ ]+)$/i.exec(authorization ?? '')?.[1]
+  const form = new URLSearchParams(bearer === undefined ? {} : assertionForm(bearer))
+  const clientId = queryOf(request, 'client_id')
+  if (clientId !== undefined) form.set('client_id', clientId)
+  return {
+    body: form.toString(),
+    authorization: bearer === undefined ? authorization : undefined,
+    chain,
+    address: formatHostPort({ host, port }),
+    trace: typeof traceparent === 'string' ? traceparent : undefined,
+  }
+}
+
+function nonceOf(request: FastifyRequest): string | undefined {
+  const nonce = queryOf(request, 'nonce')
+  return nonce !== undefined && nonceForm.test(nonce) ? nonce : undefined
+}
+
+/** Where it is there once. */
+function queryOf({ query }: FastifyRequest, name: string): string | undefined {
+  const value = (query as Readonly<Record<string, unknown>>)[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+function nonceMissing(): CountersignError {
+  return new CountersignError('invalid', 'nonce has 16 to 64 characters of base64url', {
+    reason: 'request-nonce',
+  })
+}

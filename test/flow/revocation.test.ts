@@ -1,0 +1,306 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { request as httpsRequest } from 'node:https'
+import {
+  createVerifier,
+  type RevocationFeed,
+  revocationFeed,
+  type Verifier,
+} from 'countersign/resource-server'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import type { FeedLocation } from '../../src/revocation/https-feed.ts'
+import { type Log, silentLog } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import { toPem } from '../../src/x509/pem.ts'
+import { freePort } from '../support/free-port.ts'
+import {
+  allowWeb,
+  ask,
+  assertionType,
+  form,
+  formHeaders,
+  issuer,
+  oauthSettings,
+  orders,
+  policyFolder,
+  resourceOf,
+} from '../support/oauth.ts'
+import { reasonOf } from '../support/reason-of.ts'
+import {
+  mint,
+  type RunningServer,
+  someAgent,
+  startServer,
+  type TestIdentity,
+  trustDomain,
+  wireEntry,
+} from '../support/running-server.ts'
+import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+
+let certificate: WebCertificate
+let policy: string
+let server: RunningServer
+let port: number
+let serving: TestIdentity
+let stop: AbortController
+let feed: RevocationFeed
+let verifier: Verifier
+let restart: () => Promise<void>
+
+beforeAll(async () => {
+  certificate = await webCertificate('as.example.org', 'localhost')
+  policy = policyFolder(allowWeb)
+  port = await freePort()
+  server = await start()
+  await register('/web', '/orders', '/stranger')
+  serving = await mint(server, '/orders')
+  stop = new AbortController()
+  feed = reader()
+  void feed.run(stop.signal)
+  verifier = createVerifier({
+    issuer,
+    audience: orders,
+    jwks: async () => (await ask(port, certificate, '/oauth/jwks')).body,
+    revocations: feed,
+  })
+  await eventually(() => feed.fresh())
+  restart = async () => {
+    await server.stop()
+    server = await start(server.folder)
+  }
+})
+
+afterAll(async () => {
+  stop?.abort()
+  await server?.remove()
+  for (const folder of [certificate.folder, policy])
+    rmSync(folder, { recursive: true, force: true })
+})
+
+async function start(folder?: string): Promise<RunningServer> {
+  const listening = Promise.withResolvers<void>()
+  const log: Log = {
+    ...silentLog,
+    info(message) {
+      if (message === 'access tokens are issued') listening.resolve()
+    },
+  }
+  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
+  const oauth = {
+    ...oauthSettings(certificate, policy),
+    address: { host: '127.0.0.1', port },
+    resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120, servedBy })]]),
+  }
+  const started = await startServer({
+    log,
+    overrides: { oauth },
+    ...(folder !== undefined && { folder }),
+  })
+  await listening.promise
+  return started
+}
+
+/** Entries with these paths; their ids. */
+async function register(...paths: readonly string[]): Promise<readonly string[]> {
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: paths.map((path) => wireEntry({ path, parent: someAgent })),
+    })
+  return results.map(({ entry }) => entry?.id ?? '')
+}
+
+function asking({ id, chain, privateKey }: TestIdentity): FeedLocation {
+  return {
+    url: `https://localhost:${port}/oauth/feed`,
+    clientId: id,
+    tls: () => ({
+      ca: readFileSync(certificate.ca),
+      cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
+      key: toPem('PRIVATE KEY', privateKey),
+    }),
+  }
+}
+
+function reader(): RevocationFeed {
+  return revocationFeed({
+    issuer,
+    ...asking(serving),
+    keys: async () => (await ask(port, certificate, '/oauth/feed-keys')).body,
+  })
+}
+
+async function jwtSvid(path: string, audience = issuer): Promise<string> {
+  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
+    id: { trust_domain: trustDomain, path },
+    audience: [audience],
+  })
+  return svid?.token ?? ''
+}
+
+async function post(path: string, caller: string, values: Record<string, string>) {
+  const said = { client_assertion_type: assertionType, client_assertion: await jwtSvid(caller) }
+  const body = form({ ...said, ...values })
+  return ask(port, certificate, path, { method: 'POST', headers: formHeaders, body })
+}
+
+async function newToken(): Promise<string> {
+  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+  const answer = await post('/oauth/token', '/web', wish)
+  expect(answer.status).toBe(200)
+  return (JSON.parse(answer.body) as { access_token: string }).access_token
+}
+
+const verdict = (token: string): Promise<string> => reasonOf(verifier.verify(token))
+
+test('RFC 7009 §2 a token that its client revokes is refused by the service, which asks nobody', async () => {
+  const [token, other] = [await newToken(), await newToken()]
+  expect([await verdict(token), await verdict(other)]).toEqual(['accepted', 'accepted'])
+  const answer = await post('/oauth/revoke', '/web', { token })
+  expect([answer.status, answer.body]).toEqual([200, ''])
+  expect(answer.headers['cache-control']).toBe('no-store')
+  await eventually(async () => (await verdict(token)) === 'token-revoked', 700)
+  expect(await verdict(other)).toBe('accepted')
+  expect((await post('/oauth/revoke', '/web', { token })).status).toBe(200)
+  expect((await post('/oauth/revoke', '/web', { token: 'unknown' })).status).toBe(200)
+})
+
+test('T20 deleting an entry ends its tokens at the service, and its SVID proves nothing any more', async () => {
+  const token = await newToken()
+  const assertion = await jwtSvid('/web')
+  expect(await verdict(token)).toBe('accepted')
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const { entries: all } = await entries.unary('ListEntries', {})
+  const id = all.find(({ spiffe_id }) => spiffe_id?.path === '/web')?.id ?? ''
+  await entries.unary('BatchDeleteEntry', { ids: [id] })
+  await eventually(async () => (await verdict(token)) === 'token-revoked', 700)
+  // Whoever registers the ID again does not bring the old SVID back to life.
+  await register('/web')
+  const said = { client_assertion_type: assertionType, client_assertion: assertion }
+  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+  const again = { method: 'POST', headers: formHeaders, body: form({ ...said, ...wish }) }
+  expect((await ask(port, certificate, '/oauth/token', again)).status).toBe(401)
+  // In the second of the deletion nothing is issued that would be dead at once.
+  await eventually(async () => (await post('/oauth/token', '/web', wish)).status === 200)
+  expect(await verdict(await newToken())).toBe('accepted')
+})
+
+test('the feed outlives a restart of its server: nothing is forgotten, and it goes on where it stood', async () => {
+  const token = await newToken()
+  await post('/oauth/revoke', '/web', { token })
+  await eventually(async () => (await verdict(token)) === 'token-revoked', 700)
+  const before = feed.size
+  await restart()
+  await eventually(() => feed.fresh())
+  expect(feed.size).toBeGreaterThanOrEqual(before)
+  expect(await verdict(token)).toBe('token-revoked')
+  // A reader that begins anew is told as much.
+  const fresh = reader()
+  const end = new AbortController()
+  onTestFinished(() => end.abort())
+  void fresh.run(end.signal)
+  await eventually(() => fresh.fresh())
+  expect(fresh.size).toBe(before)
+})
+
+test('without the feed, the service lets nobody in on what it knew 700 ms ago', async () => {
+  const token = await newToken()
+  expect(await verdict(token)).toBe('accepted')
+  await server.stop()
+  await eventually(async () => (await verdict(token)) === 'revocation-unknown', 2000)
+  server = await start(server.folder)
+  await eventually(async () => (await verdict(token)) === 'accepted')
+})
+
+interface Opened {
+  readonly status: number
+  readonly type: string | undefined
+  readonly error: string | undefined
+}
+
+/** What the feed answers to a request, without reading it. */
+function open(
+  headers: Record<string, string>,
+  query: string,
+  identity?: TestIdentity,
+): Promise<Opened> {
+  return new Promise((resolve, reject) => {
+    const { tls } = asking(identity ?? serving)
+    const { ca, ...own } = tls?.() ?? {}
+    const url = `https://localhost:${port}/oauth/feed?${query}`
+    const options = { ca, agent: false, headers, ...(identity !== undefined && own) }
+    const request = httpsRequest(url, options, (response) => {
+      const type = response.headers['content-type']
+      const { statusCode: status = 0 } = response
+      if (status === 200) {
+        resolve({ status, type, error: undefined })
+        response.destroy()
+        return
+      }
+      let text = ''
+      response.on('data', (chunk) => {
+        text += String(chunk)
+      })
+      response.on('end', () => {
+        const { error } = JSON.parse(text) as { error?: string }
+        resolve({ status, type, error })
+      })
+    })
+    request.on('error', reject)
+    request.end()
+  })
+}
+
+test('T20 the feed is for those who serve a resource, and for nobody else', async () => {
+  const nonce = `nonce=${'n'.repeat(22)}`
+  const bearer = async (path: string, audience?: string): Promise<Record<string, string>> => ({
+    authorization: `Bearer ${await jwtSvid(path, audience)}`,
+  })
+  const stranger = await mint(server, '/stranger')
+  const nobody = await mint(server, '/nobody')
+  const none = {}
+  const cases: readonly [number, string | undefined, Promise<Opened>][] = [
+    [200, undefined, open(await bearer('/orders'), nonce)],
+    [200, undefined, open(none, `${nonce}&client_id=${serving.id}`, serving)],
+    [401, 'invalid_client', open(none, nonce)],
+    [401, 'invalid_client', open(none, nonce, serving)],
+    [401, 'invalid_client', open(none, `${nonce}&client_id=${serving.id}`, stranger)],
+    [401, 'invalid_client', open(none, `${nonce}&client_id=${nobody.id}`, nobody)],
+    [401, 'invalid_client', open(await bearer('/orders', 'https://other.example'), nonce)],
+    [401, 'invalid_client', open({ authorization: `Bearer ${await newToken()}` }, nonce)],
+    [401, 'invalid_client', open({ authorization: 'Basic b3JkZXJzOng=' }, nonce)],
+    [400, 'invalid_request', open(await bearer('/orders'), `${nonce}&client_id=x`, serving)],
+    [403, 'access_denied', open(await bearer('/stranger'), nonce)],
+    [403, 'access_denied', open(none, `${nonce}&client_id=${stranger.id}`, stranger)],
+    [400, 'invalid_request', open(await bearer('/orders'), '')],
+    [400, 'invalid_request', open(await bearer('/orders'), 'nonce=short')],
+    [400, 'invalid_request', open(await bearer('/orders'), `${nonce}&${nonce}`)],
+  ]
+  const opened = await Promise.all(cases.map(([, , answer]) => answer))
+  expect(opened.map(({ status, error }) => [status, error])).toEqual(
+    cases.map(([status, error]) => [status, error]),
+  )
+  expect(opened.slice(0, 2).map(({ type }) => type)).toEqual([
+    'text/event-stream',
+    'text/event-stream',
+  ])
+  const options = { identity: serving, method: 'POST', headers: formHeaders, body: nonce }
+  expect((await ask(port, certificate, `/oauth/feed?${nonce}`, options)).status).toBe(404)
+})
+
+test('the key of the feed is none of access tokens, nor the other way', async () => {
+  const kidsAt = async (path: string): Promise<unknown[]> => {
+    const { keys } = JSON.parse((await ask(port, certificate, path)).body) as {
+      keys: { kid: string }[]
+    }
+    return keys.map(({ kid }) => kid)
+  }
+  const [tokens, feeds] = [await kidsAt('/oauth/jwks'), await kidsAt('/oauth/feed-keys')]
+  expect(feeds).toHaveLength(1)
+  expect(tokens).toHaveLength(1)
+  expect(feeds).not.toEqual(tokens)
+  const metadata = JSON.parse(
+    (await ask(port, certificate, '/.well-known/oauth-authorization-server')).body,
+  ) as Record<string, unknown>
+  expect(metadata['revocation_endpoint']).toBe(`${issuer}/oauth/revoke`)
+})

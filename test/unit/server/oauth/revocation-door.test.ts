@@ -1,0 +1,120 @@
+import { decodeJwt } from 'jose'
+import { expect, test } from 'vitest'
+import {
+  createRevocationDoor,
+  type RevocationDoorDeps,
+} from '../../../../server/oauth/revocation-door.ts'
+import { createRevocations } from '../../../../server/revocation/revocations.ts'
+import { factWriter } from '../../../../server/revocation/write-facts.ts'
+import { factsAfter } from '../../../../server/store/revocation-facts.ts'
+import { orders } from '../../../support/oauth.ts'
+import { idOf } from '../entry/samples.ts'
+import { permitted, refused, send, startWorld, web, wish } from './oauth-world.ts'
+
+async function start(closing: AsyncDisposableStack, more: Partial<RevocationDoorDeps> = {}) {
+  const world = await startWorld(closing)
+  const { store, clock, deps } = world
+  const revocations = createRevocations({
+    clock,
+    write: factWriter({ clock, svidTtlSeconds: 86_400 }),
+  })
+  const asked: unknown[] = []
+  const door = createRevocationDoor({
+    ...{ ...deps, store, revocations },
+    policies: {
+      revision: 'r',
+      decide(question) {
+        asked.push(question)
+        return refused
+      },
+    },
+    changes: { reached: async () => {} },
+    ...more,
+  })
+  const { access_token: token = '' } = await send(world.server, await world.asserting(web), wish)
+  return {
+    ...world,
+    asked,
+    token,
+    claims: decodeJwt<{ txn: string }>(token),
+    door,
+    revoke: async (caller: typeof web, values: Record<string, string>) =>
+      send(door, await world.asserting(caller), values),
+    facts: async () => (await factsAfter(store.db, 0, 100)).facts,
+  }
+}
+
+test('RFC 7009 §2.1 a client revokes its own token, with all that was bought with it, on record', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { revoke, token, claims, facts, asked, records } = await start(closing)
+  const { status, text, headers } = await revoke(web, { token, token_type_hint: 'refresh_token' })
+  expect([status, text, headers['cache-control']]).toEqual([200, '', 'no-store'])
+  expect(await facts()).toMatchObject([{ kind: 'transaction', id: claims.txn, notBefore: 0 }])
+  expect(asked).toEqual([])
+  expect(records().at(-1)).toMatchObject({
+    kind: 'revocation.written',
+    spiffeId: web,
+    decision: 'allow',
+  })
+})
+
+test('RFC 7009 §2.1 a token that is somebody else’s is revoked where a policy permits it, and else not', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { revoke, token, claims, facts, asked, records } = await start(closing)
+  expect((await revoke(idOf('/stranger'), { token })).status).toBe(400)
+  expect(asked).toMatchObject([
+    {
+      action: 'revoke',
+      by: { entry: { spiffeId: idOf('/stranger') } },
+      target: { kind: 'token', id: claims.jti, client: web, audience: orders },
+    },
+  ])
+  expect(await facts()).toEqual([])
+  expect(records().at(-1)).toMatchObject({ kind: 'revocation.denied', reason: 'policy-forbids' })
+  const policies = { revision: 'r', decide: () => permitted }
+  const other = await start(closing, { policies })
+  expect((await other.revoke(idOf('/stranger'), { token: other.token })).status).toBe(200)
+  expect(await other.facts()).toHaveLength(1)
+  expect(other.records().at(-1)).toMatchObject({ policies: ['yes'] })
+})
+
+test('RFC 7009 §2.2 what is no good token is answered as done, and nothing is written', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { revoke, token, clock, facts } = await start(closing)
+  for (const one of ['x', `${token}x`, token.slice(0, -3), 'x'.repeat(9000)]) {
+    expect((await revoke(web, { token: one })).status).toBe(200)
+  }
+  await clock.advance(301_000)
+  expect((await revoke(web, { token })).status).toBe(200)
+  expect(await facts()).toEqual([])
+  expect(await revoke(web, {})).toMatchObject({ status: 400, error: 'invalid_request' })
+})
+
+test('what is revoked is not revoked in silence: without the trail it is not done', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { door, asserting, token, trail, facts } = await start(closing)
+  const proof = await asserting(web)
+  await trail[Symbol.asyncDispose]()
+  expect((await send(door, proof, { token })).status).toBe(503)
+  expect(await facts()).toEqual([])
+})
+
+test('a token that was exchanged goes alone', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { token, claims } = await start(closing)
+  const shown = {
+    ...{ claims: { ...claims, act: { sub: web } }, keyId: 'k', jti: 'one', txn: 'shared' },
+    ...{
+      subject: web,
+      clientId: web,
+      audience: orders,
+      scopes: [],
+      expiresAt: new Date(5_000_500),
+    },
+  }
+  const { revoke, facts } = await start(closing, {
+    tokens: { read: async () => shown } as unknown as RevocationDoorDeps['tokens'],
+  })
+  expect((await revoke(web, { token })).status).toBe(200)
+  expect(await facts()).toMatchObject([{ kind: 'token', id: 'one', endsAt: 5001 + 60 }])
+})
