@@ -148,6 +148,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
         identity.look()
       }
       followers.apply(batch)
+      if (batch.policiesChanged) policies?.wake()
     })
     const identityUsers = new Set([() => endpoints.refreshIdentity()])
     const useIdentity = (): void => {

@@ -25,6 +25,7 @@ import { followIdentity } from './identity.ts'
 import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
+import { inStore } from './oauth/settings.ts'
 import type { Policies } from './policy/policies.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocation/revocations.ts'
@@ -167,6 +168,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
       attestors: new Map([[joinTokenType, joinTokenAttestor(store, clock)]]),
     },
     resources: config.oauth?.resources ?? new Map(),
+    policiesInStore: config.oauth?.policy === inStore,
     cursorKey: randomBytes(32),
     limits: {
       attest: new RateLimiter(config.rateLimits.attest, clock),
@@ -190,12 +192,15 @@ export async function makeParts(opened: Opened): Promise<Parts> {
 
 /** They decide on access tokens; few servers issue those, and they cost memory. Throws as `openPolicies`. */
 export async function openPoliciesOf(opened: Opened): Promise<Policies | undefined> {
-  const { config, trail, log } = opened
+  const { config, trail, log, store } = opened
   if (config.oauth === undefined) return undefined
   const { openPolicies } = await import('./policy/policies.ts')
-  const { policy: folder, separateEnvironments } = config.oauth
+  const { folderSource } = await import('./policy/policy-source.ts')
+  const { storeSource } = await import('./policy/store-source.ts')
+  const { policy, separateEnvironments } = config.oauth
+  const source = policy === inStore ? storeSource(store.db) : folderSource(policy)
   const append = (events: readonly AuditEvent[]) => trail.append(events)
-  return openPolicies({ folder, separateEnvironments, append, clock: systemClock, log })
+  return openPolicies({ source, separateEnvironments, append, clock: systemClock, log })
 }
 
 function caSettingsOf(config: ServerConfig): CaSettings {

@@ -94,6 +94,9 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   [`${registryService}WaitApplied`]: operators,
 
   [`${policyService}Explain`]: operators,
+  [`${policyService}Apply`]: operators,
+  [`${policyService}Show`]: operators,
+  [`${policyService}History`]: operators,
 
   '/countersign.sync.v1.Sync/Follow': ['agent'],
   '/countersign.federation.v1.Federation/ListStatus': operators,

@@ -36,6 +36,7 @@ export interface ApiDeps {
   readonly nodes: NodeDeps
   /** undefined where no access tokens are issued; `resources` is empty then. */
   readonly policies: Policies | undefined
+  readonly policiesInStore: boolean
   readonly resources: ReadonlyMap<string, Target & { readonly maxTtlSeconds: number }>
   /** Seals page tokens; drawn anew at each start. */
   readonly cursorKey: Buffer

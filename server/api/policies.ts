@@ -6,12 +6,13 @@ import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import type { ApiDeps } from './deps.ts'
+import { type StoredPolicyDeps, storedPolicyHandlers } from './stored-policies.ts'
 
 const maxEntries = 16
 
 /** countersign.policy.v1.Policies */
 export function policiesHandlers(
-  deps: Pick<ApiDeps, 'policies' | 'index' | 'resources' | 'clock'>,
+  deps: Pick<ApiDeps, 'policies' | 'index' | 'resources'> & StoredPolicyDeps,
 ): Record<string, RpcHandler<Caller>> {
   const { index, clock } = deps
   return {
@@ -42,6 +43,7 @@ export function policiesHandlers(
       }
       return { answers, revision: policies.revision }
     }),
+    ...storedPolicyHandlers(deps),
   }
 }
 

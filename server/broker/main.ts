@@ -15,6 +15,7 @@ import { openTrail, type Trail } from '../audit/trail.ts'
 import { fileKeyManager } from '../ca/key-manager.ts'
 import { createRefusalRecord } from '../oauth/refusals.ts'
 import { openPolicies } from '../policy/policies.ts'
+import { folderSource } from '../policy/policy-source.ts'
 import { lockFolder } from '../store/folder-lock.ts'
 import { createBroker } from './broker.ts'
 import type { BrokerConfig } from './config.ts'
@@ -93,7 +94,7 @@ async function runWith(
     log,
   })
   const policies = await openPolicies({
-    folder: config.policy,
+    source: folderSource(config.policy),
     separateEnvironments: false,
     append,
     clock,

@@ -22,6 +22,7 @@ export interface ChangeBatch {
   readonly agents: ReadonlyMap<SpiffeId, AgentRecord | undefined>
   readonly bundles: ReadonlyMap<TrustDomain, Bundle | undefined>
   readonly authoritiesChanged: boolean
+  readonly policiesChanged: boolean
   /** In order, each once. */
   readonly facts: readonly StoredFact[]
 }

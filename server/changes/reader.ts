@@ -40,6 +40,7 @@ export class ChangeReader {
       agents: new Map(),
       bundles: new Map(),
       authoritiesChanged: false,
+      policiesChanged: false,
       facts: [],
     }
     let last: ReadonlyMap<string, Entry | undefined> = new Map()
@@ -87,6 +88,7 @@ export class ChangeReader {
         byKey(bundles, (bundle) => bundle.trustDomain),
       ),
       authoritiesChanged: refs.has('authority'),
+      policiesChanged: refs.has('policy'),
       facts: refs.has('revocation') ? await this.#newFacts(last.number) : [],
     }
   }
@@ -141,6 +143,7 @@ export class ChangeReader {
       agents: note(this.#agents, [...this.#agents], agents),
       bundles: note(this.#bundles, [...this.#bundles], bundles),
       authoritiesChanged: true,
+      policiesChanged: true,
       facts: await this.#newFacts(Number.MAX_SAFE_INTEGER),
     }
   }

@@ -32,6 +32,9 @@ export interface Resource {
   readonly env?: string | undefined
 }
 
+/** Of `oauth.policy`: what `countersign policy apply` has put into the store. No path is as short. */
+export const inStore = 'store'
+
 export interface OauthSettings {
   /** `iss` of the tokens, and the only audience of an assertion; exact. */
   readonly issuer: string
@@ -39,7 +42,7 @@ export interface OauthSettings {
   /** PEM files. */
   readonly tls: { readonly certificate: string; readonly key: string }
   readonly resources: ReadonlyMap<string, Resource>
-  /** The folder of Cedar files. */
+  /** The folder of Cedar files, or `inStore`. */
   readonly policy: string
   /** Whether a resource with an `env` is refused to entries without the same label. */
   readonly separateEnvironments: boolean
@@ -68,7 +71,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
   certificate: path,
   key: path,
   resources: z.array(resource).min(1).max(1024),
-  policy: path,
+  policy: z.union([z.literal(inStore), path]),
   separate_environments: z.boolean().optional(),
   federation: federatedSchema.optional(),
 }) as z.ZodType<OauthFile>

@@ -3,11 +3,12 @@ import { CountersignError } from '../../src/errors.ts'
 import { builtInPolicies } from '../../src/policy/built-in.ts'
 import { createPolicyEngine } from '../../src/policy/engine.ts'
 import { type Explanation, explain } from '../../src/policy/explain.ts'
-import { type PolicyFolder, readPolicyFolder } from '../../src/policy/policy-folder.ts'
+import type { PolicyFolder } from '../../src/policy/policy-folder.ts'
 import { type PolicySet, readPolicySet } from '../../src/policy/policy-set.ts'
 import type { Decision, PolicyQuestion } from '../../src/policy/question.ts'
-import type { Clock } from '../../src/runtime/clock.ts'
+import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import type { PolicySource } from './policy-source.ts'
 
 export interface Policies {
   /** By the policies that are in force now. Never throws: what cannot be decided is denied. */
@@ -16,13 +17,14 @@ export interface Policies {
   explain(question: PolicyQuestion): Promise<Explanation>
   /** SHA-256 of what is in force. */
   readonly revision: string
-  /** One look at the folder; `run` does it each second. */
+  /** One look at the source; `run` does it each second, and when it is woken. */
   look(): Promise<void>
+  wake(): void
   run(signal: AbortSignal): Promise<void>
 }
 
 export interface PoliciesDeps {
-  readonly folder: string
+  readonly source: PolicySource
   /** Whether what is for one environment is refused to entries of another. */
   readonly separateEnvironments: boolean
   readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
@@ -33,25 +35,27 @@ export interface PoliciesDeps {
 const lookMs = 1000
 
 /**
- * Loads the folder's policies and puts them on record. Later changes come into force once the folder has been the
- * same for two looks; what is unsound is refused, and what was in force stays. Throws as `readPolicyFolder` and
- * `readPolicySet`, and what `append` throws.
+ * Loads the source's policies and puts them on record. Later changes of a folder come into force once it has been the
+ * same for two looks; what is unsound is refused, and what was in force stays. At first that is nothing: a folder that
+ * is unsound then throws as `readPolicyFolder` and `readPolicySet`; what the store holds is refused, so that others can
+ * be applied. Throws what `append` throws.
  */
 export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
-  const { folder, append, clock, log } = deps
+  const { source, append, clock, log } = deps
   const engine = createPolicyEngine()
   const builtIn = builtInPolicies(deps)
   let inForce: PolicySet = builtIn
   let revision = ''
   let seen = ''
   let refused = ''
+  let woken = new AbortController()
 
   const putInForce = async (set: PolicySet, sha256: string): Promise<void> => {
     await append([event('policy.loaded', sha256, { policies: set.size })])
     inForce = new Map([...set, ...builtIn])
     engine.load(inForce)
     revision = sha256
-    log.info('policies are in force', { folder, policies: set.size, revision })
+    log.info('policies are in force', { source: source.name, policies: set.size, revision })
   }
   const event = (
     kind: 'policy.loaded' | 'policy.refused',
@@ -68,21 +72,24 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
     details,
   })
   const refuse = async (sha256: string, error: unknown): Promise<void> => {
-    log.error('the policies are kept as they were: the new ones cannot be used', { folder, error })
+    log.error('the policies are kept as they were: the new ones cannot be used', {
+      source: source.name,
+      error,
+    })
     const reason = error instanceof CountersignError ? error.reason : 'internal'
     await append([event('policy.refused', sha256, { inForce: revision }, reason)])
   }
   const look = async (): Promise<void> => {
     let found: PolicyFolder
     try {
-      found = await readPolicyFolder(folder)
+      found = await source.read()
     } catch (error) {
       if (seen !== 'unreadable') await refuse('unreadable', error)
       seen = 'unreadable'
       return
     }
     // Half of what somebody is writing just now may lack the policy that forbids.
-    const settled = found.revision === seen
+    const settled = source.isWhole || found.revision === seen
     seen = found.revision
     if (!settled || found.revision === revision || found.revision === refused) return
     let set: PolicySet
@@ -95,8 +102,12 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
     }
     await putInForce(set, found.revision)
   }
-  const first = await readPolicyFolder(folder)
-  await putInForce(await readPolicySet(first.files, clock), first.revision)
+  engine.load(inForce)
+  if (source.isWhole) await look()
+  else {
+    const first = await source.read()
+    await putInForce(await readPolicySet(first.files, clock), first.revision)
+  }
   return {
     decide: (question) => engine.decide(question, clock.now()),
     explain: (question) => explain(inForce, question, clock.now(), clock),
@@ -104,9 +115,11 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
       return revision
     },
     look,
+    wake: () => woken.abort(),
     async run(signal) {
       while (!signal.aborted) {
-        await clock.sleep(lookMs, signal)
+        await sleepUnlessWoken(clock, lookMs, woken.signal, signal)
+        woken = new AbortController()
         await look().catch((error: unknown) =>
           log.error('the policies were not looked at', { error }),
         )

@@ -15,6 +15,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0006-used-tokens': { up: createUsedTokens },
   '0007-issued-tokens': { up: createIssuedTokens },
   '0008-revocation-facts': { up: createRevocationFacts },
+  '0009-policy-sets': { up: createPolicySets },
 })
 
 /**
@@ -224,6 +225,15 @@ async function createRevocationFacts(db: Kysely<Schema>): Promise<void> {
     .addColumn('not_before', 'bigint', (column) => column.notNull())
     .addColumn('ends_at', 'bigint', (column) => column.notNull())
     .addColumn('hash', 'text', (column) => column.notNull())
+    .addColumn('mac', 'text', (column) => column.notNull())
+    .execute()
+}
+
+async function createPolicySets(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .createTable('policy_sets')
+    .addColumn('version', 'integer', (column) => column.primaryKey())
+    .addColumn('body', 'text', (column) => column.notNull())
     .addColumn('mac', 'text', (column) => column.notNull())
     .execute()
 }

@@ -12,6 +12,7 @@ export type SealedTable =
   | 'authorities'
   | 'join_tokens'
   | 'revocation_facts'
+  | 'policy_sets'
 
 /** A row that somebody else has written or changed. */
 export interface RefusedRow {

@@ -2,7 +2,7 @@ import type { Generated } from 'kysely'
 import type { AuthorityKind, AuthoritySlot } from './records.ts'
 
 /** What a row of the change log is about. */
-export type ChangeKind = 'entry' | 'agent' | 'bundle' | 'authority' | 'revocation'
+export type ChangeKind = 'entry' | 'agent' | 'bundle' | 'authority' | 'revocation' | 'policy'
 
 /**
  * The tables. Instants are milliseconds since 1970; `body` is the whole record as JSON, and the
@@ -38,6 +38,8 @@ export interface Schema {
     hash: string
     mac: string
   }
+  /** `body` holds files and who applied them; the highest version is in force. */
+  policy_sets: { version: number; body: string; mac: string }
   join_tokens: { hash: string; agent_id: string; expires_at: number; mac: string }
   /** SHA-256 of issuer and `jti` of what is good once. Without a MAC: who can write here can forget anyway. */
   used_tokens: { hash: string; expires_at: number }

@@ -28,6 +28,8 @@ export type AuditKind =
   | 'broker.denied'
   /** It was called, and no whole answer came or was wanted any more. */
   | 'broker.failed'
+  /** Into the store, for all servers. */
+  | 'policy.applied'
   | 'policy.loaded'
   | 'policy.refused'
   | 'bundle.appended'

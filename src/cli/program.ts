@@ -39,6 +39,7 @@ import type { Io } from './io.ts'
 import { agentLogger, serverLogger } from './logger.ts'
 import { policyCheck } from './policy-check.ts'
 import { policyExplain } from './policy-explain.ts'
+import { policyApply, policyHistory, policyShow } from './policy-store.ts'
 import { policyTest } from './policy-test.ts'
 import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
@@ -125,7 +126,10 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
     group('policy', 'who may have which token')
       .addCommand(policyCheck(io))
       .addCommand(policyTest(io))
-      .addCommand(policyExplain(io)),
+      .addCommand(policyExplain(io))
+      .addCommand(policyApply(io))
+      .addCommand(policyShow(io))
+      .addCommand(policyHistory(io)),
   )
   program.addCommand(
     group('grant', 'who can reach what with access tokens')

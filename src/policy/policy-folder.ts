@@ -1,8 +1,7 @@
-import { hash } from 'node:crypto'
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
-import type { PolicyFile } from './policy-set.ts'
+import { type PolicyFile, policyRevision } from './policy-set.ts'
 
 export interface PolicyFolder {
   readonly files: readonly PolicyFile[]
@@ -22,7 +21,7 @@ export async function readPolicyFolder(folder: string): Promise<PolicyFolder> {
   if (names.length > maxFiles) refuse('policy-files', `more than ${maxFiles} files in ${folder}`)
   const files: PolicyFile[] = []
   for (const name of names) files.push({ name, text: await readPolicyFile(join(folder, name)) })
-  return { files, revision: hash('sha256', JSON.stringify(files), 'hex') }
+  return { files, revision: policyRevision(files) }
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { type DetailedError, policySetTextToParts, validate } from '@cedar-policy/cedar-wasm/nodejs'
 import { CountersignError } from '../errors.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -9,6 +10,12 @@ import { cedarSchema } from './schema.ts'
 export interface PolicyFile {
   readonly name: string
   readonly text: string
+}
+
+/** SHA-256 of names and texts, in their order; lower-case hex. */
+export function policyRevision(files: readonly PolicyFile[]): string {
+  const plain = files.map(({ name, text }) => ({ name, text }))
+  return hash('sha256', JSON.stringify(plain), 'hex')
 }
 
 /** By `@id`. Each has been checked against the schema. */

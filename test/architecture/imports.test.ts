@@ -144,7 +144,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/documents': values,
   'server/revocation': ['server/changes', 'server/store', ...values],
   'server/oidc': ['server/documents', ...values],
-  'server/policy': ['src/policy', ...values],
+  'server/policy': ['server/store', 'src/policy', ...values],
   'server/oauth': [
     'server/revocation',
     'server/access',

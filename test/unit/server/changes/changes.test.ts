@@ -90,6 +90,7 @@ describe('following the change log', () => {
         agents: new Map([[anAgent('n').id, anAgent('n')]]),
         bundles: new Map([[trustDomain, aBundle]]),
         authoritiesChanged: true,
+        policiesChanged: true,
         facts: [],
       },
     ])
@@ -114,6 +115,7 @@ describe('following the change log', () => {
       agents: new Map([[anAgent('n').id, anAgent('n')]]),
       bundles: new Map(),
       authoritiesChanged: false,
+      policiesChanged: false,
       facts: [],
     })
   })
@@ -254,6 +256,7 @@ describe('following the change log', () => {
       agents: new Map([[anAgent('n').id, undefined]]),
       bundles: new Map([[trustDomain, undefined]]),
       authoritiesChanged: true,
+      policiesChanged: false,
       facts: [],
     })
   })
@@ -342,6 +345,7 @@ describe('following the change log', () => {
       agents: new Map([[anAgent('gone').id, undefined]]),
       bundles: new Map(),
       authoritiesChanged: true,
+      policiesChanged: true,
       facts: [],
     })
   })

@@ -88,6 +88,7 @@ export function world(): World {
         agents: new Map(agents.map((agent) => [agent.id, agent])),
         bundles: new Map(changed),
         authoritiesChanged: false,
+        policiesChanged: false,
         facts: [],
       }
       index.apply(batch)

@@ -87,6 +87,7 @@ export function batchOf(changes: {
     agents,
     bundles: new Map(),
     authoritiesChanged: false,
+    policiesChanged: false,
     facts: [],
   }
 }

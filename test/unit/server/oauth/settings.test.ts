@@ -35,6 +35,11 @@ test('a resource has the servers and the binding that it is given, and none by i
   })
 })
 
+test('policies come from a folder, or from the store where it says just that', () => {
+  expect(read({ policy: 'store' })?.policy).toBe('store')
+  expect(read({ policy: './store' })?.policy).toMatch(/^\/.+\/store$/)
+})
+
 test('environments are kept apart unless told; a resource may name its own, and its owner', () => {
   const own = { owner: 'shop', env: 'prod' }
   const settings = read({ resources: [{ ...orders, ...own }] })

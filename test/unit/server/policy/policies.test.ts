@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openPolicies, type Policies } from '../../../../server/policy/policies.ts'
+import { folderSource } from '../../../../server/policy/policy-source.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import type { PolicyQuestion } from '../../../../src/policy/question.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -24,7 +25,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 function open(text: string): Promise<Policies> {
   put(text)
   return openPolicies({
-    folder,
+    source: folderSource(folder),
     separateEnvironments: true,
     append: async (events) => {
       if (unwritable) throw new Error('the disk is full')

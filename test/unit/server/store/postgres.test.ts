@@ -30,7 +30,7 @@ afterAll(() => postgres?.[Symbol.asyncDispose]())
 const tables = [
   ...['settings', 'changes', 'entries', 'agents', 'bundles', 'authorities', 'join_tokens'],
   ...['audit_records', 'federation_relationships', 'used_tokens', 'issued_tokens'],
-  'revocation_facts',
+  ...['revocation_facts', 'policy_sets'],
 ]
 /** A store finds its tables then, and nothing in them: to make them anew takes a quarter of a second. */
 const emptyTables = [
@@ -88,6 +88,7 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   await import('../changes/changes.test.ts')
   await import('./row-seal.test.ts')
   await import('./revocation-facts.test.ts')
+  await import('./policy-sets.test.ts')
 
   test('servers that open an empty database at once make one of it', async () => {
     const { connect, execute } = await tempDatabase()

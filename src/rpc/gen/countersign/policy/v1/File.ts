@@ -1,0 +1,10 @@
+
+export interface File$Input {
+  'name'?: (string);
+  'text'?: (string);
+}
+
+export interface File {
+  'name': (string);
+  'text': (string);
+}

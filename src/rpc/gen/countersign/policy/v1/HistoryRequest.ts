@@ -1,0 +1,6 @@
+
+export interface HistoryRequest$Input {
+}
+
+export interface HistoryRequest {
+}

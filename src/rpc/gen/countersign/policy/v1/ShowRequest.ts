@@ -1,0 +1,8 @@
+
+export interface ShowRequest$Input {
+  'version'?: (number);
+}
+
+export interface ShowRequest {
+  'version': (number);
+}
