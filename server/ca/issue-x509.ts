@@ -14,6 +14,8 @@ export interface IssueAudit {
   readonly owner?: string | undefined
   readonly purpose?: string | undefined
   readonly requestId?: string | undefined
+  readonly grant?: AuditEvent['grant']
+  readonly trace?: AuditEvent['trace']
   /** Whose token it was issued for, as its issuer names it. */
   readonly subject?: AuditEvent['subject']
   readonly details?: AuditEvent['details']

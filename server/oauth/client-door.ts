@@ -9,7 +9,7 @@ import type { RateLimiter } from '../access/limits.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { checkSvid } from '../revocation/svid-status.ts'
 import { type OauthAnswer, refusalOf } from './answer.ts'
-import { federatedRecord } from './federated/client.ts'
+import { refusedRecord, SubjectRefusal, subjectRecord } from './federated/subject-refusal.ts'
 import { type Form, readForm } from './form.ts'
 import { PolicyRefusal } from './policy-refusal.ts'
 import { type RefusalRecord, shareOf } from './refusals.ts'
@@ -170,7 +170,10 @@ function denial(
   const said = (name: string): string | undefined => form?.get(name)?.slice(0, 2048)
   const resource = said('resource')
   const scope = said('scope')
-  const foreign = client?.federated && federatedRecord(client.federated)
+  const foreign =
+    error instanceof SubjectRefusal
+      ? refusedRecord(error)
+      : client?.federated && subjectRecord(client.federated.token)
   return {
     kind: door === 'revoke' ? 'revocation.denied' : 'token.denied',
     time,

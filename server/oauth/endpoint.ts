@@ -81,8 +81,7 @@ export async function serveOauth(
     tokens,
     issued,
     useOnce,
-    federated:
-      federation.size === 0 ? undefined : createFederated(federation, { ...deps, useOnce }),
+    federated: federation.size === 0 ? undefined : createFederated(federation, deps),
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),

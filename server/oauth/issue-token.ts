@@ -3,10 +3,12 @@ import type { Ca } from '../ca/ca.ts'
 import type { Policies } from '../policy/policies.ts'
 import { answerOf, type OauthAnswer } from './answer.ts'
 import { actorOf, type ClientRequest } from './client-door.ts'
-import { federatedRecord, useUp } from './federated/client.ts'
+import { useUp } from './federated/client.ts'
+import { subjectRecord } from './federated/subject-refusal.ts'
 import type { IssuedTokens } from './issued-tokens.ts'
 import type { OauthSettings } from './settings.ts'
 import type { ShownToken } from './shown-token.ts'
+import type { UseOnce } from './single-use.ts'
 import { claimsOf, type Wish } from './token.ts'
 import { tokenTypes } from './token-types.ts'
 
@@ -15,6 +17,7 @@ export interface IssueDeps {
   readonly ca: Pick<Ca, 'issueAccessToken'>
   readonly policies: Pick<Policies, 'decide' | 'revision'>
   readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
+  readonly useOnce: UseOnce
 }
 
 /** What was decided to issue. */
@@ -49,7 +52,7 @@ export async function issueToken(
   const actors = exchanged?.actors ?? []
   const parent = exchanged?.from.jti
   issued.ready()
-  if (client.federated !== undefined) await useUp(client.federated)
+  if (client.federated !== undefined) await useUp(client.federated, deps.useOnce)
   const { token, issuedAt, expiresAt } = await ca.issueAccessToken({
     spiffeId: subject,
     audience: resource.id,
@@ -74,7 +77,7 @@ export async function issueToken(
       policies: grant.decidedBy,
       policyRevision: policies.revision,
       trace,
-      ...(client.federated !== undefined && federatedRecord(client.federated)),
+      ...(client.federated !== undefined && subjectRecord(client.federated.token)),
     },
   })
   issued.note({

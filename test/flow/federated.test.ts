@@ -423,6 +423,19 @@ describe('T30 gets no token, and the trail says why:', () => {
     expect(after).toMatchObject([{ kind: 'token.denied', reason, details: { door: 'token' } }])
   })
 
+  test('what no rule fits is on record with what the rules look at', async () => {
+    const token = await github({ ref: 'refs/heads/next', environment: 'unasked' })
+    await world.post(exchanging(token))
+    expect(world.records().at(-1)).toMatchObject({
+      ...{ kind: 'token.denied', reason: 'subject-rule' },
+      ...{ subject: 'repo:shop/orders:environment:prod', actor: { kind: 'node' } },
+      details: {
+        subjectIssuer: world.github.url,
+        claims: 'ref=refs/heads/next repository_id=74',
+      },
+    })
+  })
+
   test('a token beside a certificate', async () => {
     const token = await world.github.sign(githubClaims(issuer))
     const identity = await mint(world.server, '/ci/deploy')

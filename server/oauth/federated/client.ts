@@ -1,10 +1,10 @@
-import type { AuditEvent } from '../../../src/audit/event.ts'
 import { CountersignError } from '../../../src/errors.ts'
 import type { Form } from '../form.ts'
+import type { UseOnce } from '../single-use.ts'
 import type { Client, ClientProof } from '../spiffe-client-auth.ts'
 import { tokenExchangeGrant, tokenTypes } from '../token-types.ts'
 import type { Federated, FederatedAuthenticator } from './federated.ts'
-import { refuse as refuseToken } from './foreign-token.ts'
+import { SubjectRefusal } from './subject-refusal.ts'
 
 const subjectTypes: ReadonlySet<string | undefined> = new Set([tokenTypes.jwt, tokenTypes.idToken])
 
@@ -51,26 +51,11 @@ export async function authenticateForeign(
  * To be called last before something is issued: what is refused may be asked for again, in another way. Throws
  * `invalid` `subject-replayed`.
  */
-export async function useUp({ token, useOnce }: Federated): Promise<void> {
+export async function useUp({ token }: Federated, useOnce: UseOnce): Promise<void> {
   const { issuer, jti, expiresAt } = token
   if (!issuer.singleUse) return
   if (jti === undefined || !(await useOnce({ issuer: issuer.issuer, jti, expiresAt }))) {
-    refuseToken('subject-replayed')
-  }
-}
-
-/** For the record: whose token it was. */
-export function federatedRecord({
-  token,
-}: Federated): Required<Pick<AuditEvent, 'subject' | 'details'>> {
-  const { issuer, subject, jti, podUid } = token
-  return {
-    subject,
-    details: {
-      subjectIssuer: issuer.issuer,
-      ...(jti !== undefined && { subjectJti: jti }),
-      ...(podUid !== undefined && { podUid }),
-    },
+    throw new SubjectRefusal('subject-replayed', token)
   }
 }
 

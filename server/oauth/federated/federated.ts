@@ -1,11 +1,11 @@
 import type { Log } from '../../../src/runtime/log.ts'
 import type { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
-import type { SingleUse } from '../../store/used-tokens.ts'
-import { type ForeignToken, type KnownIssuer, refuse, verifyForeignToken } from './foreign-token.ts'
+import { type ForeignToken, type KnownIssuer, verifyForeignToken } from './foreign-token.ts'
 import { issuerKeys } from './issuer-keys.ts'
 import type { ReachDeps } from './reach.ts'
 import { type FederatedRule, ruleFor } from './rules.ts'
 import type { FederatedIssuer } from './settings.ts'
+import { SubjectRefusal } from './subject-refusal.ts'
 import { createTokenReview } from './token-review.ts'
 
 /** Who a foreign token speaks for here. */
@@ -13,8 +13,6 @@ export interface Federated {
   readonly spiffeId: SpiffeId
   readonly rule: FederatedRule
   readonly token: ForeignToken
-  /** Uses it up, where it is good once; resolves with whether it was unused. */
-  useOnce(token: SingleUse): Promise<boolean>
 }
 
 /**
@@ -23,13 +21,9 @@ export interface Federated {
  */
 export type FederatedAuthenticator = (subjectToken: string) => Promise<Federated>
 
-export interface FederatedDeps extends ReachDeps, Pick<Federated, 'useOnce'> {
-  readonly log: Log
-}
-
 export function createFederated(
   issuers: ReadonlyMap<string, FederatedIssuer>,
-  deps: FederatedDeps,
+  deps: ReachDeps & { readonly log: Log },
 ): FederatedAuthenticator {
   const known = new Map(
     [...issuers].map(([issuer, settings]): [string, KnownIssuer] => [
@@ -41,8 +35,8 @@ export function createFederated(
   return async (subjectToken) => {
     const token = await verifyForeignToken(subjectToken, known, deps.clock.now())
     const rule = ruleFor(token.issuer.rules, token.claims)
-    if (rule === undefined) return refuse('subject-rule')
+    if (rule === undefined) throw new SubjectRefusal('subject-rule', token)
     await review(subjectToken, token)
-    return { spiffeId: rule.as, rule, token, useOnce: deps.useOnce }
+    return { spiffeId: rule.as, rule, token }
   }
 }

@@ -113,6 +113,6 @@ function podOf(
   return uid === undefined || uid === '' ? refuse('subject-pod') : uid
 }
 
-export function refuse(reason: string): never {
+function refuse(reason: string): never {
   throw new CountersignError('invalid', 'the subject token is not accepted', { reason })
 }

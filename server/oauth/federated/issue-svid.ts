@@ -12,14 +12,17 @@ import type { IssueAudit } from '../../ca/issue-x509.ts'
 import { answerOf, type OauthAnswer } from '../answer.ts'
 import { actorOf, type ClientRequest } from '../client-door.ts'
 import type { Form } from '../form.ts'
+import type { UseOnce } from '../single-use.ts'
 import { tokenTypes } from '../token-types.ts'
-import { federatedRecord, useUp } from './client.ts'
+import { useUp } from './client.ts'
 import type { Federated } from './federated.ts'
 import type { Issuable } from './rules.ts'
+import { subjectRecord } from './subject-refusal.ts'
 
 export interface SvidDeps {
   readonly ca: Pick<Ca, 'issueJwt' | 'issueX509'>
   readonly bundles: BundleLookup
+  readonly useOnce: UseOnce
   readonly clock: Clock
 }
 
@@ -59,7 +62,9 @@ export async function issueSvid(
     entryId: entry.id,
     owner: entry.owner,
     purpose: entry.purpose,
-    ...federatedRecord(federated),
+    grant: request.form.get('grant_type'),
+    trace: request.trace,
+    ...subjectRecord(federated.token),
   }
   const job = { request, entry, federated, audit }
   return kind === 'jwt_svid' ? jwtSvid(job, deps) : x509Svid(job, deps)
@@ -78,13 +83,13 @@ async function jwtSvid({ request, entry, federated, audit }: Job, deps: SvidDeps
   if (audience.length > maxAudienceLength) {
     return refuse('target-malformed', `an audience has at most ${maxAudienceLength} characters`)
   }
-  await useUp(federated)
+  await useUp(federated, deps.useOnce)
   const { token, expiresAt } = await deps.ca.issueJwt({
     spiffeId: entry.spiffeId,
     audience: [audience],
     ttlSeconds: entry.jwtSvidTtlSeconds,
     notAfter: federated.token.expiresAt,
-    jti: entry.jwtSvidIncludeJti ? randomUUID() : undefined,
+    jti: randomUUID(),
     audit,
   })
   return answer(token, tokenTypes.jwt, expiresAt, deps)
@@ -97,7 +102,7 @@ async function x509Svid({ request, entry, federated, audit }: Job, deps: SvidDep
     return refuse('request-csr', 'csr is one certificate request in PEM')
   }
   const { spki } = await verified(block)
-  await useUp(federated)
+  await useUp(federated, deps.useOnce)
   const [issued] = await deps.ca.issueX509([
     {
       spiffeId: entry.spiffeId,

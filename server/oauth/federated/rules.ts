@@ -23,6 +23,16 @@ export function ruleFor(
   )
 }
 
+/** Whose subjects look so, whatever the issuer is called: GitHub and GitLab are run by others too. */
+function kindOfSubject(sub: string): IssuerKind | undefined {
+  const prefixes: readonly (readonly [string, IssuerKind])[] = [
+    ['repo:', 'github'],
+    ['project_path:', 'gitlab'],
+    ['system:serviceaccount:', 'kubernetes'],
+  ]
+  return prefixes.find(([prefix]) => sub.startsWith(prefix))?.[1]
+}
+
 /** What is wrong with the claims that a rule names, and what to write; undefined where they are sound. */
 export function problemOfMatch(
   kind: IssuerKind,
@@ -50,6 +60,13 @@ export function problemOfMatch(
         message: `the value of ${name} has a wildcard, and values are compared whole`,
         fix: 'write the value out; for several values write several rules',
       }
+    }
+  }
+  const kindOfSub = kind === 'oidc' ? kindOfSubject(match.get('sub') ?? '') : undefined
+  if (kindOfSub !== undefined) {
+    return {
+      message: `this sub is one of ${kindOfSub}, and holds names that may come to be somebody else's`,
+      fix: `write kind: ${kindOfSub}`,
     }
   }
   if ([...identity].some((name) => match.has(name))) return undefined

@@ -3,9 +3,10 @@ import { CountersignError } from '../../../src/errors.ts'
 import { parseJsonObject } from '../../../src/jwt/strict-json.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import { claimText } from './claims.ts'
-import { type ForeignToken, refuse } from './foreign-token.ts'
+import type { ForeignToken } from './foreign-token.ts'
 import { fetchWithin, type ReachDeps, readBounded } from './reach.ts'
 import type { Reach, TokenReviewSettings } from './settings.ts'
+import { SubjectRefusal } from './subject-refusal.ts'
 
 const path = '/apis/authentication.k8s.io/v1/tokenreviews'
 const podUidKey = 'authentication.kubernetes.io/pod-uid'
@@ -36,7 +37,8 @@ export type TokenReview = (token: string, verified: ForeignToken) => Promise<voi
 
 export function createTokenReview(deps: ReachDeps & { readonly log: Log }): TokenReview {
   let waiting = 0
-  return async (token, { issuer, claims, podUid }) => {
+  return async (token, verified) => {
+    const { issuer, claims, podUid } = verified
     const { tokenReview: settings, audience, reach } = issuer
     if (settings === undefined) return
     if (waiting >= maxWaiting) throw busy()
@@ -54,7 +56,7 @@ export function createTokenReview(deps: ReachDeps & { readonly log: Log }): Toke
     const uid = claimText(claims, 'kubernetes.io/serviceaccount/uid')
     const isSame = uid !== undefined && user?.uid === uid && user.extra?.[podUidKey]?.[0] === podUid
     if (authenticated !== true || audiences?.includes(audience) !== true || !isSame) {
-      refuse('subject-review')
+      throw new SubjectRefusal('subject-review', verified)
     }
   }
 }

@@ -17,6 +17,7 @@ const github = {
 }
 const gitlab = { ...github, issuer: 'https://gitlab.com', kind: 'gitlab' }
 const cluster = { ...github, issuer: 'https://kubernetes.default.svc', kind: 'kubernetes' }
+const oidc = { ...github, issuer: 'https://id.example', kind: 'oidc' }
 const account = 'kubernetes.io/serviceaccount/uid'
 
 const read = (...said: readonly object[]) => readFederated(federatedSchema.parse(said), own)
@@ -62,6 +63,10 @@ describe('a rule names what is given once and stays, or is told what to write:',
     [gitlab, { project_id: '20', user_login: 'sam' }, 'match user_id, beside project_id'],
     [gitlab, { ref_protected: 'true' }, 'match project_id or namespace_id'],
     [gitlab, { user_id: '1' }, 'match project_id or namespace_id'],
+    [oidc, { email: 'ci@example.org' }, 'match sub'],
+    [oidc, { sub: 'repo:shop/orders:ref:refs/heads/main' }, 'write kind: github'],
+    [oidc, { sub: 'project_path:shop/orders' }, 'write kind: gitlab'],
+    [oidc, { sub: 'system:serviceaccount:shop:orders' }, 'write kind: kubernetes'],
     [cluster, { sub: 'system:serviceaccount:shop:orders' }, `match ${account}, and`],
     [cluster, { 'kubernetes.io/namespace': 'shop' }, `match ${account}, and beside`],
     [cluster, { 'kubernetes.io/pod/name': 'orders-1' }, `match ${account}`],
@@ -82,7 +87,7 @@ describe('a rule names what is given once and stays, or is told what to write:',
     expect(size(github, { repository_owner_id: '65', job_workflow_sha: 'f' })).toBe(1)
     expect(size(gitlab, { project_id: '20', ref_protected: 'true' })).toBe(1)
     expect(size(cluster, { [account]: 'a', 'kubernetes.io/namespace': 'shop' })).toBe(1)
-    expect(size({ ...github, issuer: 'https://id.example', kind: 'oidc' }, { sub: '1' })).toBe(1)
+    expect(size(oidc, { sub: '1' })).toBe(1)
   })
 })
 

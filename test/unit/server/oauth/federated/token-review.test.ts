@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ForeignToken } from '../../../../../server/oauth/federated/foreign-token.ts'
+import { federatedSchema, readFederated } from '../../../../../server/oauth/federated/settings.ts'
+import { createTokenReview } from '../../../../../server/oauth/federated/token-review.ts'
+import { type Log, silentLog } from '../../../../../src/runtime/log.ts'
+import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
+import {
+  accountUid,
+  kubernetesClaims,
+  type OidcIssuer,
+  podUid,
+  startOidcIssuer,
+} from '../../../../support/oidc-issuer.ts'
+import { reasonOf } from '../../../../support/reason-of.ts'
+import { trustDomain } from '../../../../support/running-server.ts'
+
+const audience = 'https://as.example.org'
+const folder = mkdtempSync(join(tmpdir(), 'cs-review-'))
+const tokenFile = join(folder, 'token')
+let cluster: OidcIssuer
+let other: OidcIssuer
+
+beforeAll(async () => {
+  ;[cluster, other] = await Promise.all([startOidcIssuer(), startOidcIssuer()])
+  writeFileSync(tokenFile, 'reviewer')
+})
+afterAll(async () => {
+  await cluster?.[Symbol.asyncDispose]()
+  await other?.[Symbol.asyncDispose]()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function start(review: object = {}, reach: object = {}) {
+  const url = cluster.url
+  const said = {
+    ...{ issuer: url, kind: 'kubernetes', audience },
+    allowed_networks: ['127.0.0.1', '::1'],
+    ...reach,
+    token_review: { url, ca_file: cluster.ca, token_file: tokenFile, ...review },
+    rules: [
+      { match: { 'kubernetes.io/serviceaccount/uid': accountUid }, as: 'spiffe://example.org/pod' },
+    ],
+  }
+  const issuers = readFederated(federatedSchema.parse([said]), { issuer: audience, trustDomain })
+  const issuer = issuers.get(url)
+  if (issuer === undefined) throw new Error('no issuer')
+  const token: ForeignToken = {
+    ...{ issuer, claims: kubernetesClaims(audience), podUid, jti: 'a' },
+    ...{
+      subject: 'system:serviceaccount:shop:orders',
+      issuedAt: new Date(),
+      expiresAt: new Date(),
+    },
+  }
+  const logged: unknown[] = []
+  const log: Log = { ...silentLog, warn: (_, fields) => void logged.push(fields?.['error']) }
+  const reviewToken = createTokenReview({ clock: new FakeClock(), log })
+  const before = cluster.asked.length
+  return {
+    review: () => reasonOf(reviewToken('eyJ', token)),
+    why: () => logged.map((error) => (error as { reason?: unknown }).reason),
+    asked: () => cluster.asked.length - before,
+  }
+}
+
+test('T8 the API server is asked by its CA, where the network is allowed, with a token that is there, or not at all', async () => {
+  for (const [review, reach, reason] of [
+    [{}, { allowed_networks: [] }, 'federation-address'],
+    [{}, { allowed_ports: [443] }, 'federation-port'],
+    [{ ca_file: other.ca }, {}, 'federation-certificate'],
+    [{ ca_file: join(folder, 'none') }, {}, 'federated-file'],
+    [{ token_file: join(folder, 'none') }, {}, 'federated-file'],
+  ] as const) {
+    const world = start(review, reach)
+    expect(await world.review()).toBe('token-review-unavailable')
+    expect([world.why(), world.asked()]).toEqual([[reason], 0])
+  }
+})
+
+test('T8 a redirect is no review, nor is an answer that is none', async () => {
+  const path = '/apis/authentication.k8s.io/v1/tokenreviews'
+  const world = start()
+  cluster.answer(path, (_, response) => response.writeHead(307, { location: other.url }).end())
+  expect(await world.review()).toBe('token-review-unavailable')
+  expect(world.why()).toEqual(['federation-redirect'])
+  expect(other.asked).toEqual([])
+  for (const text of ['', '{}', '{"status":{}}', '{"status":{"authenticated":true}}']) {
+    cluster.answer(path, (_, response) => response.writeHead(201).end(text))
+    expect(await world.review()).toMatch(/^(token-review-unavailable|subject-review)$/)
+  }
+})
