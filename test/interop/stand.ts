@@ -14,10 +14,17 @@ export interface Stand {
   readonly folder: string
   /** The agent's socket. */
   readonly socket: string
+  /** Where the server listens for agents. */
+  readonly address: { readonly host: string; readonly port: number }
+  /** Of the server and of the agent. */
+  readonly pids: readonly number[]
   /** Runs the command as an operator of this server; what it printed as JSON. */
   operate<T>(...args: readonly string[]): Promise<T>
   /** Registers `spiffe://TRUST_DOMAIN/LANGUAGE` for each probe, known by its executable. */
-  register(probes: readonly Probe[], federatesWith?: string): Promise<void>
+  register(
+    probes: readonly Pick<Probe, 'language' | 'executable'>[],
+    federatesWith?: string,
+  ): Promise<void>
   /** What server and agent logged. */
   log(): string
   close(): Promise<void>
@@ -54,6 +61,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
     if (done.code !== 0) throw new Error(`countersign ${args.join(' ')}: ${done.stderr}`)
     return JSON.parse(done.stdout) as T
   }
+  let address = { host: '', port: 0 }
   const close = async (): Promise<void> => {
     const ended = children
       .filter((child) => child.exitCode === null)
@@ -75,6 +83,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
       () => saidIn(log, 'server is ready'),
       () => log,
     )
+    address = { host: String(host), port: Number(port) }
     const { token, trustCaSha256 } = await operate<{ token: string; trustCaSha256: string[] }>(
       'token',
       'create',
@@ -102,6 +111,8 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
     trustDomain: name,
     folder,
     socket,
+    address,
+    pids: children.map(({ pid }) => pid ?? 0),
     operate,
     async register(probes, federatesWith) {
       const [agent] = await operate<{ id: string }[]>('agent', 'list')

@@ -1,6 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { callBytes } from '../support/http2-frames.ts'
@@ -58,6 +60,31 @@ export function callersApart<T>(
     [...args, process.execPath, endpointProcess, ...entries],
     [...namespace, 'python3'],
   )
+}
+
+/** An endpoint of these entries in a process of its own; it ends with the test. */
+export async function endpointBeside(entries: readonly string[]): Promise<{
+  readonly path: string
+  readonly pid: number
+  /** Calls that wait for their turn. */
+  queued(): Promise<number>
+}> {
+  const path = join(temporaryFolder(), 'api.sock')
+  const child = spawn(process.execPath, [endpointProcess, path, ...entries], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout })
+  await once(lines, 'line')
+  return {
+    path,
+    pid: child.pid ?? 0,
+    async queued() {
+      child.stdin.write('\n')
+      const [line] = (await once(lines, 'line')) as [string]
+      return (JSON.parse(line) as { queued: number }).queued
+    },
+  }
 }
 
 /** An endpoint that sees other processes than those here; it ends with the test. */
