@@ -8,6 +8,8 @@ export interface Io {
   leaveSignals(): void
   /** Data, as it is. */
   write(text: string): void
+  /** Resolves when what was written is on its way: whoever writes much waits for it, and keeps little in memory. */
+  drained(): Promise<void>
   /** A line for the person at the terminal; never data. */
   note(text: string): void
   /** True where standard output is a terminal, so that secrets must not go there unasked. */
@@ -33,6 +35,7 @@ export function createIo(options: {
     leaveSignals: options.leaveSignals ?? (() => {}),
     toTerminal: stdout.isTTY === true,
     write: (text) => void stdout.write(text),
+    drained: () => drained(stdout),
     note: (text) => void stderr.write(`${text}\n`),
     async progress(what, work) {
       if (!animated) return work
@@ -51,4 +54,15 @@ export function createIo(options: {
       }
     },
   }
+}
+
+async function drained(stream: Writable): Promise<void> {
+  if (!stream.writableNeedDrain || stream.destroyed) return
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      for (const event of ['drain', 'close', 'error']) stream.off(event, done)
+      resolve()
+    }
+    for (const event of ['drain', 'close', 'error']) stream.on(event, done)
+  })
 }

@@ -1,6 +1,8 @@
 import { Command } from 'commander'
 import { agentBan, agentEvict, agentList, agentShow } from './agent-fleet.ts'
 import { agentInfo } from './agent-info.ts'
+import { auditExport } from './audit-export.ts'
+import { auditSearch } from './audit-search.ts'
 import { auditVerify } from './audit-verify.ts'
 import {
   type AuthorityKind,
@@ -121,7 +123,12 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   )
   program.addCommand(withVerbs(group('logger', 'what the server logs'), serverLogger(io)))
   program.addCommand(importEntries(io))
-  program.addCommand(group('audit', 'what was issued and changed').addCommand(auditVerify(io)))
+  program.addCommand(
+    group('audit', 'what was issued, refused and changed')
+      .addCommand(auditSearch(io))
+      .addCommand(auditVerify(io))
+      .addCommand(auditExport(io)),
+  )
   program.addCommand(
     group('policy', 'who may have which token')
       .addCommand(policyCheck(io))

@@ -1,0 +1,119 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { inAscii } from './chain.ts'
+import { readRecord, type StoredRecord } from './stored-record.ts'
+import { numberedFiles, readLines } from './trail-files.ts'
+
+/** What is looked for: all of what is named. */
+export interface RecordFilter {
+  /** A kind, or all that begin so: `token.`. */
+  readonly kinds?: readonly string[] | undefined
+  /** Anywhere: who, for whom, through whom, on which node. */
+  readonly spiffeId?: string | undefined
+  readonly owner?: string | undefined
+  readonly entryId?: string | undefined
+  /** Of the token itself, or of the one that it was made of. */
+  readonly jti?: string | undefined
+  readonly transaction?: string | undefined
+  readonly decision?: 'allow' | 'deny' | undefined
+  readonly reason?: string | undefined
+  readonly since?: Date | undefined
+  readonly until?: Date | undefined
+  /** Anywhere in the line. */
+  readonly text?: string | undefined
+}
+
+export interface Found {
+  readonly record: StoredRecord
+  /** As it stands in the file. */
+  readonly line: string
+}
+
+/** Records get their time before their place: two neighbours may be out of order by this. */
+const slackMs = 60_000
+
+/**
+ * The records of a trail's files that fit, oldest first, some at a time: memory is bounded by a line. `onBroken` is
+ * told of lines that are no records. Throws what the file system throws.
+ */
+export async function* searchFiles(
+  path: string,
+  filter: RecordFilter,
+  onBroken: (file: string) => void = () => {},
+): AsyncGenerator<Found> {
+  const needles = needlesOf(filter)
+  const fits = fitting(filter)
+  for (const file of await filesSince(path, filter.since)) {
+    const handle = await open(file, constants.O_RDONLY)
+    try {
+      for await (const lines of readLines(handle, 0)) {
+        for (const { text: line } of lines) {
+          // A line without the words need not be read.
+          if (!needles.every((needle) => line.includes(needle))) continue
+          const record = readRecord(line)
+          if (record === undefined) onBroken(file)
+          else if (fits(record)) yield { record, line }
+        }
+      }
+    } finally {
+      await handle.close()
+    }
+  }
+}
+
+function needlesOf({ spiffeId, owner, entryId, jti, transaction, text }: RecordFilter): string[] {
+  return [spiffeId, owner, entryId, jti, transaction, text].flatMap((one) =>
+    one === undefined ? [] : [inAscii(JSON.stringify(one)).slice(1, -1)],
+  )
+}
+
+function fitting(filter: RecordFilter): (record: StoredRecord) => boolean {
+  const { kinds, spiffeId, owner, entryId, jti, transaction, decision, reason, since, until } =
+    filter
+  const is = (wanted: string | undefined, ...found: readonly (string | undefined)[]): boolean =>
+    wanted === undefined || found.includes(wanted)
+  return (record) => {
+    const { actor } = record
+    const time = Date.parse(record.time)
+    return (
+      (kinds === undefined || kinds.some((kind) => isKind(record.kind, kind))) &&
+      is(spiffeId, record.spiffeId, actor.id, actor.node, ...(record.actors ?? [])) &&
+      is(owner, record.owner, actor.owner, record.resourceOwner) &&
+      is(entryId, record.entryId, actor.entryId) &&
+      is(jti, record.jti, record.parentJti) &&
+      is(transaction, record.transaction) &&
+      is(decision, record.decision) &&
+      is(reason, record.reason) &&
+      (since === undefined || time >= since.getTime()) &&
+      (until === undefined || time < until.getTime())
+    )
+  }
+}
+
+function isKind(kind: string, wanted: string): boolean {
+  return wanted.endsWith('.') ? kind.startsWith(wanted) : kind === wanted
+}
+
+/** All files, but for those whose successor begins before that time. */
+async function filesSince(path: string, since: Date | undefined): Promise<readonly string[]> {
+  const all = [...(await numberedFiles(path)).map((file) => file.path), path]
+  if (since === undefined) return all
+  for (let at = all.length - 1; at > 0; at -= 1) {
+    const handle = await open(all[at] as string, constants.O_RDONLY)
+    try {
+      const first = await firstTime(handle)
+      if (first !== undefined && first < since.getTime() - slackMs) return all.slice(at)
+    } finally {
+      await handle.close()
+    }
+  }
+  return all
+}
+
+async function firstTime(file: FileHandle): Promise<number | undefined> {
+  for await (const [first] of readLines(file, 0)) {
+    const time = first === undefined ? undefined : readRecord(first.text)?.time
+    return time === undefined ? undefined : Date.parse(time)
+  }
+  return undefined
+}

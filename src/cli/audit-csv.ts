@@ -1,0 +1,58 @@
+import type { StoredRecord } from '../audit/stored-record.ts'
+import { printable } from './output.ts'
+
+/** The columns of an export, in order; what a column holds several of has blanks between. */
+const columns: Readonly<Record<string, (record: StoredRecord) => unknown>> = {
+  n: ({ n }) => n,
+  time: ({ time }) => time,
+  kind: ({ kind }) => kind,
+  decision: ({ decision }) => decision,
+  reason: ({ reason }) => reason,
+  actor_kind: ({ actor }) => actor.kind,
+  actor_id: ({ actor }) => actor.id,
+  actor_node: ({ actor }) => actor.node,
+  actor_auth: ({ actor }) => actor.auth,
+  actor_address: ({ actor }) => actor.address,
+  actor_uid: ({ actor }) => actor.uid,
+  actor_serial: ({ actor }) => actor.serial,
+  actor_thumbprint: ({ actor }) => actor.thumbprint,
+  spiffe_id: ({ spiffeId }) => spiffeId,
+  subject: ({ subject }) => subject,
+  actors: ({ actors }) => actors,
+  transaction: ({ transaction }) => transaction,
+  jti: ({ jti }) => jti,
+  parent_jti: ({ parentJti }) => parentJti,
+  entry_id: ({ entryId }) => entryId,
+  owner: ({ owner }) => owner,
+  purpose: ({ purpose }) => purpose,
+  serial: ({ serial }) => serial,
+  grant: ({ grant }) => grant,
+  audience: ({ audience }) => audience,
+  scope: ({ scope }) => scope,
+  ttl_seconds: ({ ttlSeconds }) => ttlSeconds,
+  confirmation: ({ confirmation }) => confirmation,
+  expires_at: ({ expiresAt }) => expiresAt,
+  authority_id: ({ authorityId }) => authorityId,
+  resource_owner: ({ resourceOwner }) => resourceOwner,
+  policies: ({ policies }) => policies,
+  policy_revision: ({ policyRevision }) => policyRevision,
+  request_id: ({ requestId }) => requestId,
+  trace: ({ trace }) => trace,
+  details: ({ details }) => (details === undefined ? undefined : JSON.stringify(details)),
+}
+
+/** RFC 4180 §2, with its CRLF. */
+export const csvHeader: string = `${Object.keys(columns).join(',')}\r\n`
+
+export function csvLine(record: StoredRecord): string {
+  return `${Object.values(columns)
+    .map((read) => cell(read(record)))
+    .join(',')}\r\n`
+}
+
+/** A spreadsheet would run what begins like a formula, and others choose what stands in a record. */
+function cell(value: unknown): string {
+  const text = printable(Array.isArray(value) ? value.join(' ') : String(value ?? ''))
+  const safe = /^[=+\-@]/.test(text) ? `'${text}` : text
+  return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}

@@ -1,0 +1,71 @@
+import type { Command } from 'commander'
+import type { RecordFilter } from '../audit/search.ts'
+import { CountersignError } from '../errors.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { parseDuration } from '../runtime/duration.ts'
+
+/** As the command line says it. */
+export interface FilterOptions {
+  readonly kind: readonly string[]
+  readonly spiffeId?: string
+  readonly owner?: string
+  readonly entry?: string
+  readonly jti?: string
+  readonly txn?: string
+  readonly decision?: 'allow' | 'deny'
+  readonly reason?: string
+  readonly since?: Date
+  readonly until?: Date
+  readonly text?: string
+}
+
+/** The options that say which records are meant; all that are given must fit. */
+export function withFilter(command: Command): Command {
+  return command
+    .option('--kind <kind>', 'such as token.issued, or token. for all of them; repeat', addTo, [])
+    .option('--spiffe-id <id>', 'who, for whom, through whom or on which node')
+    .option('--owner <name>', 'of the entry, of who asks, or of the resource')
+    .option('--entry <id>', 'an entry')
+    .option('--jti <jti>', 'a token, and those that were made of it')
+    .option('--txn <id>', 'a transaction: a token and all its descendants')
+    .option('--decision <word>', 'allow or deny', parseDecision)
+    .option('--reason <word>', 'why it was denied, or done')
+    .option('--since <time>', 'ISO 8601, or how long ago: 1h, 7d', parseTime)
+    .option('--until <time>', 'the same; not including it', parseTime)
+    .option('--text <text>', 'anywhere in the record')
+}
+
+export function filterOf(options: FilterOptions): RecordFilter {
+  const { kind, entry, txn, spiffeId, owner, jti, decision, reason, since, until, text } = options
+  return {
+    ...{ spiffeId, owner, jti, decision, reason, since, until, text },
+    kinds: kind.length === 0 ? undefined : kind,
+    entryId: entry,
+    transaction: txn,
+  }
+}
+
+function addTo(text: string, before: readonly string[]): readonly string[] {
+  if (/^[a-z0-9]+\.[a-z0-9.]*$/.test(text)) return [...before, text]
+  throw usage(`no such kind: ${text}`, 'write it as token.issued, or token. for all of them')
+}
+
+function parseDecision(text: string): 'allow' | 'deny' {
+  if (text === 'allow' || text === 'deny') return text
+  throw usage(`no such decision: ${text}`, 'use allow or deny')
+}
+
+/** Throws `invalid` / `usage`. */
+function parseTime(text: string): Date {
+  if (/^[0-9]{4}-[0-9]{2}-[0-9]{2}/.test(text)) {
+    const time = new Date(text)
+    if (!Number.isNaN(time.getTime())) return time
+  } else if (/^[0-9]{1,9}[smhd]$/.test(text)) {
+    return new Date(systemClock.now().getTime() - parseDuration(text) * 1000)
+  }
+  throw usage(`not a time: ${text}`, 'write it as 2026-06-01T12:00:00Z, 2026-06-01, 90m or 7d')
+}
+
+function usage(message: string, fix: string): CountersignError {
+  return new CountersignError('invalid', message, { reason: 'usage', fix })
+}

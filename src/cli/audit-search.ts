@@ -1,0 +1,98 @@
+import { Command } from 'commander'
+import type { Found } from '../audit/search.ts'
+import { CountersignError } from '../errors.ts'
+import { outputOption } from './admin.ts'
+import { unreadableTrail } from './audit-faults.ts'
+import { type FilterOptions, filterOf, withFilter } from './audit-filter.ts'
+import type { Io } from './io.ts'
+import { type OutputFormat, printable } from './output.ts'
+
+interface Options extends FilterOptions {
+  readonly limit?: number
+  readonly last?: number
+  readonly output: OutputFormat
+}
+
+const maxLast = 10_000
+
+/** `countersign audit search` */
+export function auditSearch(io: Io): Command {
+  return withFilter(
+    new Command('search')
+      .description('the records of a trail that fit, oldest first')
+      .argument('<file>', 'the audit_file of a server; the numbered ones beside it are read first'),
+  )
+    .option('--limit <count>', 'stop after so many', parseCount)
+    .option('--last <count>', `the newest so many, at most ${maxLast}`, parseCount)
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+JSON is one record a line, as it stands in the trail. Whether the trail is as it was written is what
+"countersign audit verify" tells.
+
+Examples:
+  countersign audit search audit.log --kind token. --decision deny --since 1h
+  countersign audit search audit.log --txn 8b1d6a3e-4c1f-4b53-9d2a-1f8c5b7a0001 -o json
+  countersign audit search audit.log --spiffe-id spiffe://example.org/web --last 20`,
+    )
+    .action(async (file: string, options: Options) => {
+      let shown = 0
+      for await (const found of chosen(io, file, options)) {
+        io.write(options.output === 'json' ? `${found.line}\n` : tableLine(found, shown === 0))
+        shown += 1
+      }
+      if (shown === 0) io.note('none')
+    })
+}
+
+/** What the command line asks for. Throws as `unreadableTrail`, and what the signal throws. */
+export async function* chosen(
+  io: Io,
+  file: string,
+  options: FilterOptions & { readonly limit?: number; readonly last?: number },
+): AsyncGenerator<Found> {
+  const { searchFiles } = await import('../audit/search.ts')
+  let broken = 0
+  let left = options.limit ?? Number.POSITIVE_INFINITY
+  const newest: Found[] = []
+  try {
+    for await (const found of searchFiles(file, filterOf(options), () => {
+      broken += 1
+    })) {
+      io.signal.throwIfAborted()
+      await io.drained()
+      if (options.last === undefined) yield found
+      else if (newest.push(found) > options.last) newest.shift()
+      left -= 1
+      if (left === 0) break
+    }
+  } catch (error) {
+    io.signal.throwIfAborted()
+    throw unreadableTrail(file, error as NodeJS.ErrnoException)
+  }
+  yield* newest
+  if (broken > 0) {
+    io.note(`${broken} lines are no records: see "countersign audit verify ${file}"`)
+  }
+}
+
+function tableLine({ record }: Found, first: boolean): string {
+  const { n, time, kind, decision, actor, spiffeId, subject, audience, scope, reason } = record
+  const about = spiffeId ?? subject ?? record.entryId ?? record.authorityId ?? ''
+  const what = [...(audience ?? []), ...(scope ?? [])].join(' ')
+  const by = actor.id === about ? '' : `by ${actor.id ?? actor.address ?? actor.kind}`
+  const cells = [about, what, reason ?? '', by].filter((cell) => cell !== '')
+  const line = `${String(n).padStart(9)}  ${time.padEnd(24)}  ${decision.padEnd(5)}  ${kind.padEnd(20)}  ${cells.join('  ')}`
+  const heading = `${'N'.padStart(9)}  ${'TIME'.padEnd(24)}  ${'WORD'.padEnd(5)}  ${'KIND'.padEnd(20)}  WHAT\n`
+  return `${first ? heading : ''}${printable(line)}\n`
+}
+
+export function parseCount(text: string): number {
+  const count = Number(text)
+  if (/^[0-9]{1,9}$/.test(text) && count >= 1 && count <= maxLast) return count
+  throw new CountersignError('invalid', `not a count: ${text}`, {
+    reason: 'usage',
+    fix: `use a whole number from 1 to ${maxLast}`,
+  })
+}

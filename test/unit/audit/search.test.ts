@@ -1,0 +1,246 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { chainStart, nextLine } from '../../../src/audit/chain.ts'
+import type { AuditEvent } from '../../../src/audit/event.ts'
+import { type RecordFilter, searchFiles } from '../../../src/audit/search.ts'
+import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
+import { runHere } from '../../support/command.ts'
+
+const id = (path: string): SpiffeId => SpiffeId.parse(`spiffe://example.org${path}`)
+const minute = (at: number): Date => new Date(Date.UTC(2026, 5, 1, 12, at))
+let path: string
+
+const events: readonly Partial<AuditEvent>[] = [
+  { kind: 'entry.created', entryId: 'e1', spiffeId: id('/web'), owner: 'team-é' },
+  {
+    kind: 'token.issued',
+    spiffeId: id('/web'),
+    entryId: 'e1',
+    jti: 'j1',
+    transaction: 't1',
+    scope: ['orders:read'],
+    audience: ['https://orders'],
+    actor: { kind: 'workload', id: id('/web'), address: '127.0.0.1:5000', auth: 'spiffe_x509' },
+    expiresAt: minute(9),
+  },
+  {
+    kind: 'token.exchanged',
+    spiffeId: id('/web'),
+    actors: [id('/orders')],
+    jti: 'j2',
+    parentJti: 'j1',
+    transaction: 't1',
+  },
+  {
+    kind: 'token.denied',
+    decision: 'deny',
+    reason: 'policy-none',
+    actor: { kind: 'workload', id: id('/db') },
+    purpose: '=SUM(1)"x"',
+  },
+  {
+    kind: 'svid.x509.issued',
+    spiffeId: id('/db'),
+    actor: { kind: 'agent', id: id('/spire/agent/x') },
+    resourceOwner: 'team-é',
+  },
+  {
+    kind: 'agent.attested',
+    spiffeId: id('/spire/agent/x'),
+    actor: { kind: 'node', address: '[::1]:7' },
+  },
+]
+
+/** Two full files of two records and one more. */
+beforeEach(() => {
+  const folder = mkdtempSync(join(tmpdir(), 'search-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  path = join(folder, 'audit.log')
+  let head = chainStart
+  const lines = events.map((event, at) => {
+    const whole = { time: minute(at), actor: { kind: 'server' }, decision: 'allow' } as const
+    const next = nextLine(head, { ...whole, ...event } as AuditEvent)
+    head = next.head
+    return `${next.line}\n`
+  })
+  writeFileSync(`${path}.000001`, lines.slice(0, 2).join(''))
+  writeFileSync(`${path}.000002`, lines.slice(2, 4).join(''))
+  writeFileSync(path, lines.slice(4).join(''))
+})
+
+async function found(filter: RecordFilter): Promise<number[]> {
+  const numbers: number[] = []
+  for await (const { record } of searchFiles(path, filter)) numbers.push(record.n)
+  return numbers
+}
+
+describe('a search through all files of a trail', () => {
+  test.each<[string, RecordFilter, number[]]>([
+    ['everything', {}, [1, 2, 3, 4, 5, 6]],
+    ['a kind', { kinds: ['token.issued'] }, [2]],
+    ['kinds that begin so', { kinds: ['token.', 'entry.created'] }, [1, 2, 3, 4]],
+    ['whom it is for or who did it', { spiffeId: 'spiffe://example.org/db' }, [4, 5]],
+    ['through whom', { spiffeId: 'spiffe://example.org/orders' }, [3]],
+    ['whose agent', { spiffeId: 'spiffe://example.org/spire/agent/x' }, [5, 6]],
+    ['an owner, of the resource too, in any script', { owner: 'team-é' }, [1, 5]],
+    ['an entry', { entryId: 'e1' }, [1, 2]],
+    ['a token and what was made of it', { jti: 'j1' }, [2, 3]],
+    ['a transaction', { transaction: 't1' }, [2, 3]],
+    ['a decision', { decision: 'deny' }, [4]],
+    ['a reason', { reason: 'policy-none' }, [4]],
+    ['from a time on', { since: minute(3) }, [4, 5, 6]],
+    ['before a time', { until: minute(2) }, [1, 2]],
+    ['between', { since: minute(1), until: minute(2) }, [2]],
+    ['a text', { text: 'orders:read' }, [2]],
+    ['all of it at once', { kinds: ['token.'], transaction: 't1', text: 'j2' }, [3]],
+    ['nothing that there is', { jti: 'j' }, []],
+  ])('finds %s', async (_what, filter, numbers) => {
+    expect(await found(filter)).toEqual(numbers)
+  })
+
+  test('tells of lines that are no records, and goes on', async () => {
+    writeFileSync(`${path}.000002`, '{"n":\n[]\n{"v":1}\n')
+    const broken: string[] = []
+    const numbers: number[] = []
+    const each = searchFiles(path, {}, (file) => void broken.push(file))
+    for await (const { record } of each) numbers.push(record.n)
+    expect(numbers).toEqual([1, 2, 5, 6])
+    expect(broken).toEqual(Array.from({ length: 3 }, () => `${path}.000002`))
+  })
+
+  test('reads what an older version has written as if it were of now', async () => {
+    const event = {
+      kind: 'token.issued',
+      time: minute(0),
+      actor: { kind: 'server' },
+      decision: 'allow',
+    } as const
+    const details = {
+      scope: 'a b',
+      auth: 'spiffe_jwt',
+      policies: 'p q',
+      policyRevision: 'r',
+      txn: 't9',
+    }
+    writeFileSync(path, `${nextLine(chainStart, { ...event, details }).line}\n`)
+    for await (const { record } of searchFiles(path, { transaction: 't9' })) {
+      expect(record).toMatchObject({
+        scope: ['a', 'b'],
+        policies: ['p', 'q'],
+        policyRevision: 'r',
+        actor: { auth: 'spiffe_jwt' },
+      })
+    }
+    expect(await found({ transaction: 't9' })).toEqual([1])
+  })
+})
+
+describe('countersign audit search', () => {
+  const search = (...args: string[]) => runHere(['audit', 'search', path, ...args])
+
+  test('prints a table for people and the very lines for programs', async () => {
+    const { stdout } = await search('--kind', 'token.')
+    expect(stdout.split('\n')[0]).toMatch(/^ +N +TIME +WORD +KIND +WHAT$/)
+    expect(stdout).toMatch(
+      / 2 {2}2026-06-01T12:01:00.000Z {2}allow {2}token.issued .*\/web {2}https:\/\/orders orders:read/,
+    )
+    const json = await search('--kind', 'token.', '-o', 'json')
+    expect(
+      json.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).n),
+    ).toEqual([2, 3, 4])
+    expect(await search('--jti', 'none')).toMatchObject({ code: 0, stdout: '', stderr: 'none\n' })
+  })
+
+  test('prints the first so many, or the newest', async () => {
+    const numbers = ({ stdout }: { stdout: string }) =>
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).n)
+    expect(numbers(await search('--limit', '2', '-o', 'json'))).toEqual([1, 2])
+    expect(numbers(await search('--last', '2', '-o', 'json'))).toEqual([5, 6])
+  })
+
+  test.each([
+    ['--since', 'yesterday'],
+    ['--until', '2026-13-01'],
+    ['--kind', 'token'],
+    ['--decision', 'maybe'],
+    ['--last', '10001'],
+    ['--limit', '0'],
+  ])('refuses %s %s', async (flag, value) => {
+    const { code, stderr } = await search(flag, value)
+    expect(code).toBe(64)
+    expect(stderr).toContain('error[usage]')
+  })
+
+  test('says what to do about a file that is not there', async () => {
+    const { stderr } = await runHere(['audit', 'search', `${path}.gone`])
+    expect(stderr).toContain('error[audit-file-unreadable]')
+  })
+})
+
+describe('countersign audit export', () => {
+  const lines = async (...args: string[]) =>
+    (await runHere(['audit', 'export', path, ...args])).stdout.trimEnd().split('\n')
+
+  test('json is the lines as they stand in the trail', async () => {
+    expect((await lines()).map((line) => JSON.parse(line).n)).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  test('RFC 4180 csv has a heading, and nothing that a spreadsheet would run', async () => {
+    const [heading = '', ...rows] = await lines('--format', 'csv', '--kind', 'token.')
+    expect(heading).toMatch(/^n,time,kind,decision,reason,actor_kind,.*,details\r$/)
+    expect(rows).toHaveLength(3)
+    expect(rows[0]).toMatch(
+      /^2,2026-06-01T12:01:00.000Z,token.issued,allow,,workload,spiffe:\/\/example.org\/web,/,
+    )
+    expect(rows[2]).toContain(`"'=SUM(1)""x"""`)
+    const columns = heading.split(',').length
+    expect(rows[1]?.split(',')).toHaveLength(columns)
+  })
+
+  test('ocsf is Authentication, Authorize Session or Base Event of 1.3, with what the schema requires', async () => {
+    const all = (await lines('--format', 'ocsf')).map((line) => JSON.parse(line))
+    expect(
+      all.map(({ class_uid, type_uid, status_id }) => [class_uid, type_uid, status_id]),
+    ).toEqual([
+      [0, 99, 1],
+      [3003, 300_301, 1],
+      [3003, 300_301, 1],
+      [3003, 300_301, 2],
+      [3002, 300_299, 1],
+      [3002, 300_201, 1],
+    ])
+    for (const event of all) {
+      expect(event.type_uid).toBe(event.class_uid * 100 + event.activity_id)
+      expect(event.metadata).toMatchObject({
+        version: '1.3.0',
+        product: { vendor_name: 'Countersign' },
+      })
+      expect(event.category_uid).toBe(Math.floor(event.class_uid / 1000))
+      expect(Number.isSafeInteger(event.time) && Number.isSafeInteger(event.severity_id)).toBe(true)
+      if (event.class_uid === 0) continue
+      expect(event.user.uid).toMatch(/^spiffe:/)
+      // At least one of them, by the constraints of the two classes.
+      expect(event.class_uid === 3002 ? event.service.name : event.privileges[0]).toBeTruthy()
+    }
+    expect(all[1]).toMatchObject({
+      privileges: ['orders:read'],
+      session: { uid: 'j1', uid_alt: 't1', expiration_time: minute(9).getTime() },
+      src_endpoint: { ip: '127.0.0.1', port: 5000 },
+    })
+    expect(all[3]).toMatchObject({ status: 'Failure', status_detail: 'policy-none' })
+    expect(all[5].src_endpoint).toEqual({ ip: '::1', port: 7 })
+  })
+
+  test('another format is refused', async () => {
+    const { code } = await runHere(['audit', 'export', path, '--format', 'xml'])
+    expect(code).toBe(64)
+  })
+})
