@@ -81,7 +81,7 @@ export async function serveOauth(
     tokens,
     issued,
     useOnce,
-    federated: federation.size === 0 ? undefined : createFederated(federation, deps),
+    federated: federation.size === 0 ? undefined : await createFederated(federation, deps),
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),

@@ -87,6 +87,11 @@ function typing(): void {
       federation: ({ github, gitlab, kubernetes }) => {
         const tokenFile = join(folder, 'reviewer.token')
         writeFileSync(tokenFile, 'reviewer', { mode: 0o600 })
+        const jwk = { ...kubernetes.publicKey.export({ format: 'jwk' }), kid: kubernetes.keyId }
+        writeFileSync(
+          join(folder, 'cluster-keys.json'),
+          JSON.stringify({ keys: [{ ...jwk, use: 'sig', alg: 'RS256' }] }),
+        )
         const review = { url: kubernetes.url, ca_file: kubernetes.ca, token_file: tokenFile }
         const ours = { jwks_file: join(folder, 'cluster-keys.json'), token_review: review }
         return [
@@ -96,7 +101,7 @@ function typing(): void {
         ]
       },
     })
-    const { github, kubernetes, certificate, port } = world
+    const { github, certificate, port } = world
     const write = (name: string, text: string, mode = 0o600): void =>
       writeFileSync(join(folder, name), text, { mode })
     write('cas.pem', [certificate.ca, github.ca].map((ca) => readFileSync(ca, 'utf8')).join(''))
@@ -105,8 +110,6 @@ function typing(): void {
       `cacert = "${folder}/cas.pem"\nconnect-to = "as.example.org:443:127.0.0.1:${port}"\n`,
     )
     write('countersign', `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`, 0o755)
-    const jwk = { ...kubernetes.publicKey.export({ format: 'jwk' }), kid: kubernetes.keyId }
-    write('cluster-keys.json', JSON.stringify({ keys: [{ ...jwk, use: 'sig', alg: 'RS256' }] }))
     for (const said of [audience, encodeURIComponent(audience)]) {
       github.answer(`/token?api-version=2.0&audience=${said}`, (request, response) => {
         const known = request.headers.authorization === 'Bearer of-the-job'

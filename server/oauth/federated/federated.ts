@@ -2,7 +2,7 @@ import type { Log } from '../../../src/runtime/log.ts'
 import type { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { type ForeignToken, type KnownIssuer, verifyForeignToken } from './foreign-token.ts'
 import { issuerKeys } from './issuer-keys.ts'
-import type { ReachDeps } from './reach.ts'
+import { checkFiles, type ReachDeps } from './reach.ts'
 import { type FederatedRule, ruleFor } from './rules.ts'
 import type { FederatedIssuer } from './settings.ts'
 import { SubjectRefusal } from './subject-refusal.ts'
@@ -21,10 +21,12 @@ export interface Federated {
  */
 export type FederatedAuthenticator = (subjectToken: string) => Promise<Federated>
 
-export function createFederated(
+/** Throws `unavailable` `federated-file` where a file that the settings name cannot be read, or is not what it should be. */
+export async function createFederated(
   issuers: ReadonlyMap<string, FederatedIssuer>,
   deps: ReachDeps & { readonly log: Log },
-): FederatedAuthenticator {
+): Promise<FederatedAuthenticator> {
+  for (const settings of issuers.values()) await checkFiles(settings)
   const known = new Map(
     [...issuers].map(([issuer, settings]): [string, KnownIssuer] => [
       issuer,

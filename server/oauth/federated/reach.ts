@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import { readJwkSet } from '../../../src/bundle/jwk-set.ts'
 import { CountersignError } from '../../../src/errors.ts'
 import type { EndpointProfile } from '../../../src/federation/connect.ts'
 import type { Post } from '../../../src/federation/download.ts'
@@ -6,7 +7,8 @@ import { fetchDocument } from '../../../src/federation/fetch-document.ts'
 import type { HostLookup } from '../../../src/federation/locate.ts'
 import { parseNetworks } from '../../../src/federation/networks.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
-import type { Reach } from './settings.ts'
+import { fromPem } from '../../../src/x509/pem.ts'
+import type { FederatedIssuer, Reach } from './settings.ts'
 
 export interface ReachDeps {
   readonly clock: Clock
@@ -40,7 +42,7 @@ export async function readBounded(path: string): Promise<string> {
   try {
     const file = await open(path, 'r')
     try {
-      const buffer = Buffer.alloc(maxFileBytes + 1)
+      const buffer = Buffer.allocUnsafe(maxFileBytes + 1)
       const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
       if (bytesRead > maxFileBytes) throw new RangeError('more than 1 MiB')
       return buffer.toString('utf8', 0, bytesRead)
@@ -48,11 +50,27 @@ export async function readBounded(path: string): Promise<string> {
       await file.close()
     }
   } catch (cause) {
-    throw new CountersignError('unavailable', 'a file that oauth.federation names cannot be read', {
-      reason: 'federated-file',
-      fix: `let ${path} be a file of at most 1 MiB that this process may read`,
-      retryAfterMs: 5000,
-      cause,
-    })
+    throw unusable(path, 'a file of at most 1 MiB that this process may read', cause)
   }
+}
+
+/** At the start, so that a slip of the pen does not wait for the first token. Throws `unavailable` `federated-file`. */
+export async function checkFiles({ keys, reach, tokenReview }: FederatedIssuer): Promise<void> {
+  if (keys.at === 'file') readJwkSet(await readBounded(keys.path))
+  if (tokenReview !== undefined) await readBounded(tokenReview.tokenFile)
+  for (const path of [reach.webCa, tokenReview?.caFile]) {
+    const blocks = path === undefined ? undefined : fromPem(await readBounded(path))
+    if (path === undefined || blocks?.some(({ label }) => label === 'CERTIFICATE') === true)
+      continue
+    throw unusable(path, 'a file with certificates in PEM')
+  }
+}
+
+function unusable(path: string, what: string, cause?: unknown): CountersignError {
+  return new CountersignError('unavailable', 'a file that oauth.federation names cannot be used', {
+    reason: 'federated-file',
+    fix: `let ${path} be ${what}`,
+    retryAfterMs: 5000,
+    cause,
+  })
 }

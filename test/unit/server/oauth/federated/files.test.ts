@@ -1,0 +1,49 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { createFederated } from '../../../../../server/oauth/federated/federated.ts'
+import { federatedSchema, readFederated } from '../../../../../server/oauth/federated/settings.ts'
+import { silentLog } from '../../../../../src/runtime/log.ts'
+import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
+import { reasonOf } from '../../../../support/reason-of.ts'
+import { trustDomain } from '../../../../support/running-server.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'cs-files-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function file(name: string, text: string): string {
+  writeFileSync(join(folder, name), text)
+  return join(folder, name)
+}
+
+test('a file that is not there, or is not what it should be, is told of at the start', async () => {
+  const none = join(folder, 'none')
+  const token_file = file('token', 'x')
+  const url = 'https://10.0.0.1:6443'
+  const pem = file('ca.pem', '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n')
+  for (const [said, reason] of [
+    [{}, 'accepted'],
+    [{ jwks_file: none }, 'federated-file'],
+    [{ jwks_file: file('keys', '<html>') }, 'bundle-malformed'],
+    [{ jwks_file: file('keys.json', '{"keys":[]}') }, 'accepted'],
+    [{ web_ca: none }, 'federated-file'],
+    [{ web_ca: token_file }, 'federated-file'],
+    [{ web_ca: file('large', 'x'.repeat((1 << 20) + 1)) }, 'federated-file'],
+    [{ web_ca: pem, token_review: { url, ca_file: pem, token_file } }, 'accepted'],
+    [{ token_review: { url, ca_file: pem, token_file: none } }, 'federated-file'],
+    [{ token_review: { url, ca_file: none, token_file } }, 'federated-file'],
+  ] as const) {
+    const one = {
+      ...{ issuer: 'https://cluster.example', kind: 'kubernetes', audience: 'https://as.example' },
+      rules: [
+        { match: { 'kubernetes.io/serviceaccount/uid': 'a' }, as: 'spiffe://example.org/pod' },
+      ],
+      ...said,
+    }
+    const own = { issuer: 'https://as.example', trustDomain }
+    const issuers = readFederated(federatedSchema.parse([one]), own)
+    const made = createFederated(issuers, { clock: new FakeClock(), log: silentLog })
+    expect(await reasonOf(made)).toBe(reason)
+  }
+})
