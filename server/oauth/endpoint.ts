@@ -26,6 +26,7 @@ import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
 import { createIssuedTokens } from './issued-tokens.ts'
+import { runRecheck } from './recheck.ts'
 import { createRefusalRecord } from './refusals.ts'
 import { createRevocationDoor } from './revocation-door.ts'
 import type { OauthSettings } from './settings.ts'
@@ -47,7 +48,7 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'cloc
   readonly revocations: Revocations
   readonly ca: TokenDoorDeps['ca'] & Pick<Ca, 'signFeed' | 'signIntrospection' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
-  readonly store: Pick<Store, 'write'>
+  readonly store: Pick<Store, 'db' | 'write'>
   readonly policies: Policies
   readonly trail: { append(events: readonly AuditEvent[]): Promise<unknown> }
   readonly changes: Changes
@@ -103,11 +104,13 @@ export async function serveOauth(
   forms.add(paths.revocation, createRevocationDoor(revoking))
   const publisher = createPublisher({ ...deps, issuer: settings.issuer })
   addFeed(web.app, paths.feed, chainOf, { ...doorDeps, publisher })
+  const rechecked = { policies, revocations, store: deps.store }
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(
     signal,
     (until) => policies.run(until),
     (until) => issued.run(until),
+    (until) => runRecheck({ ...doorDeps, resources: settings.resources, ...rechecked }, until),
     (until) => publisher.run(until),
     (until) => serveWeb(endpoint, web, 'access tokens are issued', log, until),
   )

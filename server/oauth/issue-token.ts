@@ -82,7 +82,7 @@ export async function issueToken(
   })
   issued.note({
     ...{ jti, txn, parent, entryId: entry.id, owner: entry.owner, subject, actors },
-    ...{ clientId: client.spiffeId, audience: resource.id, scopes, auth: client.method },
+    ...{ clientId: client.spiffeId, audience: resource.id, scopes, auth: client.method, address },
     ...{ issuedAt, expiresAt },
   })
   return answerOf({

@@ -11,11 +11,13 @@ import type { Log } from '../../src/runtime/log.ts'
 import type { PolicySource } from './policy-source.ts'
 
 export interface Policies {
-  /** By the policies that are in force now. Never throws: what cannot be decided is denied. */
-  decide(question: PolicyQuestion): Decision
+  /** By the policies that are in force now, of a question at this time, or another. Never throws: what cannot be decided is denied. */
+  decide(question: PolicyQuestion, at?: Date): Decision
   /** Decides, and says why. */
   explain(question: PolicyQuestion): Promise<Explanation>
-  /** SHA-256 of what is in force. */
+  /** Calls back when others have come into force; the result ends that. */
+  onChange(listener: () => void): () => void
+  /** SHA-256 of what is in force; empty before anything was. */
   readonly revision: string
   /** One look at the source; `run` does it each second, and when it is woken. */
   look(): Promise<void>
@@ -49,12 +51,14 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   let seen = ''
   let refused = ''
   let woken = new AbortController()
+  const listeners = new Set<() => void>()
 
   const putInForce = async (set: PolicySet, sha256: string): Promise<void> => {
     await append([event('policy.loaded', sha256, { policies: set.size })])
     inForce = new Map([...set, ...builtIn])
     engine.load(inForce)
     revision = sha256
+    for (const listener of listeners) listener()
     log.info('policies are in force', { source: source.name, policies: set.size, revision })
   }
   const event = (
@@ -109,7 +113,12 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
     await putInForce(await readPolicySet(first.files, clock), first.revision)
   }
   return {
-    decide: (question) => engine.decide(question, clock.now()),
+    decide: (question, at = clock.now()) => engine.decide(question, at),
+    onChange(listener) {
+      const own = (): void => listener()
+      listeners.add(own)
+      return () => void listeners.delete(own)
+    },
     explain: (question) => explain(inForce, question, clock.now(), clock),
     get revision() {
       return revision

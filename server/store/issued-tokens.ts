@@ -22,6 +22,8 @@ export interface IssuedToken {
   readonly scopes: readonly string[]
   /** How the client proved itself. */
   readonly auth: string
+  /** From where, `host:port`; empty where it is not known. */
+  readonly address: string
   /** Who acts for the subject, the client first; `[]` where that is the subject itself. */
   readonly actors: readonly string[]
   readonly issuedAt: Date
@@ -48,7 +50,7 @@ export interface TokenFilter {
 
 const row = {
   ...{ jti: '', txn: '', parent: '', entry_id: '', owner: '', subject: '', client_id: '' },
-  ...{ audience: '', scope: '', auth: '', actors: '', issued_at: 0, expires_at: 0 },
+  ...{ audience: '', scope: '', auth: '', address: '', actors: '', issued_at: 0, expires_at: 0 },
 } as const satisfies Schema['issued_tokens']
 
 const insertTokens = prepared((db, size) =>
@@ -71,8 +73,8 @@ export async function addIssuedTokens(
 function valuesOf(token: IssuedToken): readonly (string | number)[] {
   return [
     ...[token.jti, token.txn, token.parent ?? '', token.entryId, token.owner, token.subject],
-    ...[token.clientId, token.audience, token.scopes.join(' '), token.auth, token.actors.join(' ')],
-    ...[token.issuedAt.getTime(), token.expiresAt.getTime()],
+    ...[token.clientId, token.audience, token.scopes.join(' '), token.auth, token.address],
+    ...[token.actors.join(' '), token.issuedAt.getTime(), token.expiresAt.getTime()],
   ]
 }
 
@@ -107,7 +109,21 @@ export async function listIssuedTokens(
     .orderBy('jti')
     .limit(page.limit)
     .execute()
-  return rows.map((one) => ({
+  return rows.map(tokenOf)
+}
+
+/** Those of these that have not been forgotten, in no order. */
+export async function issuedTokensById(
+  db: Kysely<Schema>,
+  jtis: readonly string[],
+): Promise<readonly IssuedToken[]> {
+  if (jtis.length === 0) return []
+  const rows = await db.selectFrom('issued_tokens').selectAll().where('jti', 'in', jtis).execute()
+  return rows.map(tokenOf)
+}
+
+function tokenOf(one: Schema['issued_tokens']): IssuedToken {
+  return {
     jti: one.jti,
     txn: one.txn,
     parent: one.parent === '' ? undefined : one.parent,
@@ -118,10 +134,11 @@ export async function listIssuedTokens(
     audience: one.audience,
     scopes: one.scope.split(' '),
     auth: one.auth,
+    address: one.address,
     actors: one.actors === '' ? [] : one.actors.split(' '),
     issuedAt: new Date(one.issued_at),
     expiresAt: new Date(one.expires_at),
-  }))
+  }
 }
 
 const grantColumns = ['client_id', 'subject', 'audience', 'scope', 'entry_id', 'owner'] as const

@@ -16,6 +16,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0007-issued-tokens': { up: createIssuedTokens },
   '0008-revocation-facts': { up: createRevocationFacts },
   '0009-policy-sets': { up: createPolicySets },
+  '0010-issued-token-address': { up: addIssuedTokenAddress },
 })
 
 /**
@@ -235,5 +236,12 @@ async function createPolicySets(db: Kysely<Schema>): Promise<void> {
     .addColumn('version', 'integer', (column) => column.primaryKey())
     .addColumn('body', 'text', (column) => column.notNull())
     .addColumn('mac', 'text', (column) => column.notNull())
+    .execute()
+}
+
+async function addIssuedTokenAddress(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .alterTable('issued_tokens')
+    .addColumn('address', 'text', (column) => column.notNull().defaultTo(''))
     .execute()
 }

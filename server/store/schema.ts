@@ -55,6 +55,7 @@ export interface Schema {
     audience: string
     scope: string
     auth: string
+    address: string
     actors: string
     issued_at: number
     expires_at: number

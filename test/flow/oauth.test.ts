@@ -563,14 +563,32 @@ test('a policy that comes while the server runs is in force, and on record', asy
     join(policy, 'new'),
     `${allowWeb} @id("never") forbid (principal, action, resource);`,
   )
-  renameSync(join(policy, 'new'), join(policy, 'all.cedar'))
   const values = await asserting()
+  const before = JSON.parse((await post(values)).body).access_token as string
+  const { jti } = decodeJwt(before)
+  const introspected = async () => {
+    const { resource, scope, grant_type, ...proof } = values
+    const body = form({ ...proof, token: before })
+    const headers = formHeaders
+    const answer = await ask(port, certificate, '/oauth/introspect', {
+      method: 'POST',
+      headers,
+      body,
+    })
+    return JSON.parse(answer.body)
+  }
+  expect(await introspected()).toMatchObject({ active: true, jti })
+  renameSync(join(policy, 'new'), join(policy, 'all.cedar'))
   await expect.poll(async () => (await post(values)).status, { timeout: 10_000 }).toBe(400)
-  expect(trail().at(-1)).toMatchObject({
-    kind: 'token.denied',
+  expect(trail().findLast(({ kind }) => kind === 'token.denied')).toMatchObject({
     reason: 'policy-forbids',
     policies: ['never'],
   })
+  // What was granted before is decided anew.
+  await expect.poll(introspected, { timeout: 5000 }).toEqual({ active: false })
+  expect(trail().filter((line) => line.kind === 'revocation.written')).toContainEqual(
+    expect.objectContaining({ jti, reason: 'policy-forbids', policies: ['never'] }),
+  )
   rmSync(join(policy, 'all.cedar'))
   writeFileSync(join(policy, 'all.cedar'), allowWeb)
   await expect.poll(async () => (await post(values)).status, { timeout: 10_000 }).toBe(200)

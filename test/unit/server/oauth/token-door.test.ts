@@ -196,6 +196,7 @@ function noted(jti: string): IssuedToken {
   return {
     ...{ jti, txn: jti, parent: undefined, entryId: 'e', owner: '', subject: web },
     ...{ clientId: web, audience: orders, scopes: ['a'], auth: 'spiffe_jwt', actors: [] },
+    address: '10.0.0.1:4000',
     ...{ issuedAt: new Date(0), expiresAt: new Date(1) },
   }
 }

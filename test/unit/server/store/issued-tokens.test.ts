@@ -18,6 +18,7 @@ function aToken(jti: string, changed: Partial<IssuedToken> = {}): IssuedToken {
   return {
     ...{ jti, txn: `txn-${jti}`, parent: undefined, entryId: 'e1', owner: 'web-team' },
     ...{ subject: web, clientId: web, audience: 'https://orders.example', auth: 'spiffe_jwt' },
+    address: '10.0.0.1:4000',
     ...{ scopes: ['read', 'write'], actors: [] },
     ...{ issuedAt: now, expiresAt: new Date(now.getTime() + 60_000) },
     ...changed,

@@ -1,0 +1,133 @@
+import type { Kysely } from 'kysely'
+import type { Entry } from '../../src/entry/entry.ts'
+import type { Decision, PolicyQuestion } from '../../src/policy/question.ts'
+import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { Slice } from '../../src/runtime/slice.ts'
+import { aborted } from '../../src/runtime/tasks.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Policies } from '../policy/policies.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { type IssuedToken, issuedTokensById, listIssuedTokens } from '../store/issued-tokens.ts'
+import type { Schema } from '../store/schema.ts'
+import type { Store } from '../store/store.ts'
+import type { Resource } from './settings.ts'
+import { type Withdrawal, writeWithdrawals } from './withdraw.ts'
+
+export interface RecheckDeps {
+  readonly store: Pick<Store, 'write'> & { readonly db: Kysely<Schema> }
+  readonly policies: Pick<Policies, 'decide' | 'onChange' | 'revision'>
+  readonly resources: ReadonlyMap<string, Resource>
+  readonly entriesOf: (id: SpiffeId) => readonly Entry[]
+  readonly revocations: Pick<Revocations, 'find' | 'write'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const pageSize = 500
+/** Until whatever was decided by the policies before has been written down, by whichever server. */
+const lateMs = 2000
+const againMs = 1000
+
+/**
+ * Decides anew on all tokens that are good, whenever other policies have come into force, and at the start; and once
+ * more a little later, for what was under way. Revokes those that nobody would get now. Until the signal aborts.
+ */
+export async function runRecheck(deps: RecheckDeps, signal: AbortSignal): Promise<void> {
+  const { policies, clock, log } = deps
+  let woken = new AbortController()
+  const stop = policies.onChange(() => woken.abort())
+  try {
+    while (!signal.aborted) {
+      woken = new AbortController()
+      try {
+        await recheck(deps)
+        await sleepUnlessWoken(clock, lateMs, woken.signal, signal)
+        if (woken.signal.aborted) continue
+        await recheck(deps)
+        await aborted(AbortSignal.any([woken.signal, signal]))
+      } catch (error) {
+        signal.throwIfAborted()
+        log.error('what was granted could not be decided anew', { error })
+        await clock.sleep(againMs, signal)
+      }
+    }
+  } finally {
+    stop()
+  }
+}
+
+/** Once through all; resolves with how many were revoked. Nothing is decided before any policy has been in force. */
+export async function recheck(deps: RecheckDeps): Promise<number> {
+  const { store, policies, revocations, clock, log } = deps
+  const { revision } = policies
+  if (revision === '') return 0
+  const slice = new Slice(clock)
+  let withdrawn = 0
+  for (let after: string | undefined, more = true; more; ) {
+    const now = clock.now()
+    const page = await listIssuedTokens(store.db, {}, { now, after, limit: pageSize })
+    const parents = await parentsOf(store.db, page)
+    const found: Withdrawal[] = []
+    for (const token of page) {
+      if (isRevoked(token, revocations)) continue
+      const decision = decideAgain(token, parents, deps)
+      if (decision?.allowed === false) found.push({ token, decision })
+      if (slice.isOver) await slice.rest()
+    }
+    await writeWithdrawals(found, revision, deps)
+    withdrawn += found.length
+    after = page.at(-1)?.jti
+    more = page.length === pageSize
+  }
+  if (withdrawn > 0) {
+    log.warn('tokens were revoked, as the policies permit them no longer', { withdrawn, revision })
+  }
+  return withdrawn
+}
+
+function isRevoked({ jti, txn }: IssuedToken, revocations: Pick<Revocations, 'find'>): boolean {
+  return (revocations.find('token', jti) ?? revocations.find('transaction', txn)) !== undefined
+}
+
+async function parentsOf(
+  db: Kysely<Schema>,
+  tokens: readonly IssuedToken[],
+): Promise<ReadonlyMap<string, IssuedToken>> {
+  const jtis = new Set(tokens.flatMap(({ parent }) => parent ?? []))
+  const parents = await issuedTokensById(db, [...jtis])
+  return new Map(parents.map((parent) => [parent.jti, parent]))
+}
+
+/**
+ * The same question as at that time, about the entries as they are now; undefined where it cannot be put: what became
+ * of an entry that is gone has been revoked with it.
+ */
+function decideAgain(
+  token: IssuedToken,
+  parents: ReadonlyMap<string, IssuedToken>,
+  { policies, resources, entriesOf }: RecheckDeps,
+): Decision | undefined {
+  const { scopes, auth, address, issuedAt } = token
+  if (address === '') return undefined
+  const resource = resources.get(token.audience) ?? { id: token.audience, maxTtlSeconds: 0 }
+  const asked = { resource, scopes, auth, address, ttlSeconds: resource.maxTtlSeconds }
+  const shown = shownTo(token, parents)
+  if (shown === undefined) return undefined
+  for (const entry of entriesOf(token.clientId)) {
+    const decision = policies.decide({ ...asked, ...shown, entry } as PolicyQuestion, issuedAt)
+    if (!decision.allowed) return decision
+  }
+  return undefined
+}
+
+function shownTo({ parent, actors }: IssuedToken, parents: ReadonlyMap<string, IssuedToken>) {
+  if (parent === undefined) return { action: 'issueToken' } as const
+  const from = parents.get(parent)
+  return (
+    from && {
+      ...{ action: 'exchangeToken', subject: from.subject, actors: from.actors },
+      ...{ audience: from.audience, depth: actors.length },
+    }
+  )
+}
