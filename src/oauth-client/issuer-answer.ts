@@ -1,6 +1,6 @@
 import { CountersignError } from '../errors.ts'
 import { parseJsonObject } from '../jwt/strict-json.ts'
-import { type FormAnswer, unavailable } from './post-form.ts'
+import { type IssuerAnswer, unavailable } from './issuer-https.ts'
 
 const maxRetryAfterSeconds = 3600
 const maxTokenBytes = 8192
@@ -15,7 +15,7 @@ export interface GivenToken {
  * Throws `unauthenticated` `client-refused`, where the server does not know this client; `forbidden` `token-refused`,
  * where it may not have this token; `unavailable` `issuer-unavailable`; `invalid` `issuer-answer`, where the answer is none.
  */
-export function readTokenAnswer(answer: FormAnswer): GivenToken {
+export function readTokenAnswer(answer: IssuerAnswer): GivenToken {
   const members = membersOf(answer)
   const { access_token: token, token_type: type, expires_in: expiresInSeconds } = members
   const isToken =
@@ -28,12 +28,18 @@ export function readTokenAnswer(answer: FormAnswer): GivenToken {
 }
 
 /** RFC 7662 §2.2. Throws as `readTokenAnswer`. */
-export function readActive(answer: FormAnswer): boolean {
+export function readActive(answer: IssuerAnswer): boolean {
   const { active } = membersOf(answer)
   return typeof active === 'boolean' ? active : unsound()
 }
 
-function membersOf(answer: FormAnswer): Readonly<Record<string, unknown>> {
+/** RFC 7517 §5, as it is. Throws as `readTokenAnswer`. */
+export function readDocument({ status, body }: IssuerAnswer): string {
+  if (status === 200) return body
+  throw unavailable(`status ${status}`)
+}
+
+function membersOf(answer: IssuerAnswer): Readonly<Record<string, unknown>> {
   const { status, retryAfter } = answer
   if (status === 429 || status >= 500) {
     const seconds = Number(retryAfter)

@@ -19,6 +19,8 @@ interface IssuerOptions {
   readonly tokenEndpoint?: string
   /** `ISSUER/oauth/introspect` unless told. */
   readonly introspectionEndpoint?: string
+  /** `ISSUER/oauth/jwks` unless told. */
+  readonly jwksUri?: string
   /** CA certificates, PEM, to believe it by, in place of those that Node knows. */
   readonly ca?: readonly string[]
   readonly clock?: Clock
@@ -73,8 +75,9 @@ export class OauthClient implements Caller, AsyncDisposable {
 
   /** Throws `invalid`, `client-options`, and what the source has instead of an SVID. */
   constructor(options: X509ClientOptions | JwtClientOptions) {
-    const { issuer, tokenEndpoint = issuer, introspectionEndpoint = issuer } = options
-    if (![issuer, tokenEndpoint, introspectionEndpoint].every(isHttps)) {
+    const { issuer, tokenEndpoint, introspectionEndpoint, jwksUri } = options
+    const urls = [issuer, tokenEndpoint, introspectionEndpoint, jwksUri]
+    if (!urls.every((url) => url === undefined || isHttps(url))) {
       throw new CountersignError('invalid', 'an issuer and its endpoints are https URLs', {
         reason: 'client-options',
       })
@@ -97,10 +100,23 @@ export class OauthClient implements Caller, AsyncDisposable {
     return { call: (resource, scope) => this.#hop({ resource, scope, subjectToken }) }
   }
 
-  /** Whether the issuer says that this token is good now (RFC 7662). Rejects as `token` of a `NextHop`. */
-  async introspect(token: string): Promise<boolean> {
+  /**
+   * Whether the issuer says that this token is good now (RFC 7662), for the `introspect` of a verifier: it may be handed on as
+   * it is. Rejects as `token` of a `NextHop`.
+   */
+  readonly introspect = async (token: string): Promise<boolean> => {
     const standing = this.#current()
     return standing.use(() => standing.isActive(token))
+  }
+
+  /**
+   * The issuer's keys, for the `jwks` of a verifier, where the issuer is to be believed by `ca`. It may be handed on as it
+   * is. Rejects with `unavailable`, `issuer-unavailable`.
+   */
+  readonly jwks = async (): Promise<string> => {
+    const standing = this.#current()
+    const { issuer, jwksUri = `${issuer}/oauth/jwks` } = this.#options
+    return standing.use(() => standing.document(jwksUri))
   }
 
   /** Ends when what is under way has. */

@@ -7,8 +7,8 @@ import { ExpiringCache } from '../runtime/expiring-cache.ts'
 import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
 import type { X509Svid } from '../svid/x509-svid.ts'
 import { formOf, keyOf, type TokenRequest } from './grant.ts'
-import { readActive, readTokenAnswer } from './issuer-answer.ts'
-import { type FormSender, formSender } from './post-form.ts'
+import { readActive, readDocument, readTokenAnswer } from './issuer-answer.ts'
+import { type IssuerHttps, issuerHttps } from './issuer-https.ts'
 
 /** An access token. */
 export interface AccessToken {
@@ -47,7 +47,7 @@ const fetchesAtOnce = 8
 export class Standing {
   readonly svid: X509Svid | undefined
   readonly #options: StandingOptions
-  readonly #sender: FormSender
+  readonly #issuer: IssuerHttps
   readonly #tokens: ExpiringCache<TokenRequest, AccessToken>
   #http: Promise<HttpClient> | undefined
   #uses = 0
@@ -56,7 +56,7 @@ export class Standing {
   constructor(options: StandingOptions) {
     this.svid = options.svid
     this.#options = options
-    this.#sender = formSender(options.svid, options.ca, options.clock)
+    this.#issuer = issuerHttps(options.svid, options.ca, options.clock)
     this.#tokens = new ExpiringCache(options.clock, (request) => this.#ask(request))
   }
 
@@ -67,6 +67,11 @@ export class Standing {
   /** Whether the issuer says that a token is good now. */
   async isActive(token: string): Promise<boolean> {
     return readActive(await this.#post(this.#options.introspectionEndpoint, { token }))
+  }
+
+  /** What the issuer publishes there. */
+  async document(url: string): Promise<string> {
+    return readDocument(await this.#issuer.get(url))
   }
 
   /** Those that are good still, under `to`. One that is refused is left out; rejects where the issuer cannot be asked. */
@@ -119,7 +124,7 @@ export class Standing {
 
   #closeIfDone(): void {
     if (!this.#retired || this.#uses > 0) return
-    this.#sender.close()
+    this.#issuer.close()
     this.#http?.then((http) => http.close()).catch(() => {})
   }
 
@@ -132,7 +137,7 @@ export class Standing {
   }
 
   async #post(url: string, form: Readonly<Record<string, string>>) {
-    return this.#sender.post(url, { ...form, ...(await this.#options.proof()) })
+    return this.#issuer.post(url, { ...form, ...(await this.#options.proof()) })
   }
 }
 

@@ -294,6 +294,8 @@ test('the library’s client gets tokens by either SVID of its agent, and asks a
   const ofIssuer = {
     issuer,
     tokenEndpoint: `https://localhost:${port}/oauth/token`,
+    introspectionEndpoint: `https://localhost:${port}/oauth/introspect`,
+    jwksUri: `https://localhost:${port}/oauth/jwks`,
     ca: [readFileSync(certificate.ca, 'utf8')],
   }
   const authorize = matchId(SpiffeId.parse(web))
@@ -313,6 +315,10 @@ test('the library’s client gets tokens by either SVID of its agent, and asks a
     const byJwt = new OauthClient({ ...ofIssuer, jwtSource: jwt })
     const { token } = await byJwt.call(orders, 'orders:read').token()
     expect(await verifier.verify(token)).toMatchObject({ subject: web, bound: false })
+    const { jwks, introspect } = client
+    const asking = createVerifier({ issuer, audience: orders, jwks, introspect })
+    expect(await asking.verify(token)).toMatchObject({ subject: web })
+    expect(await introspect(`${token}x`)).toBe(false)
     await byJwt.close()
   } finally {
     await client.close()

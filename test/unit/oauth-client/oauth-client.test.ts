@@ -202,7 +202,7 @@ describe('is refused:', () => {
     ['client-refused', 401, '{"error":"invalid_client"}'],
     ['issuer-unavailable', 503, '{"error":"temporarily_unavailable"}'],
     ['issuer-unavailable', 429, 'slower'],
-    ['issuer-unavailable', 200, 'x'.repeat(70_000)],
+    ['issuer-unavailable', 200, 'x'.repeat(300_000)],
     ['issuer-answer', 200, '{"access_token":"a b","token_type":"Bearer","expires_in":60}'],
     ['issuer-answer', 200, '{"access_token":"a","token_type":"DPoP","expires_in":60}'],
     ['issuer-answer', 200, '{"access_token":"a","token_type":"Bearer"}'],

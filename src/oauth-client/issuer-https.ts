@@ -6,33 +6,33 @@ import { contextOptions, type TlsIdentity } from '../mtls/context.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { within } from '../runtime/within.ts'
 
-/** What a server answered. */
-export interface FormAnswer {
+/** What an authorization server answered. */
+export interface IssuerAnswer {
   readonly status: number
   readonly retryAfter: string | undefined
   readonly body: string
 }
 
-/** Sends forms to an authorization server. */
-export interface FormSender {
-  /** Rejects with `unavailable`, `issuer-unavailable`. */
-  post(url: string, form: Readonly<Record<string, string>>): Promise<FormAnswer>
+/** Asks an authorization server. What asks rejects with `unavailable`, `issuer-unavailable`. */
+export interface IssuerHttps {
+  get(url: string): Promise<IssuerAnswer>
+  post(url: string, form: Readonly<Record<string, string>>): Promise<IssuerAnswer>
   close(): void
 }
 
 const timeoutMs = 5000
-const maxBytes = 64 << 10
+const maxBytes = 256 << 10
 const maxConnections = 16
 
 /**
  * The server is believed by the certificates of the web, those of Node or `ca` (PEM), never by a bundle of SPIFFE
  * (draft-ietf-oauth-spiffe-client-auth-02); it is shown `identity` where there is one.
  */
-export function formSender(
+export function issuerHttps(
   identity: TlsIdentity | undefined,
   ca: readonly string[] | undefined,
   clock: Clock,
-): FormSender {
+): IssuerHttps {
   const { ca: _none, ...context } = contextOptions(identity, { minVersion: 'TLSv1.2', alpn: [] })
   const agent = new Agent({
     ...context,
@@ -42,19 +42,20 @@ export function formSender(
     // What is resumed does not show its certificate again.
     maxCachedSessions: 0,
   })
+  const ask = async (url: string, body?: string): Promise<IssuerAnswer> => {
+    const stop = new AbortController()
+    const late = (): CountersignError => unavailable('it did not answer in 5 s')
+    try {
+      return await within(clock, timeoutMs, send(agent, url, body, stop.signal), late)
+    } catch (error) {
+      throw error instanceof CountersignError ? error : unavailable(error)
+    } finally {
+      stop.abort()
+    }
+  }
   return {
-    async post(url, form) {
-      const body = new URLSearchParams(form).toString()
-      const stop = new AbortController()
-      const late = (): CountersignError => unavailable('it did not answer in 5 s')
-      try {
-        return await within(clock, timeoutMs, send(agent, url, body, stop.signal), late)
-      } catch (error) {
-        throw error instanceof CountersignError ? error : unavailable(error)
-      } finally {
-        stop.abort()
-      }
-    },
+    get: (url) => ask(url),
+    post: (url, form) => ask(url, new URLSearchParams(form).toString()),
     close: () => agent.destroy(),
   }
 }
@@ -62,15 +63,15 @@ export function formSender(
 async function send(
   agent: Agent,
   url: string,
-  body: string,
+  body: string | undefined,
   signal: AbortSignal,
-): Promise<FormAnswer> {
-  const headers = {
-    'content-type': 'application/x-www-form-urlencoded',
-    'content-length': Buffer.byteLength(body),
-    accept: 'application/json',
-  }
-  const sent = request(url, { method: 'POST', agent, headers, signal })
+): Promise<IssuerAnswer> {
+  const accept = { accept: 'application/json' }
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  const sent =
+    body === undefined
+      ? request(url, { agent, headers: accept, signal })
+      : request(url, { method: 'POST', agent, headers: { ...accept, ...form }, signal })
   try {
     sent.end(body)
     const [response] = (await once(sent, 'response')) as [IncomingMessage]
@@ -83,7 +84,7 @@ async function send(
   }
 }
 
-async function read(response: IncomingMessage): Promise<FormAnswer> {
+async function read(response: IncomingMessage): Promise<IssuerAnswer> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
