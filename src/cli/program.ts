@@ -34,6 +34,7 @@ import {
 import { fetchBundles, fetchJwt, fetchX509, validateJwt, watch } from './fetch.ts'
 import { fetchToken } from './fetch-token.ts'
 import { files } from './files.ts'
+import { forwardAuth } from './forward-auth.ts'
 import { grantList, grantTokens } from './grant.ts'
 import { agentHealth, serverHealth } from './health.ts'
 import { importEntries } from './import.ts'
@@ -90,6 +91,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(brokerReport(io))
       .addCommand(brokerSeal(io)),
   )
+  program.addCommand(forwardAuth(io))
   program.addCommand(group('token', 'let a node join').addCommand(tokenCreate(io)))
   program.addCommand(
     group('entry', 'register workloads')

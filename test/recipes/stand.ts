@@ -16,6 +16,8 @@ const ttlSeconds = 8
 export interface Stand extends AsyncDisposable {
   readonly folder: string
   readonly api: FakeWorkloadApi
+  /** Our own command, until the end of the test; resolves when the condition holds. */
+  command(args: readonly string[], ready: () => boolean): Promise<void>
   /** The command as a line of the page has it; resolves when there are files. */
   files(args: readonly string[]): Promise<void>
   /** Runs a program until the end of the test; resolves when the condition holds. */
@@ -53,13 +55,17 @@ export async function startStand(): Promise<Stand> {
       throw new Error(`${error.message}\n${said.join('')}`)
     })
   }
+  const command: Stand['command'] = async (args, ready) => {
+    keep(start(args, { env: { SPIFFE_ENDPOINT_SOCKET: api.endpoint } }))
+    await until(ready)
+  }
   return {
     folder,
     api,
+    command,
     async files(args) {
       const dir = args[args.indexOf('--dir') + 1] ?? ''
-      keep(start(args, { env: { SPIFFE_ENDPOINT_SOCKET: api.endpoint } }))
-      await until(() => existsSync(join(dir, 'combined.pem')))
+      await command(args, () => existsSync(join(dir, 'combined.pem')))
     },
     async program(command, args, ready, uid) {
       keep(

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
-import type { FakeClock } from '../../../src/testing/fake-clock.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
 import { webCertificate } from '../../support/web-certificate.ts'
 import { boundTo, type TestIssuer, testIssuer } from '../resource-server/access-fixtures.ts'
 
@@ -24,7 +24,7 @@ export interface IssuerServer extends TestIssuer {
 }
 
 /** Tokens live for `lifeSeconds`, and no longer than the client's certificate, to which they are bound. */
-export async function startIssuer(clock: FakeClock, lifeSeconds: number): Promise<IssuerServer> {
+export async function startIssuer(clock: Clock, lifeSeconds: number): Promise<IssuerServer> {
   const web = await webCertificate('localhost')
   const tls = { cert: readFileSync(web.certificate), key: readFileSync(web.key) }
   const issuer = await testIssuer(clock)
@@ -40,6 +40,7 @@ export async function startIssuer(clock: FakeClock, lifeSeconds: number): Promis
     hold: async () => {},
   }
   const give = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (request.method === 'GET') return void response.end(JSON.stringify({ keys: [issuer.jwk] }))
     const form = new URLSearchParams(await text(request))
     self.asked.push(form)
     await self.hold()

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createVerifier, type Verifier, type VerifierOptions } from 'countersign/resource-server'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
-import type { FakeClock } from '../../../src/testing/fake-clock.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
 
 /** An issuer of access tokens, without a server. */
 export interface TestIssuer {
@@ -12,7 +12,7 @@ export interface TestIssuer {
   verifier(options: Pick<VerifierOptions, 'audience'> & Partial<VerifierOptions>): Verifier
 }
 
-export async function testIssuer(clock: FakeClock): Promise<TestIssuer> {
+export async function testIssuer(clock: Clock): Promise<TestIssuer> {
   const issuer = 'https://as.example.org'
   const keys = await generateKeyPair('ES256')
   const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'one', use: 'sig' }

@@ -37,7 +37,7 @@ function revoke(facts: RevocationState, kind: 'token' | 'key', id: string): void
   facts.apply({ kind, id, notBefore: kind === 'key' ? seconds : 0, endsAt: seconds + 600 })
 }
 
-describe('T23 a token that was revoked', () => {
+describe('T26 a token that was revoked', () => {
   test('is refused on the next request, of whatever it was revoked by, though its signature was good before', async () => {
     const revocations = feed()
     const { verify } = issuer.verifier({ audience, revocations })
@@ -61,7 +61,7 @@ describe('T23 a token that was revoked', () => {
   })
 })
 
-describe('T23 while the feed is late', () => {
+describe('T26 while the feed is late', () => {
   test('the issuer is asked about each token, once for all who show it meanwhile', async () => {
     const revocations = feed()
     const asked: string[] = []

@@ -1,0 +1,99 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readDocument } from '../oauth-client/issuer-answer.ts'
+import { issuerHttps } from '../oauth-client/issuer-https.ts'
+import { OauthClient } from '../oauth-client/oauth-client.ts'
+import { createVerifier } from '../resource-server/verifier.ts'
+import { type Clock, systemClock } from '../runtime/clock.ts'
+import type { HostPort } from '../runtime/config-value.ts'
+import { createLog } from '../runtime/json-log.ts'
+import type { Log } from '../runtime/log.ts'
+import { runTogether } from '../runtime/tasks.ts'
+import { X509Source } from '../workload-api/x509-source.ts'
+import { createDecider } from './decide.ts'
+import { serveDoor } from './serve.ts'
+import type { ForwardAuthSettings, ProxyKind, Service } from './settings.ts'
+
+export interface ForwardAuthHooks {
+  readonly clock?: Clock
+  readonly log?: Log
+  /** Told of each door. */
+  readonly onReady?: (at: HostPort | string) => void
+}
+
+/**
+ * Answers proxies about requests until the signal aborts. Throws `unavailable` `forward-auth-address`, and as
+ * `listenUnix` and `X509Source.open`.
+ */
+export async function runForwardAuth(
+  settings: ForwardAuthSettings,
+  signal: AbortSignal,
+  hooks: ForwardAuthHooks = {},
+): Promise<void> {
+  const { clock = systemClock, onReady } = hooks
+  const log = hooks.log ?? createLog({ level: settings.logLevel, component: 'forward-auth' })
+  const ca = settings.issuerCa === undefined ? undefined : [settings.issuerCa]
+  const source = needsIdentity(settings) ? await openSource(settings, clock, signal) : undefined
+  const issuer = issuerHttps(undefined, ca, clock)
+  const client =
+    source && settings.introspect
+      ? new OauthClient({
+          ...{ issuer: settings.issuer, source, clock, authorize: () => false },
+          introspectionEndpoint: settings.introspectionEndpoint,
+          ...(ca !== undefined && { ca }),
+        })
+      : undefined
+  const verifierOf = ({ resource, requireBound }: Service) =>
+    createVerifier({
+      issuer: settings.issuer,
+      audience: resource,
+      requireBound,
+      clock,
+      jwks: async () => readDocument(await issuer.get(settings.jwksUri)),
+      ...(client !== undefined && { introspect: client.introspect }),
+    })
+  const decide = createDecider(settings.services, verifierOf)
+  try {
+    await runTogether(
+      signal,
+      ...settings.doors.map((door) => (until: AbortSignal) => {
+        const answer = answerWith(decide, door.proxy, log)
+        return serveDoor(door, answer, { source, clock, log, onReady }, until)
+      }),
+    )
+  } finally {
+    await client?.close()
+    issuer.close()
+    await source?.close()
+  }
+}
+
+function needsIdentity({ doors, introspect }: ForwardAuthSettings): boolean {
+  return introspect || doors.some((door) => 'address' in door)
+}
+
+function openSource({ workloadApi }: ForwardAuthSettings, clock: Clock, signal: AbortSignal) {
+  return X509Source.open({
+    signal,
+    clock,
+    ...(workloadApi !== undefined && { endpoint: `unix://${workloadApi}` }),
+  })
+}
+
+type Decider = ReturnType<typeof createDecider>
+
+function answerWith(decide: Decider, proxy: ProxyKind, log: Log) {
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    // A proxy that sends a body along is set up wrongly: it may be large, and nobody here reads it.
+    const hasBody =
+      request.headers['transfer-encoding'] !== undefined ||
+      (request.headers['content-length'] ?? '0') !== '0'
+    if (hasBody) {
+      response.writeHead(400, { connection: 'close' }).end()
+      return
+    }
+    const { status, headers, body, error } = await decide(request, proxy)
+    if (status === 500) log.error('a request could not be decided on', { error })
+    else if (error !== undefined) log.debug('a request was refused', { reason: error.reason })
+    response.writeHead(status, { ...headers, 'cache-control': 'no-store' }).end(body)
+  }
+}

@@ -1,0 +1,257 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import { connect } from 'node:net'
+import { Agent } from 'countersign/http'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { HostPort } from '../../../src/runtime/config-value.ts'
+import { matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
+import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../src/testing/fake-clock.ts'
+import { FakeWorkloadApi } from '../../../src/testing/fake-workload-api.ts'
+import { X509Source } from '../../../src/workload-api/x509-source.ts'
+import { toPem } from '../../../src/x509/pem.ts'
+import { root } from '../../support/x509-fixtures.ts'
+import { boundTo } from '../resource-server/access-fixtures.ts'
+import {
+  type Answer,
+  answerOf,
+  askSocket,
+  type Headers,
+  orders,
+  type Running,
+  route,
+  runOne,
+  socketPath,
+} from './running-forward-auth.ts'
+
+const clock = new FakeClock()
+const own = new Set([process.getuid?.() ?? 0])
+const web = 'spiffe://example.org/web'
+let shown: Buffer
+let other: Buffer
+
+beforeAll(async () => {
+  shown = (await root('one')).der
+  other = (await root('other')).der
+})
+
+const encoded = (der: Buffer): string => encodeURIComponent(toPem('CERTIFICATE', der))
+
+async function tokenOf({ issuer }: Running, claims: Record<string, unknown> = {}): Promise<string> {
+  const who = { sub: web, client_id: web, aud: orders, scope: 'orders:read' }
+  return `Bearer ${await issuer.token({ ...who, ...claims })}`
+}
+
+describe('nginx', () => {
+  const nginx = async (said = {}) => {
+    const path = socketPath()
+    const running = await runOne({ proxy: 'nginx', socket: path, uids: own }, clock, said)
+    const ask = (headers: Headers, target = '/orders'): Promise<Answer> =>
+      askSocket(path, target, {
+        'countersign-method': 'GET',
+        'countersign-uri': '/orders?page=2',
+        ...headers,
+      })
+    return { running, path, ask }
+  }
+
+  test('hears who asks where the token will do for the route that it tells of', async () => {
+    const { running, ask } = await nginx()
+    const act = { sub: 'spiffe://example.org/shop', act: { sub: 'spiffe://example.org/gate' } }
+    const authorization = await tokenOf(running, { scope: 'orders:read other', act })
+    expect(await ask({ authorization })).toMatchObject({
+      status: 200,
+      headers: {
+        'countersign-subject': web,
+        'countersign-client-id': web,
+        'countersign-scope': 'orders:read other',
+        'countersign-actors': 'spiffe://example.org/shop spiffe://example.org/gate',
+        'cache-control': 'no-store',
+      },
+    })
+  })
+
+  test('hears 401 or 403 and the challenge where it will not', async () => {
+    const { running, ask } = await nginx()
+    const authorization = await tokenOf(running)
+    const challenge = (text: string) => ({ 'www-authenticate': text })
+    expect(await ask({})).toMatchObject({ status: 401, headers: challenge('Bearer') })
+    expect(await ask({ authorization: 'Bearer x.y.z' })).toMatchObject({
+      ...{ status: 401, reason: 'token-malformed' },
+      headers: challenge('Bearer error="invalid_token"'),
+    })
+    const put = { 'countersign-method': 'PUT', 'countersign-uri': '/orders/7' }
+    expect(await ask({ authorization, ...put })).toMatchObject({
+      ...{ status: 403, reason: 'token-scope' },
+      headers: challenge('Bearer error="insufficient_scope", scope="orders:read orders:write"'),
+    })
+    const elsewhere = await tokenOf(running, { aud: 'https://other.example.org' })
+    expect(await ask({ authorization: elsewhere })).toMatchObject({ reason: 'token-audience' })
+    expect(await ask({ authorization: [authorization, authorization] })).toMatchObject({
+      ...{ status: 401, reason: 'token-repeated' },
+    })
+    expect(await ask({ authorization: await tokenOf(running, { sub: 'a\nb' }) })).toMatchObject({
+      ...{ status: 403, reason: 'token-name' },
+    })
+  })
+
+  test('T25 lets nobody through by a method, path or service that no route has, however it is written', async () => {
+    const { running, ask } = await nginx()
+    const authorization = await tokenOf(running, { scope: 'orders:read orders:write' })
+    const asked = async (method: string, uri: string, target?: string) =>
+      (await ask({ authorization, 'countersign-method': method, 'countersign-uri': uri }, target))
+        .reason
+    expect(await asked('GET', '/%6frders')).toBeUndefined()
+    for (const [method, uri, target] of [
+      ['POST', '/orders'],
+      ['get', '/orders'],
+      ['GET', '/orders/'],
+      ['GET', '/Orders'],
+      ['GET', '/'],
+      ['DELETE', '/orders/7/lines'],
+      ['GET', '/orders', '/billing'],
+    ] as const) {
+      expect(await asked(method, uri, target)).toBe('route-unknown')
+    }
+    expect(await asked('GET', '/orders/../admin')).toBe('path-dot-segment')
+    expect(await asked('GET', '//orders')).toBe('path-empty-segment')
+    expect(await asked('GET', 'orders')).toBe('path-form')
+  })
+
+  test('is refused where it does not say what it asks about, says it twice, or sends a body', async () => {
+    const { running, ask, path } = await nginx()
+    const authorization = await tokenOf(running)
+    const lacking = [{ 'countersign-method': undefined }, { 'countersign-uri': undefined }]
+    for (const headers of lacking) {
+      expect(await ask({ authorization, ...headers })).toMatchObject({
+        ...{ status: 401, reason: 'proxy-request' },
+      })
+    }
+    for (const name of ['countersign-method', 'countersign-uri', 'countersign-certificate']) {
+      expect(await ask({ authorization, [name]: ['/orders', '/orders'] })).toMatchObject({
+        ...{ status: 401, reason: 'proxy-header' },
+      })
+    }
+    for (const target of ['/', '/ORDERS', '/orders.', '/../orders']) {
+      expect((await ask({ authorization }, target)).status).toBe(401)
+    }
+    expect(await askSocket(path, '/orders', { authorization }, 'POST', 'x')).toMatchObject({
+      status: 400,
+    })
+  })
+
+  test('T30 lets a bound token through with the certificate that it tells of, and with no other', async () => {
+    const { running, ask } = await nginx()
+    const authorization = await tokenOf(running, boundTo(shown))
+    const asked = (certificate?: string) =>
+      ask({ authorization, 'countersign-certificate': certificate })
+    expect((await asked(encoded(shown))).status).toBe(200)
+    for (const certificate of [encoded(other), undefined, '']) {
+      expect(await asked(certificate)).toMatchObject({ status: 401, reason: 'token-binding' })
+    }
+    for (const certificate of [
+      'x',
+      '%',
+      encoded(shown).repeat(2),
+      encodeURIComponent(
+        `${toPem('CERTIFICATE', shown).slice(0, 90)}\n-----END CERTIFICATE-----\n`,
+      ),
+    ]) {
+      expect(await asked(certificate)).toMatchObject({ status: 401, reason: 'proxy-certificate' })
+    }
+    // Headers of other names are nobody's business here.
+    const pem = encoded(shown)
+    const forged = { 'x-client-cert': pem, 'client-cert': `:${shown.toString('base64')}:` }
+    expect(await ask({ authorization, ...forged })).toMatchObject({ reason: 'token-binding' })
+  })
+
+  test('a service that takes bound tokens alone takes no other', async () => {
+    const routes = [route('/orders', [], 'GET')]
+    const service = { resource: orders, requireBound: true, routes }
+    const { running, ask } = await nginx({ services: new Map([['orders', service]]) })
+    const authorization = await tokenOf(running)
+    expect(await ask({ authorization })).toMatchObject({ reason: 'token-binding' })
+  })
+
+  test('T25 nobody but the user that it runs under may ask', async () => {
+    const path = socketPath()
+    await runOne({ proxy: 'nginx', socket: path, uids: new Set([4_000_000]) }, clock)
+    const socket = connect(path)
+    await once(socket, 'close')
+    expect(socket.bytesRead).toBe(0)
+  })
+
+  test('hears 503 while the issuer’s keys cannot be had', async () => {
+    const { running, ask } = await nginx({ jwksUri: 'https://localhost:1/keys' })
+    expect(await ask({ authorization: await tokenOf(running) })).toMatchObject({
+      ...{ status: 503, reason: 'jwks-unavailable' },
+    })
+  })
+})
+
+describe('Envoy', () => {
+  async function envoy(proxyId: string, said = {}) {
+    const api = await FakeWorkloadApi.start({ clock })
+    onTestFinished(() => api.close())
+    await api.grant('spiffe://example.org/envoy')
+    const source = await X509Source.open({ endpoint: api.endpoint, clock })
+    onTestFinished(() => source.close())
+    const address = { host: '127.0.0.1', port: 0 }
+    const running = await runOne(
+      { proxy: 'envoy', address, ids: [SpiffeId.parse(proxyId)] },
+      clock,
+      { workloadApi: api.endpoint.replace('unix://', ''), ...said },
+    )
+    const authorize = matchTrustDomain(TrustDomain.parse('example.org'))
+    const agent = new Agent({ source, authorize, clock })
+    onTestFinished(() => agent.destroy())
+    const { port } = running.at as HostPort
+    const ask = async (method: string, path: string, headers: Record<string, string>) => {
+      const sent = request({ host: '127.0.0.1', port, agent, method, path, headers })
+      sent.end()
+      const [response] = (await once(sent, 'response')) as [IncomingMessage]
+      return answerOf(response)
+    }
+    return { running, ask }
+  }
+
+  test('is answered over mutual TLS, about the method and path of the request itself, whatever headers say', async () => {
+    const { running, ask } = await envoy('spiffe://example.org/envoy')
+    const authorization = await tokenOf(running, boundTo(shown))
+    const certificate = { 'countersign-certificate': encoded(shown) }
+    const headers = { authorization, ...certificate }
+    expect(await ask('GET', '/orders/orders?x=1', headers)).toMatchObject({ status: 200 })
+    const forged = { 'countersign-method': 'GET', 'countersign-uri': '/orders' }
+    expect(await ask('GET', '/orders/admin', { ...headers, ...forged })).toMatchObject({
+      ...{ status: 403, reason: 'route-unknown' },
+    })
+    expect(await ask('POST', '/orders/orders', { ...headers, ...forged })).toMatchObject({
+      reason: 'route-unknown',
+    })
+    expect(await ask('GET', '/orders', headers)).toMatchObject({ status: 400, reason: 'path-form' })
+    expect(await ask('GET', '/orders/orders', { authorization })).toMatchObject({
+      reason: 'token-binding',
+    })
+  })
+
+  test('T25 nobody but those that are listed may ask', async () => {
+    const { ask } = await envoy('spiffe://example.org/another')
+    await expect(ask('GET', '/orders/orders', {})).rejects.toThrow()
+  })
+
+  test('T26 the issuer is asked about each token where that is set', async () => {
+    const { running, ask } = await envoy('spiffe://example.org/envoy', { introspect: true })
+    const authorization = await tokenOf(running)
+    running.issuer.answer = { status: 200, body: '{"active":true}' }
+    expect((await ask('GET', '/orders/orders', { authorization })).status).toBe(200)
+    running.issuer.answer = { status: 200, body: '{"active":false}' }
+    expect(await ask('GET', '/orders/orders', { authorization })).toMatchObject({
+      ...{ status: 401, reason: 'token-revoked' },
+    })
+    running.issuer.answer = { status: 503, body: '' }
+    expect(await ask('GET', '/orders/orders', { authorization })).toMatchObject({
+      ...{ status: 503, reason: 'revocation-unknown' },
+    })
+  })
+})

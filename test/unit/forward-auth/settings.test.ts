@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { readForwardAuth } from '../../../src/forward-auth/settings.ts'
+import { reasonOf } from '../../support/x509-fixtures.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'cs-fa-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const door = '{ proxy: nginx, socket: /run/a/b.sock, users: [root] }'
+const routes = '[{ path: /orders/**, methods: [GET], scopes: [orders:read] }]'
+
+function read({ doors = `[${door}]`, name = 'orders', routed = routes, more = '' } = {}) {
+  const file = join(folder, 'forward-auth.yaml')
+  writeFileSync(
+    file,
+    `issuer: https://as.example.org
+${more}
+doors: ${doors}
+services: { ${name}: { resource: 'https://orders.example.org', routes: ${routed} } }
+`,
+  )
+  return readForwardAuth(file)
+}
+
+test('a file says who may ask, and what each route needs', () => {
+  const { doors, services, jwksUri } = read()
+  expect(jwksUri).toBe('https://as.example.org/oauth/jwks')
+  expect(doors).toEqual([{ proxy: 'nginx', socket: '/run/a/b.sock', uids: new Set([0]) }])
+  expect(services.get('orders')?.routes).toEqual([
+    {
+      ...{ pattern: '/orders/**', methods: new Set(['GET']) },
+      ...{ scopes: ['orders:read'], allowUntilExpiry: false },
+    },
+  ])
+})
+
+test('T25 a door that everybody may use cannot be made', () => {
+  for (const doors of [
+    '[{ proxy: nginx, socket: /run/a/b.sock }]',
+    '[{ proxy: envoy, address: "127.0.0.1:9443" }]',
+    '[{ proxy: envoy, address: "127.0.0.1:9443", users: [root] }]',
+    '[{ proxy: envoy, socket: /run/a/b.sock, users: [root], address: "127.0.0.1:9443" }]',
+  ]) {
+    expect(reasonOf(() => read({ doors }))).toBe('config-forward-auth')
+  }
+})
+
+test('what is mistyped is refused', () => {
+  const values = [
+    () => read({ doors: '[{ proxy: traefik, socket: /run/a/b.sock, users: [root] }]' }),
+    () => read({ doors: '[{ proxy: nginx, socket: /run/a/b.sock, users: [nobody-here] }]' }),
+    () => read({ doors: '[{ proxy: envoy, address: "127.0.0.1:9443", spiffe_ids: [envoy] }]' }),
+    () => read({ routed: '[]' }),
+    () => read({ routed: '[{ path: orders, methods: [GET], scopes: [] }]' }),
+    () => read({ routed: '[{ path: /a, methods: [get], scopes: [] }]' }),
+    () => read({ routed: '[{ path: /a, methods: [GET] }]' }),
+    () => read({ name: 'Orders' }),
+    () => read({ more: 'jwks_uri: http://as.example.org/keys' }),
+  ]
+  expect(values.map((value) => reasonOf(value))).toEqual(values.map(() => 'config-value'))
+  expect(reasonOf(() => read({ more: 'jwksuri: x' }))).toBe('config-key')
+  expect(reasonOf(() => read({ more: 'issuer_ca: /no/such/file' }))).toBe('config-forward-auth')
+})
