@@ -43,11 +43,11 @@ Example:
       requireHttps(tokenEndpoint)
       const { jobToken } = await import('./job-token.ts')
       const subjectToken = await jobToken(options.tokenFile, issuer, io.env, io.signal)
-      const { formSender } = await import('../oauth-client/post-form.ts')
+      const { issuerHttps } = await import('../oauth-client/issuer-https.ts')
       const { readTokenAnswer } = await import('../oauth-client/issuer-answer.ts')
-      const sender = formSender(undefined, casOf(options.ca), systemClock)
+      const server = issuerHttps(undefined, casOf(options.ca), systemClock)
       try {
-        const answer = await sender.post(tokenEndpoint, {
+        const answer = await server.post(tokenEndpoint, {
           grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
           subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
           subject_token: subjectToken,
@@ -58,7 +58,7 @@ Example:
         if (options.output === 'json') printJson(io, { token, expiresInSeconds })
         else io.write(`${token}\n`)
       } finally {
-        sender.close()
+        server.close()
       }
     })
 }
