@@ -16,9 +16,14 @@ export function startedEvent(
     details: {
       version: about.version,
       node: process.version,
-      configSha256: hash('sha256', JSON.stringify(about.config), 'hex'),
+      configSha256: hash('sha256', JSON.stringify(about.config, plain), 'hex'),
     },
   }
+}
+
+/** JSON has no word for maps and sets, and leaves out what is in them. */
+function plain(_name: string, value: unknown): unknown {
+  return value instanceof Map || value instanceof Set ? [...value] : value
 }
 
 /**

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createVerifier, type Verifier } from 'countersign/resource-server'
 import { decodeJwt, UnsecuredJWT } from 'jose'
+import { customFetch, discovery, genericGrantRequest, None } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bundleFromWire } from '../../src/rpc/convert.ts'
 import { verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
@@ -156,6 +157,26 @@ describe('RFC 8693 §2.2.1 a job or a pod gets an access token without a secret,
     const answer = await world.post(exchanging(token))
     expect([answer.status, JSON.parse(answer.body).error]).toEqual([400, 'invalid_request'])
     expect(world.records().at(-1)).toMatchObject({ reason: 'subject-review' })
+  })
+})
+
+test('openid-client exchanges a token, by the metadata alone', async () => {
+  const found = await discovery(new URL(issuer), id('deploy'), undefined, None(), {
+    algorithm: 'oauth2',
+    [customFetch]: async (url, { method, headers, body }) => {
+      const sent = { method, headers, ...(body != null && { body: String(body) }) }
+      const answer = await ask(world.port, world.certificate, new URL(url).pathname, sent)
+      const { 'content-type': type = '' } = answer.headers
+      const { status } = answer
+      return new Response(answer.body, { status, headers: { 'content-type': type } })
+    },
+  })
+  const values = exchanging(await world.github.sign(githubClaims(issuer)))
+  const { grant_type = '', ...parameters } = values
+  const { access_token } = await genericGrantRequest(found, grant_type, parameters)
+  expect((await verifier.verify(access_token)).subject).toBe(id('deploy'))
+  await expect(genericGrantRequest(found, grant_type, parameters)).rejects.toMatchObject({
+    error: 'invalid_request',
   })
 })
 
