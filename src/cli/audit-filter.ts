@@ -55,8 +55,8 @@ function parseDecision(text: string): 'allow' | 'deny' {
   throw usage(`no such decision: ${text}`, 'use allow or deny')
 }
 
-/** Throws `invalid` / `usage`. */
-function parseTime(text: string): Date {
+/** `2026-06-01T12:00:00Z`, or how long ago: `7d`. Throws `invalid` / `usage`. */
+export function parseTime(text: string): Date {
   if (/^[0-9]{4}-[0-9]{2}-[0-9]{2}/.test(text)) {
     const time = new Date(text)
     if (!Number.isNaN(time.getTime())) return time

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { parseSelector } from '../entry/selector.ts'
+import type { RpcChannel } from '../rpc/dial.ts'
 import type { Filter$Input } from '../rpc/gen/countersign/registry/v1/Filter.ts'
 import type { RegisteredEntry } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -39,24 +40,26 @@ export function entryList(io: Io): Command {
     )
     .action(async (options: Options) => {
       await withServer(io, options, async (channel) => {
-        const registry = await registryOf(channel)
-        const entries: RegisteredEntry[] = []
-        let page = ''
-        do {
-          const answer = await io.progress(
-            'listing',
-            registry.unary('List', {
-              filter: filterOf(options),
-              page_size: 1000,
-              page_token: page,
-            }),
-          )
-          entries.push(...answer.entries)
-          page = answer.next_page_token
-        } while (page !== '')
+        const entries = await io.progress('listing', everyEntry(channel, filterOf(options)))
         printEntries(io, options.output, entries)
       })
     })
+}
+
+/** All entries that pass the filter, page after page. */
+export async function everyEntry(
+  channel: RpcChannel,
+  filter: Filter$Input,
+): Promise<readonly RegisteredEntry[]> {
+  const registry = await registryOf(channel)
+  const entries: RegisteredEntry[] = []
+  let page = ''
+  do {
+    const answer = await registry.unary('List', { filter, page_size: 1000, page_token: page })
+    entries.push(...answer.entries)
+    page = answer.next_page_token
+  } while (page !== '')
+  return entries
 }
 
 /** `countersign entry count` */

@@ -44,6 +44,7 @@ import { policyCheck } from './policy-check.ts'
 import { policyExplain } from './policy-explain.ts'
 import { policyApply, policyHistory, policyShow } from './policy-store.ts'
 import { policyTest } from './policy-test.ts'
+import { reportVerb } from './report.ts'
 import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
@@ -163,6 +164,7 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   program.addCommand(files(io))
   program.addCommand(exec(io))
   program.addCommand(group('validate', 'check what others show').addCommand(validateJwt(io)))
+  program.addCommand(reportVerb(io))
   program.addCommand(completion(io, () => program))
   for (const command of all(program)) {
     command

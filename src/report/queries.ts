@@ -1,0 +1,51 @@
+import { type Answer, fine } from './answer.ts'
+import type { ServerFigures, TrailFigures } from './figures.ts'
+import { type TrailQuery, trailQueries } from './trail-queries.ts'
+
+/** Put to the server. */
+export type ServerQuery =
+  | 'entries that nobody answers for'
+  | 'entries without an end'
+  | 'who can reach what now'
+  | 'identities that are shared'
+  | 'entries with more rights'
+  | 'other trust domains'
+
+export type QueryName = TrailQuery | ServerQuery
+
+const serverQueries: Readonly<Record<ServerQuery, (server: ServerFigures) => Answer>> = {
+  'entries that nobody answers for': ({ entries, withoutOwner, withoutPurpose }) => ({
+    text: `of ${entries} entries ${withoutOwner} without an owner, ${withoutPurpose} without a purpose`,
+    attention: withoutOwner > 0,
+  }),
+  'entries without an end': ({ entries, withoutEnd }) => ({
+    text: `${withoutEnd} of ${entries} entries`,
+    attention: withoutEnd > 0,
+  }),
+  'who can reach what now': ({ grants }) => fine(`${grants} grants with tokens that are good`),
+  'identities that are shared': ({ sharedIds }) => ({
+    text: `${sharedIds} IDs that several entries give`,
+    attention: sharedIds > 0,
+  }),
+  'entries with more rights': ({ adminEntries }) => fine(`${adminEntries} admin entries`),
+  'other trust domains': ({ relationships }) => fine(`${relationships} are federated with`),
+}
+
+/** Undefined where the trail, or the server, that it is put to was not there. */
+export function ask(
+  name: QueryName,
+  figures: { readonly trail: TrailFigures | undefined; readonly server: ServerFigures | undefined },
+): Answer | undefined {
+  const { trail, server } = figures
+  if (isOfTrail(name)) return trail === undefined ? undefined : trailQueries[name](trail)
+  return server === undefined ? undefined : serverQueries[name](server)
+}
+
+/** Where the answer is to be had. */
+export function sourceOf(name: QueryName): 'trail' | 'server' {
+  return isOfTrail(name) ? 'trail' : 'server'
+}
+
+function isOfTrail(name: QueryName): name is TrailQuery {
+  return Object.hasOwn(trailQueries, name)
+}

@@ -1,0 +1,62 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { runHere } from '../support/command.ts'
+import { mint, startServer, wireEntry } from '../support/running-server.ts'
+
+interface Row {
+  readonly id: string
+  readonly covered: string
+  readonly findings: readonly { query: string; answer?: { text: string; attention: boolean } }[]
+}
+
+test('countersign report puts each row’s questions to the trail and to the server, as they are now', async () => {
+  const server = await startServer()
+  onTestFinished(() => server.remove())
+  const agent = await server.joinAgent()
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
+    entries: [wireEntry({ path: '/web', parent: agent.id })],
+  })
+  await mint(server, '/by-hand')
+  const args = ['report', '--trail', server.config.auditFile]
+  const live = [...args, '--admin-socket', server.config.adminSocket]
+  const { stdout } = await runHere([...live, '--format', 'json'])
+  const { trail, reports } = JSON.parse(stdout)
+  expect(trail.records).toBeGreaterThan(3)
+  const rows: Row[] = reports.flatMap((one: { rows: Row[] }) => one.rows)
+  const answer = (id: string, query: string) =>
+    rows.find((row) => row.id === id)?.findings.find((one) => one.query === query)?.answer
+  expect(answer('NHI1:2025', 'entries that nobody answers for')).toEqual({
+    text: 'of 1 entries 1 without an owner, 1 without a purpose',
+    attention: true,
+  })
+  expect(answer('NHI10:2025', 'SVIDs signed by hand')).toMatchObject({ attention: true })
+  expect(answer('PR.AA-02', 'SVIDs and attestations')?.text).toMatch(/^\d+ SVIDs, 1 attestations/)
+  expect(answer('NHI5:2025', 'who can reach what now')?.text).toBe(
+    '0 grants with tokens that are good',
+  )
+  expect(answer('MEASURE 2.8', 'the last signed head')?.attention).toBe(false)
+  expect(rows.find(({ id }) => id === 'PR.AA-06')?.covered).toBe('not')
+
+  const text = await runHere([...live, '--framework', 'csf'])
+  expect(text.stdout).toContain('PR.AC-1 became PR.AA-01')
+  expect(text.stdout).toMatch(/LOOK {7}bound tokens|now {8}bound tokens/)
+  const markdown = await runHere([...args, '--framework', 'nhi', '--format', 'markdown'])
+  expect(markdown.stdout).toContain('NHI7 (Long-Lived Secrets), and not NHI3')
+  expect(markdown.stdout.split('\n').filter((line) => line.startsWith('| **NHI'))).toHaveLength(10)
+  expect(markdown.stdout).toContain('the server was not asked')
+})
+
+test('countersign report goes without what it is not told of, and refuses what is not there', async () => {
+  const nothing = await runHere(['report', '--framework', 'nhi'])
+  expect(nothing).toMatchObject({ code: 0 })
+  expect(nothing.stderr).toContain('name it with --trail')
+  expect(nothing.stdout).toContain('the trail was not asked')
+  expect((await runHere(['report', '--trail', '/none'])).stderr).toContain('audit-file-unreadable')
+  expect((await runHere(['report', '--admin-socket', '/none'])).code).toBe(69)
+  for (const wrong of [
+    ['--framework', 'soc2'],
+    ['--format', 'pdf'],
+    ['--since', 'ever'],
+  ]) {
+    expect((await runHere(['report', ...wrong])).code).toBe(64)
+  }
+})
