@@ -1,6 +1,11 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import fc from 'fast-check'
 import { openCursor, sealCursor } from '../../server/entry/cursor.ts'
+import { verifyForeignToken } from '../../server/oauth/federated/foreign-token.ts'
+import { ruleFor } from '../../server/oauth/federated/rules.ts'
+import { federatedSchema, readFederated } from '../../server/oauth/federated/settings.ts'
+import { refusedRecord, SubjectRefusal } from '../../server/oauth/federated/subject-refusal.ts'
 import { parseBundleDocument, parseJwtBundleJwks } from '../../src/bundle/document.ts'
 import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
@@ -13,6 +18,7 @@ import { bundleRecipes, makeBundle } from '../interop/parsers/bundles.ts'
 import { idInputs } from '../interop/parsers/ids.ts'
 import { makeToken, newTokenWorld, tokenRecipes } from '../interop/parsers/tokens.ts'
 import { derBytes, derEdit, derTree, edited } from '../support/der-tree.ts'
+import { githubClaims, gitlabClaims, kubernetesClaims } from '../support/oidc-issuer.ts'
 import { editedText, textEdits, withTextEdits } from '../support/text-edits.ts'
 import { bundleOf, issued, NOW, root, sourceOf } from '../support/x509-fixtures.ts'
 import { withByteEdits, withTextBytes } from './bytes.ts'
@@ -65,6 +71,54 @@ const token = parser('jwt', async () => {
     inputs: withTextBytes(editedText(fc.constantFrom(...tokens), pieces)),
     take: (input) =>
       verifyJwtSvid(text(input), { audience: 'me', bundles: world.bundles, now: new Date() }),
+  }
+})
+
+/** Claims of other issuers, signed as they come: what is changed in them is reached. */
+const foreignToken = parser('foreign-token', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  const kinds = ['github', 'gitlab', 'kubernetes'] as const
+  const samples = [githubClaims, gitlabClaims, kubernetesClaims].map((claimsOf, at) =>
+    JSON.stringify({ iss: `https://${kinds[at]}.example`, ...claimsOf('me') }),
+  )
+  const names = ['repository_id', 'project_id', 'kubernetes.io/serviceaccount/uid']
+  const said = kinds.map((kind, at) => ({
+    ...{ issuer: `https://${kind}.example`, kind, audience: 'me', algorithms: ['ES256'] },
+    rules: [{ match: { [names[at] ?? '']: '74' }, as: 'spiffe://example.org/ci' }],
+  }))
+  const own = { issuer: 'https://as.example', trustDomain: td }
+  const issuers = new Map(
+    [...readFederated(federatedSchema.parse(said), own)].map(([issuer, settings]) => [
+      issuer,
+      { settings, keys: async () => spki },
+    ]),
+  )
+  const header = Buffer.from('{"alg":"ES256","kid":"a","x5t":"b"}').toString('base64url')
+  const pieces = [
+    '{',
+    '}',
+    '[',
+    ']',
+    '"',
+    ':',
+    ',',
+    'null',
+    '1e400',
+    '-1',
+    '\\u0000',
+    '"__proto__":1,',
+  ]
+  return {
+    inputs: withTextBytes(editedText(fc.constantFrom(...samples), pieces)),
+    async take(claims) {
+      const signed = `${header}.${Buffer.from(claims).toString('base64url')}`
+      const key = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const
+      const signature = sign('sha256', Buffer.from(signed), key).toString('base64url')
+      const found = await verifyForeignToken(`${signed}.${signature}`, issuers, new Date())
+      const refusal = new SubjectRefusal('subject-rule', found)
+      return ruleFor(found.issuer.rules, found.claims) ?? refusedRecord(refusal)
+    },
   }
 })
 
@@ -154,4 +208,6 @@ const cursor = parser('cursor', async () => {
   return { inputs: withTextBytes(texts), take: (input) => openCursor(key, filter, text(input)) }
 })
 
-export const parsers: readonly Target[] = [spiffeId, token, csr, certificate, pem, bundle, cursor]
+export const parsers: readonly Target[] = [
+  ...[spiffeId, token, foreignToken, csr, certificate, pem, bundle, cursor],
+]
