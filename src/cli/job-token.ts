@@ -57,14 +57,24 @@ async function askGithub(
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
-    const text = await response.text()
-    const { value } = parseJsonObject(text.slice(0, maxBytes)).members as { value?: unknown }
+    const { value } = parseJsonObject(await textOf(response)).members as { value?: unknown }
     if (response.ok && typeof value === 'string') return value
   } catch (cause) {
     signal.throwIfAborted()
     throw unavailable(cause)
   }
   throw unavailable(undefined)
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body ?? []) {
+    size += chunk.length
+    if (size > maxBytes) throw new RangeError('too large')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 function unavailable(cause: unknown): CountersignError {
