@@ -21,6 +21,7 @@ const all = [
   'crash',
   'mtls',
   'policy',
+  'broker',
 ] as const
 
 const args = process.argv.slice(2)
