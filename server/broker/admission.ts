@@ -24,12 +24,14 @@ export interface AdmissionDeps {
   readonly routes: () => ReadonlyMap<string, Route>
   readonly policies: { decide(question: VendorQuestion): Decision; readonly revision: string }
   readonly record: (integration: string) => CredentialRecord | undefined
+  /** Throws where a revocation stands against the integration, or the caller. */
+  readonly checkStanding: (integration: Integration, caller: Caller) => void
   readonly now: () => Date
 }
 
 /**
  * Decides whether the call may be made, on the one form of it that will be sent. What comes to light on the way goes
- * into `known`. Rejects as `readTarget`, `checkHead`, `identify`, `checkOpen` do, with `not-found` `integration-unknown`,
+ * into `known`. Rejects as `readTarget`, `checkHead`, `identify`, `checkStanding`, `checkOpen` do, with `not-found` `integration-unknown`,
  * `forbidden` (`method-not-allowed`, `path-not-allowed`, `query-credential`, `policy-…`), `exhausted` `rate-limited`.
  */
 export async function admit(
@@ -52,6 +54,7 @@ export async function admit(
   const framing = checkHead({ httpVersion, method, rawHeaders }, host, requestBytes)
   const caller = await identify(request, peer, { verifier, svidAlone: integration.svidAlone })
   known.caller = caller
+  deps.checkStanding(integration, caller)
   checkOpen(integration, deps.record(integration.id), deps.now())
   checkCall(integration, method, target)
   callers.take(caller.spiffeId)

@@ -13,7 +13,8 @@ import { calledEvent, deniedEvent, failedEvent, type Known } from './record.ts'
 import { refusalFor } from './refusal.ts'
 import { headersForVendor } from './request-headers.ts'
 
-export interface BrokerDeps extends Pick<AdmissionDeps, 'origin' | 'routes' | 'policies'> {
+export interface BrokerDeps
+  extends Pick<AdmissionDeps, 'origin' | 'routes' | 'policies' | 'checkStanding'> {
   readonly credentials: Credentials
   readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
   readonly refusals: RefusalRecord
@@ -46,11 +47,12 @@ export function createBroker(deps: BrokerDeps): Serve {
   ): Promise<Answered> => {
     const { route } = admitted
     const { integration } = route
-    const under = route.calls.begin(response, clock)
+    const under = route.calls.begin(admitted.caller, response, clock)
     try {
       await deps.append([calledEvent(known, clock.now())]).catch(unrecorded)
       // It may have been shut, or the caller have left, while the record was written.
       under.signal.throwIfAborted()
+      deps.checkStanding(integration, admitted.caller)
       checkOpen(integration, credentials.record(integration.id), clock.now())
       credentials.used(integration.id)
       known.sent = true

@@ -12,6 +12,7 @@ export interface Peer {
   readonly certificate: Buffer
   /** Whether it counts still: neither expired nor revoked, and its authority in the bundle. */
   readonly holds: () => boolean
+  readonly issuedAt: Date
 }
 
 /** Who calls, and for whom, as far as that is proved. */
@@ -25,6 +26,10 @@ export interface Caller {
   readonly subject: string | undefined
   readonly tokenId: string | undefined
   readonly transaction: string | undefined
+  /** Who has passed the call on, the caller first. */
+  readonly actors: readonly string[]
+  /** When the token was issued, or the SVID at the earliest. */
+  readonly issuedAt: Date
 }
 
 /**
@@ -42,7 +47,8 @@ export async function identify(
   }
   const authorizations = authorizationsOf(request)
   if (authorizations.length === 0 && peer !== undefined && options.svidAlone) {
-    return { ...nobody, spiffeId: peer.spiffeId, auth: 'svid' }
+    const { spiffeId, issuedAt } = peer
+    return { ...nobody, spiffeId, issuedAt, auth: 'svid' }
   }
   const token = bearerOf(authorizations, 'an access token')
   const access = await options.verifier.verify(token, { certificate: peer?.certificate })
@@ -58,6 +64,8 @@ export async function identify(
     subject: access.subject,
     tokenId: access.tokenId,
     transaction: access.transaction,
+    actors: access.actors,
+    issuedAt: access.issuedAt,
   }
 }
 
@@ -68,6 +76,7 @@ const nobody = {
   subject: undefined,
   tokenId: undefined,
   transaction: undefined,
+  actors: [],
 } as const
 
 function idOf(clientId: string): SpiffeId {

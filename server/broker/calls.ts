@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import type { Caller } from './caller.ts'
 import type { Integration } from './settings.ts'
 
 /** The calls of an integration that are under way. */
@@ -9,7 +10,9 @@ export interface Calls {
    * Begins one; it ends with its time, with its caller, or when the integration is shut. Throws `exhausted`
    * `calls-many`, `forbidden` `integration-closed`.
    */
-  begin(response: ServerResponse, clock: Clock): CallUnderWay
+  begin(caller: Caller, response: ServerResponse, clock: Clock): CallUnderWay
+  /** Ends those whose caller this gives an error for. */
+  review(judge: (caller: Caller) => CountersignError | undefined): void
   /** Ends all of them at once, and begins no more. */
   shut(): void
   underWay(): number
@@ -24,10 +27,10 @@ export interface CallUnderWay {
 }
 
 export function createCalls({ id, limits }: Pick<Integration, 'id' | 'limits'>): Calls {
-  const live = new Set<(error: CountersignError) => void>()
+  const live = new Map<(error: CountersignError) => void, Caller>()
   let isShut = false
   return {
-    begin(response, clock) {
+    begin(caller, response, clock) {
       if (isShut) throw closed()
       if (live.size >= limits.calls) throw tooMany(id, limits.calls)
       const over = new AbortController()
@@ -35,7 +38,7 @@ export function createCalls({ id, limits }: Pick<Integration, 'id' | 'limits'>):
       const left = (): void => {
         if (!response.writableFinished) stop(gone())
       }
-      live.add(stop)
+      live.set(stop, caller)
       response.once('close', left)
       const watch = createWatch(limits, clock, stop)
       return {
@@ -50,7 +53,13 @@ export function createCalls({ id, limits }: Pick<Integration, 'id' | 'limits'>):
     },
     shut() {
       isShut = true
-      for (const stop of live) stop(closed())
+      for (const stop of live.keys()) stop(closed())
+    },
+    review(judge) {
+      for (const [stop, caller] of live) {
+        const error = judge(caller)
+        if (error !== undefined) stop(error)
+      }
     },
     underWay: () => live.size,
   }

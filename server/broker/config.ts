@@ -20,6 +20,8 @@ export interface BrokerConfig {
   readonly issuer: string
   /** CA certificates of the issuer, PEM file, in place of those that Node knows. */
   readonly issuerCa: string | undefined
+  /** Whether what the issuer has revoked is followed, and nobody called while that is not known. */
+  readonly feed: boolean
   readonly policy: string
   readonly wrappingKey: string
   readonly maxConnections: number
@@ -39,6 +41,7 @@ const fileSchema = z.strictObject({
   socket: path.optional(),
   issuer: z.string().max(2048),
   issuer_ca: path.optional(),
+  feed: z.boolean().optional(),
   policy: path,
   wrapping_key: path.optional(),
   max_connections: count.optional(),
@@ -70,6 +73,7 @@ export function loadBrokerConfig(file: string): BrokerConfig {
     socket: said.socket,
     issuer,
     issuerCa: said.issuer_ca,
+    feed: said.feed ?? true,
     policy: said.policy,
     wrappingKey: said.wrapping_key ?? join(said.data_dir, 'wrapping.key'),
     maxConnections: said.max_connections ?? 10_000,

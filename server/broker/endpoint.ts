@@ -103,6 +103,7 @@ function peerOf(chain: readonly Buffer[], source: IdentitySource, clock: Clock):
     spiffeId: verified.spiffeId,
     certificate,
     holds: () => holdsStill(verified, source, clock.now()),
+    issuedAt: verified.leaf.notBefore,
   }
 }
 

@@ -10,24 +10,25 @@ const timeoutMs = 5000
 // The operator has named the issuer: it may be anywhere.
 const anywhere = parseNetworks(['0.0.0.0/0', '::/0'])
 
-/** Fetches the issuer's JWK Set. Throws `invalid` `issuer-ca`; what it makes rejects as `download` and `connectEndpoint`. */
+/** Fetches a JWK Set of the issuer. Rejects as `locate`, `connectEndpoint` and `download`. */
 export function issuerKeys(
-  issuer: string,
-  caFile: string | undefined,
+  url: string,
+  ca: string | undefined,
   deps: { readonly lookup: HostLookup; readonly clock: Clock },
 ): (signal: AbortSignal) => Promise<string> {
-  const url = new URL(`${issuer}/oauth/jwks`)
-  const ca = caFile === undefined ? undefined : [readCa(caFile)]
-  const profile = { type: 'https_web', ...(ca !== undefined && { ca }) } as const
+  const at = new URL(url)
+  const profile = { type: 'https_web', ...(ca !== undefined && { ca: [ca] }) } as const
   return async (signal) => {
     const { lookup, clock } = deps
     const options = { lookup, allowedNetworks: anywhere, allowedPorts: undefined }
-    const location = await locate(url, options)
-    return download(await connectEndpoint(location, { profile, timeoutMs, clock, signal }), url)
+    const location = await locate(at, options)
+    return download(await connectEndpoint(location, { profile, timeoutMs, clock, signal }), at)
   }
 }
 
-function readCa(path: string): string {
+/** Throws `invalid` `issuer-ca`. */
+export function readIssuerCa(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {

@@ -12,6 +12,8 @@ export interface BrokerGauges {
   /** Integration and the age of its credential, in seconds. */
   ages(): Iterable<readonly [integration: string, seconds: number]>
   underWay(): Iterable<readonly [integration: string, calls: number]>
+  /** How old it is what is known to be revoked; undefined where that is not followed. */
+  feedAgeMs(): number | undefined
 }
 
 export function createBrokerMetrics(gauges: BrokerGauges): BrokerMetrics {
@@ -55,6 +57,15 @@ export function createBrokerMetrics(gauges: BrokerGauges): BrokerMetrics {
   }
   gauge('credential_age_seconds', 'Age of the vendor’s key.', gauges.ages)
   gauge('calls_under_way', 'Calls under way.', gauges.underWay)
+  new Gauge({
+    name: 'countersign_broker_feed_age_seconds',
+    help: 'Age of what is known to be revoked.',
+    registers,
+    collect() {
+      const ageMs = gauges.feedAgeMs()
+      if (ageMs !== undefined) this.set(ageMs / 1000)
+    },
+  })
   return {
     registry,
     call(integration = 'none', outcome, elapsedMs) {

@@ -52,6 +52,7 @@ function eventOf(known: Known, time: Date): Omit<AuditEvent, 'kind' | 'decision'
       address,
     },
     subject: caller?.subject,
+    actors: caller?.actors,
     transaction: caller?.transaction,
     jti: caller?.tokenId,
     purpose: caller?.purpose,

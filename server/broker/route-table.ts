@@ -1,21 +1,24 @@
+import { CountersignError } from '../../src/errors.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { BrokerConfig } from './config.ts'
 import type { BrokerGauges } from './metrics.ts'
 import { openRoutes, type Route, type RoutesDeps, retireRoutes, shutRoute } from './routes.ts'
+import type { Standing } from './standing.ts'
 
 /** The routes in force, and how others come in their place. */
-export interface RouteTable extends BrokerGauges {
+export interface RouteTable extends Omit<BrokerGauges, 'feedAgeMs'> {
   readonly current: () => ReadonlyMap<string, Route>
   /** Reads configuration and secrets again. What cannot be used changes nothing, and is logged. */
   reload(): Promise<void>
-  /** Shuts integrations for good: calls under way are ended at once. */
-  shut(which: (route: Route) => boolean, at: Date): void
+  /** Something was revoked: shuts integrations that it hits for good, and ends calls of whom it hits. */
+  review(): void
   close(): void
 }
 
 export interface RouteTableDeps extends RoutesDeps {
   /** The configuration as it is by now. Throws where it is unsound. */
   readonly read: () => Promise<BrokerConfig>
+  readonly standing: Pick<Standing, 'isShut' | 'judge'>
   readonly log: Log
 }
 
@@ -27,7 +30,7 @@ export async function openRouteTable(
   config: BrokerConfig,
   deps: RouteTableDeps,
 ): Promise<RouteTable> {
-  const { credentials, clock, log } = deps
+  const { credentials, standing, clock, log } = deps
   let routes = await openRoutes(config, deps)
   let reloading = Promise.resolve()
   const warnOfAge = (): void => {
@@ -48,10 +51,13 @@ export async function openRouteTable(
   }
   const reload = async (): Promise<void> => {
     try {
-      const next = await openRoutes(await deps.read(), deps)
+      const wanted = await deps.read()
+      checkSame(config, wanted)
+      const next = await openRoutes(wanted, deps)
       const old = routes
       routes = next
       retireRoutes(old, next)
+      table.review()
       log.info('the configuration has been read again', { integrations: next.size })
       warnOfAge()
     } catch (error) {
@@ -59,17 +65,24 @@ export async function openRouteTable(
     }
   }
   warnOfAge()
-  return {
+  const table: RouteTable = {
     current: () => routes,
     reload() {
       reloading = reloading.then(reload)
       return reloading
     },
-    shut(which, at) {
+    review() {
       for (const route of routes.values()) {
-        if (!which(route)) continue
-        credentials.close(route.integration.id, at)
+        const { integration, calls } = route
+        calls.review(standing.judge)
+        if (!standing.isShut(integration)) continue
         shutRoute(route)
+        // A later fact about the same is no other shutting.
+        const { closedAt } = credentials.record(integration.id) ?? {}
+        const { reopenedAt } = integration
+        if (closedAt !== undefined && !(reopenedAt !== undefined && reopenedAt > closedAt)) continue
+        log.warn('an integration was shut by a revocation', { integration: integration.id })
+        credentials.close(integration.id, clock.now())
       }
     },
     close() {
@@ -81,5 +94,18 @@ export async function openRouteTable(
     *underWay() {
       for (const [id, { calls }] of routes) yield [id, calls.underWay()]
     },
+  }
+  return table
+}
+
+/** Throws `invalid` `config-restart` where more than integrations has changed. */
+function checkSame(before: BrokerConfig, after: BrokerConfig): void {
+  const { integrations: _, logLevel: __, ...same } = before
+  for (const [key, value] of Object.entries(same)) {
+    if (JSON.stringify(after[key as keyof BrokerConfig]) === JSON.stringify(value)) continue
+    throw new CountersignError('invalid', `${key} of the configuration has changed`, {
+      reason: 'config-restart',
+      fix: 'start the broker anew: of a running one only the integrations change',
+    })
   }
 }

@@ -1,4 +1,5 @@
 import type { HostLookup } from '../../src/federation/locate.ts'
+import type { Revocations } from '../../src/resource-server/standing-check.ts'
 import { createVerifier, type Verifier } from '../../src/resource-server/verifier.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { RateLimiter } from '../access/limits.ts'
@@ -26,6 +27,8 @@ export interface RoutesDeps {
   readonly keys: SealingKey
   readonly credentials: Credentials
   readonly jwks: (signal: AbortSignal) => Promise<string>
+  /** undefined: none is followed. */
+  readonly revocations: Revocations | undefined
   readonly lookup: HostLookup
   readonly clock: Clock
 }
@@ -49,7 +52,10 @@ export async function openRoutes(
       integration,
       key: vendorKey(secret, integration.inject),
       agent: new VendorAgent(integration, deps),
-      verifier: createVerifier({ issuer: config.issuer, audience, jwks: deps.jwks, clock }),
+      verifier: createVerifier({
+        ...{ issuer: config.issuer, audience, jwks: deps.jwks, clock },
+        ...(deps.revocations !== undefined && { revocations: deps.revocations }),
+      }),
       callers: new RateLimiter(rate.caller, clock),
       all: new RateLimiter(rate.all, clock),
       calls: createCalls(integration),

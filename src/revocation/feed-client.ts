@@ -5,7 +5,7 @@ import { createBackoff } from '../runtime/backoff.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { within } from '../runtime/within.ts'
 import { eventsOf } from './event-stream.ts'
-import type { Fact } from './fact.ts'
+import type { Fact, FactKind } from './fact.ts'
 import { type FeedKeyLookup, readFeedMessage } from './feed-message.ts'
 import { FollowedState } from './followed-state.ts'
 
@@ -36,12 +36,16 @@ export interface FeedOptions {
   readonly staleAfterMs?: number
   /** Told of each connection that failed or ended, for a log or a metric. */
   readonly onTrouble?: (error: CountersignError) => void
+  /** Told once new facts are known. */
+  readonly onFacts?: () => void
 }
 
 /** What was revoked, as the issuer tells it. */
 export interface RevocationFeed {
   /** The fact that ends a token of these claims; undefined: none that is known. Ask `fresh` too, each time. */
   judge(claims: TokenClaims, keyId?: string): Fact | undefined
+  /** The fact about just this, for what is no token. */
+  find(kind: FactKind, id: string): Fact | undefined
   /** Whether what is known is complete as of less than `staleAfterMs` ago, by the monotonic clock. */
   fresh(): boolean
   /** How old what is known may be; infinite before there is anything, and while something is known to be missing. */
@@ -62,6 +66,7 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
   const ageMs = (): number => state.ageMs(clock.monotonicMs())
   return {
     judge: (claims, keyId) => state.facts.judge(claims, keyId),
+    find: (kind, id) => state.facts.find(kind, id),
     fresh: () => ageMs() < staleAfterMs,
     ageMs,
     get size() {
@@ -86,7 +91,7 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
 /** One connection, to its end. */
 async function follow(
   state: FollowedState,
-  { issuer, open, keyOf, clock }: FeedOptions,
+  { issuer, open, keyOf, clock, onFacts }: FeedOptions,
   signal: AbortSignal,
   took: () => void,
 ): Promise<void> {
@@ -110,9 +115,11 @@ async function follow(
     for (;;) {
       const event = await within(clock, silenceMs, events.next(), silent)
       if (event.done) return
-      state.take(await readFeedMessage(event.value, { issuer, keyOf }))
+      const message = await readFeedMessage(event.value, { issuer, keyOf })
+      state.take(message)
       state.facts.drop(clock.now())
       took()
+      if (message.facts.length > 0) onFacts?.()
     }
   } finally {
     stop.abort()

@@ -184,6 +184,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/policy',
     'src/request-target',
     'src/resource-server',
+    'src/revocation',
     'src/workload-api',
     ...values,
   ],

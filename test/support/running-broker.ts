@@ -1,11 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { connect, type TLSSocket } from 'node:tls'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type BrokerConfig, loadBrokerConfig } from '../../server/broker/config.ts'
 import { runBroker } from '../../server/broker/main.ts'
 import { createLog } from '../../src/runtime/json-log.ts'
@@ -14,7 +12,8 @@ import { FakeWorkloadApi } from '../../src/testing/fake-workload-api.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { freePort } from './free-port.ts'
 import { type RawVendor, startRawVendor } from './raw-vendor.ts'
-import { type WebCertificate, webCertificate } from './web-certificate.ts'
+import { startIssuer, type TokenIssuer } from './token-issuer.ts'
+import { webCertificate } from './web-certificate.ts'
 
 export const vendorKey: string = 'sk-live-4eC39HqLyjWDarjtT1zdp7dc'
 export const caller: string = 'spiffe://example.org/web'
@@ -34,6 +33,8 @@ export interface BrokerWishes {
   readonly vendorHost?: string
   /** What the vendor's name leads to; asked at each look-up. */
   readonly addresses?: () => readonly string[]
+  /** Whether the issuer's feed is followed; it is not unless told. */
+  readonly feed?: boolean
 }
 
 export interface RunningBroker {
@@ -41,6 +42,7 @@ export interface RunningBroker {
   readonly folder: string
   readonly vendor: RawVendor
   readonly api: FakeWorkloadApi
+  readonly issuer: TokenIssuer
   readonly host: string
   readonly port: number
   /** Everything that the broker wrote to its log. */
@@ -87,7 +89,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
   const folder = mkdtempSync(join(tmpdir(), 'cs-broker-'))
   const { vendorHost = 'api.acme.test' } = wishes
   const [issuerWeb, vendorWeb] = await Promise.all([
-    webCertificate('as.example.org'),
+    webCertificate('localhost'),
     webCertificate(vendorHost),
   ])
   const api = await FakeWorkloadApi.start()
@@ -124,6 +126,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
       issuer_ca: issuerWeb.ca,
       policy,
       log_level: 'debug',
+      feed: wanted.feed ?? wishes.feed ?? false,
       integrations: [acme, ...(wanted.others ?? [])],
     }
     writeFileSync(path, JSON.stringify(config))
@@ -197,6 +200,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
     folder,
     vendor,
     api,
+    issuer,
     port,
     host: `broker.example.org:${port}`,
     log: () => logged,
@@ -206,7 +210,12 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
         .split('\n')
         .map((line) => JSON.parse(line) as TrailLine),
     audience,
-    token: (claims = {}) => issuer.sign({ aud: audience(), ...claims }),
+    token: (claims = {}) =>
+      issuer.sign({
+        ...{ aud: audience(), sub: caller, client_id: caller, jti: randomUUID() },
+        ...{ txn: 'transaction-1', entry_id: 'entry-1', owner: 'web-team' },
+        ...{ purpose: 'reads contacts', ...claims },
+      }),
     dial,
     raw,
     async call({
@@ -231,35 +240,6 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
       await reload()
     },
     stop: close,
-  }
-}
-
-/** An issuer of access tokens whose keys are served over HTTPS. */
-async function startIssuer(web: WebCertificate) {
-  const { publicKey, privateKey } = await generateKeyPair('ES256')
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'one', use: 'sig', alg: 'ES256' }
-  const tls = { cert: readFileSync(web.certificate), key: readFileSync(web.key) }
-  const server = createServer(tls, (_, response) => response.end(JSON.stringify({ keys: [jwk] })))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `https://as.example.org:${(server.address() as AddressInfo).port}`
-  return {
-    url,
-    sign(claims: Readonly<Record<string, unknown>>): Promise<string> {
-      const now = Math.floor(Date.now() / 1000)
-      return new SignJWT({
-        ...{ iss: url, sub: caller, client_id: caller, jti: `token-${Math.random()}` },
-        ...{ iat: now, exp: now + 60, scope: 'call', txn: 'transaction-1' },
-        ...{ entry_id: 'entry-1', owner: 'web-team', purpose: 'reads contacts' },
-        ...claims,
-      })
-        .setProtectedHeader({ alg: 'ES256', kid: 'one', typ: 'at+jwt' })
-        .sign(privateKey)
-    },
-    close: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
   }
 }
 

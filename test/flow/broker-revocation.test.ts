@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { X509Svid } from '../../src/svid/x509-svid.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import { type RunningBroker, readAnswer, startBroker } from '../support/running-broker.ts'
+
+const open = { svid_alone: true }
+let broker: RunningBroker
+
+beforeAll(async () => {
+  broker = await startBroker({
+    policy: '@id("all") permit (principal, action == Action::"callVendor", resource);',
+    feed: true,
+    acme: open,
+  })
+  const svid = await svidOf('first')
+  await eventually(async () => (await broker.call({ svid })).status === 200)
+})
+
+afterAll(() => broker?.stop())
+
+beforeEach(() => {
+  broker.vendor.answer = () => 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi'
+})
+
+function idOf(name: string): SpiffeId {
+  return SpiffeId.parse(`spiffe://example.org/${name}`)
+}
+
+function svidOf(name: string): Promise<X509Svid> {
+  return broker.api.trustDomain.issueX509(idOf(name))
+}
+
+const nowSeconds = (): number => Math.floor(Date.now() / 1000)
+
+/** A call whose answer has begun and does not end; `ended` is all that the caller gets. */
+async function underWay(svid: X509Svid): Promise<{ readonly ended: Promise<string> }> {
+  broker.vendor.answer = () => [
+    'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
+    '2\r\nhi\r\n',
+  ]
+  const socket = await broker.dial(svid)
+  socket.write(`GET /acme/v2 HTTP/1.1\r\nhost: ${broker.host}\r\n\r\n`)
+  await new Promise((resolve) => socket.once('data', resolve))
+  return { ended: readAnswer(socket) }
+}
+
+/** How long it takes until the call is cut, in milliseconds. */
+async function cutAfter(svid: X509Svid, revoke: () => void): Promise<number> {
+  const { ended } = await underWay(svid)
+  const startedMs = performance.now()
+  revoke()
+  expect((await ended).endsWith('0\r\n\r\n')).toBe(false)
+  return performance.now() - startedMs
+}
+
+describe('what was revoked makes no call any more:', () => {
+  test('a token, and all that came of the same transaction', async () => {
+    const token = await broker.token({ jti: 'one', txn: 'first' })
+    const sibling = await broker.token({ jti: 'two', txn: 'first' })
+    expect((await broker.call({ token })).status).toBe(200)
+    broker.issuer.revoke({ kind: 'token', id: 'one', notBefore: 0 })
+    await eventually(async () => (await broker.call({ token })).reason === 'token-revoked')
+    expect((await broker.call({ token: sibling })).status).toBe(200)
+    broker.issuer.revoke({ kind: 'transaction', id: 'first', notBefore: 0 })
+    await eventually(async () => (await broker.call({ token: sibling })).reason === 'token-revoked')
+  })
+
+  test('an actor on the way, however deep', async () => {
+    const act = { sub: idOf('web'), act: { sub: idOf('middle') } }
+    const token = await broker.token({ sub: idOf('first'), act })
+    expect((await broker.call({ token })).status).toBe(200)
+    broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('middle'), notBefore: nowSeconds() })
+    await eventually(async () => (await broker.call({ token })).reason === 'token-revoked')
+  })
+
+  test('a workload by its SVID alone, within milliseconds, and its call under way', async () => {
+    const svid = await svidOf('gone')
+    const revoke = () =>
+      broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('gone'), notBefore: nowSeconds() })
+    expect(await cutAfter(svid, revoke)).toBeLessThan(500)
+    expect((await broker.call({ svid })).reason).toBe('caller-revoked')
+    broker.vendor.answer = () => 'HTTP/1.1 204 No\r\n\r\n'
+    expect((await broker.call({ svid: await svidOf('other') })).status).toBe(204)
+  })
+})
+
+test('while the feed is silent nobody is served, and nothing is sent', async () => {
+  const svid = await svidOf('caller')
+  broker.issuer.speak(false)
+  await eventually(async () => (await broker.call({ svid })).reason === 'revocation-unknown')
+  const before = broker.vendor.requests.length
+  const { status, reason } = await broker.call({ token: await broker.token() })
+  expect([status, reason, broker.vendor.requests.length]).toEqual([
+    503,
+    'revocation-unknown',
+    before,
+  ])
+  broker.issuer.speak(true)
+  await eventually(async () => (await broker.call({ svid })).status === 200)
+})
+
+describe('an integration that was revoked is shut for everybody,', () => {
+  const reopen = (changed: object) => broker.reload({ acme: { ...open, ...changed } })
+
+  test('by its name or its URL, until it is opened again by hand', async () => {
+    const svid = await svidOf('caller')
+    for (const [at, id] of ['acme', broker.audience()].entries()) {
+      // Later than what has opened it.
+      const notBefore = nowSeconds() + 2 * at
+      const revoke = () => broker.issuer.revoke({ kind: 'integration', id, notBefore })
+      expect(await cutAfter(svid, revoke)).toBeLessThan(500)
+      const token = await broker.token({ iat: notBefore + 1 })
+      for (const call of [{ svid }, { token }]) {
+        expect((await broker.call(call)).reason).toBe('integration-closed')
+      }
+      // A reload, or a new start, opens nothing.
+      await broker.reload({ acme: open })
+      expect((await broker.call({ svid })).reason).toBe('integration-closed')
+      await reopen({ reopened: new Date((notBefore + 1) * 1000).toISOString() })
+      broker.vendor.answer = () => 'HTTP/1.1 204 No\r\n\r\n'
+      await eventually(async () => (await broker.call({ svid })).status === 204)
+    }
+  })
+
+  test('when its owner is offboarded', async () => {
+    const svid = await svidOf('caller')
+    broker.issuer.revoke({ kind: 'owner', id: 'sales', notBefore: nowSeconds() + 10 })
+    await eventually(async () => (await broker.call({ svid })).reason === 'integration-closed')
+    await reopen({ owner: 'marketing', reopened: new Date(Date.now() + 60_000).toISOString() })
+    await eventually(async () => (await broker.call({ svid })).status === 200)
+  })
+})
