@@ -22,7 +22,7 @@ export interface HttpDeps
     | 'trustDomain'
   > {
   readonly trail: Pick<Trail, 'append'>
-  readonly metrics: ServerMetrics['registry']
+  readonly metrics: Pick<ServerMetrics, 'registry' | 'canary'>
   /** Who is told that the server's own SVID is another one. */
   readonly identityUsers: Set<() => void>
 }
@@ -41,11 +41,15 @@ export async function serveHttp(
   const { httpAddress, oidc, oauth, federation } = config
   const authorityTtlSeconds = config.ca.ttlSeconds
   const ownBundle = () => bundles.own()
+  const onIdentityChange = (listener: () => void) => {
+    identityUsers.add(listener)
+    return () => void identityUsers.delete(listener)
+  }
   await runTogether(
     signal,
     async (until) => {
       if (httpAddress === undefined) return
-      await serveMonitoring(httpAddress, { notReady, metrics }, log, until)
+      await serveMonitoring(httpAddress, { notReady, metrics: metrics.registry }, log, until)
     },
     async (until) => {
       if (oidc === undefined) return
@@ -55,15 +59,13 @@ export async function serveHttp(
     async (until) => {
       if (oauth === undefined || policies === undefined) return
       const { serveOauth } = await import('./oauth/endpoint.ts')
-      await serveOauth(oauth, { ...deps, policies, authorityTtlSeconds, config }, until)
+      const source = { ...bundles, svid: identity, onUpdate: onIdentityChange }
+      const oauthDeps = { ...deps, policies, source, observe: metrics.canary, authorityTtlSeconds }
+      await serveOauth(oauth, { ...oauthDeps, config }, until)
     },
     async (until) => {
       if (federation.endpoint === undefined) return
       const { serveBundle } = await import('./bundle/endpoint.ts')
-      const onIdentityChange = (listener: () => void) => {
-        identityUsers.add(listener)
-        return () => void identityUsers.delete(listener)
-      }
       const bundleDeps = { ownBundle, identity, onIdentityChange, log }
       await serveBundle(federation.endpoint, bundleDeps, until)
     },

@@ -166,12 +166,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => federation.run(until),
       (until) => runExpiry(registry, { clock, log }, until),
-      (until) =>
-        serveHttp(
-          config,
-          { ...deps, policies, trail, metrics: metrics.registry, identityUsers },
-          until,
-        ),
+      (until) => serveHttp(config, { ...deps, policies, trail, metrics, identityUsers }, until),
       (until) => Promise.race([following, aborted(until)]),
     )
     reason = 'asked'

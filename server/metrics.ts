@@ -2,13 +2,19 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
-/** What the server counts. Labels are bounded words of ours: never an ID, a selector or an address. */
+/** What the server counts. Labels are bounded words of ours, or of the configuration: never a SPIFFE ID, a selector or an address. */
 export interface ServerMetrics {
   readonly registry: Registry
   call(method: string, code: string, elapsedMs: number): void
   issued(kind: 'x509' | 'jwt' | 'oauth', count: number, elapsedMs: number): void
   /** A bundle of another trust domain was asked for. */
   fetched(outcome: string): void
+  /** A service was tried with a canary; `alarmed`: it is late, or could not be tried. */
+  canary(
+    resource: string,
+    flight: { readonly refusedAfterMs: number } | { readonly failure: string },
+    alarmed: boolean,
+  ): void
   rotated(kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'trail', step: string): void
 }
 
@@ -62,6 +68,25 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
     labelNames: ['outcome'],
     registers,
   })
+  const refusals = new Histogram({
+    name: 'countersign_server_canary_refusal_seconds',
+    help: 'Time from the revocation of a canary until its service refused it, by resource.',
+    labelNames: ['resource'],
+    buckets: latencyBuckets,
+    registers,
+  })
+  const failures = new Counter({
+    name: 'countersign_server_canary_failures_total',
+    help: 'Canaries whose time to refusal is not known, by resource and reason.',
+    labelNames: ['resource', 'reason'],
+    registers,
+  })
+  const alarms = new Gauge({
+    name: 'countersign_server_canary_alarm',
+    help: 'Whether the last canary of a resource was refused too late or could not be tried: 1 or 0.',
+    labelNames: ['resource'],
+    registers,
+  })
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name: `countersign_server_${name}`,
@@ -101,6 +126,11 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
       signing.observe({ kind }, elapsedMs / 1000)
     },
     fetched: (outcome) => fetches.inc({ outcome }),
+    canary: (resource, flight, alarmed) => {
+      if ('failure' in flight) failures.inc({ resource, reason: flight.failure })
+      else refusals.observe({ resource }, flight.refusedAfterMs / 1000)
+      alarms.set({ resource }, Number(alarmed))
+    },
     rotated: (kind, step) => rotations.inc({ kind, step }),
   }
 }

@@ -12,6 +12,7 @@ export {
   type ResourceDescription,
 } from './resource-server/protected-resource.ts'
 export { type RevocationFeedOptions, revocationFeed } from './resource-server/revocation-feed.ts'
+export { type SelfTestOptions, selfTest } from './resource-server/self-test.ts'
 export type { Revocations, WhenUnknown } from './resource-server/standing-check.ts'
 export {
   createVerifier,

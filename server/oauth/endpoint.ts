@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
+import type { IdentitySource } from '../../src/mtls/identity-source.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
@@ -17,6 +18,7 @@ import { createPublisher } from '../revocation/publisher.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
 import { useToken } from '../store/used-tokens.ts'
+import { type CanariesDeps, runCanaries } from './canaries.ts'
 import { maxEntries } from './client-door.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
@@ -52,6 +54,9 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'cloc
   readonly policies: Policies
   readonly trail: { append(events: readonly AuditEvent[]): Promise<unknown> }
   readonly changes: Changes
+  /** The server as a workload: its own SVID, and by which bundles it knows services. */
+  readonly source: IdentitySource
+  readonly observe: CanariesDeps['observe']
   readonly authorityTtlSeconds: number
   readonly config: {
     readonly maxConnections: number
@@ -112,6 +117,7 @@ export async function serveOauth(
     (until) => issued.run(until),
     (until) => runRecheck({ ...doorDeps, resources: settings.resources, ...rechecked }, until),
     (until) => publisher.run(until),
+    (until) => runCanaries({ ...deps, settings, append }, until),
     (until) => serveWeb(endpoint, web, 'access tokens are issued', log, until),
   )
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
+import { canaryScope, selfTestPath } from '../../src/revocation/canary.ts'
 import {
   duration,
   type HostPort,
@@ -27,6 +28,8 @@ export interface Resource {
   readonly scopeMap: ReadonlyMap<string, readonly string[]>
   /** Its tokens are bound to a certificate, all of them (RFC 8705). */
   readonly requireCnf: boolean
+  /** Where those who serve it answer whether they take a canary; undefined: nobody asks. */
+  readonly selfTest?: URL | undefined
   /** What policies may look at: who answers for it, and which environment it belongs to. */
   readonly owner?: string | undefined
   readonly env?: string | undefined
@@ -46,6 +49,8 @@ export interface OauthSettings {
   readonly policy: string
   /** Whether a resource with an `env` is refused to entries without the same label. */
   readonly separateEnvironments: boolean
+  /** How often each service that has a self-test is tried, and from which time to refusal on somebody is told. */
+  readonly canary: { readonly everySeconds: number; readonly alarmAfterSeconds: number }
   /** Issuers whose tokens are exchanged, by `iss`. */
   readonly federation: ReadonlyMap<string, FederatedIssuer>
 }
@@ -60,6 +65,7 @@ const resource = z.strictObject({
   served_by: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
   scope_map: z.record(scope, z.array(scope).min(1).max(64)).optional(),
   require_cnf: z.boolean().optional(),
+  self_test: z.string().max(2048).optional(),
   owner: word.optional(),
   env: word.optional(),
 })
@@ -73,6 +79,9 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
   resources: z.array(resource).min(1).max(1024),
   policy: z.union([z.literal(inStore), path]),
   separate_environments: z.boolean().optional(),
+  canary: z
+    .strictObject({ every: duration.optional(), alarm_after: duration.optional() })
+    .optional(),
   federation: federatedSchema.optional(),
 }) as z.ZodType<OauthFile>
 
@@ -88,11 +97,15 @@ interface OauthFile {
     readonly served_by?: readonly SpiffeId[] | undefined
     readonly scope_map?: Readonly<Record<string, readonly string[]>> | undefined
     readonly require_cnf?: boolean | undefined
+    readonly self_test?: string | undefined
     readonly owner?: string | undefined
     readonly env?: string | undefined
   }[]
   readonly policy: string
   readonly separate_environments?: boolean | undefined
+  readonly canary?:
+    | { readonly every?: number | undefined; readonly alarm_after?: number | undefined }
+    | undefined
   readonly federation?: readonly FederatedFile[] | undefined
 }
 
@@ -124,10 +137,14 @@ export function readOauth(
       served_by = [],
       scope_map = {},
       require_cnf = false,
+      self_test,
       owner,
       env,
     } = resource
     if (resources.has(id)) refuse(`oauth.resources names ${id} twice`, 'name each resource once')
+    if (scopes.includes(canaryScope)) {
+      refuse(`${canaryScope} is no scope of ${id}`, 'it is for canaries, which open nothing')
+    }
     if (max_ttl > maxTtlSeconds) {
       refuse(`max_ttl of ${id} is more than an hour`, 'set it to 1h or less, better to 5m')
     }
@@ -138,15 +155,33 @@ export function readOauth(
       servedBy: new Set(served_by),
       scopeMap: readScopeMap(id, scopes, scope_map),
       requireCnf: require_cnf,
+      selfTest: readSelfTest(id, self_test, served_by),
       owner,
       env,
     })
   }
-  const { separate_environments: separateEnvironments = true } = said
+  const { separate_environments: separateEnvironments = true, canary = {} } = said
+  const { every: everySeconds = 30, alarm_after: alarmAfterSeconds = 1 } = canary
   return {
     ...{ issuer, address, tls: { certificate, key }, resources, policy, separateEnvironments },
+    canary: { everySeconds, alarmAfterSeconds },
     federation: readFederated(said.federation ?? [], { issuer, trustDomain }),
   }
+}
+
+function readSelfTest(
+  id: string,
+  said: string | undefined,
+  servedBy: readonly SpiffeId[],
+): URL | undefined {
+  if (said === undefined) return undefined
+  if (servedBy.length === 0) {
+    refuse(`self_test of ${id} asks nobody`, 'name in served_by who serves it')
+  }
+  if (!URL.canParse(said) || new URL(said).protocol !== 'https:' || new URL(said).hash !== '') {
+    refuse(`self_test of ${id} is no https URL`, `write it as https://HOST:PORT${selfTestPath}`)
+  }
+  return new URL(said)
 }
 
 function readScopeMap(

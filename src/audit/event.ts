@@ -23,6 +23,9 @@ export type AuditKind =
   /** RFC 7009, or by an operator: a token, a transaction, an ID … `details` names what. */
   | 'revocation.written'
   | 'revocation.denied'
+  /** A service took a token too long after it was revoked, or could not be tried; and that this is over. */
+  | 'canary.alarmed'
+  | 'canary.recovered'
   /** A vendor was called with a key that the caller never saw. */
   | 'broker.called'
   | 'broker.denied'
@@ -60,6 +63,8 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'token.exchanged',
   'token.denied',
   'revocation.denied',
+  'canary.alarmed',
+  'canary.recovered',
   'broker.called',
   'broker.denied',
   'broker.failed',

@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import { bearerOf } from '../middleware/bearer.ts'
 import type { Wanted } from '../middleware/refusal.ts'
+import { canaryScope } from '../revocation/canary.ts'
 import type { Access } from './access-token.ts'
 import type { WhenUnknown } from './standing-check.ts'
 import type { Verifier } from './verifier.ts'
@@ -31,6 +32,11 @@ export function accessCheck(options: RequireAccessTokenOptions): {
   readonly wanted: Wanted
 } {
   const { verifier, scopes, whenUnknown, resourceMetadata } = options
+  if (scopes.includes(canaryScope)) {
+    throw new CountersignError('invalid', 'this scope is of canaries, which open nothing', {
+      reason: 'scope-unsound',
+    })
+  }
   if (!scopes.every(isScope)) {
     throw new CountersignError('invalid', 'a scope has neither blanks nor quotes', {
       reason: 'scope-unsound',

@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
+import type { TokenClaims } from '../jwt/compact.ts'
+import { isCanary, looksLikeCanary } from '../revocation/canary.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { type Access, readAccess } from './access-token.ts'
 import { type JwksLocation, keysAt } from './jwks.ts'
@@ -35,7 +37,7 @@ export interface Verifier {
   /**
    * Rejects with `unauthenticated`: `token-too-large`, `token-malformed`, `token-type`, `token-algorithm`,
    * `token-header`, `token-key`, `token-signature`, `token-issuer`, `token-audience`, `token-expiry`, `token-expired`,
-   * `token-not-yet-valid`, `token-claims`, `token-binding`, `token-revoked`; `unavailable`: `jwks-unavailable`,
+   * `token-not-yet-valid`, `token-claims`, `token-binding`, `token-canary`, `token-revoked`; `unavailable`: `jwks-unavailable`,
    * `revocation-unknown`.
    */
   verify(token: string, shown?: ShownWith): Promise<Access>
@@ -55,19 +57,44 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
   const signed = signedTokens(keysAt(options.jwks ?? `${issuer}/oauth/jwks`, clock))
   const checkStanding = standingCheck(options)
-  return {
-    async verify(token, { certificate, whenUnknown = 'deny' } = {}) {
-      const found = await signed(token)
-      const expected = {
-        issuer,
-        audience,
-        clockSkewSeconds: clockSkew,
-        thumbprint: certificate && hash('sha256', certificate, 'base64url'),
-        requireBound,
-      }
-      const access = readAccess(found.claims, { ...expected, now: clock.now() })
-      await checkStanding(token, found, whenUnknown)
-      return keepToken(access, token)
-    },
+  const read = async (
+    token: string,
+    { certificate, whenUnknown = 'deny' }: ShownWith,
+    isFit: (claims: TokenClaims) => boolean,
+  ): Promise<Access> => {
+    const found = await signed(token)
+    const expected = {
+      issuer,
+      audience,
+      clockSkewSeconds: clockSkew,
+      thumbprint: certificate && hash('sha256', certificate, 'base64url'),
+      requireBound,
+    }
+    const access = readAccess(found.claims, { ...expected, now: clock.now() })
+    if (!isFit(found.claims)) {
+      throw new CountersignError('unauthenticated', 'the token opens nothing', {
+        reason: 'token-canary',
+      })
+    }
+    await checkStanding(token, found, whenUnknown)
+    return keepToken(access, token)
   }
+  const verifier: Verifier = {
+    verify: (token, shown = {}) => read(token, shown, (claims) => !looksLikeCanary(claims)),
+  }
+  canaryReaders.set(verifier, (token, shown = {}) => read(token, shown, isCanary))
+  return verifier
+}
+
+// No way of the public face leads to a canary that is let in.
+const canaryReaders = new WeakMap<Verifier, Verifier['verify']>()
+
+/** What verifies as `verifier` does, but canaries alone. Throws `invalid`, `verifier-unknown`. */
+export function canaryReaderOf(verifier: Verifier): Verifier['verify'] {
+  const reader = canaryReaders.get(verifier)
+  if (reader !== undefined) return reader
+  throw new CountersignError('invalid', 'this verifier is not one of createVerifier', {
+    reason: 'verifier-unknown',
+    fix: 'give what createVerifier has made, the same that is in front of the routes',
+  })
 }

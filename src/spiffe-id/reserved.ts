@@ -9,6 +9,14 @@ export function serverId(trustDomain: TrustDomain): SpiffeId {
   return SpiffeId.of(trustDomain, `${RESERVED}/server`)
 }
 
+/** The path of what a server calls itself in tokens by which it tries services; nobody has an SVID of it. */
+export const canaryPath: string = `${RESERVED}/canary`
+
+/** `spiffe://<td>/spire/canary` */
+export function canaryId(trustDomain: TrustDomain): SpiffeId {
+  return SpiffeId.of(trustDomain, canaryPath)
+}
+
 /**
  * `spiffe://<td>/spire/agent/join_token/<name>`: an agent that came with a join token.
  * Throws `invalid` where the name is not one path segment.

@@ -31,7 +31,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/koa': ['src/middleware', 'src/resource-server'],
   'src/fastify': ['src/middleware', 'src/resource-server'],
   'src/hono': ['src/middleware', 'src/resource-server'],
-  'src/resource-server': ['src/revocation', 'src/jwt', 'src/middleware', 'src/bundle', 'src/rpc'],
+  'src/resource-server': [
+    'src/revocation',
+    'src/jwt',
+    'src/middleware',
+    'src/mtls',
+    'src/bundle',
+    'src/rpc',
+  ],
   'src/oauth-client': ['src/mtls', 'src/svid', 'src/jwt', 'src/resource-server'],
   'src/undici': ['src/mtls'],
 

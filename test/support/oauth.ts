@@ -46,6 +46,7 @@ export function oauthSettings(web: WebCertificate, policy: string): OauthSetting
     resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120 })]]),
     policy,
     separateEnvironments: true,
+    canary: { everySeconds: 3600, alarmAfterSeconds: 1 },
     federation: new Map(),
   }
 }

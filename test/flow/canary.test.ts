@@ -1,0 +1,174 @@
+import { once } from 'node:events'
+import { readFileSync, rmSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { X509Source } from 'countersign'
+import { createServer } from 'countersign/http'
+import {
+  createVerifier,
+  type RevocationFeed,
+  revocationFeed,
+  selfTest,
+} from 'countersign/resource-server'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Log, silentLog } from '../../src/runtime/log.ts'
+import { matchId } from '../../src/spiffe-id/matchers.ts'
+import { serverId } from '../../src/spiffe-id/reserved.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import { toPem } from '../../src/x509/pem.ts'
+import { freePort } from '../support/free-port.ts'
+import {
+  allowWeb,
+  ask,
+  issuer,
+  oauthSettings,
+  orders,
+  policyFolder,
+  resourceOf,
+} from '../support/oauth.ts'
+import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
+import {
+  type RunningServer,
+  startServer,
+  trustDomain,
+  wireEntry,
+} from '../support/running-server.ts'
+import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+
+const service = SpiffeId.of(trustDomain, '/orders')
+let certificate: WebCertificate
+let policy: string
+let monitoring: number
+let server: RunningServer
+let agent: RunningAgent
+let source: X509Source
+let stop: AbortController
+let feed: RevocationFeed
+let tested: Server
+/** Whether the service hears of revocations. */
+let hears = true
+
+beforeAll(async () => {
+  certificate = await webCertificate('as.example.org', 'localhost')
+  policy = policyFolder(allowWeb)
+  monitoring = await freePort()
+  const port = await freePort()
+  const listening = Promise.withResolvers<number>()
+  const log: Log = {
+    ...silentLog,
+    info(message, fields) {
+      if (message !== 'access tokens are issued') return
+      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+    },
+  }
+  const selfTestUrl = new URL(`https://localhost:${port}/.well-known/countersign-self-test`)
+  const resource = resourceOf(orders, { servedBy: new Set([service]), selfTest: selfTestUrl })
+  server = await startServer({
+    log,
+    overrides: {
+      httpAddress: { host: '127.0.0.1', port: monitoring },
+      oauth: {
+        ...oauthSettings(certificate, policy),
+        resources: new Map([[orders, resource]]),
+        canary: { everySeconds: 0.1, alarmAfterSeconds: 0.5 },
+      },
+    },
+  })
+  agent = await startAgent(server)
+  const selectors = [`unix:uid:${process.getuid?.()}`]
+  const parent = await agentIdOf(server)
+  await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', { entries: [wireEntry({ path: '/orders', parent, selectors })] })
+  source = await X509Source.open({ endpoint: `unix://${agent.socket}` })
+  const issuerPort = await listening.promise
+  const documents = (path: string) => async () => (await ask(issuerPort, certificate, path)).body
+  feed = revocationFeed({
+    issuer,
+    url: `https://localhost:${issuerPort}/oauth/feed`,
+    keys: documents('/oauth/feed-keys'),
+    clientId: service,
+    tls: () => ({
+      ca: readFileSync(certificate.ca),
+      cert: source
+        .svid()
+        .chain.map((der) => toPem('CERTIFICATE', der))
+        .join(''),
+      key: toPem('PRIVATE KEY', source.svid().privateKey),
+    }),
+  })
+  stop = new AbortController()
+  void feed.run(stop.signal)
+  const revocations = {
+    fresh: () => feed.fresh(),
+    judge: (...asked: Parameters<RevocationFeed['judge']>) =>
+      hears ? feed.judge(...asked) : undefined,
+  }
+  const jwks = documents('/oauth/jwks')
+  const verifier = createVerifier({ issuer, audience: orders, jwks, revocations })
+  const { path, answer } = selfTest({ verifier, server: serverId(trustDomain) })
+  tested = createServer(
+    { source, authorize: matchId(serverId(trustDomain)) },
+    (request, response) => {
+      if (request.url === path) void answer(request, response)
+      else response.writeHead(404).end()
+    },
+  )
+  tested.listen(port, '127.0.0.1')
+  await once(tested, 'listening')
+})
+
+afterAll(async () => {
+  stop?.abort()
+  tested?.close().closeAllConnections()
+  await source?.close()
+  await agent?.stop()
+  await server?.remove()
+  for (const folder of [certificate.folder, policy])
+    rmSync(folder, { recursive: true, force: true })
+})
+
+interface Line {
+  readonly kind: string
+  readonly reason?: string
+  readonly scope?: readonly string[]
+  readonly spiffeId?: string
+}
+
+function onRecord(kind: string): readonly Line[] {
+  const lines = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
+  return lines.map((line) => JSON.parse(line) as Line).filter((line) => line.kind === kind)
+}
+
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${monitoring}/metrics`)).text()
+  const line = text.split('\n').find((one) => one.startsWith(`${name}{`))
+  return Number(line?.split(' ').at(-1))
+}
+
+test('a service is tried with tokens that open nothing, and how soon it refuses what was revoked is measured', async () => {
+  await eventually(
+    async () => (await metric('countersign_server_canary_refusal_seconds_count')) >= 3,
+  )
+  // Before the service listened it could not be tried: that is over.
+  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 0)
+  const took = await metric('countersign_server_canary_refusal_seconds_sum')
+  const flights = await metric('countersign_server_canary_refusal_seconds_count')
+  expect(took / flights).toBeLessThan(0.5)
+  const issued = onRecord('token.issued')
+  expect(issued.at(-1)).toMatchObject({
+    ...{ spiffeId: `spiffe://${trustDomain}/spire/canary`, scope: ['countersign:canary'] },
+    reason: 'canary',
+  })
+  expect(onRecord('revocation.written').at(-1)).toMatchObject({ reason: 'canary' })
+})
+
+test('a service that does not hear of revocations is an alarm, on record and in the metrics, until it hears again', async () => {
+  const before = onRecord('canary.alarmed').length
+  hears = false
+  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 1, 10_000)
+  expect(onRecord('canary.alarmed').slice(before)).toMatchObject([{ reason: 'not-refused' }])
+  hears = true
+  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 0)
+  expect(onRecord('canary.recovered').at(-1)).toMatchObject({ reason: 'in-time' })
+})
