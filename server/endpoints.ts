@@ -32,6 +32,7 @@ import { localAuthorityHandlers } from './api/local-authority.ts'
 import { loggerHandlers } from './api/logger.ts'
 import { policiesHandlers } from './api/policies.ts'
 import { registryHandlers } from './api/registry.ts'
+import { revocationHandlers } from './api/revocation.ts'
 import { svidHandlers } from './api/svid.ts'
 import { syncHandlers } from './api/sync.ts'
 import { trustDomainHandlers } from './api/trust-domain.ts'
@@ -76,6 +77,7 @@ const services: readonly (readonly [
   ['countersign.federation.v1.Federation', federationHandlers],
   ['countersign.fleet.v1.Fleet', fleetHandlers],
   ['countersign.oauth.v1.Grants', grantsHandlers],
+  ['countersign.revocation.v1.Revocation', revocationHandlers],
   ['countersign.policy.v1.Policies', policiesHandlers],
   ['countersign.clock.v1.Clock', clockHandlers],
   ['grpc.health.v1.Health', healthHandlers],

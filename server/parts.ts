@@ -83,6 +83,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     log,
     settings: caSettingsOf(config),
     judge: revocations.judge,
+    writeFacts,
     observe: metrics,
   })
   const copy = new AuditCopy({

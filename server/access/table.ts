@@ -103,6 +103,8 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   '/countersign.fleet.v1.Fleet/ListStatus': operators,
   '/countersign.oauth.v1.Grants/List': operators,
   '/countersign.oauth.v1.Grants/ListTokens': operators,
+  '/countersign.revocation.v1.Revocation/Revoke': operators,
+  '/countersign.revocation.v1.Revocation/OffboardOwner': operators,
   '/countersign.clock.v1.Clock/Accept': ['local'],
   '/countersign.clock.v1.Clock/Now': ['any'],
   '/spire.api.server.debug.v1.Debug/GetInfo': ['local'],

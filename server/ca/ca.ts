@@ -8,6 +8,7 @@ import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import type { CertificateAuthority } from '../../src/x509/issue.ts'
 import type { Trail } from '../audit/trail.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
+import type { WriteFacts } from '../revocation/write-facts.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
 import { createClockGuard } from './clock-guard.ts'
@@ -36,6 +37,7 @@ export interface CaDeps {
   readonly log: Log
   readonly settings: CaSettings
   readonly judge?: IssuerDeps['judge']
+  readonly writeFacts?: WriteFacts
   readonly observe?: CaObserver
 }
 

@@ -1,6 +1,7 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { ownBundle } from '../bundle/own-bundle.ts'
+import type { Cause, WriteFacts } from '../revocation/write-facts.ts'
 import { deleteAuthority, loadAuthorities, putAuthority } from '../store/authorities.ts'
 import { loadBundles, putBundle } from '../store/bundles.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
@@ -15,6 +16,8 @@ export interface RotateDeps {
   readonly store: Store
   readonly settings: CaSettings
   readonly keys: KeyManager
+  /** Puts the revocations that follow from a step into its write. */
+  readonly writeFacts?: WriteFacts | undefined
 }
 
 /** Decides from what there is; called twice, first with what is in memory, then inside the transaction. */
@@ -48,6 +51,7 @@ export async function rotate(
     const next = afterSteps(records, steps, candidates)
     await writeAuthorities(tx, records, next)
     await writeBundle(tx, deps.settings, records, next, now)
+    await deps.writeFacts?.(tx, causesOf(steps, deps.settings.trustDomain))
     for (const step of steps) tx.audit(eventOf(step, records, candidates, deps, act, now))
     return steps
   })
@@ -75,6 +79,22 @@ async function makeCandidates(
       ),
   )
   return new Map(made.map((record) => [record.kind, record]))
+}
+
+/**
+ * What ends with a key that is tainted or revoked: what it has signed, where it signs access tokens. Where it signs
+ * SVIDs, whoever had it may have bought tokens under any name: they all are to be bought anew.
+ */
+function causesOf(steps: readonly RotationStep[], own: TrustDomain): readonly Cause[] {
+  const causes: Cause[] = []
+  for (const step of steps) {
+    if (step.step !== 'taint' && step.step !== 'revoke') continue
+    if (step.kind === 'oauth') causes.push({ kind: 'key', id: step.id })
+    else if (step.kind === 'x509' || step.kind === 'jwt' || step.kind === 'jwt-rs256') {
+      causes.push({ kind: 'trust-domain', id: own })
+    }
+  }
+  return causes
 }
 
 /** What became due only since the first look has no key yet; it is taken at the next one. */

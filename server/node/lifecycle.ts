@@ -165,7 +165,7 @@ export async function banAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promise<
   const position = await deps.store.write(async (tx) => {
     const agent = await loadForUpdate(tx, id)
     record(tx, deps, 'agent.banned', id, act, {})
-    await deps.writeFacts(tx, causesOf(deps, id))
+    await deps.writeFacts(tx, causesOf(deps, id, true))
     return putAgent(tx, {
       ...agent,
       banned: true,
@@ -182,18 +182,20 @@ export async function evictAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promis
   const position = await deps.store.write(async (tx) => {
     await loadForUpdate(tx, id)
     record(tx, deps, 'agent.evicted', id, act, {})
-    await deps.writeFacts(tx, causesOf(deps, id))
+    await deps.writeFacts(tx, causesOf(deps, id, false))
     return deleteAgent(tx, id)
   })
   await deps.changes.reached(position)
 }
 
 /**
- * What ends with a node: tokens by each entry that it had. Whoever has the node has the keys of their SVIDs, also of
- * entries that other nodes have too.
+ * What ends with a node: tokens by each entry that it had, and what their SVIDs prove. Whoever has a node that was banned
+ * has the keys of them all; one that is evicted gives up what no other node has.
  */
-function causesOf({ index }: Pick<NodeDeps, 'index'>, id: SpiffeId): readonly Cause[] {
-  const entries = [...index.authorisedFor(id).keys()]
+function causesOf({ index }: Pick<NodeDeps, 'index'>, id: SpiffeId, whole: boolean): Cause[] {
+  const entries = [...index.authorisedFor(id).keys()].filter(
+    (entry) => whole || index.agentsFor([entry]).size <= 1,
+  )
   return [{ kind: 'node', id }, ...entries.map((entry) => ({ kind: 'entry', id: entry }) as const)]
 }
 

@@ -14,6 +14,7 @@ import { serveWeb, type WebServer } from '../documents/serve-web.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import type { Policies } from '../policy/policies.ts'
+import { runPrune } from '../revocation/prune.ts'
 import { createPublisher } from '../revocation/publisher.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
@@ -118,6 +119,7 @@ export async function serveOauth(
     (until) => runRecheck({ ...doorDeps, resources: settings.resources, ...rechecked }, until),
     (until) => publisher.run(until),
     (until) => runCanaries({ ...deps, settings, append }, until),
+    (until) => runPrune(deps, until),
     (until) => serveWeb(endpoint, web, 'access tokens are issued', log, until),
   )
 }

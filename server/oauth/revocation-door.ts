@@ -89,13 +89,12 @@ function causeOf({ claims, jti, txn, expiresAt }: ShownToken): Cause {
     : { kind: 'token', id: jti, endsAt: expiresAt }
 }
 
-/** The policies that permit it; none is asked where it is the client's own. Throws `forbidden` `policy-…`. */
+/** The policies that permit it; for a client's own token one is built in. Throws `forbidden` `policy-…`. */
 function decide(
   { claims, clientId, jti, audience }: ShownToken,
-  { client, entries }: ClientRequest,
+  { entries }: ClientRequest,
   policies: RevocationDoorDeps['policies'],
 ): readonly string[] {
-  if (clientId === client.spiffeId) return []
   const owner = typeof claims['owner'] === 'string' ? claims['owner'] : ''
   const decidedBy = new Set<string>()
   for (const entry of entries) {

@@ -48,5 +48,8 @@ function factOf({ kind, id, svidTtlSeconds, endsAt }: Cause, now: number, longes
     endsAt === undefined
       ? now + Math.max(longestTokenSeconds, svid)
       : Math.ceil(endsAt.getTime() / 1000)
-  return { kind, id, notBefore: isEpoch(kind) ? now : 0, endsAt: end + skewSeconds }
+  const ends = end + skewSeconds
+  // Whoever has a key writes what he likes into `iat`: what it signs is dead as long as anybody may believe it.
+  const notBefore = kind === 'key' ? ends : isEpoch(kind) ? now : 0
+  return { kind, id, notBefore, endsAt: ends }
 }

@@ -45,6 +45,7 @@ import { policyExplain } from './policy-explain.ts'
 import { policyApply, policyHistory, policyShow } from './policy-store.ts'
 import { policyTest } from './policy-test.ts'
 import { reportVerb } from './report.ts'
+import { offboard, revokeVerbs } from './revoke.ts'
 import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
@@ -146,6 +147,8 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(grantList(io))
       .addCommand(grantTokens(io)),
   )
+  program.addCommand(withVerbs(group('revoke', 'end tokens before their time'), revokeVerbs(io)))
+  program.addCommand(offboard(io))
   program.addCommand(
     group('svid', 'sign without an entry').addCommand(
       group('mint', 'for an ID of your choice', 'svid mint')

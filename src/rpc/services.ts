@@ -7,6 +7,7 @@ import type { FleetDefinition } from './gen/countersign/fleet/v1/Fleet.ts'
 import type { GrantsDefinition } from './gen/countersign/oauth/v1/Grants.ts'
 import type { PoliciesDefinition } from './gen/countersign/policy/v1/Policies.ts'
 import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.ts'
+import type { RevocationDefinition } from './gen/countersign/revocation/v1/Revocation.ts'
 import type { SyncDefinition } from './gen/countersign/sync/v1/Sync.ts'
 import type { SecretDiscoveryServiceDefinition } from './gen/envoy/service/secret/v3/SecretDiscoveryService.ts'
 import type { HealthDefinition } from './gen/grpc/health/v1/Health.ts'
@@ -43,6 +44,7 @@ export interface ServiceDefinitions {
   readonly 'countersign.federation.v1.Federation': FederationDefinition
   readonly 'countersign.fleet.v1.Fleet': FleetDefinition
   readonly 'countersign.oauth.v1.Grants': GrantsDefinition
+  readonly 'countersign.revocation.v1.Revocation': RevocationDefinition
   readonly 'countersign.policy.v1.Policies': PoliciesDefinition
   readonly 'countersign.registry.v1.Registry': RegistryDefinition
   readonly 'countersign.sync.v1.Sync': SyncDefinition
@@ -75,6 +77,7 @@ export const protoFiles: Readonly<Record<ServiceName, string>> = {
   'countersign.federation.v1.Federation': 'countersign/federation/v1/federation.proto',
   'countersign.fleet.v1.Fleet': 'countersign/fleet/v1/fleet.proto',
   'countersign.oauth.v1.Grants': 'countersign/oauth/v1/grants.proto',
+  'countersign.revocation.v1.Revocation': 'countersign/revocation/v1/revocation.proto',
   'countersign.policy.v1.Policies': 'countersign/policy/v1/policies.proto',
   'countersign.registry.v1.Registry': 'countersign/registry/v1/registry.proto',
   'countersign.sync.v1.Sync': 'countersign/sync/v1/sync.proto',

@@ -73,6 +73,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/files': ['src/workload-api', 'src/svid', 'src/bundle', 'src/x509'],
   'src/testing': ['src/rpc', 'src/svid', 'src/bundle', 'src/jwt', 'src/x509'],
   'src/cli': [
+    'src/revocation',
     'src/rpc',
     'src/workload-api',
     'src/entry',
@@ -162,7 +163,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     ...values,
   ],
   'server/documents': values,
-  'server/revocation': ['server/changes', 'server/store', ...values],
+  'server/revocation': ['server/changes', 'server/store', 'src/policy', ...values],
   'server/oidc': ['server/documents', ...values],
   'server/policy': ['server/store', 'src/policy', ...values],
   'server/oauth': [

@@ -21,6 +21,7 @@ const serverServices: readonly ServiceName[] = [
   'countersign.clock.v1.Clock',
   'countersign.fleet.v1.Fleet',
   'countersign.oauth.v1.Grants',
+  'countersign.revocation.v1.Revocation',
   'countersign.policy.v1.Policies',
   'countersign.registry.v1.Registry',
   'countersign.sync.v1.Sync',

@@ -31,6 +31,7 @@ const services: Readonly<Record<ServiceName, readonly string[]>> = {
   'countersign.federation.v1.Federation': [],
   'countersign.fleet.v1.Fleet': [],
   'countersign.oauth.v1.Grants': [],
+  'countersign.revocation.v1.Revocation': [],
   'countersign.policy.v1.Policies': [],
   'countersign.registry.v1.Registry': [],
   'countersign.sync.v1.Sync': ['Follow'],

@@ -1,0 +1,114 @@
+import { CountersignError } from '../../src/errors.ts'
+import type { Fact } from '../../src/revocation/fact.ts'
+import type { OffboardOwnerRequest } from '../../src/rpc/gen/countersign/revocation/v1/OffboardOwnerRequest.ts'
+import type { RevokeRequest } from '../../src/rpc/gen/countersign/revocation/v1/RevokeRequest.ts'
+import type { RevokeResponse$Input } from '../../src/rpc/gen/countersign/revocation/v1/RevokeResponse.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
+import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Caller } from '../access/caller.ts'
+import { offboardOwner } from '../revocation/offboard.ts'
+import { type Act, readTarget, revoke, type Target } from '../revocation/revoke.ts'
+import { listGrants } from '../store/issued-tokens.ts'
+import { type ApiDeps, actOf } from './deps.ts'
+
+const maxShown = 1000
+const maxGrants = 10_000
+
+type Deps = Pick<
+  ApiDeps,
+  | 'bundles'
+  | 'ca'
+  | 'changes'
+  | 'clock'
+  | 'index'
+  | 'policies'
+  | 'registry'
+  | 'revocations'
+  | 'store'
+  | 'writeFacts'
+>
+
+/** countersign.revocation.v1.Revocation */
+export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
+  const { store, clock } = deps
+  return {
+    Revoke: unary(async (request: RevokeRequest, { caller }) => {
+      const target = readTarget(request.kind, request.id, request.reason)
+      const known = isKnown(target, deps)
+      if (target.kind === 'key') await retireKey(target.id, deps, actOf(caller))
+      return revokedToWire(await revoke(deps, target, request.reason, actOf(caller)), target, known)
+    }),
+    OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
+      const grants = await listGrants(store.db, { owner }, clock.now(), maxGrants)
+      const { entries, number } = await offboardOwner(deps, owner, reason, actOf(caller))
+      return {
+        entries: entries
+          .slice(0, maxShown)
+          .map(({ id, spiffeId }) => ({ id, spiffe_id: spiffeId })),
+        deleted: entries.length,
+        tokens: grants.reduce((sum, { tokens }) => sum + tokens, 0),
+        revoked: revokedToWire(number, { kind: 'owner', id: owner }, entries.length > 0),
+      }
+    }),
+  }
+
+  function revokedToWire(
+    number: number,
+    { kind, id }: Target,
+    known: boolean,
+  ): RevokeResponse$Input {
+    const fact: Pick<Fact, 'notBefore' | 'endsAt'> | undefined = deps.revocations.find(kind, id)
+    return { number, not_before: fact?.notBefore ?? 0, ends_at: fact?.endsAt ?? 0, known }
+  }
+}
+
+/** Whether there is such a thing here; of tokens, resources and integrations nothing is known for sure. */
+function isKnown({ kind, id }: Target, { index, ca, bundles }: Deps): boolean {
+  switch (kind) {
+    case 'spiffe-id':
+      return index.knowsId(id as SpiffeId)
+    case 'entry':
+      return index.get(id) !== undefined
+    case 'owner':
+      return index.list({ owner: id }, undefined, 1).length > 0
+    case 'key':
+      return slotOf(id, ca) !== undefined
+    case 'trust-domain':
+      return bundles.bundleOf(id as TrustDomain) !== undefined
+    case 'node':
+      return index.agent(id as SpiffeId) !== undefined
+    default:
+      return true
+  }
+}
+
+/** A key that signs access tokens is replaced before it is revoked, and is published no more. */
+async function retireKey(
+  id: string,
+  { ca }: Pick<Deps, 'ca'>,
+  act: Act & { requestId: string },
+): Promise<void> {
+  for (const kind of ['x509', 'jwt', 'jwt-rs256'] as const) {
+    const { active, prepared, old } = ca.state(kind)
+    if ([active, prepared, ...old].every((record) => record?.id !== id)) continue
+    throw new CountersignError('invalid', 'this key signs SVIDs', {
+      reason: 'revoke-authority',
+      fix: 'see "countersign authority": prepare and activate another one, then taint and revoke this',
+    })
+  }
+  const slot = slotOf(id, ca)
+  if (slot === 'active') {
+    const next = ca.state('oauth').prepared ?? (await ca.prepare('oauth', act))
+    await ca.activate('oauth', next.id, act)
+  }
+  if (slot === 'prepared') await ca.prepare('oauth', act)
+  else if (slot !== undefined) {
+    await ca.taint('oauth', id, act)
+    await ca.revoke('oauth', id, act)
+  }
+}
+
+function slotOf(id: string, ca: Deps['ca']): 'active' | 'prepared' | 'old' | undefined {
+  const { active, prepared, old } = ca.state('oauth')
+  return [active, prepared, ...old].find((record) => record?.id === id)?.slot
+}

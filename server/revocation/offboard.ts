@@ -1,0 +1,49 @@
+import type { Entry } from '../../src/entry/entry.ts'
+import { CountersignError } from '../../src/errors.ts'
+import { type Act, checkReason, type RevokeDeps, revoke } from './revoke.ts'
+
+export interface OffboardDeps extends RevokeDeps {
+  readonly index: {
+    list(filter: { readonly owner: string }, after: undefined, limit: number): readonly Entry[]
+  }
+  readonly registry: {
+    deleteEntries(
+      ids: readonly string[],
+      options: Act & { readonly reason: string; readonly only: (entry: Entry) => boolean },
+    ): Promise<unknown>
+  }
+}
+
+/** Deleted in one write. */
+const batchSize = 1000
+
+/**
+ * Ends all that an owner answers for: his tokens at once, and his entries, so that their SVIDs are not renewed. Resolves
+ * with the entries that were deleted and the number of the fact. Where it fails half-way it can be called again. Throws
+ * `invalid` `revoke-reason` and `owner-missing`, and as `revoke`.
+ */
+export async function offboardOwner(
+  deps: OffboardDeps,
+  owner: string,
+  reason: string,
+  act: Act,
+): Promise<{ readonly entries: readonly Entry[]; readonly number: number }> {
+  if (owner === '') {
+    throw new CountersignError('invalid', 'no owner is named', { reason: 'owner-missing' })
+  }
+  checkReason(reason)
+  const number = await revoke(deps, { kind: 'owner', id: owner }, reason, act)
+  const deleted: Entry[] = []
+  for (;;) {
+    const entries = deps.index.list({ owner }, undefined, batchSize)
+    if (entries.length === 0) return { entries: deleted, number }
+    // One that has got another owner meanwhile stays.
+    const only = (entry: Entry): boolean => entry.owner === owner
+    const options = { ...act, reason: 'owner-offboarded', only }
+    await deps.registry.deleteEntries(
+      entries.map(({ id }) => id),
+      options,
+    )
+    deleted.push(...entries)
+  }
+}

@@ -1,0 +1,112 @@
+import type { AuditEvent } from '../../src/audit/event.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { Decision, RevocationQuestion } from '../../src/policy/question.ts'
+import { type FactKind, factKinds } from '../../src/revocation/fact.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { nearest } from '../../src/runtime/suggest.ts'
+import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Changes } from '../changes/changes.ts'
+import type { Store, WriteTx } from '../store/store.ts'
+import type { WriteFacts } from './write-facts.ts'
+
+/** Who asks, for the trail. */
+export type Act = Pick<AuditEvent, 'actor' | 'requestId'>
+
+/** What an operator ends, as he said it. */
+export interface Target {
+  readonly kind: FactKind
+  readonly id: string
+}
+
+export interface RevokeDeps {
+  readonly store: Pick<Store, 'write'>
+  readonly changes: Pick<Changes, 'reached'>
+  readonly writeFacts: WriteFacts
+  readonly clock: Clock
+  /** undefined: no access tokens are issued here. */
+  readonly policies:
+    | { decide(question: RevocationQuestion): Decision; readonly revision: string }
+    | undefined
+}
+
+/** Throws `invalid`: `revoke-kind`, `revoke-id`, `revoke-reason`, and as SPIFFE IDs and trust domains are read. */
+export function readTarget(kind: string, id: string, reason: string): Target {
+  const known = factKinds.find((one) => one === kind)
+  if (known === undefined) {
+    const near = nearest(kind, factKinds)
+    throw new CountersignError('invalid', 'there is nothing of this kind to revoke', {
+      reason: 'revoke-kind',
+      fix: near === undefined ? `use one of: ${factKinds.join(', ')}` : `did you mean ${near}?`,
+    })
+  }
+  if (id === '' || id.length > 2048) {
+    throw new CountersignError('invalid', 'an id has 1 to 2048 characters', { reason: 'revoke-id' })
+  }
+  checkReason(reason)
+  if (known === 'spiffe-id' || known === 'node') return { kind: known, id: SpiffeId.parse(id) }
+  if (known === 'trust-domain') return { kind: known, id: TrustDomain.parseIdOrName(id) }
+  return { kind: known, id }
+}
+
+/** Throws `invalid` `revoke-reason`. */
+export function checkReason(reason: string): void {
+  if (reason !== '' && reason.length <= 256) return
+  throw new CountersignError('invalid', 'a reason has 1 to 256 characters', {
+    reason: 'revoke-reason',
+    fix: 'say why with --reason: it is put on record',
+  })
+}
+
+/**
+ * Writes the fact, on record, and resolves with its number once this server refuses what it hits. `also` belongs to the
+ * same write. Throws `forbidden` `policy-…`, `conflict` `oauth-absent`.
+ */
+export async function revoke(
+  deps: RevokeDeps,
+  target: Target,
+  reason: string,
+  act: Act,
+  also?: (tx: WriteTx) => Promise<unknown>,
+): Promise<number> {
+  const { store, changes, clock, writeFacts } = deps
+  const decision = decide(deps.policies, target, act)
+  const position = await store.write(async (tx) => {
+    await also?.(tx)
+    tx.audit({
+      kind: 'revocation.written',
+      time: clock.now(),
+      ...act,
+      decision: 'allow',
+      reason,
+      policies: decision.policies,
+      policyRevision: decision.revision,
+      details: { kind: target.kind, id: target.id },
+    })
+    return writeFacts(tx, [target])
+  })
+  await changes.reached(position)
+  return position
+}
+
+function decide(
+  policies: RevokeDeps['policies'],
+  { kind, id }: Target,
+  { actor }: Act,
+): { readonly policies: readonly string[]; readonly revision: string } {
+  if (policies === undefined) {
+    throw new CountersignError('conflict', 'this server issues no access tokens', {
+      reason: 'oauth-absent',
+      fix: 'ask a server whose configuration has oauth',
+    })
+  }
+  const target =
+    kind === 'token' ? ({ kind, id, client: '', audience: '', owner: '' } as const) : { kind, id }
+  const operator = actor.id ?? `uid:${actor.uid ?? ''}`
+  const decision = policies.decide({ action: 'revoke', by: { operator }, target })
+  if (!decision.allowed) {
+    throw new CountersignError('forbidden', 'the policy does not let this operator revoke it', {
+      reason: decision.reason,
+    })
+  }
+  return { policies: decision.policies, revision: policies.revision }
+}

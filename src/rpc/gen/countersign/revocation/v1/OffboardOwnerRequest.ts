@@ -1,0 +1,10 @@
+
+export interface OffboardOwnerRequest$Input {
+  'owner'?: (string);
+  'reason'?: (string);
+}
+
+export interface OffboardOwnerRequest {
+  'owner': (string);
+  'reason': (string);
+}

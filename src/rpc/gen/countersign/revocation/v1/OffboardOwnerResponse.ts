@@ -1,0 +1,25 @@
+import type { RevokeResponse$Input as _countersign_revocation_v1_RevokeResponse$Input, RevokeResponse as _countersign_revocation_v1_RevokeResponse } from '../../../countersign/revocation/v1/RevokeResponse.ts';
+
+export interface _countersign_revocation_v1_OffboardOwnerResponse_Entry$Input {
+  'id'?: (string);
+  'spiffe_id'?: (string);
+}
+
+export interface _countersign_revocation_v1_OffboardOwnerResponse_Entry {
+  'id': (string);
+  'spiffe_id': (string);
+}
+
+export interface OffboardOwnerResponse$Input {
+  'entries'?: (_countersign_revocation_v1_OffboardOwnerResponse_Entry$Input)[];
+  'deleted'?: (number);
+  'tokens'?: (number);
+  'revoked'?: (_countersign_revocation_v1_RevokeResponse$Input | null);
+}
+
+export interface OffboardOwnerResponse {
+  'entries': (_countersign_revocation_v1_OffboardOwnerResponse_Entry)[];
+  'deleted': (number);
+  'tokens': (number);
+  'revoked': (_countersign_revocation_v1_RevokeResponse | null);
+}

@@ -1,0 +1,210 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { silentLog } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import { type Ended, runHere } from '../support/command.ts'
+import { freePort } from '../support/free-port.ts'
+import {
+  allowWeb,
+  ask,
+  assertionType,
+  form,
+  formHeaders,
+  type HttpAnswer,
+  issuer,
+  oauthSettings,
+  orders,
+  policyFolder,
+  resourceOf,
+} from '../support/oauth.ts'
+import {
+  type RunningServer,
+  someAgent,
+  startServer,
+  trustDomain,
+  wireEntry,
+} from '../support/running-server.ts'
+import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+
+let certificate: WebCertificate
+let policy: string
+let server: RunningServer
+let port: number
+
+beforeAll(async () => {
+  certificate = await webCertificate('as.example.org')
+  policy = policyFolder(allowWeb)
+  port = await freePort()
+  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
+  const oauth = {
+    ...oauthSettings(certificate, policy),
+    address: { host: '127.0.0.1', port },
+    resources: new Map([[orders, resourceOf(orders, { servedBy })]]),
+  }
+  const listening = Promise.withResolvers<void>()
+  const log = {
+    ...silentLog,
+    info: (message: string) => void (message === 'access tokens are issued' && listening.resolve()),
+  }
+  server = await startServer({ overrides: { oauth }, log })
+  await listening.promise
+  await register('/orders', 'orders-team')
+})
+
+afterAll(async () => {
+  await server?.remove()
+  for (const folder of [certificate.folder, policy])
+    rmSync(folder, { recursive: true, force: true })
+})
+
+function typed(...words: readonly string[]): Promise<Ended> {
+  return runHere([...words, '--admin-socket', server.config.adminSocket])
+}
+
+async function json<T>(...words: readonly string[]): Promise<T> {
+  const { code, stdout, stderr } = await typed(...words, '-o', 'json')
+  expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: '' })
+  return JSON.parse(stdout) as T
+}
+
+async function register(path: string, owner: string): Promise<string> {
+  const { results } = await server.admin('countersign.registry.v1.Registry').unary('BatchCreate', {
+    entries: [{ entry: wireEntry({ path, parent: someAgent }), owner, purpose: 'test' }],
+  })
+  return results[0]?.entry?.entry?.id ?? ''
+}
+
+async function post(
+  path: string,
+  values: Record<string, string>,
+  caller = '/web',
+): Promise<HttpAnswer> {
+  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
+    id: { trust_domain: trustDomain, path: caller },
+    audience: [issuer],
+  })
+  const proof = { client_assertion_type: assertionType, client_assertion: svid?.token ?? '' }
+  const options = { method: 'POST', headers: formHeaders, body: form({ ...proof, ...values }) }
+  return ask(port, certificate, path, options)
+}
+
+/** Not in the second of a revocation, in which an SVID is from before it, and no token would live. */
+async function newToken(): Promise<string> {
+  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+  let token = ''
+  await eventually(async () => {
+    const { status, body, headers } = await post('/oauth/token', wish)
+    if (status === 503) expect(headers['retry-after']).toBe('1')
+    token = (JSON.parse(body) as { access_token?: string }).access_token ?? ''
+    return status === 200
+  })
+  return token
+}
+
+/** Asked by whoever serves the resource. An SVID of the second of a revocation is from before it, too. */
+async function isActive(token: string): Promise<boolean> {
+  let active = false
+  await eventually(async () => {
+    const { status, body } = await post('/oauth/introspect', { token }, '/orders')
+    if (status === 200) active = (JSON.parse(body) as { active: boolean }).active
+    else expect(status).toBe(401)
+    return status === 200
+  })
+  return active
+}
+
+test('revoke: ends the token that it names, says so, and is on record', async () => {
+  const entryId = await register('/web', 'web-team')
+  const kinds = {
+    token: (token: string) => decodeJwt(token).jti,
+    transaction: (token: string) => decodeJwt(token)['txn'],
+    key: (token: string) => decodeProtectedHeader(token).kid,
+    entry: () => entryId,
+  }
+  for (const [kind, idOf] of Object.entries(kinds)) {
+    const token = await newToken()
+    expect(await isActive(token)).toBe(true)
+    const id = String(idOf(token))
+    const answer = await json<{ notBefore: string | null }>(
+      ...['revoke', kind, id, '--reason', `test of ${kind}`],
+    )
+    expect(answer).toMatchObject({ kind, id, known: true, number: expect.any(Number) })
+    expect(answer.notBefore === null).toBe(kind !== 'entry' && kind !== 'key')
+    expect(await isActive(token)).toBe(false)
+    if (kind !== 'key') continue
+    // Another key signs, and the old one is published no more.
+    expect(decodeProtectedHeader(await newToken()).kid).not.toBe(id)
+    expect((await ask(port, certificate, '/oauth/jwks')).body).not.toContain(id)
+  }
+  const records = readFileSync(server.config.auditFile, 'utf8').split('\n')
+  const written = records.filter((line) => line.includes('"revocation.written"'))
+  expect(written.map((line) => (JSON.parse(line) as { reason: string }).reason)).toEqual(
+    Object.keys(kinds).map((kind) => `test of ${kind}`),
+  )
+})
+
+test('revoke: what is not known is revoked with a note; what cannot be meant is refused with what to do', async () => {
+  const unknown = await typed('revoke', 'owner', 'nobody', '--reason', 'x')
+  expect(unknown).toMatchObject({ code: 0, stdout: 'revoked owner nobody\n' })
+  expect(unknown.stderr).toContain('knows no owner of this name')
+  const { active } = await authority()
+  const cases: readonly [readonly string[], number, string][] = [
+    [['revoke', 'spiffe-id', 'web', '--reason', 'x'], 1, 'spiffe'],
+    [['revoke', 'key', active, '--reason', 'x'], 1, 'countersign authority'],
+    [['revoke', 'token', 'x', '--reason', ''], 1, 'reason'],
+    [['revoke', 'token', 'x'], 64, '--reason'],
+    [['revoke', 'planet', 'x', '--reason', 'x'], 64, 'planet'],
+    [['offboard', '--owner', '', '--reason', 'x'], 1, 'owner'],
+  ]
+  for (const [words, code, said] of cases) {
+    const ended = await typed(...words)
+    expect([words, ended.code]).toEqual([words, code])
+    expect(ended.stderr).toContain(said)
+  }
+})
+
+async function authority(): Promise<{ active: string }> {
+  const { active } = await server
+    .admin('spire.api.server.localauthority.v1.LocalAuthority')
+    .unary('GetX509AuthorityState', {})
+  return { active: active?.authority_id ?? '' }
+}
+
+test('offboard: the owner’s entries and tokens are gone at once, and it prints what it cut', async () => {
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const { entries: before } = await entries.unary('ListEntries', {})
+  const webs = before.filter(({ spiffe_id }) => spiffe_id?.path === '/web')
+  await entries.unary('BatchDeleteEntry', { ids: webs.map(({ id }) => id) })
+  const [gone, stays] = [
+    await register('/web', 'team-x'),
+    wireEntry({ path: '/other', parent: someAgent }),
+  ]
+  await entries.unary('BatchCreateEntry', { entries: [stays] })
+  const token = await newToken()
+  expect(await isActive(token)).toBe(true)
+  const { code, stdout } = await typed('offboard', '--owner', 'team-x', '--reason', 'left')
+  expect(code).toBe(0)
+  expect(stdout.split('\n')[0]).toBe(`deleted ${gone} spiffe://example.org/web`)
+  expect(stdout).toMatch(/revoked owner team-x: 1 entries, \d+ tokens\n$/)
+  const { entries: after } = await entries.unary('ListEntries', {})
+  expect(after.map(({ spiffe_id }) => spiffe_id?.path).sort()).toEqual(['/orders', '/other'])
+  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+  expect((await post('/oauth/token', wish)).status).toBe(401)
+  const again = await json<{ deleted: number }>('offboard', '--owner', 'team-x', '--reason', 'left')
+  expect(again.deleted).toBe(0)
+})
+
+test('where no access tokens are issued there is nothing to revoke', async () => {
+  const plain = await startServer()
+  try {
+    const { code, stderr } = await runHere([
+      ...['revoke', 'owner', 'x', '--reason', 'x', '--admin-socket', plain.config.adminSocket],
+    ])
+    expect(code).toBe(1)
+    expect(stderr).toContain('oauth')
+  } finally {
+    await plain.remove()
+  }
+})
