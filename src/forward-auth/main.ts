@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { CountersignError } from '../errors.ts'
 import { readDocument } from '../oauth-client/issuer-answer.ts'
 import { issuerHttps } from '../oauth-client/issuer-https.ts'
 import { OauthClient } from '../oauth-client/oauth-client.ts'
@@ -35,21 +36,25 @@ export async function runForwardAuth(
   const source = needsIdentity(settings) ? await openSource(settings, clock, signal) : undefined
   const issuer = issuerHttps(undefined, ca, clock)
   const client =
-    source && settings.introspect
-      ? new OauthClient({
-          ...{ issuer: settings.issuer, source, clock, authorize: () => false },
-          introspectionEndpoint: settings.introspectionEndpoint,
-          ...(ca !== undefined && { ca }),
-        })
-      : undefined
+    source &&
+    new OauthClient({
+      ...{ issuer: settings.issuer, endpoints: settings.endpoints, source, clock },
+      // It asks nobody else.
+      authorize: () => false,
+      ...(ca !== undefined && { ca }),
+    })
+  const standing = {
+    ...(client && settings.introspect && { introspect: client.introspect }),
+    ...(client && settings.revocations && { revocations: client.revocations(troubleIn(log)) }),
+  }
   const verifierOf = ({ resource, requireBound }: Service) =>
     createVerifier({
       issuer: settings.issuer,
       audience: resource,
       requireBound,
       clock,
-      jwks: async () => readDocument(await issuer.get(settings.jwksUri)),
-      ...(client !== undefined && { introspect: client.introspect }),
+      jwks: async () => readDocument(await issuer.get(settings.endpoints.keys)),
+      ...standing,
     })
   const decide = createDecider(settings.services, verifierOf)
   try {
@@ -67,8 +72,13 @@ export async function runForwardAuth(
   }
 }
 
-function needsIdentity({ doors, introspect }: ForwardAuthSettings): boolean {
-  return introspect || doors.some((door) => 'address' in door)
+/** A feed that ended is begun anew; that it was refused is for the operator to know. */
+function troubleIn(log: Log): (error: CountersignError) => void {
+  return ({ reason, fix }) => log.warn('the feed of revocations was lost', { reason, fix })
+}
+
+function needsIdentity({ doors, introspect, revocations }: ForwardAuthSettings): boolean {
+  return introspect || revocations || doors.some((door) => 'address' in door)
 }
 
 function openSource({ workloadApi }: ForwardAuthSettings, clock: Clock, signal: AbortSignal) {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { CountersignError } from '../errors.ts'
 import { parseOwner } from '../files/owner.ts'
+import { endpointsOf, type IssuerEndpoints, isHttps } from '../oauth-client/endpoints.ts'
 import { isPathPattern } from '../request-target/path-pattern.ts'
 import { isScope } from '../resource-server/access-check.ts'
 import { readConfigFile } from '../runtime/config-file.ts'
@@ -38,11 +39,11 @@ export interface ForwardAuthSettings {
   readonly issuer: string
   /** PEM; undefined: the CAs that Node knows. */
   readonly issuerCa: string | undefined
-  readonly introspectionEndpoint: string
-  readonly jwksUri: string
+  readonly endpoints: IssuerEndpoints
   /** Of the Workload API; undefined: what `SPIFFE_ENDPOINT_SOCKET` names. */
   readonly workloadApi: string | undefined
-  /** Whether the issuer is asked about tokens. */
+  /** How it is known what was revoked: by the issuer's feed, and by asking about tokens. */
+  readonly revocations: boolean
   readonly introspect: boolean
   readonly logLevel: LogLevel
   readonly doors: readonly Door[]
@@ -85,9 +86,16 @@ const doorSchema = z.strictObject({
 const fileSchema = z.strictObject({
   issuer: url,
   issuer_ca: path.optional(),
-  introspection_endpoint: url.optional(),
-  jwks_uri: url.optional(),
+  endpoints: z
+    .strictObject({
+      introspection: url.optional(),
+      keys: url.optional(),
+      feed: url.optional(),
+      feed_keys: url.optional(),
+    })
+    .optional(),
   workload_api: path.optional(),
+  revocations: z.boolean().optional(),
   introspect: z.boolean().optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
   doors: z.array(doorSchema).min(1).max(16),
@@ -96,6 +104,8 @@ const fileSchema = z.strictObject({
     .refine((services) => Object.keys(services).length <= 256, 'at most 256 services'),
 })
 
+type Said = z.infer<typeof fileSchema>
+
 /** Reads a file. Throws `invalid`: `config-…`. */
 export function readForwardAuth(file: string): ForwardAuthSettings {
   const said = readConfigFile(file, fileSchema)
@@ -103,9 +113,9 @@ export function readForwardAuth(file: string): ForwardAuthSettings {
   return {
     issuer,
     issuerCa: ca && readPem(ca),
-    introspectionEndpoint: said.introspection_endpoint ?? `${issuer}/oauth/introspect`,
-    jwksUri: said.jwks_uri ?? `${issuer}/oauth/jwks`,
+    endpoints: endpointsIn(issuer, said.endpoints),
     workloadApi: said.workload_api,
+    revocations: said.revocations ?? false,
     introspect: said.introspect ?? false,
     logLevel: said.log_level ?? 'info',
     doors: said.doors.map(doorOf),
@@ -152,8 +162,14 @@ function readPem(file: string): string {
   }
 }
 
-function isHttps(text: string): boolean {
-  return URL.canParse(text) && new URL(text).protocol === 'https:'
+function endpointsIn(issuer: string, said: Said['endpoints'] = {}): IssuerEndpoints {
+  const { introspection, keys, feed, feed_keys: feedKeys } = said
+  return endpointsOf(issuer, {
+    ...(introspection !== undefined && { introspection }),
+    ...(keys !== undefined && { keys }),
+    ...(feed !== undefined && { feed }),
+    ...(feedKeys !== undefined && { feedKeys }),
+  })
 }
 
 function refuse(message: string, fix: string): never {

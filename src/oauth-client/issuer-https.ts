@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
+import type { SecureContextOptions } from 'node:tls'
 import { CountersignError } from '../errors.ts'
 import { contextOptions, type TlsIdentity } from '../mtls/context.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -33,9 +34,8 @@ export function issuerHttps(
   ca: readonly string[] | undefined,
   clock: Clock,
 ): IssuerHttps {
-  const { ca: _none, ...context } = contextOptions(identity, { minVersion: 'TLSv1.2', alpn: [] })
   const agent = new Agent({
-    ...context,
+    ...webContext(identity),
     ...(ca !== undefined && { ca: [...ca] }),
     keepAlive: true,
     maxSockets: maxConnections,
@@ -58,6 +58,12 @@ export function issuerHttps(
     post: (url, form) => ask(url, new URLSearchParams(form).toString()),
     close: () => agent.destroy(),
   }
+}
+
+/** What is shown; whom to believe is left to Node. */
+export function webContext(identity: TlsIdentity | undefined): SecureContextOptions {
+  const { ca: _none, ...context } = contextOptions(identity, { minVersion: 'TLSv1.2', alpn: [] })
+  return context
 }
 
 async function send(

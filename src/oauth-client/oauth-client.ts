@@ -2,25 +2,26 @@ import type { RequestInit, Response } from 'undici'
 import { CountersignError } from '../errors.ts'
 import { currentSvid, type IdentitySource } from '../mtls/identity-source.ts'
 import type { Access } from '../resource-server/access-token.ts'
+import { keysAt } from '../resource-server/jwks.ts'
 import { tokenOf } from '../resource-server/shown-token.ts'
+import { createRevocationFeed, type RevocationFeed } from '../revocation/feed-client.ts'
+import { type FeedLocation, feedAt } from '../revocation/https-feed.ts'
 import { createBackoff } from '../runtime/backoff.ts'
 import { backgroundClock, type Clock, sleepUnlessWoken } from '../runtime/clock.ts'
 import { aborted } from '../runtime/tasks.ts'
 import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
 import type { X509Svid } from '../svid/x509-svid.ts'
+import { endpointsOf, type IssuerEndpoints, isHttps } from './endpoints.ts'
 import type { TokenRequest } from './grant.ts'
+import { webContext } from './issuer-https.ts'
 import { type AccessToken, Standing, type StandingOptions } from './standing.ts'
 
 /** Where tokens come from. */
 interface IssuerOptions {
   /** The authorization server, exactly as it names itself. */
   readonly issuer: string
-  /** `ISSUER/oauth/token` unless told. */
-  readonly tokenEndpoint?: string
-  /** `ISSUER/oauth/introspect` unless told. */
-  readonly introspectionEndpoint?: string
-  /** `ISSUER/oauth/jwks` unless told. */
-  readonly jwksUri?: string
+  /** Those of a Countersign server, unless told. */
+  readonly endpoints?: Partial<IssuerEndpoints>
   /** CA certificates, PEM, to believe it by, in place of those that Node knows. */
   readonly ca?: readonly string[]
   readonly clock?: Clock
@@ -67,6 +68,7 @@ const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
  */
 export class OauthClient implements Caller, AsyncDisposable {
   readonly #options: X509ClientOptions | JwtClientOptions
+  readonly #endpoints: IssuerEndpoints
   readonly #clock: Clock
   readonly #closing = new AbortController()
   readonly #following: Promise<void>
@@ -75,14 +77,8 @@ export class OauthClient implements Caller, AsyncDisposable {
 
   /** Throws `invalid`, `client-options`, and what the source has instead of an SVID. */
   constructor(options: X509ClientOptions | JwtClientOptions) {
-    const { issuer, tokenEndpoint, introspectionEndpoint, jwksUri } = options
-    const urls = [issuer, tokenEndpoint, introspectionEndpoint, jwksUri]
-    if (!urls.every((url) => url === undefined || isHttps(url))) {
-      throw new CountersignError('invalid', 'an issuer and its endpoints are https URLs', {
-        reason: 'client-options',
-      })
-    }
     this.#options = options
+    this.#endpoints = endpointsOf(options.issuer, options.endpoints)
     this.#clock = options.clock ?? backgroundClock
     this.#standing = this.#stand('source' in options ? options.source.svid() : undefined)
     this.#following =
@@ -101,6 +97,22 @@ export class OauthClient implements Caller, AsyncDisposable {
   }
 
   /**
+   * What the issuer has revoked, for the `revocations` of a verifier; followed until this is closed. `onTrouble` is told of
+   * each connection that failed or ended. The issuer tells it to the services that a resource names in `served_by`.
+   */
+  revocations(onTrouble?: (error: CountersignError) => void): RevocationFeed {
+    const feed = createRevocationFeed({
+      issuer: this.#options.issuer,
+      open: feedAt({ url: this.#endpoints.feed, ...readerOf(this.#options) }),
+      keyOf: keysAt(() => this.#document(this.#endpoints.feedKeys), this.#clock),
+      clock: this.#clock,
+      ...(onTrouble !== undefined && { onTrouble }),
+    })
+    void feed.run(this.#closing.signal)
+    return feed
+  }
+
+  /**
    * Whether the issuer says that this token is good now (RFC 7662), for the `introspect` of a verifier: it may be handed on as
    * it is. Rejects as `token` of a `NextHop`.
    */
@@ -113,11 +125,7 @@ export class OauthClient implements Caller, AsyncDisposable {
    * The issuer's keys, for the `jwks` of a verifier, where the issuer is to be believed by `ca`. It may be handed on as it
    * is. Rejects with `unavailable`, `issuer-unavailable`.
    */
-  readonly jwks = async (): Promise<string> => {
-    const standing = this.#current()
-    const { issuer, jwksUri = `${issuer}/oauth/jwks` } = this.#options
-    return standing.use(() => standing.document(jwksUri))
-  }
+  readonly jwks = (): Promise<string> => this.#document(this.#endpoints.keys)
 
   /** Ends when what is under way has. */
   async close(): Promise<void> {
@@ -128,6 +136,11 @@ export class OauthClient implements Caller, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #document(url: string): Promise<string> {
+    const standing = this.#current()
+    return standing.use(() => standing.document(url))
   }
 
   #hop(request: TokenRequest): NextHop {
@@ -212,13 +225,9 @@ export class OauthClient implements Caller, AsyncDisposable {
   }
 
   #stand(svid: X509Svid | undefined): Standing {
-    const { issuer, ca } = this.#options
-    const {
-      tokenEndpoint = `${issuer}/oauth/token`,
-      introspectionEndpoint = `${issuer}/oauth/introspect`,
-    } = this.#options
-    const endpoints = { tokenEndpoint, introspectionEndpoint, ca, clock: this.#clock, svid }
-    return new Standing({ ...endpoints, ...proving(this.#options, svid) })
+    const { ca } = this.#options
+    const shared = { endpoints: this.#endpoints, ca, clock: this.#clock, svid }
+    return new Standing({ ...shared, ...proving(this.#options, svid) })
   }
 }
 
@@ -239,11 +248,20 @@ function proving(
   }
 }
 
+/** As whom the feed is read: on each connection with what is there by then. */
+function readerOf(options: X509ClientOptions | JwtClientOptions): Omit<FeedLocation, 'url'> {
+  const { issuer, ca } = options
+  const trust = ca === undefined ? {} : { ca: [...ca] }
+  if ('source' in options) {
+    const { source } = options
+    const clientId = source.svid().spiffeId
+    return { clientId, tls: () => ({ ...webContext(source.svid()), ...trust }) }
+  }
+  const jwtSvid = async () => (await options.jwtSource.fetchJwtSvid(issuer)).token
+  return { jwtSvid, tls: () => ({ ...webContext(undefined), ...trust }) }
+}
+
 function isSame(one: X509Svid, other: X509Svid | undefined): boolean {
   const [leaf] = one.chain
   return leaf !== undefined && other?.chain[0]?.equals(leaf) === true
-}
-
-function isHttps(url: string): boolean {
-  return URL.canParse(url) && new URL(url).protocol === 'https:'
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { ExpiringCache } from '../runtime/expiring-cache.ts'
 import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
 import type { X509Svid } from '../svid/x509-svid.ts'
+import type { IssuerEndpoints } from './endpoints.ts'
 import { formOf, keyOf, type TokenRequest } from './grant.ts'
 import { readActive, readDocument, readTokenAnswer } from './issuer-answer.ts'
 import { type IssuerHttps, issuerHttps } from './issuer-https.ts'
@@ -18,8 +19,7 @@ export interface AccessToken {
 
 /** How this process proves itself, and whom it asks. */
 export interface StandingOptions {
-  readonly tokenEndpoint: string
-  readonly introspectionEndpoint: string
+  readonly endpoints: IssuerEndpoints
   /** PEM. */
   readonly ca: readonly string[] | undefined
   readonly clock: Clock
@@ -66,7 +66,7 @@ export class Standing {
 
   /** Whether the issuer says that a token is good now. */
   async isActive(token: string): Promise<boolean> {
-    return readActive(await this.#post(this.#options.introspectionEndpoint, { token }))
+    return readActive(await this.#post(this.#options.endpoints.introspection, { token }))
   }
 
   /** What the issuer publishes there. */
@@ -131,7 +131,7 @@ export class Standing {
   async #ask(request: TokenRequest): Promise<AccessToken> {
     // Counted from before it was asked for: never longer than the issuer means.
     const askedMs = this.#options.clock.now().getTime()
-    const answer = await this.#post(this.#options.tokenEndpoint, formOf(request))
+    const answer = await this.#post(this.#options.endpoints.token, formOf(request))
     const { token, expiresInSeconds } = readTokenAnswer(answer)
     return { token, expiresAt: new Date(askedMs + expiresInSeconds * 1000) }
   }

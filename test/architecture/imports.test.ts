@@ -39,7 +39,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'src/bundle',
     'src/rpc',
   ],
-  'src/oauth-client': ['src/mtls', 'src/svid', 'src/jwt', 'src/resource-server'],
+  'src/oauth-client': ['src/mtls', 'src/svid', 'src/jwt', 'src/resource-server', 'src/revocation'],
   'src/undici': ['src/mtls'],
 
   'src/errors': [],

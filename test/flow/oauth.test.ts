@@ -293,9 +293,11 @@ describe('a workload with an X.509-SVID', () => {
 test('the library’s client gets tokens by either SVID of its agent, and asks a service with a bound one', async () => {
   const ofIssuer = {
     issuer,
-    tokenEndpoint: `https://localhost:${port}/oauth/token`,
-    introspectionEndpoint: `https://localhost:${port}/oauth/introspect`,
-    jwksUri: `https://localhost:${port}/oauth/jwks`,
+    endpoints: {
+      token: `https://localhost:${port}/oauth/token`,
+      introspection: `https://localhost:${port}/oauth/introspect`,
+      keys: `https://localhost:${port}/oauth/jwks`,
+    },
     ca: [readFileSync(certificate.ca, 'utf8')],
   }
   const authorize = matchId(SpiffeId.parse(web))

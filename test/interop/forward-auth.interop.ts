@@ -98,7 +98,7 @@ describe.for(envoyVersions.map((version) => ({ version })))('Envoy $version', ({
         deployed('forward-auth.yaml', {
           '127.0.0.1:9443': `127.0.0.1:${asked}`,
           'spiffe://example.org/envoy': `spiffe://${trustDomain}/envoy-${version}`,
-          '# issuer_ca: web-ca.pem': `issuer_ca: ${ca}\njwks_uri: ${issuer.url}`,
+          '# issuer_ca: web-ca.pem': `issuer_ca: ${ca}\nendpoints: { keys: '${issuer.url}' }`,
         }),
       )
       const endpoint = keep(

@@ -72,7 +72,7 @@ test('nginx lets in what forward-auth lets in, by deploy/nginx, and nobody names
   writeFileSync(ca, issuer.ca.join(''))
   const places = {
     '/run/countersign-forward-auth/api.sock': socket,
-    '# issuer_ca: web-ca.pem': `issuer_ca: ${ca}\njwks_uri: ${issuer.url}`,
+    '# issuer_ca: web-ca.pem': `issuer_ca: ${ca}\nendpoints: { keys: '${issuer.url}' }`,
   }
   writeFileSync(config, deployed('forward-auth.yaml', places))
   await stand.command(['forward-auth', '--config', config], () => existsSync(socket))

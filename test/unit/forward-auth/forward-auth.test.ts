@@ -4,6 +4,7 @@ import { request } from 'node:https'
 import { connect } from 'node:net'
 import { Agent } from 'countersign/http'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { endpointsOf } from '../../../src/oauth-client/endpoints.ts'
 import type { HostPort } from '../../../src/runtime/config-value.ts'
 import { matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
@@ -183,7 +184,9 @@ describe('nginx', () => {
   })
 
   test('hears 503 while the issuer’s keys cannot be had', async () => {
-    const { running, ask } = await nginx({ jwksUri: 'https://localhost:1/keys' })
+    const { running, ask } = await nginx({
+      endpoints: endpointsOf('https://localhost:1', {}),
+    })
     expect(await ask({ authorization: await tokenOf(running) })).toMatchObject({
       ...{ status: 503, reason: 'jwks-unavailable' },
     })

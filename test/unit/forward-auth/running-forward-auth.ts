@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
 import { runForwardAuth } from '../../../src/forward-auth/main.ts'
 import type { Door, ForwardAuthSettings, Route } from '../../../src/forward-auth/settings.ts'
+import { endpointsOf } from '../../../src/oauth-client/endpoints.ts'
 import type { HostPort } from '../../../src/runtime/config-value.ts'
 import { silentLog } from '../../../src/runtime/log.ts'
 import type { FakeClock } from '../../../src/testing/fake-clock.ts'
@@ -44,9 +45,9 @@ export async function runOne(
   const settings: ForwardAuthSettings = {
     issuer: issuer.issuer,
     issuerCa: issuer.ca[0],
-    introspectionEndpoint: issuer.url,
-    jwksUri: issuer.url,
+    endpoints: endpointsOf(issuer.issuer, { introspection: issuer.url, keys: issuer.url }),
     workloadApi: undefined,
+    revocations: false,
     introspect: false,
     logLevel: 'error',
     doors: [door],

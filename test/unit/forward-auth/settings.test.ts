@@ -25,8 +25,8 @@ services: { ${name}: { resource: 'https://orders.example.org', routes: ${routed}
 }
 
 test('a file says who may ask, and what each route needs', () => {
-  const { doors, services, jwksUri } = read()
-  expect(jwksUri).toBe('https://as.example.org/oauth/jwks')
+  const { doors, services, endpoints } = read()
+  expect(endpoints.keys).toBe('https://as.example.org/oauth/jwks')
   expect(doors).toEqual([{ proxy: 'nginx', socket: '/run/a/b.sock', uids: new Set([0]) }])
   expect(services.get('orders')?.routes).toEqual([
     {
@@ -57,9 +57,9 @@ test('what is mistyped is refused', () => {
     () => read({ routed: '[{ path: /a, methods: [get], scopes: [] }]' }),
     () => read({ routed: '[{ path: /a, methods: [GET] }]' }),
     () => read({ name: 'Orders' }),
-    () => read({ more: 'jwks_uri: http://as.example.org/keys' }),
+    () => read({ more: 'endpoints: { keys: http://as.example.org/keys }' }),
   ]
   expect(values.map((value) => reasonOf(value))).toEqual(values.map(() => 'config-value'))
-  expect(reasonOf(() => read({ more: 'jwksuri: x' }))).toBe('config-key')
+  expect(reasonOf(() => read({ more: 'endpoint: {}' }))).toBe('config-key')
   expect(reasonOf(() => read({ more: 'issuer_ca: /no/such/file' }))).toBe('config-forward-auth')
 })

@@ -50,7 +50,12 @@ async function stand({ lifeSeconds = 300, svidSeconds = 3600 } = {}): Promise<St
   const next = () =>
     svidOf(ca, clientId, { notAfter: new Date(clock.now().getTime() + svidSeconds * 1000) })
   const source = sourceOf(await next())
-  const options = { tokenEndpoint: issuer.url, ca: issuer.ca, clock, authorize: matchId(stockId) }
+  const options = {
+    endpoints: { token: issuer.url },
+    ca: issuer.ca,
+    clock,
+    authorize: matchId(stockId),
+  }
   const client = new OauthClient({ issuer: issuer.issuer, source, ...options })
   onTestFinished(() => client.close())
   const guard = requireAccessToken({
@@ -220,14 +225,14 @@ describe('is refused:', () => {
   test('an issuer whose certificate nobody vouches for, and one that does not answer in 5 s', async () => {
     const { clock, issuer, source } = await stand()
     const options = { issuer: issuer.issuer, source, authorize: () => true, clock }
-    const other = new OauthClient({ ...options, tokenEndpoint: issuer.url })
+    const other = new OauthClient({ ...options, endpoints: { token: issuer.url } })
     onTestFinished(() => other.close())
     const asked = reasonOfAsync(() => other.call(stock, 'a').token())
     expect(await asked).toBe('issuer-unavailable')
     expect(issuer.asked).toEqual([])
 
     issuer.hold = () => new Promise(() => {})
-    const late = new OauthClient({ ...options, tokenEndpoint: issuer.url, ca: issuer.ca })
+    const late = new OauthClient({ ...options, endpoints: { token: issuer.url }, ca: issuer.ca })
     onTestFinished(() => late.close())
     const waiting = reasonOfAsync(() => late.call(stock, 'a').token())
     await eventually(() => issuer.asked.length > 0)
@@ -253,7 +258,7 @@ test('introspection asks the issuer, as this workload', async () => {
   const { issuer, source, clock } = await stand()
   const client = new OauthClient({
     ...{ issuer: issuer.issuer, source, authorize: () => true, clock, ca: issuer.ca },
-    introspectionEndpoint: issuer.url,
+    endpoints: { introspection: issuer.url },
   })
   onTestFinished(() => client.close())
   issuer.answer = { status: 200, body: '{"active":true}' }
@@ -271,7 +276,7 @@ test('introspection asks the issuer, as this workload', async () => {
 test('a workload with a JWT-SVID gets tokens that are bound to nothing', async () => {
   const { issuer, clock } = await stand()
   const client = new OauthClient({
-    ...{ issuer: issuer.issuer, clock, ca: issuer.ca, tokenEndpoint: issuer.url },
+    ...{ issuer: issuer.issuer, clock, ca: issuer.ca, endpoints: { token: issuer.url } },
     jwtSource: { fetchJwtSvid: async (audience) => ({ token: `svid for ${audience}` }) },
   })
   onTestFinished(() => client.close())

@@ -1,0 +1,38 @@
+import { CountersignError } from '../errors.ts'
+
+/** Where an authorization server is asked for what, https URLs. */
+export interface IssuerEndpoints {
+  /** `ISSUER/oauth/token` unless told. */
+  readonly token: string
+  /** `ISSUER/oauth/introspect` unless told. */
+  readonly introspection: string
+  /** `ISSUER/oauth/jwks` unless told. */
+  readonly keys: string
+  /** Of revocations: `ISSUER/oauth/feed` unless told. */
+  readonly feed: string
+  /** Of that feed: `ISSUER/oauth/feed-keys` unless told. */
+  readonly feedKeys: string
+}
+
+/** Those that a Countersign server has, but where it is said otherwise. Throws `invalid`, `client-options`. */
+export function endpointsOf(
+  issuer: string,
+  said: Partial<IssuerEndpoints> | undefined,
+): IssuerEndpoints {
+  const endpoints = {
+    token: `${issuer}/oauth/token`,
+    introspection: `${issuer}/oauth/introspect`,
+    keys: `${issuer}/oauth/jwks`,
+    feed: `${issuer}/oauth/feed`,
+    feedKeys: `${issuer}/oauth/feed-keys`,
+    ...said,
+  }
+  if ([issuer, ...Object.values(endpoints)].every(isHttps)) return endpoints
+  throw new CountersignError('invalid', 'an issuer and its endpoints are https URLs', {
+    reason: 'client-options',
+  })
+}
+
+export function isHttps(url: string): boolean {
+  return URL.canParse(url) && new URL(url).protocol === 'https:'
+}

@@ -1,0 +1,165 @@
+import { once } from 'node:events'
+import { readFileSync, rmSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'countersign/http'
+import { OauthClient } from 'countersign/oauth-client'
+import { accessOf, createVerifier, requireAccessToken } from 'countersign/resource-server'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import type { Bundle } from '../../src/bundle/bundle.ts'
+import { bundleFromWire } from '../../src/rpc/convert.ts'
+import { type Log, silentLog } from '../../src/runtime/log.ts'
+import { matchTrustDomain } from '../../src/spiffe-id/matchers.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { x509SvidFrom } from '../../src/svid/x509-svid.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import {
+  allowWeb,
+  issuer,
+  oauthSettings,
+  orders,
+  policyFolder,
+  resourceOf,
+} from '../support/oauth.ts'
+import {
+  mint,
+  type RunningServer,
+  someAgent,
+  startServer,
+  trustDomain,
+  wireEntry,
+} from '../support/running-server.ts'
+import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { TestSource } from '../unit/mtls/test-source.ts'
+
+const stock = 'https://stock.example.org'
+const id = (path: string): string => `spiffe://${trustDomain}${path}`
+const authorize = matchTrustDomain(trustDomain)
+const passOn = `
+@id("orders-asks-stock")
+permit (principal == Workload::"${id('/orders')}", action == Action::"exchangeToken", resource == Api::"${stock}")
+when { context.subject == "${id('/web')}" };
+`
+let certificate: WebCertificate
+let policy: string
+let server: RunningServer
+let port: number
+let bundle: Bundle
+
+beforeAll(async () => {
+  certificate = await webCertificate('as.example.org', 'localhost')
+  policy = policyFolder(allowWeb + passOn)
+  const listening = Promise.withResolvers<number>()
+  const log: Log = {
+    ...silentLog,
+    info(message, fields) {
+      if (message !== 'access tokens are issued') return
+      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+    },
+  }
+  const servedBy = (path: string) => new Set([SpiffeId.of(trustDomain, path)])
+  const scopeMap = new Map([['stock:read', ['orders:read']]])
+  const resources = new Map([
+    [orders, resourceOf(orders, { servedBy: servedBy('/orders') })],
+    [
+      stock,
+      resourceOf(stock, {
+        ...{ scopes: ['stock:read'], servedBy: servedBy('/stock'), requireCnf: true },
+        scopeMap,
+      }),
+    ],
+  ])
+  const oauth = { ...oauthSettings(certificate, policy), resources }
+  server = await startServer({ log, overrides: { oauth } })
+  port = await listening.promise
+  const paths = ['/web', '/orders', '/stock']
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
+    entries: paths.map((path) => wireEntry({ path, parent: someAgent })),
+  })
+  const admin = server.admin('spire.api.server.bundle.v1.Bundle')
+  bundle = bundleFromWire(await admin.unary('GetBundle', {}))
+})
+
+afterAll(async () => {
+  await server?.remove()
+  for (const folder of [certificate.folder, policy])
+    rmSync(folder, { recursive: true, force: true })
+})
+
+/** The workload's own SVID, and its client. */
+async function workload(path: string): Promise<{ source: TestSource; client: OauthClient }> {
+  const { chain, privateKey } = await mint(server, path)
+  const source = new TestSource(x509SvidFrom([...chain], privateKey), bundle)
+  const at = (where: string): string => `https://localhost:${port}/oauth/${where}`
+  const client = new OauthClient({
+    ...{ issuer, source, authorize, ca: [readFileSync(certificate.ca, 'utf8')] },
+    endpoints: {
+      ...{ token: at('token'), introspection: at('introspect'), keys: at('jwks') },
+      ...{ feed: at('feed'), feedKeys: at('feed-keys') },
+    },
+  })
+  onTestFinished(() => client.close())
+  return { source, client }
+}
+
+async function serve(source: TestSource, handler: RequestListener): Promise<string> {
+  const service = createServer({ source, authorize }, handler).listen(0, '127.0.0.1')
+  await once(service, 'listening')
+  onTestFinished(() => {
+    service.closeAllConnections()
+    service.close()
+  })
+  return `https://127.0.0.1:${(service.address() as AddressInfo).port}/`
+}
+
+test('T26 a service asks the next one on behalf of its caller, and what was passed on ends with the service that did it', async () => {
+  const [web, middle, last] = [
+    await workload('/web'),
+    await workload('/orders'),
+    await workload('/stock'),
+  ]
+  const guardOf = ({ client }: typeof last, audience: string, scope: string) => {
+    const { jwks, introspect } = client
+    const revocations = client.revocations()
+    const verifier = createVerifier({ issuer, audience, jwks, introspect, revocations })
+    return { revocations, guard: requireAccessToken({ verifier, scopes: [scope] }) }
+  }
+  const ofStock = guardOf(last, stock, 'stock:read')
+  const stockUrl = await serve(last.source, (request, response) => {
+    void ofStock.guard(request, response, () => {
+      const { subject, actors, bound } = accessOf(request)
+      response.end(JSON.stringify({ subject, actors, bound }))
+    })
+  })
+  const ofOrders = guardOf(middle, orders, 'orders:read')
+  const ordersUrl = await serve(middle.source, (request, response) => {
+    void ofOrders.guard(request, response, () => {
+      const hop = middle.client.onBehalfOf(accessOf(request)).call(stock, 'stock:read')
+      const answer = hop.fetch(stockUrl).then((said) => said.text())
+      answer.then(
+        (text) => response.end(text),
+        ({ reason }) => response.end(JSON.stringify({ reason })),
+      )
+    })
+  })
+  await eventually(() => ofStock.revocations.fresh() && ofOrders.revocations.fresh())
+  const ask = async (): Promise<unknown> => {
+    const answer = await web.client.call(orders, 'orders:read').fetch(ordersUrl)
+    return answer.json()
+  }
+  expect(await ask()).toEqual({ subject: id('/web'), actors: [id('/orders')], bound: true })
+
+  // On its own account the service in the middle may not.
+  await expect(middle.client.call(stock, 'stock:read').token()).rejects.toMatchObject({
+    reason: 'token-refused',
+  })
+
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const { entries: all } = await entries.unary('ListEntries', {})
+  const ended = all.find(({ spiffe_id }) => spiffe_id?.path === '/orders')
+  await entries.unary('BatchDeleteEntry', { ids: [ended?.id ?? ''] })
+  await eventually(async () => {
+    const { reason } = (await ask()) as { readonly reason?: unknown }
+    return reason === 'token-revoked'
+  }, 1000)
+})
