@@ -18,6 +18,7 @@ import {
   svidRevoked,
   type TlsPeer,
 } from './access/caller.ts'
+import type { createGuard } from './access/guard.ts'
 import { agentHandlers } from './api/agent.ts'
 import { bundleHandlers } from './api/bundle.ts'
 import { clockHandlers } from './api/clock.ts'
@@ -44,7 +45,7 @@ const handshakeTimeoutMs = 5000
 const graceMs = 2000
 
 export interface EndpointDeps extends ApiDeps {
-  readonly guard: (peer: Peer, method: string) => Caller | Promise<Caller>
+  readonly guard: ReturnType<typeof createGuard>
   readonly identity: () => X509Svid
   readonly observe: (method: string, code: string, elapsedMs: number) => void
 }

@@ -51,6 +51,8 @@ export interface Caller {
   readonly id: SpiffeId | undefined
   readonly actor: AuditActor
   readonly requestId: string
+  /** `traceparent` of the call (W3C Trace Context), where it came with one. */
+  readonly trace?: string | undefined
 }
 
 /** What an ID may do beside being an agent; from the entries that carry it. */

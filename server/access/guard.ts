@@ -1,3 +1,4 @@
+import { readTraceparent } from '../../src/audit/traceparent.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AgentRecord } from '../store/records.ts'
@@ -23,27 +24,39 @@ export interface GuardDeps {
   readonly calls: RateLimiter
 }
 
+interface CallMetadata {
+  get(name: string): readonly (string | Buffer)[]
+}
+
 /** Who may make which call: asked before the request is read, each time anew. */
 export function createGuard(
   deps: GuardDeps,
-): (peer: Peer, method: string) => Caller | Promise<Caller> {
-  return (peer, method) => {
+): (peer: Peer, method: string, metadata?: CallMetadata) => Caller | Promise<Caller> {
+  return (peer, method, metadata) => {
     if (isOpenToAll(method)) {
-      const caller = nobody(peer)
+      const caller = traced(nobody(peer), metadata)
       if (peer.transport === 'tls') deps.calls.take(shareOf(peer))
       return caller
     }
-    const caller = classify(peer, {
+    const shown = classify(peer, {
       now: deps.clock.now(),
       agent: deps.agent,
       rights: deps.rights,
       trusts: deps.trusts,
     })
+    const caller = traced(shown, metadata)
     // Before it is refused: who may not call pays for asking as others do.
     if (peer.transport === 'tls') deps.calls.take(caller.id ?? shareOf(peer))
     authorise(method, caller)
     return usesPendingSvid(deps, caller) ?? caller
   }
+}
+
+/** Whose own trace goes on record with what the call does. */
+function traced(caller: Caller, metadata: CallMetadata | undefined): Caller {
+  const [first, ...more] = metadata?.get('traceparent') ?? []
+  const trace = first === undefined || more.length > 0 ? undefined : readTraceparent(`${first}`)
+  return trace === undefined ? caller : { ...caller, trace }
 }
 
 function usesPendingSvid(deps: GuardDeps, caller: Caller): Promise<Caller> | undefined {

@@ -49,5 +49,6 @@ export interface ApiDeps {
 
 /** Who did it, for the trail. */
 export function actOf(caller: Caller): Act {
-  return { actor: caller.actor, requestId: caller.requestId }
+  const { actor, requestId, trace } = caller
+  return { actor, requestId, trace }
 }

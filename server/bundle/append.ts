@@ -17,7 +17,7 @@ export interface BundleDeps {
 }
 
 /** Who asks, for the trail. */
-export type Act = Pick<AuditEvent, 'actor' | 'requestId'>
+export type Act = Pick<AuditEvent, 'actor' | 'requestId' | 'trace'>
 
 export interface Appended {
   readonly x509Authorities: readonly X509Authority[]

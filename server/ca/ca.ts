@@ -65,7 +65,7 @@ export interface Ca {
   signAgentX509(
     id: SpiffeId,
     spki: Buffer,
-    act: Pick<IssueAudit, 'actor' | 'requestId'>,
+    act: Pick<IssueAudit, 'actor' | 'requestId' | 'trace'>,
   ): Promise<SignedX509>
   issueJwt(request: JwtRequest): Promise<IssuedJwt>
   /** Signed with the key for access tokens, which is none of an SVID's. Throws `unauthenticated` `svid-ending` too. */

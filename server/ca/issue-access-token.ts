@@ -4,6 +4,7 @@ import { CountersignError } from '../../src/errors.ts'
 import { signCompact } from '../../src/jwt/sign.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { JwtKey } from './authorities.ts'
+import { secondsBetween } from './issue-x509.ts'
 
 export interface AccessTokenRequest {
   readonly spiffeId: SpiffeId
@@ -68,7 +69,7 @@ export function accessTokenEvent(
     spiffeId: request.spiffeId,
     jti: request.jti,
     audience: [request.audience],
-    ttlSeconds: (issued.expiresAt.getTime() - issued.issuedAt.getTime()) / 1000,
+    ttlSeconds: secondsBetween(issued.issuedAt, issued.expiresAt),
     authorityId,
     expiresAt: issued.expiresAt,
     decision: 'allow',

@@ -6,7 +6,7 @@ import { isReserved } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { jwtSvidClaims } from '../../src/svid/jwt-svid.ts'
 import type { JwtKey } from './authorities.ts'
-import { checkOwn, checkTtl, endOf, type IssueAudit } from './issue-x509.ts'
+import { checkOwn, checkTtl, endOf, type IssueAudit, secondsBetween } from './issue-x509.ts'
 import type { CaSettings } from './settings.ts'
 
 export interface JwtRequest {
@@ -103,6 +103,7 @@ export function jwtEvent(
     spiffeId: issued.spiffeId,
     jti: request.jti,
     audience: request.audience,
+    ttlSeconds: secondsBetween(issued.issuedAt, issued.expiresAt),
     authorityId,
     expiresAt: issued.expiresAt,
     decision: 'allow',

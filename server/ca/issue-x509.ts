@@ -141,9 +141,15 @@ export function x509Event(
     ...request.audit,
     spiffeId: issued.spiffeId,
     serial: issued.serial,
+    ttlSeconds: secondsBetween(now, issued.expiresAt),
     authorityId,
     expiresAt: issued.expiresAt,
     decision: 'allow',
     details: { ...request.audit.details, for: request.kind },
   }
+}
+
+/** Whole ones. */
+export function secondsBetween(from: Date, to: Date): number {
+  return Math.floor((to.getTime() - from.getTime()) / 1000)
 }

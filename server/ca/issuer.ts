@@ -100,7 +100,7 @@ export class Issuer {
   signAgentX509(
     spiffeId: SpiffeId,
     spki: Buffer,
-    act: Pick<IssueAudit, 'actor' | 'requestId'>,
+    act: Pick<IssueAudit, 'actor' | 'requestId' | 'trace'>,
   ): Promise<SignedX509> {
     return this.#sign({ spiffeId, spki, ttlSeconds: 0, kind: 'agent', audit: act })
   }

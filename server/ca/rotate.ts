@@ -24,7 +24,7 @@ export interface RotateDeps {
 export type Decision = (records: readonly AuthorityRecord[]) => readonly RotationStep[]
 
 /** Who asked for it. */
-export type Act = Pick<IssueAudit, 'actor' | 'requestId'>
+export type Act = Pick<IssueAudit, 'actor' | 'requestId' | 'trace'>
 
 type Candidates = ReadonlyMap<AuthorityKind, AuthorityRecord>
 

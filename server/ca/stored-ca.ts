@@ -57,7 +57,7 @@ export class StoredCa implements Ca {
   signAgentX509(
     id: SpiffeId,
     spki: Buffer,
-    act: Pick<IssueAudit, 'actor' | 'requestId'>,
+    act: Pick<IssueAudit, 'actor' | 'requestId' | 'trace'>,
   ): Promise<SignedX509> {
     return this.#issuer.signAgentX509(id, spki, act)
   }

@@ -15,6 +15,7 @@ export interface BatchOptions {
   /** Who asks, for the audit trail. */
   readonly actor: AuditActor
   readonly requestId?: string | undefined
+  readonly trace?: string | undefined
   /** One refused item refuses all; the others are then answered with `conflict` / `batch-aborted`. */
   readonly atomic?: boolean | undefined
   readonly signal?: AbortSignal | undefined

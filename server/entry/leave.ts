@@ -31,7 +31,7 @@ export async function leaveTrustDomain(
   tx: WriteTx,
   trustDomain: TrustDomain,
   mode: LeaveMode,
-  act: Pick<AuditEvent, 'actor' | 'requestId'>,
+  act: Pick<AuditEvent, 'actor' | 'requestId' | 'trace'>,
 ): Promise<void> {
   const entries = await federatingWith(deps, tx, trustDomain)
   if (entries.length === 0) return

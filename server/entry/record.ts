@@ -8,7 +8,7 @@ type EntryAuditKind = Extract<AuditKind, `entry.${string}`>
 export function entryEvent(
   kind: EntryAuditKind,
   entry: Entry,
-  options: Pick<BatchOptions, 'actor' | 'requestId'>,
+  options: Pick<BatchOptions, 'actor' | 'requestId' | 'trace'>,
   time: Date,
   reason?: string,
 ): AuditEvent {
@@ -24,6 +24,7 @@ export function entryEvent(
     decision: 'allow',
     reason,
     requestId: options.requestId,
+    trace: options.trace,
     details: {
       parentId: entry.parentId,
       revision: entry.revision,
@@ -36,7 +37,16 @@ export function entryEvent(
 
 /** A row that the server did not believe was deleted; nothing that it said is repeated. */
 export function refusedRowEvent(entryId: string, options: BatchOptions, time: Date): AuditEvent {
-  const { actor, requestId } = options
+  const { actor, requestId, trace } = options
   const reason = 'row-refused'
-  return { kind: 'entry.deleted', time, actor, entryId, decision: 'allow', reason, requestId }
+  return {
+    kind: 'entry.deleted',
+    time,
+    actor,
+    entryId,
+    decision: 'allow',
+    reason,
+    requestId,
+    trace,
+  }
 }

@@ -30,6 +30,7 @@ export interface NodeDeps {
 export interface Act {
   readonly actor: AuditActor
   readonly requestId: string
+  readonly trace?: string | undefined
 }
 
 export interface Attested {

@@ -28,9 +28,14 @@ test('the trail tells of start and stop, and of what a known caller was refused'
   for (const identity of [agent, web, undefined]) {
     await expect(list(identity)).rejects.toMatchObject({ reason: 'access-denied' })
   }
-  await server.admin('spire.api.server.agent.v1.Agent').unary('BanAgent', {
-    id: { trust_domain: 'example.org', path: SpiffeId.pathOf(agent.id) },
-  })
+  const trace = `00-${'a1'.repeat(16)}-${'b2'.repeat(8)}-01`
+  await server
+    .admin('spire.api.server.agent.v1.Agent')
+    .unary(
+      'BanAgent',
+      { id: { trust_domain: 'example.org', path: SpiffeId.pathOf(agent.id) } },
+      { metadata: { traceparent: trace } },
+    )
   await expect(list(agent)).rejects.toMatchObject({ reason: 'agent-banned' })
   await server.stop()
   const text = readFileSync(server.config.auditFile, 'utf8')
@@ -46,6 +51,7 @@ test('the trail tells of start and stop, and of what a known caller was refused'
   expect(lines.at(-2)).toMatchObject({ kind: 'server.stopped', reason: 'asked' })
   // What it was when the server stopped is signed, and so cannot be cut off where a sink has the last line.
   expect(lines.at(-1)).toMatchObject({ kind: 'trail.head' })
+  expect(lines.find(({ kind }) => kind === 'agent.banned')).toMatchObject({ trace })
   const denied = lines.filter(({ kind }) => kind === 'access.denied')
   expect(denied).toMatchObject([
     { actor: { kind: 'agent', id: agent.id }, reason: 'access-denied' },

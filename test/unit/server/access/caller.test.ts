@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import {
+  type Caller,
   type CallerFacts,
   classify,
   nobody,
+  type Peer,
   type PeerSvid,
   shareOf,
   type TlsPeer,
@@ -162,6 +164,15 @@ describe('the guard', () => {
       'exhausted rate-limited',
     ])
     expect(from('[2001:db8:0:1::1]:1000')).toBe('accepted')
+  })
+
+  test('W3C Trace Context §3.2 a call brings its trace along where it has one, and not two', () => {
+    const trace = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`
+    const admit = guard([agentOf('a', { serial: '01' })])
+    const of = (peer: Peer, ...said: string[]) =>
+      (admit(peer, follow, { get: () => said }) as Caller).trace
+    expect(of(tls({ serial: '01' }), trace)).toBe(trace)
+    expect(of(tls({ serial: '01' }), trace, trace)).toBeUndefined()
   })
 
   test('the first use of a pending SVID makes it the one that counts, before the call is served', async () => {
