@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { CountersignError } from '../errors.ts'
 import { onRenewal } from './identity-source.ts'
 import { connectMtls, type MtlsOptions } from './mutual-tls.ts'
-import { isRetiring } from './peer.ts'
+import { isRetiring, onRetiring } from './peer.ts'
 
 /** Whom to be, and whom to ask. */
 export type HttpClientOptions = Omit<MtlsOptions, 'alpn'>
@@ -22,8 +22,8 @@ export type Connected = (error: Error | null, socket: TLSSocket) => void
 /**
  * A `https.Agent` whose connections show the source's SVID, to servers that `authorize` lets in; it
  * keeps them for the next request. A renewal ends those that lie idle, and each other after its
- * request, so that none is in use still when the SVID that it was made with ends. `destroy()` when
- * there is no more to ask.
+ * request, so that none is in use still when the SVID that it was made with ends. Nor does a request begin
+ * in the last 30 s of the server's SVID. `destroy()` when there is no more to ask.
  */
 export class Agent extends HttpsAgent {
   readonly #options: HttpClientOptions
@@ -40,7 +40,10 @@ export class Agent extends HttpsAgent {
   override createConnection(address: Address, callback?: Connected): undefined {
     const current = this.#current
     dial(this.#options, address, (error, socket) => {
-      if (error === null) current.add(socket)
+      if (error === null) {
+        current.add(socket)
+        onRetiring(socket, () => this.#endIdle((idle) => idle === socket))
+      }
       callback?.(error, socket)
     })
   }
@@ -59,8 +62,12 @@ export class Agent extends HttpsAgent {
 
   #renew(): void {
     this.#current = new WeakSet()
+    this.#endIdle(() => true)
+  }
+
+  #endIdle(which: (socket: Duplex) => boolean): void {
     for (const sockets of Object.values(this.freeSockets)) {
-      for (const socket of sockets ?? []) socket.destroy()
+      for (const socket of sockets ?? []) if (which(socket)) socket.destroy()
     }
   }
 }

@@ -186,8 +186,8 @@ function begin(
 ): Peer {
   const peer = { spiffeId: verified.spiffeId }
   const parties = { own, peer: verified }
-  const isRetiring = beginTenure(socket, source, parties, clock ?? backgroundClock)
-  setStanding(socket, { peer, isRetiring })
+  const retirement = beginTenure(socket, source, parties, clock ?? backgroundClock)
+  setStanding(socket, { peer, ...retirement })
   return peer
 }
 

@@ -1,16 +1,15 @@
 import type { Duplex } from 'node:stream'
 import { CountersignError } from '../errors.ts'
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+import type { Retirement } from './tenure.ts'
 
 /** Who is at the other end: checked against the bundle of its own trust domain, and let in. */
 export interface Peer {
   readonly spiffeId: SpiffeId
 }
 
-interface Standing {
+interface Standing extends Retirement {
   readonly peer: Peer
-  /** Whether the connection is so near to its end that nothing more should begin on it. */
-  readonly isRetiring: () => boolean
 }
 
 // A property and no WeakMap: HTTP/2 shows its socket through a proxy.
@@ -32,6 +31,11 @@ function standingOf(socket: Duplex): Standing | undefined {
 
 export function isRetiring(socket: Duplex): boolean {
   return standingOf(socket)?.isRetiring() ?? false
+}
+
+/** Calls back once nothing more should begin on the connection. */
+export function onRetiring(socket: Duplex, listener: () => void): void {
+  standingOf(socket)?.onRetiring(listener)
 }
 
 /**

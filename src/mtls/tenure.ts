@@ -8,9 +8,20 @@ const sweepMs = 1000
 /** Before its end a connection takes nothing new on, where its protocol can say so: half of its time at the most. */
 const retirementMs = 30_000
 
+/** How near a connection is to its end. */
+export interface Retirement {
+  /** Whether it is so near that nothing more should begin on it. */
+  readonly isRetiring: () => boolean
+  /** Calls back once when that is so, within a second; never where it ends before. */
+  readonly onRetiring: (listener: () => void) => void
+}
+
 interface Tenure {
   /** When the first of the SVIDs, and of the authorities over the peer's, ends. */
   readonly untilMs: number
+  readonly retiresMs: number
+  /** Who waits to be told that it retires; taken out as they are. */
+  readonly waiting: (() => void)[]
   readonly peer: VerifiedX509Svid
 }
 
@@ -30,8 +41,8 @@ class Tenures {
     this.#clock = clock
   }
 
-  /** Tells, when asked, whether the connection is near its end. Throws where it has ended by now. */
-  begin(socket: TLSSocket, own: X509Svid, peer: VerifiedX509Svid): () => boolean {
+  /** Throws where it has ended by now. */
+  begin(socket: TLSSocket, own: X509Svid, peer: VerifiedX509Svid): Retirement {
     // The source may have said otherwise during the handshake, and tells no change twice.
     if (socket.destroyed || !this.#stillCounts()(peer)) {
       socket.destroy()
@@ -41,7 +52,8 @@ class Tenures {
     const untilMs = Math.min(...ends.map((end) => end.getTime()))
     const leftMs = untilMs - this.#clock.now().getTime()
     const retiresMs = untilMs - Math.min(retirementMs, leftMs / 2)
-    this.#open.set(socket, { untilMs, peer })
+    const waiting: (() => void)[] = []
+    this.#open.set(socket, { untilMs, retiresMs, waiting, peer })
     socket.once('close', () => {
       this.#open.delete(socket)
       if (this.#open.size > 0) return
@@ -49,7 +61,10 @@ class Tenures {
       this.#stop = undefined
     })
     this.#stop ??= this.#start()
-    return () => this.#clock.now().getTime() >= retiresMs
+    return {
+      isRetiring: () => this.#clock.now().getTime() >= retiresMs,
+      onRetiring: (listener) => void waiting.push(listener),
+    }
   }
 
   #start(): () => void {
@@ -68,6 +83,9 @@ class Tenures {
       // None is left to the next sweep that would be over by then.
       const nextMs = this.#clock.now().getTime() + sweepMs
       this.#end(({ untilMs }) => untilMs <= nextMs)
+      for (const { retiresMs, waiting } of this.#open.values()) {
+        if (retiresMs <= nextMs) for (const tell of waiting.splice(0)) tell()
+      }
     }
   }
 
@@ -98,7 +116,7 @@ function outlived(): CountersignError {
 const tenures = new WeakMap<IdentitySource, Tenures>()
 
 /**
- * Ends the connection by the time that it has to; the result tells whether that is near. The first clock
+ * Ends the connection by the time that it has to; the result tells when that is near. The first clock
  * of a source is used for all. Throws `unavailable`, `connection-outlived`, where that time has come already.
  */
 export function beginTenure(
@@ -106,7 +124,7 @@ export function beginTenure(
   source: IdentitySource,
   parties: { readonly own: X509Svid; readonly peer: VerifiedX509Svid },
   clock: Clock,
-): () => boolean {
+): Retirement {
   const ofSource = tenures.get(source) ?? new Tenures(source, clock)
   tenures.set(source, ofSource)
   return ofSource.begin(socket, parties.own, parties.peer)

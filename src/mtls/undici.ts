@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Dispatcher, fetch, request } from 'undici'
 import { type Address, dial, type HttpClientOptions } from './http-client.ts'
 import { onRenewal } from './identity-source.ts'
+import { onRetiring } from './peer.ts'
 
 /**
  * What undici's `connect` option wants: `new Agent({ connect: connector({ source, authorize }) })`. Its
@@ -33,16 +34,29 @@ export interface HttpClient extends AsyncDisposable {
 /**
  * Opens a client for servers that `authorize` lets in. Needs the package `undici`, which is loaded here
  * and not before. A renewal of the SVID leaves the connections made with the one before to the requests
- * under way; the next have new ones.
+ * under way, and so do the last 30 s of a server's SVID; the next have new ones.
  */
 export async function openHttpClient(options: HttpClientOptions): Promise<HttpClient> {
   const undici = await import('undici')
   const connect = connector(options)
-  let agent = new undici.Agent({ connect })
-  const stopUpdates = onRenewal(options.source, () => {
-    agent.close().catch(() => {})
-    agent = new undici.Agent({ connect })
-  })
+  const openAgent = (): Dispatcher => {
+    const opened: Dispatcher = new undici.Agent({
+      connect: (address, callback) =>
+        connect(address, (...result) => {
+          // undici tells nobody which connections lie idle: all are left, and most are soon made anew.
+          if (result[1] !== null) onRetiring(result[1], () => replace(opened))
+          callback(...result)
+        }),
+    })
+    return opened
+  }
+  const replace = (old: Dispatcher): void => {
+    if (agent !== old) return
+    agent = openAgent()
+    old.close().catch(() => {})
+  }
+  let agent = openAgent()
+  const stopUpdates = onRenewal(options.source, () => replace(agent))
   const close = async (): Promise<void> => {
     stopUpdates()
     await agent.close()

@@ -166,9 +166,11 @@ describe('HTTPS', () => {
     const careful = agentOf(sourceOf(client), ours)
     const other = await serve()
     await get(other.port, careful)
-    await ours.advance(lifeMs / 2)
+    await ours.advance(lifeMs / 2 - 2000)
     expect((await get(other.port, careful)).reused).toBe(true)
+    await ours.advance(2000)
     await closed(connectionsOf(other.server))
+    expect((await get(other.port, careful)).reused).toBe(false)
   })
 
   test("T27 a kept connection ends by the time that the client's own SVID does, on its side too", async () => {
@@ -225,6 +227,32 @@ test('undici: fetch and request, and connections that a renewal leaves behind', 
   await expect.poll(connectionsOf(listening)).toBe(1)
   source.trust(bundleOf('here.test', foreignCa))
   await expect(http.fetch(url)).rejects.toThrow()
+})
+
+test('undici: no request begins on a connection in the last seconds of the server’s SVID', async () => {
+  const held = Promise.withResolvers<() => void>()
+  const {
+    port,
+    source,
+    server: listening,
+  } = await serve({}, (request, response) => {
+    if (request.url === '/held') held.resolve(() => greet(request, response as never))
+    else greet(request, response as never)
+  })
+  source.replace(await svidOf(ca, serverId, short))
+  const clock = new FakeClock(NOW)
+  const options = { source: sourceOf(client), authorize: matchId(serverId), clock }
+  await using http = await openHttpClient(options)
+  const url = `https://127.0.0.1:${port}/`
+  await (await http.fetch(url)).text()
+  const slow = http.fetch(`${url}held`)
+  const answer = await held.promise
+  await clock.advance(lifeMs / 2)
+  await (await http.fetch(url)).text()
+  expect(await connectionsOf(listening)()).toBe(2)
+  answer()
+  expect(await (await slow).text()).toBe(`hello ${client.spiffeId}`)
+  await expect.poll(connectionsOf(listening)).toBe(1)
 })
 
 test('an agent that is destroyed keeps no connection that it was about to make', async () => {
