@@ -57,6 +57,7 @@ export function createFederation(deps: FederationDeps): Federation {
   const stop = new AbortController()
   const underWay = new Map<TrustDomain, { of: FederationRelationship; work: Promise<void> }>()
   let wake = new AbortController()
+  let isAsked = true
   let all: AllFollowed = new Map()
 
   const instant = (): Instant => ({ now: clock.now(), nowMs: clock.monotonicMs() })
@@ -106,13 +107,20 @@ export function createFederation(deps: FederationDeps): Federation {
       log.warn('the federation relationships cannot be read', { error })
     }
   }
-  const fetchDue = async (): Promise<void> => {
-    const due = dueOf(all, clock.monotonicMs()).values()
-    const work = async (): Promise<void> => {
+  const running = new Map<TrustDomain, Promise<void>>()
+  const waiting = (): AllFollowed => new Map([...all].filter(([name]) => !running.has(name)))
+  /** Those that are due by now and have a place; each goes by itself, and the next takes its place. */
+  const beginDue = (): void => {
+    for (const { relationship } of dueOf(waiting(), clock.monotonicMs())) {
+      const { trustDomain } = relationship
+      if (running.size >= maxAtOnce || stop.signal.aborted) return
+      const ended = (): void => {
+        running.delete(trustDomain)
+        wake.abort()
+      }
       // A failure has been noted, and is nobody else's.
-      for (const { relationship } of due) await fetchOnce(relationship, byItself).catch(() => {})
+      running.set(trustDomain, fetchOnce(relationship, byItself).then(ended, ended))
     }
-    await Promise.all(Array.from({ length: maxAtOnce }, work))
   }
 
   return {
@@ -122,19 +130,30 @@ export function createFederation(deps: FederationDeps): Federation {
       if (!settings.fetch) throw fetchOff()
       await fetchOnce(relationship, act)
     },
-    look: () => wake.abort(),
+    look() {
+      isAsked = true
+      wake.abort()
+    },
     status: () => [...all.values()],
     async run(signal) {
       signal.addEventListener('abort', () => stop.abort(signal.reason), { once: true })
       if (!settings.fetch) return aborted(signal)
-      for (;;) {
-        signal.throwIfAborted()
-        wake = new AbortController()
-        await scan()
-        await fetchDue()
-        const idle = idleMs(all, clock.monotonicMs())
-        const pauseMs = Math.min(Math.max(idle, minPauseMs), scanMs)
-        await sleepUnlessWoken(clock, pauseMs, wake.signal, signal)
+      try {
+        for (let scanAtMs = 0; ; ) {
+          signal.throwIfAborted()
+          wake = new AbortController()
+          if (isAsked || clock.monotonicMs() >= scanAtMs) {
+            isAsked = false
+            await scan()
+            scanAtMs = clock.monotonicMs() + scanMs
+          }
+          beginDue()
+          const nowMs = clock.monotonicMs()
+          const pauseMs = Math.min(idleMs(waiting(), nowMs), scanAtMs - nowMs)
+          await sleepUnlessWoken(clock, Math.max(pauseMs, minPauseMs), wake.signal, signal)
+        }
+      } finally {
+        await Promise.all(running.values())
       }
     },
   }

@@ -278,6 +278,19 @@ test('who asks for a fetch gets it from the endpoint of now, whatever else is un
   expect(await heldBy(world)).toMatchObject({ sequence_number: '8' })
 })
 
+test('a peer that does not answer keeps no other waiting', async () => {
+  const asked = Promise.withResolvers<void>()
+  const silent = await startEndpoint(webIdentity, () => asked.resolve())
+  const world = await start()
+  await create(world.server, asWeb(silent))
+  await asked.promise
+  const name = 'other.test'
+  const other = writeBundleDocument({ ...bundleOf(name, await root(name, today)), sequence: 1n })
+  const endpoint = await startEndpoint(webIdentity, (_, response) => response.end(other))
+  await create(world.server, { ...asWeb(endpoint), trust_domain: name })
+  expect(await world.nextFetch()).toMatchObject({ trustDomain: name, outcome: 'changed' })
+})
+
 test('CAs for https_web that cannot be read raise no alarm about the endpoint', async () => {
   const endpoint = await startEndpoint(webIdentity, (_, response) => response.end(document(7n)))
   const world = await start({ allowedNetworks: ['127.0.0.1'], webCa: '/nowhere/ca.pem' })
