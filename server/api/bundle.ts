@@ -12,9 +12,9 @@ import type { Caller } from '../access/caller.ts'
 import { appendToOwn } from '../bundle/append.ts'
 import { bundleNotFound } from '../bundle/federated.ts'
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
-import { fittingPage } from './bundle-size.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { federatedBundleHandlers } from './federated-bundle.ts'
+import { fittingPage, sizeOfBundle } from './message-size.ts'
 
 /** Page tokens of bundles and of entries are sealed apart. */
 const cursorScope = { id: 'bundles' } as const
@@ -100,7 +100,7 @@ function pageOf(
   const size = pageSizeOf(asked.page_size)
   const after = openCursor(cursorKey, cursorScope, asked.page_token)
   const rest = bundles.filter(({ trustDomain }) => after === undefined || trustDomain > after)
-  const page = fittingPage(rest.slice(0, size), (bundle) => bundle)
+  const page = fittingPage(rest.slice(0, size), sizeOfBundle)
   const last = rest.length > page.length ? page.at(-1) : undefined
   return {
     bundles: page,

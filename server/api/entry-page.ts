@@ -2,6 +2,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
 import type { EntryFilter } from '../entry/filter.ts'
 import type { ApiDeps } from './deps.ts'
+import { fittingPage, sizeOfEntry } from './message-size.ts'
 
 /** One page of the list. Throws `invalid` (`page-token`, `page-size`). */
 export function listPage(
@@ -12,8 +13,8 @@ export function listPage(
   const size = pageSizeOf(asked.page_size)
   const after = openCursor(cursorKey, filter, asked.page_token)
   const found = index.list(filter, after, size + 1)
-  const entries = found.slice(0, size)
-  const last = found.length > size ? entries.at(-1) : undefined
+  const entries = fittingPage(found.slice(0, size), sizeOfEntry)
+  const last = found.length > entries.length ? entries.at(-1) : undefined
   return {
     entries,
     nextPageToken: last === undefined ? '' : sealCursor(cursorKey, filter, last.id),

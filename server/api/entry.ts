@@ -22,6 +22,7 @@ import type { ItemResult } from '../entry/batch.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { filterFromWire } from './entry-filter.ts'
 import { listPage } from './entry-page.ts'
+import { roomInAnswer, sizeOfEntry } from './message-size.ts'
 import { syncEntries } from './sync-entries.ts'
 
 type Deps = Pick<ApiDeps, 'index' | 'registry' | 'cursorKey' | 'clock'>
@@ -84,13 +85,19 @@ export function entryHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
   }
 }
 
-/** A duplicate is answered with the entry that is there already, as clients of this API expect. */
+/**
+ * A duplicate is answered with the entry that is there already, as clients of this API expect; of one that
+ * the answer has no room for its id.
+ */
 function itemToWire(mask: EntryMask | null) {
+  const hasRoom = roomInAnswer()
   return ({ entry, error, existing }: ItemResult): object => {
     const shown = entry ?? existing
     return {
       status: itemStatus(error),
-      ...(shown !== undefined && { entry: maskEntry(entryToWire(shown), mask) }),
+      ...(shown !== undefined && {
+        entry: hasRoom(sizeOfEntry(shown)) ? maskEntry(entryToWire(shown), mask) : { id: shown.id },
+      }),
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { Bundle } from '../../src/bundle/bundle.ts'
 import { asCountersignError, type CountersignError } from '../../src/errors.ts'
 import { bundleFromWire, bundleToWire, maskBundle } from '../../src/rpc/convert.ts'
 import type { BatchCreateFederatedBundleRequest } from '../../src/rpc/gen/spire/api/server/bundle/v1/BatchCreateFederatedBundleRequest.ts'
@@ -18,6 +19,7 @@ import {
 } from '../bundle/federated.ts'
 import { type LeaveMode, leaveTrustDomain } from '../entry/leave.ts'
 import { type ApiDeps, actOf } from './deps.ts'
+import { roomInAnswer, sizeOfBundle } from './message-size.ts'
 
 type Deps = Pick<ApiDeps, 'trustDomain' | 'store' | 'changes' | 'clock' | 'index' | 'writeFacts'>
 
@@ -39,7 +41,12 @@ export function federatedBundleHandlers(deps: Deps): Record<string, RpcHandler<C
     const options = { mode, fields: fieldsOf(request.input_mask) }
     const items = request.bundle.map(bundleOrFault)
     const results = await putFederated(deps, items, options, actOf(caller))
-    return { results: results.map((result) => putResultToWire(result, request.output_mask)) }
+    const hasRoom = roomInAnswer()
+    return {
+      results: results.map((result) =>
+        putResultToWire(result, request.output_mask, (bundle) => hasRoom(sizeOfBundle(bundle))),
+      ),
+    }
   }
   return {
     BatchCreateFederatedBundle: unary((request: BatchCreateFederatedBundleRequest, { caller }) =>
@@ -85,10 +92,19 @@ export function bundleOrFault(wire: WireBundle): PutResult {
   }
 }
 
-function putResultToWire(result: PutResult, mask: BundleMask | null): object {
-  return isFault(result)
-    ? { status: itemStatus(result) }
-    : { status: itemStatus(undefined), bundle: maskBundle(bundleToWire(result), mask) }
+/** What is done is answered as done; of a bundle that would be too much for a client, by its name alone. */
+function putResultToWire(
+  result: PutResult,
+  mask: BundleMask | null,
+  hasRoom: (bundle: Bundle) => boolean,
+): object {
+  if (isFault(result)) return { status: itemStatus(result) }
+  return {
+    status: itemStatus(undefined),
+    bundle: hasRoom(result)
+      ? maskBundle(bundleToWire(result), mask)
+      : { trust_domain: result.trustDomain },
+  }
 }
 
 function isFault(result: PutResult): result is CountersignError {

@@ -20,6 +20,7 @@ import { type ApiDeps, actOf } from './deps.ts'
 import { requireEntry } from './entry.ts'
 import { registryFilterFromWire } from './entry-filter.ts'
 import { listPage } from './entry-page.ts'
+import { roomInAnswer, sizeOfEntry } from './message-size.ts'
 
 const maxWaitMs = 60_000
 
@@ -68,7 +69,9 @@ export function registryHandlers(deps: Deps): Record<string, RpcHandler<Caller>>
   }
 }
 
+/** Of an entry that the answer has no room for its id alone. */
 function batchToWire({ results, position }: BatchResult): BatchResponse$Input {
+  const hasRoom = roomInAnswer()
   return {
     position,
     results: results.map(({ entry, error, existingId, warnings }) => ({
@@ -76,7 +79,11 @@ function batchToWire({ results, position }: BatchResult): BatchResponse$Input {
       reason: error?.reason ?? '',
       existing_id: existingId ?? '',
       warnings: [...warnings],
-      ...(entry !== undefined && { entry: registeredEntryToWire(entry) }),
+      ...(entry !== undefined && {
+        entry: hasRoom(sizeOfEntry(entry))
+          ? registeredEntryToWire(entry)
+          : { entry: { id: entry.id } },
+      }),
     })),
   }
 }

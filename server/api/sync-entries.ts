@@ -5,13 +5,14 @@ import type { SyncAuthorizedEntriesRequest } from '../../src/rpc/gen/spire/api/s
 import type { SyncAuthorizedEntriesResponse$Input } from '../../src/rpc/gen/spire/api/server/entry/v1/SyncAuthorizedEntriesResponse.ts'
 import type { EntryMask } from '../../src/rpc/gen/spire/api/types/EntryMask.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { fittingPage, sizeOfEntry } from './message-size.ts'
 import { nextRequest } from './next-request.ts'
 
 /** Entries in one message, and up to how many are sent whole at once: SPIRE's own number. */
 const pageSize = 500
 
 /**
- * How SPIRE's agents poll. Few entries come whole. Of many, each one's id and revision comes first,
+ * How SPIRE's agents poll. Few entries, and not too large, come whole. Of many, each one's id and revision comes first,
  * in pages, and the agent then asks by id for those that it does not hold as they are; each such
  * request is answered from the state of the beginning. Throws `invalid`: `sync-first-request`,
  * `sync-ids`.
@@ -27,11 +28,12 @@ export async function* syncEntries(
   const { output_mask: mask, ids } = first.value
   checkFirst(mask, ids)
   const entries = authorised()
-  if (entries.size <= pageSize) {
-    yield { entries: [...entries.values()].map((entry) => maskEntry(entryToWire(entry), mask)) }
+  const all = [...entries.values()]
+  if (pageAt(all, 0).length === all.length) {
+    yield { entries: all.map((entry) => maskEntry(entryToWire(entry), mask)) }
     return
   }
-  for (const { items, more } of pagesOf([...entries.values()])) {
+  for (const { items, more } of pagesOf(all)) {
     yield { entry_revisions: items.map(revisionOf), more }
   }
   let asked = 0
@@ -74,9 +76,16 @@ function found(entries: ReadonlyMap<string, Entry>, ids: readonly string[]): rea
 function* pagesOf(
   entries: readonly Entry[],
 ): Generator<{ items: readonly Entry[]; more: boolean }> {
-  for (let at = 0; at === 0 || at < entries.length; at += pageSize) {
-    yield { items: entries.slice(at, at + pageSize), more: at + pageSize < entries.length }
-  }
+  let end = 0
+  do {
+    const items = pageAt(entries, end)
+    end += items.length
+    yield { items, more: end < entries.length }
+  } while (end < entries.length)
+}
+
+function pageAt(entries: readonly Entry[], at: number): readonly Entry[] {
+  return fittingPage(entries.slice(at, at + pageSize), sizeOfEntry)
 }
 
 function revisionOf(entry: Entry): {

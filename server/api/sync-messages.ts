@@ -1,10 +1,9 @@
-import type { Entry } from '../../src/entry/entry.ts'
 import { bundleToWire, entryToWire } from '../../src/rpc/convert.ts'
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import type { Bundle$Input } from '../../src/rpc/gen/spire/api/types/Bundle.ts'
 import type { Entry$Input } from '../../src/rpc/gen/spire/api/types/Entry.ts'
 import type { FollowerGroup } from '../entry/follower.ts'
-import { sizeOfBundle } from './bundle-size.ts'
+import { sizeOfBundle, sizeOfEntry } from './message-size.ts'
 
 /** Of one message, roughly: some milliseconds of work for whoever makes or reads it. */
 const chunkBytes = 1 << 15
@@ -76,17 +75,4 @@ function* itemsOf(group: FollowerGroup): Generator<Item, void, void> {
   for (const id of group.removedEntryIds) {
     yield { bytes: id.length + 4, addTo: (chunk) => chunk.removed_entry_ids.push(id) }
   }
-}
-
-function sizeOfEntry(entry: Entry): number {
-  const texts = [
-    entry.id,
-    entry.spiffeId,
-    entry.parentId,
-    entry.hint,
-    ...entry.dnsNames,
-    ...entry.federatesWith,
-    ...entry.selectors.flatMap(({ type, value }) => [type, value]),
-  ]
-  return texts.reduce((sum, text) => sum + text.length + 8, 64)
 }

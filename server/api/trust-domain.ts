@@ -1,3 +1,4 @@
+import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { bundleToWire } from '../../src/rpc/convert.ts'
 import type { BatchCreateFederationRelationshipRequest } from '../../src/rpc/gen/spire/api/server/trustdomain/v1/BatchCreateFederationRelationshipRequest.ts'
@@ -26,14 +27,16 @@ import {
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
 import { listRelationships, loadRelationship } from '../store/federation.ts'
 import type { FederationRelationship } from '../store/records.ts'
-import { fittingPage } from './bundle-size.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { bundleOrFault } from './federated-bundle.ts'
+import { fittingPage, roomInAnswer, sizeOfBundle } from './message-size.ts'
 
 /** Page tokens of relationships and of entries are sealed apart. */
 const cursorScope = { id: 'federation' } as const
 
 type Mask = FederationRelationshipMask | null
+
+const noBundles: BundleLookup = { bundleOf: () => undefined }
 
 type Deps = Pick<
   ApiDeps,
@@ -45,13 +48,23 @@ export function trustDomainHandlers(deps: Deps): Record<string, RpcHandler<Calle
   const { db } = deps.store
   const toWire = (relationship: FederationRelationship, mask: Mask) =>
     relationshipToWire(relationship, mask, deps.bundles)
-  const resultsToWire = (results: readonly RelationshipResult[], mask: Mask) => ({
-    results: results.map((result) =>
-      result instanceof CountersignError
-        ? { status: itemStatus(result) }
-        : { status: itemStatus(undefined), federation_relationship: toWire(result, mask) },
-    ),
-  })
+  const sizeOf = ({ trustDomain }: FederationRelationship): number => {
+    const bundle = deps.bundles.bundleOf(trustDomain)
+    return bundle === undefined ? trustDomain.length : sizeOfBundle(bundle)
+  }
+  /** What is done is answered as done, and without its bundle where that would be too much for a client. */
+  const resultsToWire = (results: readonly RelationshipResult[], mask: Mask) => {
+    const hasRoom = roomInAnswer()
+    const toShow = (one: FederationRelationship) =>
+      relationshipToWire(one, mask, hasRoom(sizeOf(one)) ? deps.bundles : noBundles)
+    return {
+      results: results.map((result) =>
+        result instanceof CountersignError
+          ? { status: itemStatus(result) }
+          : { status: itemStatus(undefined), federation_relationship: toShow(result) },
+      ),
+    }
+  }
   const find = async (name: string): Promise<FederationRelationship> => {
     const found = await loadRelationship(db, TrustDomain.parseIdOrName(name))
     if (found === undefined) throw relationshipNotFound()
@@ -62,9 +75,7 @@ export function trustDomainHandlers(deps: Deps): Record<string, RpcHandler<Calle
       const size = pageSizeOf(request.page_size)
       const after = openCursor(deps.cursorKey, cursorScope, request.page_token) ?? ''
       const found = await listRelationships(db, after, size + 1)
-      const page = fittingPage(found.slice(0, size), ({ trustDomain }) =>
-        deps.bundles.bundleOf(trustDomain),
-      )
+      const page = fittingPage(found.slice(0, size), sizeOf)
       const last = found.length > page.length ? page.at(-1) : undefined
       return {
         federation_relationships: page.map((one) => toWire(one, request.output_mask)),
@@ -129,7 +140,7 @@ function inputFromWire(wire: WireRelationship): RelationshipInput {
 function relationshipToWire(
   { trustDomain, bundleEndpointUrl, profile }: FederationRelationship,
   mask: Mask,
-  bundles: Deps['bundles'],
+  bundles: BundleLookup,
 ): WireRelationshipInput {
   const shown = (field: keyof FederationRelationshipMask): boolean => mask === null || mask[field]
   const bundle = bundles.bundleOf(trustDomain)

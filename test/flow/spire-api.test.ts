@@ -29,30 +29,30 @@ async function create(parent: TestIdentity, count: number): Promise<string[]> {
   return results.map(({ entry }) => entry?.id ?? '')
 }
 
-describe('SyncAuthorizedEntries', () => {
-  /** One stream as a polling agent has it; `next` gives the messages up to one without `more`. */
-  function poll(agent: TestIdentity, first: SyncAuthorizedEntriesRequest$Input) {
-    const call = createClient(entryService, server.dial(agent)).bidi('SyncAuthorizedEntries')
-    call.send(first)
-    const messages = call.responses[Symbol.asyncIterator]()
-    return {
-      ask: (ids: readonly string[]) => call.send({ ids: [...ids] }),
-      async next(): Promise<SyncAuthorizedEntriesResponse[]> {
-        const group: SyncAuthorizedEntriesResponse[] = []
-        for (;;) {
-          const message = await messages.next()
-          if (message.done === true) return group
-          group.push(message.value)
-          if (!message.value.more) return group
-        }
-      },
-      async end() {
-        call.end()
-        return (await messages.next()).done
-      },
-    }
+/** One stream as a polling agent has it; `next` gives the messages up to one without `more`. */
+function poll(agent: TestIdentity, first: SyncAuthorizedEntriesRequest$Input) {
+  const call = createClient(entryService, server.dial(agent)).bidi('SyncAuthorizedEntries')
+  call.send(first)
+  const messages = call.responses[Symbol.asyncIterator]()
+  return {
+    ask: (ids: readonly string[]) => call.send({ ids: [...ids] }),
+    async next(): Promise<SyncAuthorizedEntriesResponse[]> {
+      const group: SyncAuthorizedEntriesResponse[] = []
+      for (;;) {
+        const message = await messages.next()
+        if (message.done === true) return group
+        group.push(message.value)
+        if (!message.value.more) return group
+      }
+    },
+    async end() {
+      call.end()
+      return (await messages.next()).done
+    },
   }
+}
 
+describe('SyncAuthorizedEntries', () => {
   test('up to 500 entries come whole, in one message that ends the stream', async () => {
     const [agent, other] = [await server.joinAgent(), await server.joinAgent()]
     const ids = await create(agent, 3)
@@ -121,6 +121,46 @@ describe('SyncAuthorizedEntries', () => {
       'sync-first-request',
     )
   })
+})
+
+test('T12 large entries reach agents that poll and operators all the same', async () => {
+  const agent = await server.joinAgent()
+  const paths = Array.from({ length: 100 }, (_, at) => `/large/${at}`)
+  const selectors = Array.from({ length: 50 }, (_, at) => `unix:path:/${at}${'x'.repeat(900)}`)
+  const entries = server.admin(entryService)
+  for (let at = 0; at < paths.length; at += 50) {
+    const { results } = await entries.unary('BatchCreateEntry', {
+      entries: paths
+        .slice(at, at + 50)
+        .map((path) => wireEntry({ path, parent: agent.id, selectors })),
+    })
+    expect(results.map(({ status }) => status?.code)).toEqual(Array(50).fill(0))
+  }
+  const ids: string[] = []
+  let pages = 0
+  for (let token = ''; pages === 0 || token !== ''; pages += 1) {
+    const page = await entries.unary('ListEntries', {
+      page_token: token,
+      filter: { by_parent_id: { trust_domain: 'example.org', path: agent.id.slice(20) } },
+    })
+    ids.push(...page.entries.map(({ id }) => id))
+    token = page.next_page_token
+  }
+  expect(pages).toBeGreaterThan(1)
+  expect(ids).toHaveLength(100)
+  const stream = poll(agent, {})
+  const revisions = (await stream.next()).flatMap(({ entry_revisions }) => entry_revisions)
+  expect(revisions.map(({ id }) => id).sort()).toEqual([...ids].sort())
+  stream.ask(ids)
+  const whole = await stream.next()
+  expect(whole.length).toBeGreaterThan(1)
+  expect(whole.flatMap(({ entries }) => entries.map(({ id }) => id))).toEqual([...ids].sort())
+  const { results } = await entries.unary('BatchUpdateEntry', {
+    entries: ids.map((id) => ({ id, hint: 'new' })),
+    input_mask: { hint: true },
+  })
+  expect(results.map(({ entry }) => entry?.id)).toEqual(ids)
+  expect(results.at(-1)?.entry?.selectors).toEqual([])
 })
 
 test('a list without pages is not cut at the size of a page', async () => {

@@ -155,6 +155,26 @@ test('T12 large bundles of others reach agents and operators all the same', asyn
     token = page.next_page_token
   } while (token !== '')
   expect(listed).toEqual([...names, ...names])
+  // An answer to a small request is as large as what there is already.
+  const set = await bundles.unary('BatchUpdateFederatedBundle', {
+    bundle: names.map((name) => ({ trust_domain: name, refresh_hint: 60 })),
+    input_mask: { refresh_hint: true },
+  })
+  expect(set.results.map(({ bundle }) => bundle?.trust_domain)).toEqual(names)
+  expect(set.results.map(({ bundle }) => bundle?.x509_authorities.length)).toEqual([200, 0, 0])
+  const changed = await relationships.unary('BatchUpdateFederationRelationship', {
+    federation_relationships: names.map((name) => ({
+      trust_domain: name,
+      bundle_endpoint_url: 'https://127.0.0.1/other',
+    })),
+    input_mask: { bundle_endpoint_url: true },
+  })
+  const shown = changed.results.map(({ federation_relationship: one }) => one?.trust_domain_bundle)
+  expect(shown.map((bundle) => bundle?.x509_authorities.length)).toEqual([
+    200,
+    undefined,
+    undefined,
+  ])
   await relationships.unary('BatchDeleteFederationRelationship', { trust_domains: names })
   await bundles.unary('BatchDeleteFederatedBundle', { trust_domains: names })
 })
