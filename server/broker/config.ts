@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
 import { readConfigFile } from '../../src/runtime/config-file.ts'
-import { type HostPort, hostPort, path } from '../../src/runtime/config-value.ts'
+import { type HostPort, hostPort, parsedBy, path } from '../../src/runtime/config-value.ts'
 import type { LogLevel } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { integrationSchema } from './integration-file.ts'
 import { type Integration, readIntegration } from './settings.ts'
 
@@ -17,6 +18,8 @@ export interface BrokerConfig {
   readonly logLevel: LogLevel
   /** Of the Workload API; undefined: what `SPIFFE_ENDPOINT_SOCKET` names. */
   readonly socket: string | undefined
+  /** The broker's own, where the agent gives it several. */
+  readonly spiffeId: SpiffeId | undefined
   readonly issuer: string
   /** CA certificates of the issuer, PEM file, in place of those that Node knows. */
   readonly issuerCa: string | undefined
@@ -39,6 +42,7 @@ const fileSchema = z.strictObject({
   audit_file: path.optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
   socket: path.optional(),
+  spiffe_id: parsedBy(SpiffeId.parse).optional(),
   issuer: z.string().max(2048),
   issuer_ca: path.optional(),
   feed: z.boolean().optional(),
@@ -71,6 +75,7 @@ export function loadBrokerConfig(file: string): BrokerConfig {
     auditFile: said.audit_file ?? join(said.data_dir, 'audit.log'),
     logLevel: said.log_level ?? 'info',
     socket: said.socket,
+    spiffeId: said.spiffe_id,
     issuer,
     issuerCa: said.issuer_ca,
     feed: said.feed ?? true,

@@ -8,13 +8,13 @@ import { serveMonitoring } from '../../src/runtime/monitoring.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import { version } from '../../src/runtime/version.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { startedEvent, stoppedEvent } from '../audit/run-events.ts'
 import { openTrail } from '../audit/trail.ts'
 import { lockFolder } from '../store/folder-lock.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Credentials } from './credentials.ts'
 import { serveBroker } from './endpoint.ts'
+import { type OwnSource, openOwnSource } from './own-source.ts'
 import { type BrokerHooks, type BrokerParts, makeParts, type Opened } from './parts.ts'
 import { deniedEvent } from './record.ts'
 
@@ -54,7 +54,7 @@ async function runWith(
   signal: AbortSignal,
 ): Promise<void> {
   const { log, hooks } = opened
-  let source: X509Source | undefined
+  let source: OwnSource | undefined
   const svid = () => {
     if (source === undefined) throw new TypeError('nobody is asked before there is an SVID')
     return source.svid()
@@ -63,7 +63,7 @@ async function runWith(
   const parts = await makeParts(config, { ...opened, svid })
   const stopReloads = hooks.onReload?.(() => void parts.table.reload())
   try {
-    source = await openSource(config, log, signal)
+    source = await openOwnSource(config, log, signal)
     await serve(config, parts, source, opened, signal)
   } finally {
     stopReloads?.()
@@ -77,7 +77,7 @@ async function runWith(
 async function serve(
   config: BrokerConfig,
   parts: BrokerParts,
-  source: X509Source,
+  source: OwnSource,
   { trail, log, clock, hooks }: Omit<Opened, 'svid'>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -122,14 +122,6 @@ async function serve(
       .append([stopped])
       .catch((error: unknown) => log.error('the stop is not on record', { error }))
   }
-}
-
-function openSource(config: BrokerConfig, log: Log, signal: AbortSignal): Promise<X509Source> {
-  return X509Source.open({
-    ...(config.socket !== undefined && { endpoint: `unix://${config.socket}` }),
-    signal,
-    onError: (error) => log.warn('the Workload API does not answer as it should', { error }),
-  })
 }
 
 async function flushing(
