@@ -29,6 +29,7 @@ import { federationHandlers } from './api/federation.ts'
 import { fleetHandlers } from './api/fleet.ts'
 import { grantsHandlers } from './api/grants.ts'
 import { healthHandlers } from './api/health.ts'
+import { legacyHandlers } from './api/legacy.ts'
 import { localAuthorityHandlers } from './api/local-authority.ts'
 import { loggerHandlers } from './api/logger.ts'
 import { policiesHandlers } from './api/policies.ts'
@@ -79,6 +80,7 @@ const services: readonly (readonly [
   ['countersign.fleet.v1.Fleet', fleetHandlers],
   ['countersign.oauth.v1.Grants', grantsHandlers],
   ['countersign.revocation.v1.Revocation', revocationHandlers],
+  ['countersign.legacy.v1.Legacy', legacyHandlers],
   ['countersign.policy.v1.Policies', policiesHandlers],
   ['countersign.clock.v1.Clock', clockHandlers],
   ['grpc.health.v1.Health', healthHandlers],

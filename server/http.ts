@@ -14,6 +14,7 @@ export interface HttpDeps
     | 'clock'
     | 'identity'
     | 'index'
+    | 'legacyKeyHash'
     | 'log'
     | 'notReady'
     | 'policies'

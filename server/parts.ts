@@ -22,6 +22,7 @@ import { Followers } from './entry/followers.ts'
 import { createEntryIndex } from './entry/index.ts'
 import { createRegistry } from './entry/registry.ts'
 import { followIdentity } from './identity.ts'
+import { keyHashOf } from './legacy/legacy-caller.ts'
 import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
@@ -169,6 +170,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
       attestors: new Map([[joinTokenType, joinTokenAttestor(store, clock)]]),
     },
     resources: config.oauth?.resources ?? new Map(),
+    legacyKeyHash: keyHashOf(keys.deriveKey(`legacy keys of ${trustDomain}`)),
     policiesInStore: config.oauth?.policy === inStore,
     cursorKey: randomBytes(32),
     limits: {

@@ -12,6 +12,7 @@ const authorityService = '/spire.api.server.localauthority.v1.LocalAuthority/'
 const loggerService = '/spire.api.server.logger.v1.Logger/'
 const svidService = '/spire.api.server.svid.v1.SVID/'
 const trustDomainService = '/spire.api.server.trustdomain.v1.TrustDomain/'
+const legacyService = '/countersign.legacy.v1.Legacy/'
 const policyService = '/countersign.policy.v1.Policies/'
 const registryService = '/countersign.registry.v1.Registry/'
 
@@ -92,6 +93,10 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   [`${registryService}List`]: operators,
   [`${registryService}Count`]: operators,
   [`${registryService}WaitApplied`]: operators,
+
+  [`${legacyService}Add`]: operators,
+  [`${legacyService}List`]: operators,
+  [`${legacyService}Remove`]: operators,
 
   [`${policyService}Explain`]: operators,
   [`${policyService}Apply`]: operators,

@@ -11,6 +11,7 @@ import type { Changes } from '../changes/changes.ts'
 import type { Followers } from '../entry/followers.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import type { Registry } from '../entry/registry.ts'
+import type { KeyHash } from '../legacy/legacy-caller.ts'
 import type { Act, NodeDeps } from '../node/lifecycle.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -36,8 +37,9 @@ export interface ApiDeps {
   readonly nodes: NodeDeps
   /** undefined where no access tokens are issued; `resources` is empty then. */
   readonly policies: Policies | undefined
+  readonly legacyKeyHash: KeyHash
   readonly policiesInStore: boolean
-  readonly resources: ReadonlyMap<string, Target & { readonly maxTtlSeconds: number }>
+  readonly resources: ReadonlyMap<string, ApiResource>
   /** Seals page tokens; drawn anew at each start. */
   readonly cursorKey: Buffer
   readonly limits: { readonly attest: RateLimiter; readonly sign: RateLimiter }
@@ -45,6 +47,12 @@ export interface ApiDeps {
   readonly denied: (peer: Peer, method: string, error: unknown) => void
   /** Why the server cannot do its work now; undefined: it can. */
   readonly notReady: () => Promise<string | undefined>
+}
+
+/** What tokens are for, as the configuration has it. */
+export interface ApiResource extends Target {
+  readonly maxTtlSeconds: number
+  readonly scopes: readonly string[]
 }
 
 /** Who did it, for the trail. */

@@ -6,6 +6,7 @@ export const paths = {
   metadata: '/.well-known/oauth-authorization-server',
   keys: '/oauth/jwks',
   token: '/oauth/token',
+  legacy: '/oauth/legacy',
   introspection: '/oauth/introspect',
   revocation: '/oauth/revoke',
   feed: '/oauth/feed',

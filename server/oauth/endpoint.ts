@@ -13,6 +13,8 @@ import type { Changes } from '../changes/changes.ts'
 import { serveWeb, type WebServer } from '../documents/serve-web.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
 import type { EntryIndex } from '../entry/index.ts'
+import type { KeyHash } from '../legacy/legacy-caller.ts'
+import { createLegacyUse } from '../legacy/use.ts'
 import type { Policies } from '../policy/policies.ts'
 import { runPrune } from '../revocation/prune.ts'
 import { createPublisher } from '../revocation/publisher.ts'
@@ -29,6 +31,7 @@ import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
 import { createIssuedTokens } from './issued-tokens.ts'
+import { createLegacyDoor } from './legacy-door.ts'
 import { runRecheck } from './recheck.ts'
 import { createRefusalRecord } from './refusals.ts'
 import { createRevocationDoor } from './revocation-door.ts'
@@ -49,6 +52,7 @@ const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'clock' | 'log'> {
   readonly trustDomain: TrustDomain
   readonly revocations: Revocations
+  readonly legacyKeyHash: KeyHash
   readonly ca: TokenDoorDeps['ca'] & Pick<Ca, 'signFeed' | 'signIntrospection' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
   readonly store: Pick<Store, 'db' | 'write'>
@@ -80,6 +84,8 @@ export async function serveOauth(
   const issued = createIssuedTokens({ store: deps.store, clock, log })
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const { federation } = settings
+  const use = createLegacyUse({ store: deps.store, clock, log })
+  const { legacyKeyHash: keyHash } = deps
   const useOnce: UseOnce = (token) => deps.store.write((tx) => useToken(tx, token, clock.now()))
   const doorDeps: TokenDoorDeps = {
     ...deps,
@@ -105,6 +111,9 @@ export async function serveOauth(
   addDocuments(web.app, settings, deps)
   const forms = formRoutes(web.app, chainOf, log)
   forms.add(paths.token, createTokenDoor(doorDeps))
+  if (settings.legacyEdges.size > 0) {
+    forms.add(paths.legacy, createLegacyDoor({ ...doorDeps, settings, index, use, keyHash }))
+  }
   forms.add(paths.introspection, createIntrospectionDoor({ ...doorDeps, ca }))
   const revoking = { ...doorDeps, revocations, tokens, changes: deps.changes, store: deps.store }
   forms.add(paths.revocation, createRevocationDoor(revoking))
@@ -116,6 +125,7 @@ export async function serveOauth(
     signal,
     (until) => policies.run(until),
     (until) => issued.run(until),
+    (until) => use.run(until),
     (until) => runRecheck({ ...doorDeps, resources: settings.resources, ...rechecked }, until),
     (until) => publisher.run(until),
     (until) => runCanaries({ ...deps, settings, append }, until),

@@ -6,11 +6,13 @@ import type { Log } from '../../src/runtime/log.ts'
 import { Slice } from '../../src/runtime/slice.ts'
 import { aborted } from '../../src/runtime/tasks.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { legacyTokenSeconds } from '../legacy/legacy-caller.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { type IssuedToken, issuedTokensById, listIssuedTokens } from '../store/issued-tokens.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
+import { legacyAuth } from './legacy-door.ts'
 import type { Resource } from './settings.ts'
 import { type Withdrawal, writeWithdrawals } from './withdraw.ts'
 
@@ -111,7 +113,10 @@ function decideAgain(
   const { scopes, auth, address, issuedAt } = token
   if (address === '') return undefined
   const resource = resources.get(token.audience) ?? { id: token.audience, maxTtlSeconds: 0 }
-  const asked = { resource, scopes, auth, address, ttlSeconds: resource.maxTtlSeconds }
+  const { maxTtlSeconds } = resource
+  const ttlSeconds =
+    auth === legacyAuth ? Math.min(legacyTokenSeconds, maxTtlSeconds) : maxTtlSeconds
+  const asked = { resource, scopes, auth, address, ttlSeconds }
   const shown = shownTo(token, parents)
   if (shown === undefined) return undefined
   for (const entry of entriesOf(token.clientId)) {

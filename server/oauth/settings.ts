@@ -47,6 +47,8 @@ export interface OauthSettings {
   readonly resources: ReadonlyMap<string, Resource>
   /** The folder of Cedar files, or `inStore`. */
   readonly policy: string
+  /** Workloads that may ask on behalf of legacy callers; none: nobody can. */
+  readonly legacyEdges: ReadonlySet<SpiffeId>
   /** Whether a resource with an `env` is refused to entries without the same label. */
   readonly separateEnvironments: boolean
   /** How often each service that has a self-test is tried, and from which time to refusal on somebody is told. */
@@ -82,6 +84,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
   canary: z
     .strictObject({ every: duration.optional(), alarm_after: duration.optional() })
     .optional(),
+  legacy_edges: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
   federation: federatedSchema.optional(),
 }) as z.ZodType<OauthFile>
 
@@ -106,6 +109,7 @@ interface OauthFile {
   readonly canary?:
     | { readonly every?: number | undefined; readonly alarm_after?: number | undefined }
     | undefined
+  readonly legacy_edges?: readonly SpiffeId[] | undefined
   readonly federation?: readonly FederatedFile[] | undefined
 }
 
@@ -165,6 +169,7 @@ export function readOauth(
   return {
     ...{ issuer, address, tls: { certificate, key }, resources, policy, separateEnvironments },
     canary: { everySeconds, alarmAfterSeconds },
+    legacyEdges: new Set(said.legacy_edges),
     federation: readFederated(said.federation ?? [], { issuer, trustDomain }),
   }
 }

@@ -17,6 +17,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0008-revocation-facts': { up: createRevocationFacts },
   '0009-policy-sets': { up: createPolicySets },
   '0010-issued-token-address': { up: addIssuedTokenAddress },
+  '0011-legacy-use': { up: createLegacyUse },
 })
 
 /**
@@ -243,5 +244,13 @@ async function addIssuedTokenAddress(db: Kysely<Schema>): Promise<void> {
   await db.schema
     .alterTable('issued_tokens')
     .addColumn('address', 'text', (column) => column.notNull().defaultTo(''))
+    .execute()
+}
+
+async function createLegacyUse(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .createTable('legacy_use')
+    .addColumn('entry_id', 'text', (column) => column.primaryKey())
+    .addColumn('last_used_at', 'bigint', (column) => column.notNull())
     .execute()
 }

@@ -40,6 +40,8 @@ export interface Schema {
   }
   /** `body` holds files and who applied them; the highest version is in force. */
   policy_sets: { version: number; body: string; mac: string }
+  /** When a legacy caller's key was used last. Without a MAC: nothing is allowed because of it. */
+  legacy_use: { entry_id: string; last_used_at: number }
   join_tokens: { hash: string; agent_id: string; expires_at: number; mac: string }
   /** SHA-256 of issuer and `jti` of what is good once. Without a MAC: who can write here can forget anyway. */
   used_tokens: { hash: string; expires_at: number }

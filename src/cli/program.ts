@@ -39,6 +39,7 @@ import { grantList, grantTokens } from './grant.ts'
 import { agentHealth, serverHealth } from './health.ts'
 import { importEntries } from './import.ts'
 import type { Io } from './io.ts'
+import { legacyAdd, legacyList, legacyRemove } from './legacy.ts'
 import { agentLogger, serverLogger } from './logger.ts'
 import { policyCheck } from './policy-check.ts'
 import { policyExplain } from './policy-explain.ts'
@@ -141,6 +142,12 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(policyApply(io))
       .addCommand(policyShow(io))
       .addCommand(policyHistory(io)),
+  )
+  program.addCommand(
+    group('legacy', 'callers that can send nothing but a static key, until they end')
+      .addCommand(legacyAdd(io))
+      .addCommand(legacyList(io))
+      .addCommand(legacyRemove(io)),
   )
   program.addCommand(
     group('grant', 'who can reach what with access tokens')

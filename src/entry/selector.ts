@@ -41,6 +41,8 @@ export const knownSelectorTypes: ReadonlyMap<string, readonly string[]> = new Ma
   ['slurm', ['job_id', 'sluid', 'step']],
   // Of no attestor: who comes with a token of another issuer (`oauth.federation`) and not from an agent.
   ['oidc', ['issuer']],
+  // Of no attestor either: who has a static key (`countersign legacy add`).
+  ['legacy', ['net', 'resource', 'scope']],
   ['spiffe_id', []],
   ['join_token', []],
   ['x509pop', []],

@@ -4,6 +4,7 @@ import { packageFolder } from '../runtime/package-folder.ts'
 import type { ClockDefinition } from './gen/countersign/clock/v1/Clock.ts'
 import type { FederationDefinition } from './gen/countersign/federation/v1/Federation.ts'
 import type { FleetDefinition } from './gen/countersign/fleet/v1/Fleet.ts'
+import type { LegacyDefinition } from './gen/countersign/legacy/v1/Legacy.ts'
 import type { GrantsDefinition } from './gen/countersign/oauth/v1/Grants.ts'
 import type { PoliciesDefinition } from './gen/countersign/policy/v1/Policies.ts'
 import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.ts'
@@ -45,6 +46,7 @@ export interface ServiceDefinitions {
   readonly 'countersign.fleet.v1.Fleet': FleetDefinition
   readonly 'countersign.oauth.v1.Grants': GrantsDefinition
   readonly 'countersign.revocation.v1.Revocation': RevocationDefinition
+  readonly 'countersign.legacy.v1.Legacy': LegacyDefinition
   readonly 'countersign.policy.v1.Policies': PoliciesDefinition
   readonly 'countersign.registry.v1.Registry': RegistryDefinition
   readonly 'countersign.sync.v1.Sync': SyncDefinition
@@ -78,6 +80,7 @@ export const protoFiles: Readonly<Record<ServiceName, string>> = {
   'countersign.fleet.v1.Fleet': 'countersign/fleet/v1/fleet.proto',
   'countersign.oauth.v1.Grants': 'countersign/oauth/v1/grants.proto',
   'countersign.revocation.v1.Revocation': 'countersign/revocation/v1/revocation.proto',
+  'countersign.legacy.v1.Legacy': 'countersign/legacy/v1/legacy.proto',
   'countersign.policy.v1.Policies': 'countersign/policy/v1/policies.proto',
   'countersign.registry.v1.Registry': 'countersign/registry/v1/registry.proto',
   'countersign.sync.v1.Sync': 'countersign/sync/v1/sync.proto',

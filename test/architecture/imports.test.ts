@@ -123,6 +123,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'server/metrics': [],
   'server/api': [
+    'server/legacy',
     'server/policy',
     'src/policy',
     'server/revocation',
@@ -165,8 +166,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/documents': values,
   'server/revocation': ['server/changes', 'server/store', 'src/policy', ...values],
   'server/oidc': ['server/documents', ...values],
+  'server/legacy': ['server/entry', 'server/store', 'src/federation', ...values],
   'server/policy': ['server/store', 'src/policy', ...values],
   'server/oauth': [
+    'server/legacy',
     'server/revocation',
     'server/access',
     'server/changes',

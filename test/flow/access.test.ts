@@ -26,6 +26,7 @@ const services: readonly ServiceName[] = [
   'countersign.fleet.v1.Fleet',
   'countersign.oauth.v1.Grants',
   'countersign.revocation.v1.Revocation',
+  'countersign.legacy.v1.Legacy',
   'countersign.policy.v1.Policies',
   'countersign.registry.v1.Registry',
   'countersign.sync.v1.Sync',

@@ -22,6 +22,7 @@ const serverServices: readonly ServiceName[] = [
   'countersign.fleet.v1.Fleet',
   'countersign.oauth.v1.Grants',
   'countersign.revocation.v1.Revocation',
+  'countersign.legacy.v1.Legacy',
   'countersign.policy.v1.Policies',
   'countersign.registry.v1.Registry',
   'countersign.sync.v1.Sync',

@@ -47,6 +47,7 @@ export function oauthSettings(web: WebCertificate, policy: string): OauthSetting
     policy,
     separateEnvironments: true,
     canary: { everySeconds: 3600, alarmAfterSeconds: 1 },
+    legacyEdges: new Set(),
     federation: new Map(),
   }
 }

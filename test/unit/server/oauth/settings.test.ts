@@ -45,6 +45,9 @@ test('environments are kept apart unless told; a resource may name its own, and 
   const settings = read({ resources: [{ ...orders, ...own }] })
   expect(settings?.separateEnvironments).toBe(true)
   expect(settings?.resources.get(orders.id)).toMatchObject(own)
+  expect(read({})?.legacyEdges.size).toBe(0)
+  const edges = ['spiffe://example.org/edge']
+  expect(read({ legacy_edges: edges })?.legacyEdges).toEqual(new Set(edges))
   expect(read({ separate_environments: false })?.separateEnvironments).toBe(false)
 })
 

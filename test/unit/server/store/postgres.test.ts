@@ -30,7 +30,7 @@ afterAll(() => postgres?.[Symbol.asyncDispose]())
 const tables = [
   ...['settings', 'changes', 'entries', 'agents', 'bundles', 'authorities', 'join_tokens'],
   ...['audit_records', 'federation_relationships', 'used_tokens', 'issued_tokens'],
-  ...['revocation_facts', 'policy_sets'],
+  ...['revocation_facts', 'policy_sets', 'legacy_use'],
 ]
 /** A store finds its tables then, and nothing in them: to make them anew takes a quarter of a second. */
 const emptyTables = [
@@ -89,6 +89,7 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   await import('./row-seal.test.ts')
   await import('./revocation-facts.test.ts')
   await import('./policy-sets.test.ts')
+  await import('./legacy-use.test.ts')
 
   test('servers that open an empty database at once make one of it', async () => {
     const { connect, execute } = await tempDatabase()

@@ -204,7 +204,7 @@ const tables = [
   'join_tokens',
 ]
 /** Tables that came later. */
-const since = ['used_tokens', 'issued_tokens', 'revocation_facts', 'policy_sets']
+const since = ['used_tokens', 'issued_tokens', 'revocation_facts', 'policy_sets', 'legacy_use']
 const unseal = [
   ...tables.map((table) => `alter table ${table} drop column mac`),
   ...since.map((table) => `drop table ${table}`),

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto'
+import type { Entry } from '../../src/entry/entry.ts'
+import { CountersignError } from '../../src/errors.ts'
+import type { AddRequest } from '../../src/rpc/gen/countersign/legacy/v1/AddRequest.ts'
+import type { Caller$Input } from '../../src/rpc/gen/countersign/legacy/v1/Caller.ts'
+import type { RemoveRequest } from '../../src/rpc/gen/countersign/legacy/v1/RemoveRequest.ts'
+import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
+import { serverId } from '../../src/spiffe-id/reserved.ts'
+import type { Caller } from '../access/caller.ts'
+import type { BatchResult } from '../entry/batch.ts'
+import { checkKey, legacyCallerOf, legacyEntry, legacySpiffeId } from '../legacy/legacy-caller.ts'
+import { deleteLegacyUse, legacyUse } from '../store/legacy-use.ts'
+import { type ApiDeps, actOf } from './deps.ts'
+
+const maxCallers = 1000
+
+/** countersign.legacy.v1.Legacy */
+export function legacyHandlers(
+  deps: Pick<
+    ApiDeps,
+    'clock' | 'index' | 'legacyKeyHash' | 'registry' | 'resources' | 'store' | 'trustDomain'
+  >,
+): Record<string, RpcHandler<Caller>> {
+  const { clock, index, legacyKeyHash, registry, resources, store, trustDomain } = deps
+  return {
+    Add: unary(async ({ caller: asked, key: given }: AddRequest, { caller }) => {
+      if (asked === null) throw missing('legacy-name', 'there is no caller in the request')
+      const { name, owner, purpose, labels, networks, resource, scopes } = asked
+      checkReach(resource, scopes, resources)
+      if (index.count({ spiffeId: legacySpiffeId(trustDomain, name) }) > 0) {
+        throw exists(`there is a caller ${name}`)
+      }
+      if (given !== '') checkKey(given)
+      const key = given === '' ? `csk_${randomBytes(32).toString('base64url')}` : given
+      const input = legacyEntry(
+        {
+          ...{ name, owner, purpose, labels, networks, resource, scopes },
+          expiresAt: new Date(Number(asked.expires_at_ms)),
+        },
+        legacyKeyHash(key),
+        trustDomain,
+        clock.now(),
+      )
+      const entry = only(await registry.createEntries([input], { ...actOf(caller), atomic: true }))
+      return { caller: message(entry), key: given === '' ? key : '' }
+    }),
+    List: unary(async () => {
+      const found = index
+        .list({ parentId: serverId(trustDomain) }, undefined, Number.MAX_SAFE_INTEGER)
+        .filter((entry) => legacyCallerOf(entry) !== undefined)
+        .slice(0, maxCallers)
+      const used = await legacyUse(
+        store.db,
+        found.map(({ id }) => id),
+      )
+      return { callers: found.map((entry) => message(entry, used.get(entry.id))) }
+    }),
+    Remove: unary(async ({ name }: RemoveRequest, { caller }) => {
+      const [found] = index
+        .list({ spiffeId: legacySpiffeId(trustDomain, name) }, undefined, maxCallers)
+        .filter((entry) => legacyCallerOf(entry) !== undefined)
+      if (found === undefined) {
+        throw new CountersignError('not-found', `there is no caller ${name}`, {
+          reason: 'legacy-unknown',
+          fix: 'see "countersign legacy list"',
+        })
+      }
+      const entry = only(await registry.deleteEntries([found.id], actOf(caller)))
+      await store.write((tx) => deleteLegacyUse(tx, [found.id]))
+      return { caller: message(entry) }
+    }),
+  }
+}
+
+/** Throws `not-found` `target-unknown`, `invalid` `scope-unknown`. */
+function checkReach(id: string, scopes: readonly string[], resources: ApiDeps['resources']): void {
+  const resource = resources.get(id)
+  if (resource === undefined) {
+    throw new CountersignError('not-found', 'there is no such resource', {
+      reason: 'target-unknown',
+      fix: 'name one of oauth.resources, exactly',
+    })
+  }
+  if (scopes.length > 0 && scopes.every((scope) => resource.scopes.includes(scope))) return
+  throw missing('scope-unknown', `the resource has the scopes ${resource.scopes.join(' ')}`)
+}
+
+/** Of a batch of one. Throws what was refused; `exists` `legacy-key-taken` where the key is another caller's. */
+function only({ results: [result] }: BatchResult): Entry {
+  if (result?.existingId !== undefined) throw exists('another caller has this key')
+  if (result?.error !== undefined) throw result.error
+  if (result?.entry === undefined) throw missing('legacy-unknown', 'nothing came of it')
+  return result.entry
+}
+
+function message(entry: Entry, lastUsedAt?: Date): Caller$Input {
+  const { name = '', networks = [], resource = '', scopes = [] } = legacyCallerOf(entry) ?? {}
+  const { id, spiffeId, owner, purpose, labels, expiresAt } = entry
+  return {
+    ...{ name, owner, purpose, labels, resource, entry_id: id, spiffe_id: spiffeId },
+    ...{ networks: [...networks], scopes: [...scopes] },
+    expires_at_ms: expiresAt?.getTime() ?? 0,
+    last_used_at_ms: lastUsedAt?.getTime() ?? 0,
+  }
+}
+
+function exists(message: string): CountersignError {
+  return new CountersignError('exists', message, {
+    reason: 'legacy-key-taken',
+    fix: 'give each caller a name and a key of its own',
+  })
+}
+
+function missing(reason: string, message: string): CountersignError {
+  return new CountersignError('invalid', message, { reason })
+}

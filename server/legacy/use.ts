@@ -1,0 +1,48 @@
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { putLegacyUse } from '../store/legacy-use.ts'
+import type { Store } from '../store/store.ts'
+
+/** Remembers when each key was used last, so that what nobody uses can be found and removed. */
+export interface LegacyUse {
+  note(entryId: string): void
+  /** Writes down what was noted, each two seconds and at the end. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+const flushMs = 2000
+
+export function createLegacyUse(deps: {
+  readonly store: Pick<Store, 'write'>
+  readonly clock: Clock
+  readonly log: Log
+}): LegacyUse {
+  const { store, clock, log } = deps
+  let used = new Map<string, Date>()
+  const flush = async (): Promise<void> => {
+    if (used.size === 0) return
+    const batch = used
+    used = new Map()
+    try {
+      await store.write((tx) => putLegacyUse(tx, batch))
+    } catch (error) {
+      used = new Map([...batch, ...used])
+      log.error('it could not be written down which legacy keys were used', { error })
+    }
+  }
+  return {
+    note: (entryId) => void used.set(entryId, clock.now()),
+    async run(signal) {
+      try {
+        while (!signal.aborted) {
+          await clock.sleep(flushMs, signal)
+          await flush()
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error
+      } finally {
+        await flush()
+      }
+    },
+  }
+}

@@ -1,0 +1,159 @@
+import { Command } from 'commander'
+import { CountersignError } from '../errors.ts'
+import type { Caller } from '../rpc/gen/countersign/legacy/v1/Caller.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { parseDuration } from '../runtime/duration.ts'
+import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
+import { parseLabel, repeat } from './entry-flags.ts'
+import type { Io } from './io.ts'
+import { printRecord, printRows, relativeTime } from './output.ts'
+
+interface AddOptions extends AdminOptions {
+  readonly owner: string
+  readonly purpose: string
+  readonly label?: readonly string[]
+  readonly network: readonly string[]
+  readonly resource: string
+  readonly scope: readonly string[]
+  readonly expires: string
+  readonly keyFile?: string
+}
+
+/** `countersign legacy add` */
+export function legacyAdd(io: Io): Command {
+  return withAdminOptions(
+    new Command('add')
+      .description('let in somebody who can send nothing but a static key, until a day')
+      .argument('<name>', 'of the caller; its ID is spiffe://TRUST DOMAIN/legacy/NAME'),
+  )
+    .requiredOption('--owner <name>', 'who answers for it, and ends it')
+    .requiredOption('--purpose <text>', 'what it is for')
+    .requiredOption('--network <cidr>', 'where it comes from; repeat for more', repeat)
+    .requiredOption('--resource <id>', 'what its tokens are for')
+    .requiredOption('--scope <scope>', 'that its tokens may have; repeat for more', repeat)
+    .requiredOption('--expires <duration>', 'when it ends, at most 90d from now')
+    .option('--label <key=value>', 'for policies; repeat for more', repeat)
+    .option('--key-file <path>', 'holds the key that it has; else one is made, and shown once')
+    .addHelpText(
+      'after',
+      `
+A policy has to permit it too. Its tokens live for a minute.
+
+Example:
+  countersign legacy add till-7 --owner shops --purpose "old tills" --network 10.7.0.0/16 \\
+    --resource https://orders.example.org --scope orders:read --expires 30d`,
+    )
+    .action(async (name: string, options: AddOptions) => {
+      const { owner, purpose, label = [], network, resource, scope } = options
+      const key = options.keyFile === undefined ? '' : await readKey(options.keyFile)
+      const expiresAt = systemClock.now().getTime() + parseDuration(options.expires) * 1000
+      const answer = await call(io, options, (client) =>
+        client.unary('Add', {
+          key,
+          caller: {
+            ...{ name, owner, purpose, resource, networks: [...network], scopes: [...scope] },
+            ...{ labels: Object.fromEntries(label.map(parseLabel)), expires_at_ms: expiresAt },
+          },
+        }),
+      )
+      if (answer.caller === null) return
+      const made = answer.key === '' ? {} : { key: answer.key }
+      printRecord(io, options.output, { ...json(answer.caller), ...made }, [
+        ['id', answer.caller.spiffe_id],
+        ['expires', dateOf(answer.caller.expires_at_ms)?.toISOString() ?? '-'],
+        ...(answer.key === '' ? [] : [['key', answer.key] as const]),
+      ])
+      if (answer.key !== '')
+        io.note('this key is shown once: give it to the caller, keep it nowhere')
+    })
+}
+
+/** `countersign legacy list` */
+export function legacyList(io: Io): Command {
+  return withAdminOptions(new Command('list').description('callers with static keys'))
+    .option('--unused <duration>', 'only those that were not used for so long', parseDuration)
+    .addHelpText('after', '\nExample:\n  countersign legacy list --unused 14d')
+    .action(async (options: AdminOptions & { readonly unused?: number }) => {
+      const now = systemClock.now()
+      const { callers } = await call(io, options, (client) => client.unary('List', {}))
+      const since = now.getTime() - (options.unused ?? 0) * 1000
+      const shown = callers.filter(
+        (one) => options.unused === undefined || Number(one.last_used_at_ms) < since,
+      )
+      printRows(
+        io,
+        options.output,
+        shown,
+        [
+          { title: 'NAME', text: ({ name }) => name },
+          { title: 'OWNER', text: ({ owner }) => owner },
+          { title: 'NETWORKS', text: ({ networks }) => networks.join(' ') },
+          { title: 'RESOURCE', text: ({ resource }) => resource },
+          { title: 'SCOPES', text: ({ scopes }) => scopes.join(' ') },
+          { title: 'LAST USED', text: (one) => relativeTime(dateOf(one.last_used_at_ms), now) },
+          { title: 'ENDS', text: (one) => relativeTime(dateOf(one.expires_at_ms), now) },
+        ],
+        json,
+      )
+    })
+}
+
+/** `countersign legacy remove` */
+export function legacyRemove(io: Io): Command {
+  return withAdminOptions(
+    new Command('remove')
+      .description('end one: its key, and the tokens that it got for it, are dead at once')
+      .argument('<name>'),
+  )
+    .addHelpText('after', '\nExample:\n  countersign legacy remove till-7')
+    .action(async (name: string, options: AdminOptions) => {
+      const { caller } = await call(io, options, (client) => client.unary('Remove', { name }))
+      if (caller === null) return
+      printRecord(io, options.output, json(caller), [['removed', caller.spiffe_id]])
+    })
+}
+
+async function call<T>(
+  io: Io,
+  options: AdminOptions,
+  work: (client: Awaited<ReturnType<typeof clientOf>>) => Promise<T>,
+): Promise<T> {
+  return withServer(io, options, async (channel) => work(await clientOf(channel)))
+}
+
+async function clientOf(channel: Parameters<Parameters<typeof withServer>[2]>[0]) {
+  const { createClient } = await import('../rpc/client.ts')
+  return createClient('countersign.legacy.v1.Legacy', channel)
+}
+
+/** Throws `forbidden` `legacy-key-mode`, `not-found` `legacy-key-file`. */
+async function readKey(path: string): Promise<string> {
+  const { readFile, stat } = await import('node:fs/promises')
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new CountersignError('not-found', `cannot read ${path}`, {
+      reason: 'legacy-key-file',
+      cause,
+    })
+  })
+  if ((found.mode & 0o077) !== 0) {
+    throw new CountersignError('forbidden', `others may read ${path}`, {
+      reason: 'legacy-key-mode',
+      fix: `chmod 600 ${path}`,
+    })
+  }
+  return (await readFile(path, 'utf8')).trim()
+}
+
+function json(caller: Caller): Readonly<Record<string, unknown>> {
+  const { name, owner, purpose, labels, networks, resource, scopes } = caller
+  return {
+    ...{ name, spiffeId: caller.spiffe_id, entryId: caller.entry_id, owner, purpose, labels },
+    ...{ networks, resource, scopes },
+    expiresAt: dateOf(caller.expires_at_ms)?.toISOString() ?? null,
+    lastUsedAt: dateOf(caller.last_used_at_ms)?.toISOString() ?? null,
+  }
+}
+
+function dateOf(ms: string): Date | undefined {
+  return Number(ms) === 0 ? undefined : new Date(Number(ms))
+}

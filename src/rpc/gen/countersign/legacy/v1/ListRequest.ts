@@ -1,0 +1,6 @@
+
+export interface ListRequest$Input {
+}
+
+export interface ListRequest {
+}

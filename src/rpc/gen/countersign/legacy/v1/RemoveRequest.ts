@@ -1,0 +1,8 @@
+
+export interface RemoveRequest$Input {
+  'name'?: (string);
+}
+
+export interface RemoveRequest {
+  'name': (string);
+}

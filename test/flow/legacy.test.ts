@@ -1,0 +1,261 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decodeJwt } from 'jose'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Log } from '../../src/runtime/log.ts'
+import { silentLog } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { toPem } from '../../src/x509/pem.ts'
+import { runHere } from '../support/command.ts'
+import { freePort } from '../support/free-port.ts'
+import {
+  ask,
+  form,
+  formHeaders,
+  oauthSettings,
+  orders,
+  policyFolder,
+  resourceOf,
+} from '../support/oauth.ts'
+import {
+  mint,
+  type RunningServer,
+  startServer,
+  type TestIdentity,
+  wireEntry,
+} from '../support/running-server.ts'
+import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'cs-legacy-'))
+const policy = policyFolder(`
+@id("tills")
+permit (principal is Workload, action == Action::"issueToken", resource == Api::"${orders}")
+when {
+  principal.path like "/legacy/till-*" && context.auth == "legacy_key" && context.ttl <= 60
+  && (context.address.isInRange(ip("10.7.0.0/16")) || context.address.isLoopback())
+};`)
+let certificate: WebCertificate
+let server: RunningServer
+let port: number
+let edge: TestIdentity
+let other: TestIdentity
+
+beforeAll(async () => {
+  certificate = await webCertificate('as.example.org', 'localhost')
+  const listening = Promise.withResolvers<number>()
+  const log: Log = {
+    ...silentLog,
+    info(message, fields) {
+      if (message === 'access tokens are issued') {
+        listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+      }
+    },
+  }
+  const legacyEdges = new Set([SpiffeId.parse('spiffe://example.org/edge')])
+  const servedBy = new Set([SpiffeId.parse('spiffe://example.org/other')])
+  const resources = new Map([[orders, resourceOf(orders, { servedBy })]])
+  const oauth = { ...oauthSettings(certificate, policy), resources, legacyEdges }
+  server = await startServer({ log, overrides: { oauth } })
+  port = await listening.promise
+  const parent = SpiffeId.parse('spiffe://example.org/spire/server')
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
+    entries: ['/edge', '/other'].map((path) => wireEntry({ path, parent })),
+  })
+  edge = await mint(server, '/edge')
+  other = await mint(server, '/other')
+})
+
+afterAll(async () => {
+  await server?.remove()
+  for (const one of [folder, policy, certificate.folder]) rmSync(one, { recursive: true })
+})
+
+async function legacy(...args: readonly string[]) {
+  const socket = ['--admin-socket', server.config.adminSocket, '-o', 'json']
+  const { stdout, stderr, code } = await runHere(['legacy', ...args, ...socket])
+  return { code, stderr, said: stdout === '' ? undefined : JSON.parse(stdout) }
+}
+
+function add(name: string, ...more: readonly string[]) {
+  return legacy(
+    ...['add', name, '--owner', 'shops', '--purpose', 'old tills', '--network', '10.7.0.0/16'],
+    ...['--resource', orders, '--scope', 'orders:read', '--expires', '30d', ...more],
+  )
+}
+
+async function change(key: string, more: Record<string, string> = {}, identity = edge) {
+  const client_id = identity.id
+  const values = { client_id, key, client_address: '10.7.0.9', ...more }
+  const options = { method: 'POST', headers: formHeaders, body: form(values), identity }
+  const { status, headers, body } = await ask(port, certificate, '/oauth/legacy', options)
+  return { status, headers, ...JSON.parse(body) }
+}
+
+function lastRecord(kind: string) {
+  const lines = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
+  return lines.map((line) => JSON.parse(line)).findLast((line) => line.kind === kind)
+}
+
+test('an edge gets a token of a minute for a key, for what that was registered for, on record', async () => {
+  const { said, stderr } = await add('till-1')
+  expect(said.key).toMatch(/^csk_[A-Za-z0-9_-]{43}$/)
+  expect(stderr).toContain('shown once')
+  const answer = await change(said.key)
+  expect(answer).toMatchObject({ status: 200, expires_in: 60, scope: 'orders:read' })
+  expect(answer.headers.authorization).toBe(`Bearer ${answer.access_token}`)
+  expect(decodeJwt(answer.access_token)).toMatchObject({
+    ...{ sub: 'spiffe://example.org/legacy/till-1', aud: orders, owner: 'shops' },
+    entry_id: said.entryId,
+  })
+  expect(lastRecord('token.issued')).toMatchObject({
+    actor: { id: 'spiffe://example.org/legacy/till-1', auth: 'legacy_key', address: '10.7.0.9:0' },
+    policies: ['tills'],
+  })
+  const trail = readFileSync(server.config.auditFile, 'utf8')
+  expect(trail).not.toContain(said.key)
+  expect(trail).not.toContain(said.key.slice(4))
+})
+
+test('all others are refused: no edge, no such key, another network, beyond what was registered, or no policy', async () => {
+  const { said } = await add('till-2')
+  const { said: mute } = await add('mute')
+  for (const [changing, status, reason] of [
+    [() => change(said.key, {}, other), 401, 'legacy-edge'],
+    [() => change(`${said.key}x`), 401, 'legacy-key'],
+    [() => change(said.key.toUpperCase()), 401, 'legacy-key'],
+    [() => change(''), 401, 'legacy-key-missing'],
+    [() => change(said.key, { client_address: '10.8.0.9' }), 401, 'legacy-network'],
+    [() => change(said.key, { client_address: '' }), 400, 'request-client-address'],
+    [() => change(said.key, { client_address: '10.7.0.9:80' }), 400, 'request-client-address'],
+    [() => change(said.key, { scope: 'orders:write' }), 400, 'scope-ceiling'],
+    [() => change(said.key, { resource: 'https://x.example' }), 400, 'target-unknown'],
+    [() => change(mute.key), 400, 'policy-none'],
+  ] as const) {
+    const answer = await changing()
+    expect([answer.status, lastRecord('token.denied').reason]).toEqual([status, reason])
+    expect(answer).not.toHaveProperty('access_token')
+  }
+  // What somebody writes into his key, where a proxy makes a form of it, is there twice.
+  const body = `client_id=${edge.id}&key=${said.key}&client_address=10.7.0.9&client_address=10.8.0.9`
+  const twice = { method: 'POST', headers: formHeaders, body, identity: edge }
+  expect((await ask(port, certificate, '/oauth/legacy', twice)).status).toBe(400)
+  // It is no proof at the other doors.
+  const values = { grant_type: 'client_credentials', key: said.key, resource: orders, scope: 'a' }
+  const token = { method: 'POST', headers: formHeaders, body: form(values) }
+  expect((await ask(port, certificate, '/oauth/token', token)).status).toBe(401)
+})
+
+const nginx = ['/usr/sbin/nginx', '/usr/bin/nginx'].find(existsSync)
+
+test('nginx lets nobody in without a key, and passes on the token in place of the key', async (context) => {
+  if (nginx === undefined) return context.skip('this machine has no nginx')
+  const { said } = await add('till-0', '--network', '127.0.0.0/8')
+  const seen: IncomingHttpHeaders[] = []
+  const orders = createServer((request, response) => {
+    seen.push(request.headers)
+    response.end('orders')
+  }).listen(0, '127.0.0.1')
+  await once(orders, 'listening')
+  const front = await freePort()
+  const pem = (type: string, ders: readonly Uint8Array[]) =>
+    ders.map((der) => toPem(type, der)).join('')
+  writeFileSync(join(folder, 'svid.pem'), pem('CERTIFICATE', edge.chain))
+  writeFileSync(join(folder, 'svid.key'), pem('PRIVATE KEY', [edge.privateKey]), { mode: 0o600 })
+  const page = readFileSync(new URL('../../docs/legacy.md', import.meta.url), 'utf8')
+  const [, site = ''] = /```nginx\n([^`]*)```/.exec(page) ?? []
+  const conf = site
+    .replaceAll('/var/lib/edge/', `${folder}/`)
+    .replaceAll('web-ca.pem', certificate.ca)
+    .replace('listen 443 ssl;', `listen 127.0.0.1:${front};`)
+    .replaceAll(/^ *ssl_.*\n/gm, '')
+    .replaceAll('as.example.org:8443', `127.0.0.1:${port}`)
+    .replaceAll('127.0.0.1:9000', `127.0.0.1:${(orders.address() as AddressInfo).port}`)
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${folder}/${name};`)
+    .join(' ')
+  writeFileSync(
+    join(folder, 'nginx.conf'),
+    `daemon off; pid ${folder}/pid; events {} http { access_log off; ${temporary} ${conf} }`,
+  )
+  const child = spawn(nginx, ['-c', join(folder, 'nginx.conf'), '-e', 'stderr'], { stdio: 'pipe' })
+  let complaints = ''
+  child.stderr.on('data', (chunk) => {
+    complaints += String(chunk)
+  })
+  const get = (headers: Record<string, string>) =>
+    fetch(`http://127.0.0.1:${front}/`, { headers }).then((answer) => answer.status)
+  try {
+    await expect.poll(() => get({}).catch(() => complaints), { timeout: 5000 }).toBe(401)
+    expect(await get({ 'x-api-key': `${said.key}&client_address=10.7.0.9` })).not.toBe(200)
+    expect(await get({ 'x-api-key': 'wrong' })).toBe(401)
+    expect(await get({ authorization: 'Bearer forged' })).toBe(401)
+    expect(seen).toEqual([])
+    expect(await get({ 'x-api-key': said.key, authorization: 'Bearer forged' })).toBe(200)
+    expect(seen[0]).not.toHaveProperty('x-api-key')
+    const [, token = ''] = seen[0]?.authorization?.split(' ') ?? []
+    expect(decodeJwt(token).sub).toBe('spiffe://example.org/legacy/till-0')
+  } finally {
+    child.kill()
+    await once(child, 'close')
+    orders.close()
+  }
+})
+
+test('a key that is there already is read from a file that is nobody else’s, and is one caller’s', async () => {
+  const file = join(folder, 'key')
+  writeFileSync(file, 'a key that the tills have\n', { mode: 0o644 })
+  expect((await add('till-3', '--key-file', file)).stderr).toContain('error[legacy-key-mode]')
+  rmSync(file)
+  writeFileSync(file, 'a key that the tills have\n', { mode: 0o600 })
+  const { said } = await add('till-3', '--key-file', file)
+  expect(said).not.toHaveProperty('key')
+  expect((await change('a key that the tills have')).status).toBe(200)
+  for (const name of ['till-4', 'till-3']) {
+    const { code, stderr } = await add(name, '--key-file', file)
+    expect([code, stderr.includes('error[legacy-key-taken]')]).toEqual([1, true])
+  }
+})
+
+test.for([
+  [['--expires', '91d'], 'legacy-expiry'],
+  [['--network', '0.0.0.0/0'], 'legacy-network'],
+  [['--scope', 'none'], 'scope-unknown'],
+  [['--resource', 'https://x.example'], 'target-unknown'],
+] as const)('a caller cannot be added with %j', async ([more, reason]) => {
+  expect((await add('till-5', ...more)).stderr).toContain(`error[${reason}]`)
+})
+
+test('who is removed is out at once, with the tokens that he has', async () => {
+  const { said } = await add('till-6')
+  const { access_token } = await change(said.key)
+  const introspected = async () => {
+    const values = { client_id: other.id, token: access_token }
+    const options = { method: 'POST', headers: formHeaders, body: form(values), identity: other }
+    return JSON.parse((await ask(port, certificate, '/oauth/introspect', options)).body)
+  }
+  expect(await introspected()).toMatchObject({ active: true })
+  expect((await legacy('remove', 'till-6')).said).toMatchObject({ name: 'till-6' })
+  expect(await introspected()).toEqual({ active: false })
+  expect((await change(said.key)).status).toBe(401)
+  expect(lastRecord('token.denied').reason).toBe('legacy-key')
+  expect(lastRecord('entry.deleted').entryId).toBe(said.entryId)
+  expect((await legacy('remove', 'till-6')).stderr).toContain('error[legacy-unknown]')
+})
+
+test('the list says who has not used his key', async () => {
+  const { said: used } = await add('till-8')
+  await add('till-9')
+  expect((await change(used.key)).status).toBe(200)
+  const names = async (...more: readonly string[]) =>
+    (await legacy('list', ...more)).said.map(({ name }: { name: string }) => name)
+  expect(await names()).toEqual(expect.arrayContaining(['till-8', 'till-9']))
+  await expect
+    .poll(() => names('--unused', '1h'), { timeout: 5000, interval: 100 })
+    .not.toContain('till-8')
+  expect(await names('--unused', '1h')).toContain('till-9')
+})
