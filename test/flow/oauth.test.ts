@@ -476,7 +476,7 @@ describe('T30 gets no token, and the trail says why:', () => {
     ])
   })
 
-  test('certificates of strangers: another CA, one that may sign, and two names', async () => {
+  test('T33 certificates of strangers: another CA, one that may sign, and two names', async () => {
     const reasonFor = async (shape: Shape): Promise<string | undefined> => {
       const { privateKey } = await generateKeyPair('ec-p256')
       const holder = partyWith('holder', softwareSigner(privateKey))

@@ -55,7 +55,7 @@ test('a token ends with the assertion behind it, and an assertion that is over b
   expect(world.records().at(-1)).toMatchObject({ reason: 'token-expired' })
 })
 
-test('the key of a trust domain that is federated with speaks for none of ours, and its own are no clients', async () => {
+test('T33 the key of a trust domain that is federated with speaks for none of ours, and its own are no clients', async () => {
   await using closing = new AsyncDisposableStack()
   const clock = new FakeClock()
   const other = await TestTrustDomain.create('other.example', clock)
