@@ -33,6 +33,7 @@ import { createIntrospectionDoor } from './introspection.ts'
 import { createIssuedTokens } from './issued-tokens.ts'
 import { createLegacyDoor } from './legacy-door.ts'
 import { runRecheck } from './recheck.ts'
+import { runEntryRecheck } from './recheck-entries.ts'
 import { createRefusalRecord } from './refusals.ts'
 import { createRevocationDoor } from './revocation-door.ts'
 import type { OauthSettings } from './settings.ts'
@@ -119,14 +120,16 @@ export async function serveOauth(
   forms.add(paths.revocation, createRevocationDoor(revoking))
   const publisher = createPublisher({ ...deps, issuer: settings.issuer })
   addFeed(web.app, paths.feed, chainOf, { ...doorDeps, publisher })
-  const rechecked = { policies, revocations, store: deps.store }
+  const { store } = deps
+  const rechecked = { ...doorDeps, resources: settings.resources, policies, revocations, store }
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(
     signal,
     (until) => policies.run(until),
     (until) => issued.run(until),
     (until) => use.run(until),
-    (until) => runRecheck({ ...doorDeps, resources: settings.resources, ...rechecked }, until),
+    (until) => runRecheck(rechecked, until),
+    (until) => runEntryRecheck({ ...rechecked, changes: deps.changes }, until),
     (until) => publisher.run(until),
     (until) => runCanaries({ ...deps, settings, append }, until),
     (until) => runPrune(deps, until),

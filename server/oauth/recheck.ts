@@ -28,7 +28,7 @@ export interface RecheckDeps {
 
 const pageSize = 500
 /** Until whatever was decided by the policies before has been written down, by whichever server. */
-const lateMs = 2000
+export const lateMs = 2000
 const againMs = 1000
 
 /**
@@ -59,8 +59,8 @@ export async function runRecheck(deps: RecheckDeps, signal: AbortSignal): Promis
   }
 }
 
-/** Once through all; resolves with how many were revoked. Nothing is decided before any policy has been in force. */
-export async function recheck(deps: RecheckDeps): Promise<number> {
+/** Once through all, or through those that this ID holds or that speak for it; resolves with how many were revoked. Nothing is decided before any policy has been in force. */
+export async function recheck(deps: RecheckDeps, spiffeId?: SpiffeId): Promise<number> {
   const { store, policies, revocations, clock, log } = deps
   const { revision } = policies
   if (revision === '') return 0
@@ -68,7 +68,7 @@ export async function recheck(deps: RecheckDeps): Promise<number> {
   let withdrawn = 0
   for (let after: string | undefined, more = true; more; ) {
     const now = clock.now()
-    const page = await listIssuedTokens(store.db, {}, { now, after, limit: pageSize })
+    const page = await listIssuedTokens(store.db, { spiffeId }, { now, after, limit: pageSize })
     const parents = await parentsOf(store.db, page)
     const found: Withdrawal[] = []
     for (const token of page) {
@@ -83,7 +83,11 @@ export async function recheck(deps: RecheckDeps): Promise<number> {
     more = page.length === pageSize
   }
   if (withdrawn > 0) {
-    log.warn('tokens were revoked, as the policies permit them no longer', { withdrawn, revision })
+    log.warn('tokens were revoked, as the policies permit them no longer', {
+      withdrawn,
+      spiffeId,
+      revision,
+    })
   }
   return withdrawn
 }

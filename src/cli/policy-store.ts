@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
+import type { PolicyFile } from '../policy/policy-set.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
 import type { Version } from '../rpc/gen/countersign/policy/v1/Version.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -12,7 +13,11 @@ export function policyApply(io: Io): Command {
   return withAdminOptions(
     new Command('apply')
       .description('put the Cedar files of a folder in force, on all servers of the trust domain')
-      .argument('<folder>', 'its *.cedar files replace all that was in force'),
+      .argument('<folder>', 'its *.cedar files replace all that was in force')
+      .option(
+        '--cases <file>',
+        'as for "policy test": apply nothing where one is decided otherwise',
+      ),
   )
     .addHelpText(
       'after',
@@ -20,11 +25,12 @@ export function policyApply(io: Io): Command {
 The servers have oauth.policy: store. What does not fit the schema is refused, and what was in force stays.
 
 Example:
-  countersign policy apply /etc/countersign/policy`,
+  countersign policy apply /etc/countersign/policy --cases cases.yaml`,
     )
-    .action(async (folder: string, options: AdminOptions) => {
+    .action(async (folder: string, options: AdminOptions & { readonly cases?: string }) => {
       const { readPolicyFolder } = await import('../policy/policy-folder.ts')
       const { files } = await readPolicyFolder(folder)
+      if (options.cases !== undefined) await checkCases(options.cases, files)
       const { version, changed } = await withServer(io, options, async (channel) =>
         io.progress('applying', (await clientOf(channel)).unary('Apply', { files: [...files] })),
       )
@@ -83,6 +89,14 @@ export function policyHistory(io: Io): Command {
         versionJson,
       )
     })
+}
+
+async function checkCases(path: string, files: readonly PolicyFile[]): Promise<void> {
+  const { readCaseFile } = await import('../policy/case-file.ts')
+  const { readPolicySet } = await import('../policy/policy-set.ts')
+  const { checkOutcomes, runCases } = await import('../policy/run-cases.ts')
+  const policies = await readPolicySet(files, systemClock)
+  checkOutcomes(runCases(readCaseFile(path), policies, systemClock))
 }
 
 async function clientOf(channel: RpcChannel) {

@@ -93,6 +93,23 @@ test('what does not fit the schema cannot be applied, and what was in force stay
   expect((await policy('show', '99')).stderr).toContain('error[policy-version]')
 })
 
+test('nothing is applied where a case is decided otherwise', async () => {
+  const cases = join(folder, 'cases.yaml')
+  const write = (expected: string) =>
+    writeFileSync(
+      cases,
+      `cases: [{name: web, entry: {id: ${web}}, resource: ${orders}, scopes: [orders:read], expect: ${expected}}]`,
+    )
+  writeFileSync(join(folder, 'all.cedar'), `${allowWeb}\n// again`)
+  const before = (await policy('show')).said.version
+  write('deny')
+  const refused = await policy('apply', folder, '--cases', cases)
+  expect([refused.code, refused.stderr.includes('error[policy-cases]')]).toEqual([1, true])
+  expect((await policy('show')).said.version).toBe(before)
+  write('allow')
+  expect((await policy('apply', folder, '--cases', cases)).said.version).toBe(before + 1)
+})
+
 test.for([
   [['b.cedar', 'a.cedar']],
   [['a.cedar', 'a.cedar']],

@@ -1,0 +1,49 @@
+import { sleepUnlessWoken } from '../../src/runtime/clock.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { Changes } from '../changes/changes.ts'
+import { lateMs, type RecheckDeps, recheck } from './recheck.ts'
+
+/** More IDs at once than this are cheaper looked at as all. */
+const maxIds = 200
+
+/**
+ * Decides anew on the tokens of an ID whose entry has been changed, at once and once more a little later, for what was
+ * under way. Until the signal aborts.
+ */
+export async function runEntryRecheck(
+  deps: RecheckDeps & { readonly changes: Pick<Changes, 'subscribe'> },
+  signal: AbortSignal,
+): Promise<void> {
+  const { changes, clock, log } = deps
+  let woken = new AbortController()
+  let fresh = new Set<SpiffeId>()
+  /** When each is looked at once more, by the monotonic clock. */
+  const late = new Map<SpiffeId, number>()
+  const stop = changes.subscribe(({ entries }) => {
+    for (const entry of entries.values()) {
+      // What is new has no tokens yet, and what is gone has been revoked with its entry.
+      if (entry !== undefined && entry.revision > 0) fresh.add(entry.spiffeId)
+    }
+    if (fresh.size > 0) woken.abort()
+  })
+  try {
+    while (!signal.aborted) {
+      await sleepUnlessWoken(clock, lateMs / 2, woken.signal, signal)
+      woken = new AbortController()
+      const nowMs = clock.monotonicMs()
+      const due = new Set([...fresh, ...[...late].flatMap(([id, at]) => (at <= nowMs ? id : []))])
+      for (const id of due) late.delete(id)
+      for (const id of fresh) late.set(id, nowMs + lateMs)
+      fresh = new Set()
+      try {
+        if (due.size > maxIds) await recheck(deps)
+        else for (const id of due) await recheck(deps, id)
+      } catch (error) {
+        log.error('what was granted to changed entries could not be decided anew', { error })
+        for (const id of due) late.set(id, nowMs + lateMs)
+      }
+    }
+  } finally {
+    stop()
+  }
+}

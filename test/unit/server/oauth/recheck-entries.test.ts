@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest'
+import type { ChangeBatch, Changes } from '../../../../server/changes/changes.ts'
+import { runEntryRecheck } from '../../../../server/oauth/recheck-entries.ts'
+import type { Entry } from '../../../../src/entry/entry.ts'
+import { orders, startRecheck, web } from './recheck-world.ts'
+
+const forProd = `@id("prod") permit (principal is Workload, action in Action::"getToken", resource)
+  when { principal.hasTag("env") && principal.getTag("env") == "prod" };`
+
+async function start() {
+  const world = await startRecheck(forProd)
+  const listeners = new Set<(batch: ChangeBatch) => void>()
+  const changes: Pick<Changes, 'subscribe'> = {
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+  const stopping = new AbortController()
+  const running = runEntryRecheck({ ...world.deps, changes }, stopping.signal)
+  const put = (at: number, more: Partial<Entry>) => {
+    const entry = { ...world.entries[at], ...more } as Entry
+    world.entries[at] = entry
+    for (const listener of listeners) {
+      listener({ entries: new Map([[entry.id, entry]]) } as unknown as ChangeBatch)
+    }
+  }
+  const stop = async () => {
+    stopping.abort(new DOMException('stopped', 'AbortError'))
+    await running.catch(() => {})
+  }
+  return { ...world, put, stop }
+}
+
+test('of an entry that lost a label the tokens are revoked, and then those that were under way; no others', async () => {
+  const { add, token, facts, put, clock, stop } = await start()
+  await add(token('a'), token('b', { clientId: orders, subject: orders, entryId: 'eers' }))
+  put(0, { labels: { env: 'test' }, revision: 1 })
+  await expect.poll(facts).toEqual(['transaction t-a'])
+  await add(token('late'))
+  await clock.advance(1000)
+  await clock.advance(1000)
+  await clock.advance(1000)
+  await expect.poll(facts).toEqual(['transaction t-a', 'transaction t-late'])
+  put(0, { labels: { env: 'prod' }, revision: 2 })
+  await add(token('again', { subject: web }))
+  await clock.advance(5000)
+  expect(await facts()).toHaveLength(2)
+  await stop()
+})
+
+test('an entry that is new is nobody’s yet, and is not asked about', async () => {
+  const { add, token, facts, put, clock, stop } = await start()
+  await add(token('a'))
+  put(0, { labels: {}, revision: 0 })
+  await clock.advance(5000)
+  expect(await facts()).toEqual([])
+  await stop()
+})
+
+test('where very many were changed at once all are looked at', async () => {
+  const { add, token, facts, put, stop } = await start()
+  await add(token('a'), token('b', { clientId: orders, subject: orders, entryId: 'eers' }))
+  put(1, { labels: {}, revision: 0 })
+  for (let n = 0; n < 201; n += 1) {
+    put(2, { spiffeId: `spiffe://example.org/n${n}` as never, revision: 1 })
+  }
+  await expect.poll(facts).toEqual(['transaction t-b'])
+  await stop()
+})
