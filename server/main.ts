@@ -16,7 +16,6 @@ import {
   settleRecords,
 } from './audit/commit-record.ts'
 import { startedEvent, stoppedEvent } from './audit/run-events.ts'
-import { SignedHeads } from './audit/signed-heads.ts'
 import { openTrail, type Trail } from './audit/trail.ts'
 import { fileKeyManager, type KeyManager, memoryKeyManager } from './ca/key-manager.ts'
 import type { ChangeBatch } from './changes/changes.ts'
@@ -115,25 +114,15 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
   const { config, log, trail } = opened
   const { trustDomain } = config
   const clock = systemClock
-  const { deps, copy, sinks, denials, identity, metrics } = await makeParts(opened)
+  const { deps, copy, witness, denials, identity, metrics } = await makeParts(opened)
   const { changes, followers, ca, federation, registry } = deps
   const record = async (event: AuditEvent): Promise<void> => {
     await trail.append([event]).catch((error: unknown) => {
       log.error('start or stop is not on record', { error })
     })
   }
-  const heads = new SignedHeads({
-    trail,
-    chain: opened.chain,
-    sign: (head) => ca.signHead(head),
-    clock,
-    log,
-  })
   const running = new AbortController()
   const following = changes.run(running.signal)
-  const copying = sinks.run().catch((error: unknown) => {
-    log.error('a sink of the audit trail has failed', { error })
-  })
   // It is heard below, once the doors are open.
   following.catch(() => {})
   let reason: 'asked' | 'failed' = 'failed'
@@ -161,7 +150,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       signal,
       (until) => endpoints.serve(until),
       (until) => ca.run(until),
-      (until) => heads.run(until),
+      (until) => witness.run(until),
       (until) => identity.run(useIdentity, until),
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => federation.run(until),
@@ -175,9 +164,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
     await following.catch(() => {})
     const deniedLeftOut = denials.leftOut
     await record(stoppedEvent({ trustDomain, reason, deniedLeftOut }, clock.now()))
-    await heads.sign()
-    await sinks.stop()
-    await copying
+    await witness.stop()
   }
   log.info('server has stopped')
 }

@@ -7,8 +7,8 @@ import { createDenials, type Denials } from './access/denials.ts'
 import { createGuard } from './access/guard.ts'
 import { RateLimiter } from './access/limits.ts'
 import { AuditCopy } from './audit/copy.ts'
-import { openSinks, type Sinks } from './audit/sinks/open-sinks.ts'
 import type { Trail } from './audit/trail.ts'
+import { openWitness, type Witness } from './audit/witness.ts'
 import { createBundles } from './bundle/bundles.ts'
 import { createFederation } from './bundle/federation.ts'
 import { type Ca, createCa } from './ca/ca.ts'
@@ -50,7 +50,7 @@ export interface Opened {
 export interface Parts {
   readonly deps: Omit<EndpointDeps, 'policies'>
   readonly copy: AuditCopy
-  readonly sinks: Sinks
+  readonly witness: Witness
   readonly denials: Denials
   readonly identity: Awaited<ReturnType<typeof followIdentity>>
   readonly metrics: ServerMetrics
@@ -71,7 +71,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     position: () => changes.position,
     caExpirySeconds: () => caExpirySeconds(ca),
     auditCopyLag: () => copy.lag,
-    auditSinkLag: () => sinks.lag(),
+    auditSinkLag: () => witness.lag(),
     failingFederation: () => federation.status().filter(({ failures }) => failures > 0).length,
   })
   const writeFacts = factWriter({ clock, svidTtlSeconds: config.ca.ttlSeconds })
@@ -96,7 +96,15 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     clock,
     log,
   })
-  const sinks = openSinks(config.auditSinks, { path: config.auditFile, trail, chain, clock, log })
+  const witness = openWitness({
+    path: config.auditFile,
+    chain,
+    trail,
+    sinks: config.auditSinks,
+    sign: (head) => ca.signHead(head),
+    clock,
+    log,
+  })
   const changes = await openChanges(store, {
     clock,
     log,
@@ -190,7 +198,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     identity: identity.current,
     observe: metrics.call,
   }
-  return { deps, copy, sinks, denials, identity, metrics }
+  return { deps, copy, witness, denials, identity, metrics }
 }
 
 /** They decide on access tokens; few servers issue those, and they cost memory. Throws as `openPolicies`. */

@@ -1,14 +1,13 @@
-import { hostname } from 'node:os'
-import type { HeadClaims } from '../../src/audit/signed-head.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import type { HeadOfTrail } from './sign-head.ts'
 import type { Trail } from './trail.ts'
 
 export interface SignedHeadsDeps {
   readonly trail: Pick<Trail, 'append' | 'head'>
   /** Name of the trail's chain. */
   readonly chain: string
-  readonly sign: (head: Pick<HeadClaims, 'chain' | 'n' | 'hash' | 'server'>) => Promise<string>
+  readonly sign: (head: HeadOfTrail) => Promise<string>
   readonly clock: Clock
   readonly log: Log
 }
@@ -39,10 +38,10 @@ export class SignedHeads {
   /** Never throws: what cannot be signed now is covered by the next head. */
   async sign(): Promise<void> {
     const { trail, chain, sign, clock, log } = this.#deps
-    const { number: n, hash } = trail.head()
-    if (n === 0 || n === this.#last) return
+    const head = trail.head()
+    if (head.number === 0 || head.number === this.#last) return
     try {
-      const signedHead = await sign({ chain, n, hash, server: hostname() })
+      const signedHead = await sign({ chain, head })
       const { last } = await trail.append([
         {
           kind: 'trail.head',

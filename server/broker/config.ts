@@ -5,6 +5,7 @@ import { readConfigFile } from '../../src/runtime/config-file.ts'
 import { type HostPort, hostPort, parsedBy, path } from '../../src/runtime/config-value.ts'
 import type { LogLevel } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { readSinks, type SinkSettings, sinksSchema } from '../audit/settings.ts'
 import { integrationSchema } from './integration-file.ts'
 import { type Integration, readIntegration } from './settings.ts'
 
@@ -15,6 +16,7 @@ export interface BrokerConfig {
   readonly httpAddress: HostPort | undefined
   readonly dataDir: string
   readonly auditFile: string
+  readonly auditSinks: readonly SinkSettings[]
   readonly logLevel: LogLevel
   /** Of the Workload API; undefined: what `SPIFFE_ENDPOINT_SOCKET` names. */
   readonly socket: string | undefined
@@ -40,6 +42,7 @@ const fileSchema = z.strictObject({
   http_address: z.union([hostPort, z.literal(false)]).optional(),
   data_dir: path,
   audit_file: path.optional(),
+  audit_sinks: sinksSchema.optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
   socket: path.optional(),
   spiffe_id: parsedBy(SpiffeId.parse).optional(),
@@ -73,6 +76,7 @@ export function loadBrokerConfig(file: string): BrokerConfig {
         : (said.http_address ?? { host: '127.0.0.1', port: 8445 }),
     dataDir: said.data_dir,
     auditFile: said.audit_file ?? join(said.data_dir, 'audit.log'),
+    auditSinks: readSinks(said.audit_sinks),
     logLevel: said.log_level ?? 'info',
     socket: said.socket,
     spiffeId: said.spiffe_id,

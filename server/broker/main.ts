@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { CountersignError } from '../../src/errors.ts'
 import { type Clock, systemClock } from '../../src/runtime/clock.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
@@ -8,12 +9,16 @@ import { serveMonitoring } from '../../src/runtime/monitoring.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import { version } from '../../src/runtime/version.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { loadChainId } from '../audit/chain-id.ts'
+import { openHeadKeyFile } from '../audit/head-key-file.ts'
 import { startedEvent, stoppedEvent } from '../audit/run-events.ts'
 import { openTrail } from '../audit/trail.ts'
+import { openWitness } from '../audit/witness.ts'
 import { lockFolder } from '../store/folder-lock.ts'
 import type { BrokerConfig } from './config.ts'
 import type { Credentials } from './credentials.ts'
 import { serveBroker } from './endpoint.ts'
+import { watchSinks } from './metrics.ts'
 import { type OwnSource, openOwnSource } from './own-source.ts'
 import { type BrokerHooks, type BrokerParts, makeParts, type Opened } from './parts.ts'
 import { deniedEvent } from './record.ts'
@@ -88,12 +93,28 @@ async function serve(
     const event = deniedEvent({ address, peer: undefined }, error, clock.now())
     refusals.note(event).catch(() => {})
   }
+  const headKeys = openHeadKeyFile(join(config.dataDir, 'head-keys.json'), {
+    keys: parts.keys,
+    trustDomain,
+    clock,
+  })
+  const witness = openWitness({
+    path: config.auditFile,
+    chain: await loadChainId(config.auditFile),
+    trail,
+    sinks: config.auditSinks,
+    sign: (head) => headKeys.sign(head),
+    clock,
+    log,
+  })
+  watchSinks(metrics.registry, () => witness.lag())
   let reason: 'asked' | 'failed' = 'failed'
   try {
     await trail.append([startedEvent({ trustDomain, version, config }, clock.now())])
     await runTogether(
       signal,
       (until) => policies.run(until),
+      (until) => witness.run(until),
       async (until) => feed?.run(until),
       (until) => flushing(credentials, clock, log, until),
       async (until) => {
@@ -121,6 +142,7 @@ async function serve(
     await trail
       .append([stopped])
       .catch((error: unknown) => log.error('the stop is not on record', { error }))
+    await witness.stop()
   }
 }
 

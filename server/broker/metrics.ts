@@ -75,3 +75,16 @@ export function createBrokerMetrics(gauges: BrokerGauges): BrokerMetrics {
     scrubbed: (integration, times) => scrubbed.inc({ integration }, times),
   }
 }
+
+/** Records of the trail that each of its sinks does not have yet, read when somebody asks. */
+export function watchSinks(registry: Registry, lag: () => ReadonlyMap<string, number>): void {
+  new Gauge({
+    name: 'countersign_broker_audit_sink_lag',
+    help: 'Audit records that a sink does not have yet, by sink.',
+    labelNames: ['sink'],
+    registers: [registry],
+    collect() {
+      for (const [sink, records] of lag()) this.set({ sink }, records)
+    },
+  })
+}

@@ -6,7 +6,7 @@ import type { HostPort } from '../../src/runtime/config-value.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import type { Trail } from '../audit/trail.ts'
-import { fileKeyManager } from '../ca/key-manager.ts'
+import { fileKeyManager, type KeyManager } from '../ca/key-manager.ts'
 import { createRefusalRecord, type RefusalRecord } from '../oauth/refusals.ts'
 import { openPolicies, type Policies } from '../policy/policies.ts'
 import { folderSource } from '../policy/policy-source.ts'
@@ -46,6 +46,7 @@ export interface BrokerParts {
   readonly table: RouteTable
   readonly policies: Policies
   readonly credentials: Credentials
+  readonly keys: KeyManager
   readonly refusals: RefusalRecord
   readonly metrics: BrokerMetrics
   readonly feed: RevocationFeed | undefined
@@ -84,5 +85,5 @@ export async function makeParts(config: BrokerConfig, opened: Opened): Promise<B
     ...{ origin: config.origin, routes: table.current, policies, credentials, append },
     ...{ refusals, metrics, checkStanding: standing.check, clock, log },
   })
-  return { serve, table, policies, credentials, refusals, metrics, feed }
+  return { serve, table, policies, credentials, keys, refusals, metrics, feed }
 }

@@ -1,11 +1,11 @@
 import type { AuditActor } from '../../src/audit/event.ts'
-import type { HeadClaims } from '../../src/audit/signed-head.ts'
 import type { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import type { CertificateAuthority } from '../../src/x509/issue.ts'
+import type { HeadOfTrail } from '../audit/sign-head.ts'
 import type { Trail } from '../audit/trail.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
 import type { WriteFacts } from '../revocation/write-facts.ts'
@@ -76,7 +76,7 @@ export interface Ca {
    * Signs where the trail stands, with the key that signs nothing else. The one thing that is not on record before:
    * the head itself is put there.
    */
-  signHead(head: Pick<HeadClaims, 'chain' | 'n' | 'hash' | 'server'>): Promise<string>
+  signHead(head: HeadOfTrail): Promise<string>
   /** Signs what the feed of revocations says, with the feed's own key. */
   signFeed(claims: Record<string, unknown>): Promise<string>
   /** A CA below the active one, for a nested server. */

@@ -1,14 +1,13 @@
-import { hash } from 'node:crypto'
 import type { AuditEvent } from '../../src/audit/event.ts'
-import { type HeadClaims, headType } from '../../src/audit/signed-head.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { signCompact } from '../../src/jwt/sign.ts'
 import { feedType } from '../../src/revocation/feed-message.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
-import { type SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { generateKeyPair, spkiOf } from '../../src/x509/key.ts'
+import { type HeadOfTrail, signHead } from '../audit/sign-head.ts'
 import type { Trail } from '../audit/trail.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { refuseBornDead } from '../revocation/svid-status.ts'
@@ -137,21 +136,15 @@ export class Issuer {
     return signed
   }
 
-  async signHead(head: Pick<HeadClaims, 'chain' | 'n' | 'hash' | 'server'>): Promise<string> {
+  async signHead(head: HeadOfTrail): Promise<string> {
     const now = this.#guard.now()
     const authorities = this.#authorities()
     const { keyId, signer } = activeJwt(authorities, now, 'trail')
-    const prepared = authorities.records.filter(
-      ({ kind, slot }) => kind === 'trail' && slot === 'prepared',
-    )
-    const claims: HeadClaims = {
-      iss: TrustDomain.toId(this.#deps.settings.trustDomain),
-      iat: Math.floor(now.getTime() / 1000),
-      ...head,
-      key: spkiOf(signer.publicKey).toString('base64'),
-      next: prepared.map(({ publicKey }) => hash('sha256', publicKey, 'hex')),
-    }
-    const signed = await signCompact(signer, keyId, claims, headType)
+    const prepared = authorities.records
+      .filter(({ kind, slot }) => kind === 'trail' && slot === 'prepared')
+      .map(({ publicKey }) => publicKey)
+    const { trustDomain } = this.#deps.settings
+    const signed = await signHead(head, { trustDomain, keyId, signer, prepared }, now)
     this.#confirm(keyId)
     return signed
   }

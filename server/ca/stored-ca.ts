@@ -1,8 +1,8 @@
 import type { AuditActor } from '../../src/audit/event.ts'
-import type { HeadClaims } from '../../src/audit/signed-head.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
+import type { HeadOfTrail } from '../audit/sign-head.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
 import { loadAuthorities } from '../store/authorities.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
@@ -74,7 +74,7 @@ export class StoredCa implements Ca {
     return this.#issuer.signIntrospection(claims)
   }
 
-  signHead(head: Pick<HeadClaims, 'chain' | 'n' | 'hash' | 'server'>): Promise<string> {
+  signHead(head: HeadOfTrail): Promise<string> {
     return this.#issuer.signHead(head)
   }
 

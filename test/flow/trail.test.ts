@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -10,6 +8,7 @@ import { version } from '../../src/runtime/version.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { runHere } from '../support/command.ts'
 import { mint, startServer, wireEntry } from '../support/running-server.ts'
+import { startSyslogServer } from '../support/syslog-server.ts'
 
 interface Line {
   readonly kind: string
@@ -107,21 +106,9 @@ test('T12 an entry of another agent that is asked for in a batch is on record, f
 test('a sink has all of the trail when the server has stopped, and its last head finds a cut-off end', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sink-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  let received = ''
-  const sockets = new Set<Socket>()
-  const syslog = createServer((socket) => {
-    sockets.add(socket)
-    socket.on('data', (chunk) => {
-      received += String(chunk)
-    })
-  })
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy()
-    syslog.close()
-  })
-  syslog.listen(0, '127.0.0.1')
-  await once(syslog, 'listening')
-  const address = { host: '127.0.0.1', port: (syslog.address() as AddressInfo).port }
+  const far = await startSyslogServer()
+  onTestFinished(() => far.close())
+  const { address } = far
   const auditSinks = [
     { name: 'far', type: 'syslog', to: { transport: 'tcp', address }, ca: undefined },
   ] as const
@@ -131,10 +118,10 @@ test('a sink has all of the trail when the server has stopped, and its last head
   await server.stop()
   const { auditFile } = server.config
   const lines = readFileSync(auditFile, 'utf8').trimEnd().split('\n')
-  await expect.poll(() => received.includes(lines.at(-1) ?? 'nothing')).toBe(true)
-  for (const line of lines) expect(received).toContain(line)
+  await expect.poll(() => far.text().includes(lines.at(-1) ?? 'nothing')).toBe(true)
+  for (const line of lines) expect(far.text()).toContain(line)
   const anchor = join(folder, 'far.log')
-  writeFileSync(anchor, received)
+  writeFileSync(anchor, far.text())
   const verify = () => runHere(['audit', 'verify', auditFile, '--anchor', anchor])
   expect(await verify()).toMatchObject({ code: 0 })
   writeFileSync(auditFile, `${lines.slice(0, -3).join('\n')}\n`)

@@ -35,6 +35,8 @@ export interface BrokerWishes {
   readonly addresses?: () => readonly string[]
   /** Whether the issuer's feed is followed; it is not unless told. */
   readonly feed?: boolean
+  /** `audit_sinks`, as in the file. */
+  readonly auditSinks?: readonly object[]
 }
 
 export interface RunningBroker {
@@ -127,6 +129,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
       policy,
       log_level: 'debug',
       feed: wanted.feed ?? wishes.feed ?? false,
+      audit_sinks: wanted.auditSinks ?? wishes.auditSinks ?? [],
       integrations: [acme, ...(wanted.others ?? [])],
     }
     writeFileSync(path, JSON.stringify(config))

@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { verifyFiles } from '../../src/audit/verify-files.ts'
+import { startBroker } from '../support/running-broker.ts'
+import { startSyslogServer } from '../support/syslog-server.ts'
+
+test('the trail of a broker goes to its sinks, and its heads are signed by a key of its own', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'broker-trail-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const far = await startSyslogServer()
+  onTestFinished(() => far.close())
+  const { host, port } = far.address
+  const broker = await startBroker({
+    auditSinks: [{ type: 'syslog', name: 'far', address: `tcp://${host}:${port}` }],
+  })
+  try {
+    expect((await broker.call({ token: await broker.token() })).status).toBe(200)
+  } finally {
+    await broker.stop()
+  }
+  const kinds = () => far.lines().map((line) => JSON.parse(line).kind)
+  await expect.poll(() => kinds().slice(-2)).toEqual(['server.stopped', 'trail.head'])
+  expect(kinds()).toContain('broker.called')
+  const copy = join(folder, 'copy.log')
+  writeFileSync(
+    copy,
+    far
+      .lines()
+      .map((line) => `${line}\n`)
+      .join(''),
+  )
+  expect(await verifyFiles(copy)).toMatchObject({
+    from: { number: 0 },
+    fault: undefined,
+    heads: { last: { head: { number: kinds().length - 1 } }, unknownKeys: [] },
+  })
+})

@@ -1,0 +1,64 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { openHeadKeyFile } from '../../../../server/audit/head-key-file.ts'
+import { memoryKeyManager } from '../../../../server/ca/key-manager.ts'
+import { HeadKeys } from '../../../../src/audit/head-keys.ts'
+import { readSignedHead, type SignedHead } from '../../../../src/audit/signed-head.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+
+const trustDomain = TrustDomain.parse('example.org')
+const chain = 'c0'.repeat(16)
+let path: string
+
+beforeEach(() => {
+  const folder = mkdtempSync(join(tmpdir(), 'head-keys-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  path = join(folder, 'head-keys.json')
+})
+
+async function headBy(
+  file: ReturnType<typeof openHeadKeyFile>,
+  number: number,
+): Promise<SignedHead> {
+  const text = await file.sign({ chain, head: { number, hash: 'ab'.repeat(32) } })
+  const head = await readSignedHead(text)
+  if (head === undefined) throw new Error('the head is not signed')
+  return head
+}
+
+test('keys for heads of a broker rotate by themselves, each announced, over restarts too', async () => {
+  const clock = new FakeClock()
+  const keys = memoryKeyManager()
+  let file = openHeadKeyFile(path, { keys, trustDomain, clock })
+  const first = await headBy(file, 1)
+  const known = new HeadKeys([first.key])
+  const seen = new Set([first.key])
+  for (let hour = 2; hour < 80; hour += 1) {
+    await clock.advance(3_600_000)
+    if (hour % 5 === 0) file = openHeadKeyFile(path, { keys, trustDomain, clock })
+    const head = await headBy(file, hour)
+    expect(known.accepts(head)).toBe(true)
+    seen.add(head.key)
+  }
+  expect(seen.size).toBeGreaterThanOrEqual(3)
+  // Away for longer than a key lives, nothing could be announced.
+  await clock.advance(200 * 3_600_000)
+  expect(known.accepts(await headBy(file, 99))).toBe(false)
+})
+
+test('T22 keys for heads are sealed, in a file for their owner alone', async () => {
+  const clock = new FakeClock()
+  const keys = memoryKeyManager()
+  await headBy(openHeadKeyFile(path, { keys, trustDomain, clock }), 1)
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  expect(readFileSync(path, 'utf8')).not.toMatch(/PRIVATE|"d"/)
+  const other = openHeadKeyFile(path, { keys: memoryKeyManager(), trustDomain, clock })
+  await expect(headBy(other, 2)).rejects.toMatchObject({ reason: 'sealed-key-refused' })
+  writeFileSync(path, '{}')
+  expect(() => openHeadKeyFile(path, { keys, trustDomain, clock })).toThrow(
+    expect.objectContaining({ reason: 'head-keys-file' }),
+  )
+})
