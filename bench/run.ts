@@ -22,6 +22,7 @@ const all = [
   'mtls',
   'policy',
   'broker',
+  'revocation',
 ] as const
 
 const args = process.argv.slice(2)
