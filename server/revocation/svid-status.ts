@@ -1,7 +1,7 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Fact } from '../../src/revocation/fact.ts'
-import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Revocations } from './revocations.ts'
 
 /** An SVID that somebody proves himself with. */
@@ -12,7 +12,8 @@ export interface ShownSvid {
 }
 
 /**
- * Refuses an SVID from before its ID, an entry of its ID, their owner or its node was revoked. Throws
+ * Refuses an SVID from before its ID, an entry of its ID, their owner or its node was revoked. Whether its trust domain's
+ * authority is good still, the bundle says, and SVIDs of a tainted one are replaced by themselves. Throws
  * `unauthenticated` `svid-revoked`.
  */
 export function checkSvid(
@@ -24,7 +25,6 @@ export function checkSvid(
   const facts: (Fact | undefined)[] = [
     revocations.find('spiffe-id', spiffeId),
     revocations.find('node', spiffeId),
-    revocations.find('trust-domain', SpiffeId.trustDomainOf(spiffeId)),
   ]
   for (const { id, owner } of entries) {
     facts.push(revocations.find('entry', id), revocations.find('owner', owner))

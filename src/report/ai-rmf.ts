@@ -88,7 +88,7 @@ export const aiRmf: Framework = {
       queries: ['what was taken away'],
       tests: [
         'T26 a ban cuts the open stream of the agent at once and refuses what follows',
-        'T20 deleting an entry ends its tokens at the service, and its SVID proves nothing any more',
+        'T26 deleting an entry ends its tokens at the service, and its SVID proves nothing any more',
       ],
       gaps: 'the process itself runs on, without an identity',
     },

@@ -12,7 +12,7 @@ export const csf: Framework = {
       tests: [
         'what is issued verifies and is on record first, a batch in one write',
         'an entry is in the index and on record when the answer comes',
-        'T20 deleting an entry ends its tokens at the service, and its SVID proves nothing any more',
+        'T26 deleting an entry ends its tokens at the service, and its SVID proves nothing any more',
       ],
       gaps: "people's accounts and hardware",
     },

@@ -10,7 +10,7 @@ export const nhiTop10: Framework = {
       about: 'Improper Offboarding: identities that nobody needs any more live on',
       queries: ['what was taken away', 'entries that nobody answers for', 'entries without an end'],
       tests: [
-        'T20 deleting an entry ends its tokens at the service, and its SVID proves nothing any more',
+        'T26 deleting an entry ends its tokens at the service, and its SVID proves nothing any more',
         'a deletion revokes what the entry gave, and with the last entry of an ID what the ID has',
         'T19 banned stays out, whatever it shows',
       ],

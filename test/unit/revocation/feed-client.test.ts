@@ -63,7 +63,7 @@ async function reconnected(): Promise<void> {
   })
 }
 
-test('is fresh from the first snapshot on, for 700 ms by the monotonic clock at each look', async () => {
+test('T20 it is fresh from the first snapshot on, for 700 ms by the monotonic clock at each look', async () => {
   expect(feed.fresh()).toBe(false)
   await tell(teller.page(1, 1, teller.append(fact('spiffe://example.org/web')).facts))
   await eventually(() => feed.fresh())

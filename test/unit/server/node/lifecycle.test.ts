@@ -13,6 +13,7 @@ import {
   promotePendingSvid,
   renewAgent,
 } from '../../../../server/node/lifecycle.ts'
+import type { Cause } from '../../../../server/revocation/write-facts.ts'
 import { loadAgents, putAgent } from '../../../../server/store/agents.ts'
 import { consumeJoinToken, createJoinToken } from '../../../../server/store/join-tokens.ts'
 import type { AgentRecord } from '../../../../server/store/records.ts'
@@ -235,5 +236,42 @@ describe('the first use of a renewed SVID', () => {
     await expect(promotePendingSvid(deps, shown(second.serial))).rejects.toMatchObject({
       reason: 'agent-not-attested',
     })
+  })
+})
+
+describe('T26 what a node had is revoked with it', () => {
+  const causes: Cause[] = []
+  const revoking = (): NodeDeps =>
+    ({
+      ...deps,
+      index: {
+        authorisedFor: () => new Map(['own', 'shared'].map((id) => [id, {}])),
+        agentsFor: ([id]: readonly string[]) => new Set(id === 'own' ? ['a'] : ['a', 'b']),
+      },
+      async writeFacts(_tx: unknown, given: readonly Cause[]) {
+        causes.push(...given)
+        return 0
+      },
+    }) as unknown as NodeDeps
+
+  beforeEach(() => {
+    causes.length = 0
+  })
+
+  test('when it is banned, whatever it had: whoever has the node has the keys', async () => {
+    await banAgent(revoking(), before.id, act)
+    expect(causes.map(({ kind, id }) => [kind, id])).toEqual([
+      ['node', before.id],
+      ['entry', 'own'],
+      ['entry', 'shared'],
+    ])
+  })
+
+  test('when it is evicted, what no other node has', async () => {
+    await evictAgent(revoking(), before.id, act)
+    expect(causes.map(({ kind, id }) => [kind, id])).toEqual([
+      ['node', before.id],
+      ['entry', 'own'],
+    ])
   })
 })

@@ -130,7 +130,7 @@ test('T12 a reader that is behind for five seconds is cut', async () => {
   await eventually(() => readers.size === 0)
 })
 
-test('T20 a reader that may read no longer is cut within a second, and so is one whose SVID ends', async () => {
+test('T26 a reader that may read no longer is cut within a second, and so is one whose SVID ends', async () => {
   const { open, say, readers, clock, end } = await start()
   const first = await open()
   await clock.advance(60_000)

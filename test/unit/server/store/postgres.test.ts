@@ -88,6 +88,7 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   await import('../changes/changes.test.ts')
   await import('./row-seal.test.ts')
   await import('./revocation-facts.test.ts')
+  await import('../revocation/two-servers.test.ts')
   await import('./policy-sets.test.ts')
   await import('./legacy-use.test.ts')
 
