@@ -1,0 +1,167 @@
+// Three services and a vendor on one machine. None of the services holds a secret; the vendor knows for whom it is paid
+// over two hops; and when the team of the middle service is off-boarded, everything behind it refuses what it holds.
+//
+//   npm run demo:m2m
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { cpSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type Actor, type Line, Stage } from './stage.ts'
+
+const issuer = 'https://localhost:18443'
+const broker = 'https://localhost:18444/acme-pay'
+const orders = { resource: 'https://orders.example.org', scope: 'order' }
+const billing = { resource: 'https://billing.example.org', scope: 'charge' }
+const vendor = { resource: broker, scope: 'pay', url: `${broker}/charge` }
+interface Hop {
+  readonly resource: string
+  readonly scope: string
+}
+
+const id = (name: string): string => `spiffe://example.org/${name}`
+
+const stage = new Stage()
+try {
+  prepare()
+  await attest()
+  const services = await startServices()
+  await order(services)
+  await switchOff(services)
+} finally {
+  await stage.clear()
+}
+
+interface Services {
+  readonly storefront: Actor
+  readonly orders: Actor
+  readonly billing: Actor
+}
+
+/** Configuration and policies beside this file, a web certificate for `localhost`, and the vendor's key. */
+function prepare(): void {
+  cpSync(fileURLToPath(new URL('.', import.meta.url)), stage.folder, { recursive: true })
+  stage.say(`# in ${stage.folder}: server.yaml, agent.yaml, broker.yaml and the policies\n`)
+  const args =
+    '-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost'
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      ...args.split(' '),
+      '-addext',
+      'subjectAltName=DNS:localhost',
+      '-keyout',
+      'web.key',
+      '-out',
+      'web.pem',
+    ],
+    { cwd: stage.folder, stdio: 'ignore' },
+  )
+  writeFileSync(stage.path('acme.key'), randomBytes(24).toString('hex'), { mode: 0o600 })
+}
+
+/** Server and agent, and an entry for each workload: who it is, whose, and what for. */
+async function attest(): Promise<void> {
+  await stage.daemon(
+    'server',
+    'access tokens are issued',
+    'server',
+    'run',
+    '--config',
+    'server.yaml',
+  )
+  const { token } = JSON.parse(await stage.countersign('token', 'create', '-o', 'json'))
+  writeFileSync(stage.path('join-token'), token, { mode: 0o600 })
+  await stage.daemon('agent', 'agent is ready', 'agent', 'run', '--config', 'agent.yaml')
+  const [agent] = JSON.parse(await stage.countersign('agent', 'list', '-o', 'json'))
+  for (const [name, owner, purpose] of [
+    ['storefront', 'shop', 'sells'],
+    ['orders', 'logistics', 'takes orders'],
+    ['billing', 'finance', 'charges customers'],
+    ['broker', 'platform', 'holds the keys of vendors'],
+  ] as const) {
+    await stage.countersign(
+      ...['entry', 'create', '--spiffe-id', id(name), '--parent-id', agent.id],
+      ...['--selector', `unix:path:${stage.executable(name)}`],
+      ...['--owner', owner, '--purpose', purpose, '--wait'],
+    )
+  }
+}
+
+/** Each a process of its own, from the last to the first, since each is told where the next one is. */
+async function startServices(): Promise<Services> {
+  const seller = stage.actor('vendor', 'vendor.ts', 'web.pem', 'web.key', 'acme.key')
+  await seller.hear('listening')
+  await stage.daemon('broker', 'the broker is ready', 'broker', 'run', '--config', 'broker.yaml')
+  const service = async (name: string, is: Hop, next: Hop & { readonly url: string }) => {
+    const actor = stage.actor(name, 'service.ts', JSON.stringify({ issuer, ...is, next }))
+    const { port } = await actor.hear('listening')
+    return { actor, url: `https://localhost:${port}/` }
+  }
+  const last = await service('billing', billing, vendor)
+  const middle = await service('orders', orders, { ...billing, url: last.url })
+  const next = { ...orders, url: middle.url }
+  const storefront = stage.actor('storefront', 'storefront.ts', JSON.stringify({ issuer, next }))
+  await storefront.hear('ready')
+  return { storefront, orders: middle.actor, billing: last.actor }
+}
+
+/** One order, over two hops and to the vendor. */
+async function order({ storefront, orders, billing }: Services): Promise<void> {
+  stage.say('\nThe storefront places an order:')
+  storefront.tell('order')
+  for (const [name, service] of Object.entries({ orders, billing })) {
+    const { subject, actors } = await service.hear('served')
+    stage.say(`  ${name} serves ${subject}${chain(actors)}`)
+  }
+  const { status, body } = await storefront.hear('answered')
+  stage.say(`  the vendor answers ${status} ${body}`)
+  if (status !== 200) throw new Error('the order was not paid')
+  for (const { audience, spiffeId, actors } of await onRecord('token.exchanged')) {
+    stage.say(`  a token for ${audience}: ${spiffeId}${chain(actors)}`)
+  }
+}
+
+function chain(actors: unknown): string {
+  const names = actors as readonly string[]
+  return names.length === 0 ? '' : `, for whom acts ${names.join(', for which acted ')}`
+}
+
+/** The middle service is revoked while what it, and what is behind it, holds of tokens is in use; then it goes for good. */
+async function switchOff({ storefront, orders, billing }: Services): Promise<void> {
+  stage.say('\nThe middle service is revoked while its tokens are in use:')
+  const holders = { billing: orders, 'the broker': billing }
+  for (const holder of Object.values(holders)) {
+    holder.tell('hold')
+    await holder.hear('holding')
+  }
+  await stage.countersign('revoke', 'spiffe-id', id('orders'), '--reason', 'demo')
+  // The trail has it before anybody else hears of it.
+  const [revocation] = await onRecord('revocation.written')
+  const revokedMs = Date.parse(String(revocation?.['time']))
+  for (const [name, holder] of Object.entries(holders)) {
+    const { atMs, status, body } = await holder.hear('refused')
+    const { reason } = JSON.parse(String(body))
+    stage.say(`  ${name} refuses after ${Number(atMs) - revokedMs} ms: ${status} ${reason}`)
+  }
+  await orderInVain(storefront)
+  stage.say('\nIts team is off-boarded:')
+  stage.say(
+    (await stage.countersign('offboard', '--owner', 'logistics', '--reason', 'demo')).trim(),
+  )
+  await orderInVain(storefront)
+}
+
+async function orderInVain(storefront: Actor): Promise<void> {
+  storefront.tell('order')
+  const { status, body } = await storefront.hear('answered')
+  stage.say(`  the storefront's next order: ${status === 0 ? 'no connection' : status}, ${body}`)
+  if (status === 200) throw new Error('an order was paid through a service that is switched off')
+}
+
+/** What the trail has of a kind, oldest first. */
+async function onRecord(kind: string): Promise<readonly Line[]> {
+  const search = ['audit', 'search', 'server/audit.log', '--kind', kind, '-o', 'json']
+  const lines = (await stage.countersign(...search)).trim().split('\n')
+  return lines.map((line) => JSON.parse(line) as Line)
+}
