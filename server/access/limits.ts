@@ -31,7 +31,7 @@ export class RateLimiter {
     this.#maxKeys = maxKeys
   }
 
-  /** Throws `exhausted` / `rate-limited` with a retry hint where the key has spent its share. */
+  /** Throws `exhausted` / `rate-limited` with a retry hint where the key has spent its share. A cost below 0 is given back. */
   take(key: string, cost = 1): void {
     const { perSecond, burst } = this.#limit
     if (cost > burst) {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import {
   isWithin,
@@ -33,6 +34,9 @@ export interface LegacyDoorDeps extends ClientDoorDeps, IssueDeps {
   readonly use: Pick<LegacyUse, 'note'>
 }
 
+/** Of one address. */
+const wrongKeys: RateLimit = { perSecond: 1, burst: 30 }
+
 /** How such a caller has proved itself, for policies and the trail. */
 export const legacyAuth = 'legacy_key'
 
@@ -41,21 +45,28 @@ export const legacyAuth = 'legacy_key'
  * access token of a minute, so that nothing behind the edge sees the key.
  */
 export function createLegacyDoor(deps: LegacyDoorDeps): ClientDoor {
-  return createClientDoor('legacy', deps, (request) => exchangeKey(request, deps))
+  const attempts = new RateLimiter(wrongKeys, deps.clock)
+  return createClientDoor('legacy', deps, (request) => exchangeKey(request, attempts, deps))
 }
 
 /**
- * Throws `unauthenticated`: `legacy-edge`, `legacy-key-missing`, `legacy-key`, `legacy-network`; `invalid`: `request-client-address`, `target-ceiling`, `scope-ceiling`, and as `readWish`; `forbidden` `policy-…`.
+ * Throws `unauthenticated`: `legacy-edge`, `legacy-key-missing`, `legacy-key`, `legacy-network`; `invalid`: `request-client-address`, `target-ceiling`, `scope-ceiling`, and as `readWish`; `forbidden` `policy-…`; `exhausted` `rate-limited`.
  */
-async function exchangeKey(request: ClientRequest, deps: LegacyDoorDeps): Promise<OauthAnswer> {
+async function exchangeKey(
+  request: ClientRequest,
+  attempts: RateLimiter,
+  deps: LegacyDoorDeps,
+): Promise<OauthAnswer> {
   const { form } = request
   if (!deps.settings.legacyEdges.has(request.client.spiffeId)) {
     refuse('legacy-edge', 'this workload is no edge for legacy callers')
   }
   const address = addressIn(form)
-  // Whoever tries keys is slowed down by his own address, not by that of the edge.
-  deps.calls.take(`legacy ${shareOf(withPort(address))}`)
+  // Whoever tries keys is slowed down by his own address, and learns no more from a right one by then.
+  const share = shareOf(withPort(address))
+  attempts.take(share)
   const { client, caller, entryId } = callerOf(form, address, deps)
+  attempts.take(share, -1)
   deps.calls.take(client.spiffeId)
   const entries = checkStanding(client, deps)
   const wish = wishOf(form, caller, client, deps)

@@ -119,7 +119,10 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
       listeners.add(own)
       return () => void listeners.delete(own)
     },
-    explain: (question) => explain(inForce, question, clock.now(), clock),
+    explain(question) {
+      const now = clock.now()
+      return explain(inForce, engine.decide(question, now), question, now, clock)
+    },
     get revision() {
       return revision
     },

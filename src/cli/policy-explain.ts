@@ -72,13 +72,17 @@ async function byFolder(id: string, flags: Flags, folder: string): Promise<Expla
   const { readPolicyFolder } = await import('../policy/policy-folder.ts')
   const { readPolicySet } = await import('../policy/policy-set.ts')
   const { builtInPolicies } = await import('../policy/built-in.ts')
+  const { createPolicyEngine } = await import('../policy/engine.ts')
   const { explain } = await import('../policy/explain.ts')
   const { questionOf } = await import('../policy/stated-question.ts')
   const { files, revision } = await readPolicyFolder(folder)
   const set = await readPolicySet(files, systemClock)
   const question = questionOf(stated(id, flags))
   const all = new Map([...set, ...builtInPolicies(flags)])
-  const explanation = await explain(all, question, systemClock.now(), systemClock)
+  const engine = createPolicyEngine()
+  engine.load(all)
+  const now = systemClock.now()
+  const explanation = await explain(all, engine.decide(question, now), question, now, systemClock)
   const { decision, deciding, nearest } = explanation
   const answer = {
     ...{ entryId: null, owner: flags.owner ?? '' },

@@ -1,15 +1,17 @@
+import { randomUUID } from 'node:crypto'
 import {
   type AuthorizationAnswer,
-  isAuthorized,
   type PolicyJson,
   policyToJson,
   policyToText,
+  preparsePolicySet,
+  preparseSchema,
+  statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Clock } from '../runtime/clock.ts'
 import { Slice } from '../runtime/slice.ts'
 import { builtInPrefix } from './built-in.ts'
 import { type CedarRequest, cedarRequest } from './cedar-request.ts'
-import { createPolicyEngine } from './engine.ts'
 import type { Policy } from './policy.ts'
 import type { PolicySet } from './policy-set.ts'
 import type { Decision, PolicyQuestion } from './question.ts'
@@ -33,21 +35,21 @@ export interface NearPolicy {
 }
 
 const maxNearest = 3
+/** Cedar forgets no name that it was given: this one is used again for each policy. */
+const name = randomUUID()
 
-/** Decides, and looks for what was missing where nobody permits; lets others have their turn meanwhile. */
+/** Looks for what was missing where nobody permits; lets others have their turn meanwhile. */
 export async function explain(
   policies: PolicySet,
+  decision: Decision,
   question: PolicyQuestion,
   now: Date,
   clock: Clock,
 ): Promise<Explanation> {
-  const engine = createPolicyEngine()
-  engine.load(policies)
-  const decision = engine.decide(question, now)
-  engine.load(new Map())
   const deciding = decision.policies.flatMap((id) => policies.get(id) ?? [])
   if (decision.reason !== 'policy-none') return { decision, deciding, nearest: [] }
   const request = cedarRequest(question, now)
+  preparseSchema(name, cedarSchema)
   const slice = new Slice(clock)
   const near: NearPolicy[] = []
   for (const policy of policies.values()) {
@@ -69,11 +71,13 @@ function missingOf({ text }: Policy, request: CedarRequest): Omit<NearPolicy, 'p
   const read = policyToJson(text)
   if (read.type === 'failure' || read.json.effect === 'forbid') return { missing: [], elsewhere: 0 }
   const parts = partsOf(read.json)
-  const answer = isAuthorized({
+  const staticPolicies = Object.fromEntries(parts.map((part, n) => [`${n}`, part]))
+  preparsePolicySet(name, { staticPolicies })
+  const answer = statefulIsAuthorized({
     ...request,
-    schema: cedarSchema,
+    preparsedSchemaName: name,
+    preparsedPolicySetId: name,
     validateRequest: true,
-    policies: { staticPolicies: Object.fromEntries(parts.map((part, n) => [`${n}`, part])) },
   })
   const settled = new Set(settledIn(answer))
   const missing = parts.filter((_, n) => !settled.has(`${n}`))

@@ -247,6 +247,19 @@ test('who is removed is out at once, with the tokens that he has', async () => {
   expect((await legacy('remove', 'till-6')).stderr).toContain('error[legacy-unknown]')
 })
 
+test('who tries keys is slowed down by his address, and a right one helps him no more; nobody else is', async () => {
+  const { said } = await add('till-10')
+  const from = { client_address: '10.7.99.99' }
+  const statuses: number[] = []
+  for (let n = 0; n < 40; n += 1) statuses.push((await change(`${said.key}${n}`, from)).status)
+  expect(statuses.slice(0, 30)).toEqual(Array(30).fill(401))
+  expect(statuses.at(-1)).toBe(503)
+  // What is given back each second is used up.
+  for (let n = 0; (await change(`${said.key}${n}`, from)).status !== 503; n += 1);
+  expect((await change(said.key, from)).status).toBe(503)
+  for (let n = 0; n < 40; n += 1) expect((await change(said.key)).status).toBe(200)
+})
+
 test('the list says who has not used his key', async () => {
   const { said: used } = await add('till-8')
   await add('till-9')

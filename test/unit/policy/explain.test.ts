@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { builtInPolicies } from '../../../src/policy/built-in.ts'
+import { createPolicyEngine } from '../../../src/policy/engine.ts'
 import { explain } from '../../../src/policy/explain.ts'
 import { readPolicySet } from '../../../src/policy/policy-set.ts'
 import type { PolicyQuestion } from '../../../src/policy/question.ts'
@@ -24,7 +25,10 @@ const question: PolicyQuestion = {
 async function why(text: string, asked: PolicyQuestion = question) {
   const set = await readPolicySet([{ name: 'a.cedar', text }], systemClock)
   const all = new Map([...set, ...builtInPolicies({ separateEnvironments: true })])
-  return explain(all, asked, systemClock.now(), systemClock)
+  const engine = createPolicyEngine()
+  engine.load(all)
+  const now = systemClock.now()
+  return explain(all, engine.decide(asked, now), asked, now, systemClock)
 }
 
 const own = { ...question, resource: { id: 'orders' } }

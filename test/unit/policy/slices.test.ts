@@ -90,7 +90,7 @@ test('what slices decide, and what is remembered, is what the whole set says', a
       }
     },
   )
-  await fc.assert(property, { numRuns: 40 })
+  await fc.assert(property, { numRuns: 25 })
 })
 
 test('each thing that a policy can look at makes another question of it', async () => {
