@@ -6,6 +6,8 @@ import type { WorkloadUpdate } from '../cache/cache.ts'
 import { noIdentity, svidPending } from './handler-deps.ts'
 
 type Write = (bundle: Bundle) => Buffer
+/** Told of trust domains whose bundles are too large for a message. */
+type LeftOut = (trustDomainIds: readonly string[]) => void
 
 function rememberedByBundle(write: Write): Write {
   const written = new WeakMap<Bundle, Buffer>()
@@ -22,16 +24,39 @@ function rememberedByBundle(write: Write): Write {
 const der = rememberedByBundle(x509BundleDer)
 const jwks = rememberedByBundle(jwtBundleJwks)
 
+type Named = readonly [id: string, bytes: Buffer]
+
+/** Clients of gRPC take messages of 4 MiB unless they are told otherwise; a workload's own part has room beside this. */
+const maxForeignBytes = 3 << 20
+
+/**
+ * The bundles of others, the smallest first, as far as there is room: one that is very large costs its own
+ * trust domain its place, and no workload its SVID.
+ */
+function foreign({ federated }: WorkloadUpdate, write: Write, leftOut: LeftOut): readonly Named[] {
+  const named = [...federated.values()].map((bundle) => nameOf(bundle, write))
+  named.sort(([, a], [, b]) => a.length - b.length)
+  let bytes = 0
+  const end = named.findIndex(([, bundle]) => {
+    bytes += bundle.length
+    return bytes > maxForeignBytes
+  })
+  if (end === -1) return named
+  leftOut(named.slice(end).map(([id]) => id))
+  return named.slice(0, end)
+}
+
+function nameOf(bundle: Bundle, write: Write): Named {
+  return [TrustDomain.toId(bundle.trustDomain), write(bundle)]
+}
+
 /** By the SPIFFE ID of each trust domain (Workload API §5.1), in its order, so that equal is equal. */
-function byTrustDomain(bundles: Iterable<Bundle>, write: Write): Record<string, Buffer> {
-  const named = [...bundles].map(
-    (bundle) => [TrustDomain.toId(bundle.trustDomain), write(bundle)] as const,
-  )
-  return Object.fromEntries(named.sort(([a], [b]) => (a < b ? -1 : 1)))
+function byId(named: readonly Named[]): Record<string, Buffer> {
+  return Object.fromEntries(named.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** Workload API §5.2.1. Throws `forbidden` (`no-identity`), or `unavailable` (`svid-pending`) where nothing has been signed yet. */
-export function encodeX509Svids(update: WorkloadUpdate): Buffer {
+export function encodeX509Svids(update: WorkloadUpdate, leftOut: LeftOut): Buffer {
   if (update.entries.length === 0) throw noIdentity()
   if (update.identities.length === 0) throw svidPending()
   const bundle = der(update.bundle)
@@ -43,22 +68,22 @@ export function encodeX509Svids(update: WorkloadUpdate): Buffer {
       bundle,
       hint: entry.hint,
     })),
-    federated_bundles: byTrustDomain(update.federated.values(), der),
+    federated_bundles: byId(foreign(update, der, leftOut)),
   })
 }
 
 /** Workload API §5.2.2. Throws `forbidden` (`no-identity`). */
-export function encodeX509Bundles(update: WorkloadUpdate): Buffer {
+export function encodeX509Bundles(update: WorkloadUpdate, leftOut: LeftOut): Buffer {
   if (update.entries.length === 0) throw noIdentity()
   return serviceDefinition('SpiffeWorkloadAPI').FetchX509Bundles.responseSerialize({
-    bundles: byTrustDomain([update.bundle, ...update.federated.values()], der),
+    bundles: byId([nameOf(update.bundle, der), ...foreign(update, der, leftOut)]),
   })
 }
 
 /** Workload API §6.2.2. Throws `forbidden` (`no-identity`). */
-export function encodeJwtBundles(update: WorkloadUpdate): Buffer {
+export function encodeJwtBundles(update: WorkloadUpdate, leftOut: LeftOut): Buffer {
   if (update.entries.length === 0) throw noIdentity()
   return serviceDefinition('SpiffeWorkloadAPI').FetchJWTBundles.responseSerialize({
-    bundles: byTrustDomain([update.bundle, ...update.federated.values()], jwks),
+    bundles: byId([nameOf(update.bundle, jwks), ...foreign(update, jwks, leftOut)]),
   })
 }

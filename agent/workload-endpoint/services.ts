@@ -6,6 +6,7 @@ import { pushStream, type RpcHandler, serverStream, unary } from '../../src/rpc/
 import type { RpcServer } from '../../src/rpc/server.ts'
 import type { CallContext, PushCall } from '../../src/rpc/server-call.ts'
 import { serviceDefinition } from '../../src/rpc/services.ts'
+import type { Log } from '../../src/runtime/log.ts'
 import type { Need, WorkloadUpdate } from '../cache/cache.ts'
 import type { Attestation } from '../workload-attestation/attestation.ts'
 import { checkJwtRequest, fetchJwtSvids } from './fetch-jwt-svid.ts'
@@ -19,6 +20,7 @@ import { checkValidateRequest, validateJwtSvid } from './validate-jwt-svid.ts'
 export interface ServiceDeps extends HandlerDeps {
   readonly unavailable: () => CountersignError | undefined
   readonly attestation: Attestation
+  readonly log: Log
   /** Ends every call of the peer and closes its connection. */
   readonly cut: (peer: Peer, error: CountersignError) => void
 }
@@ -35,9 +37,9 @@ const lostCaller: ReadonlySet<string> = new Set([
 /** The Workload API and gRPC's health service. The calls of the WIT profile answer UNIMPLEMENTED. */
 export function addServices(rpc: RpcServer<Peer, Peer>, deps: ServiceDeps): void {
   rpc.addService(serviceDefinition('SpiffeWorkloadAPI'), {
-    FetchX509SVID: stateStream(deps, encodedOnce(encodeX509Svids), 'svids'),
-    FetchX509Bundles: stateStream(deps, encodedOnce(encodeX509Bundles), 'bundles'),
-    FetchJWTBundles: stateStream(deps, encodedOnce(encodeJwtBundles), 'bundles'),
+    FetchX509SVID: stateStream(deps, encodeX509Svids, 'svids'),
+    FetchX509Bundles: stateStream(deps, encodeX509Bundles, 'bundles'),
+    FetchJWTBundles: stateStream(deps, encodeJwtBundles, 'bundles'),
     FetchJWTSVID: unary((request: JWTSVIDRequest, context: Context) => {
       const question = checkJwtRequest(request, deps.limits)
       return attested(deps, context, (call) => fetchJwtSvids(deps, call, question))
@@ -59,9 +61,16 @@ export function addServices(rpc: RpcServer<Peer, Peer>, deps: ServiceDeps): void
 
 function stateStream(
   deps: ServiceDeps,
-  encode: (update: WorkloadUpdate) => Buffer,
+  encode: (update: WorkloadUpdate, leftOut: (ids: readonly string[]) => void) => Buffer,
   need: Need,
 ): RpcHandler<Peer> {
+  const encoded = encodedOnce((update) =>
+    encode(update, (trustDomains) =>
+      deps.log.warn('bundles of others are too large for a message, and left out', {
+        trustDomains,
+      }),
+    ),
+  )
   return pushStream((_request: object, context: PushCall<Peer>) => {
     const call: PushTarget = {
       get ended() {
@@ -72,7 +81,7 @@ function stateStream(
       onEnd: (listener) => context.onEnd(listener),
     }
     attest(deps, context).then(
-      (caller) => pushUpdates(deps.updates, caller, call, encode, need),
+      (caller) => pushUpdates(deps.updates, caller, call, encoded, need),
       (error) => call.fail(error),
     )
   })

@@ -110,12 +110,13 @@ test('WLA-22 an intermediate follows the leaf', () => {
   const entry = entryOf('/web', [])
   const { svid } = identityOf(entry)
   const chain = [derOf('leaf'), derOf('intermediate')]
-  const message = encodeX509Svids({
+  const update = {
     entries: [entry],
     identities: [{ entry, svid: { ...svid, chain } }],
     bundle: signing(trustDomain).bundle,
     federated: new Map(),
-  })
+  }
+  const message = encodeX509Svids(update, () => {})
   const { FetchX509SVID } = serviceDefinition('SpiffeWorkloadAPI')
   const [sent] = FetchX509SVID.responseDeserialize(message).svids
   expect(splitCertificates(sent?.x509_svid ?? Buffer.alloc(0))).toEqual(chain)

@@ -1,6 +1,8 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { JWTSVIDResponse } from '../../../src/rpc/gen/JWTSVIDResponse.ts'
 import type { ValidateJWTSVIDResponse } from '../../../src/rpc/gen/ValidateJWTSVIDResponse.ts'
+import { silentLog } from '../../../src/runtime/log.ts'
+import { TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import {
   answer,
   dial,
@@ -177,6 +179,27 @@ describe('JWT', () => {
     expect(await reasonOf(jwt(api, ['']))).toBe('audience-missing')
     expect(await reasonOf(validate(api, '', 'x'))).toBe('audience-missing')
     expect(await reasonOf(validate(api, 'a', ''))).toBe('token-missing')
+  })
+
+  test('T12 a trust domain with a very large bundle loses its place, and no workload its SVID', async () => {
+    const warn = vi.fn()
+    const { path, updates } = await startEndpoint({ log: { ...silentLog, warn } })
+    const bundles = [20, 2_000_000, 2_100_000].map((bytes, at) => {
+      const { bundle } = signing(TrustDomain.parse(`friend-${at}.org`))
+      const x509Authorities = [{ certificate: Buffer.alloc(bytes), tainted: false }]
+      return { ...bundle, x509Authorities }
+    })
+    updates.federated = new Map(bundles.map((bundle) => [bundle.trustDomain, bundle]))
+    updates.set([entryOf('/web', [`unix:uid:${ownUid}`])])
+    const { svids, federated_bundles } = await nextMessage(dial(path).FetchX509SVID({}, header))
+    expect(svids).toHaveLength(1)
+    expect(Object.keys(federated_bundles)).toEqual([
+      'spiffe://friend-0.org',
+      'spiffe://friend-1.org',
+    ])
+    expect(warn).toHaveBeenCalledWith(expect.any(String), {
+      trustDomains: ['spiffe://friend-2.org'],
+    })
   })
 
   test('T12 audiences and messages are bounded', async () => {
