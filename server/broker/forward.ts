@@ -76,6 +76,8 @@ export async function forward(
       response,
       { signal: exchange.signal },
     )
+    // Of a body that nobody waits for any more no further byte is taken.
+    if (!request.complete) request.socket.destroySoon()
     return { status: head.statusCode, scrubbed }
   } catch (error) {
     answer.destroy()

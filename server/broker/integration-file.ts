@@ -31,6 +31,7 @@ export interface IntegrationFile {
   readonly max_age?: number | undefined
   readonly issued?: string | undefined
   readonly svid_alone?: boolean | undefined
+  readonly require_bound?: boolean | undefined
   readonly disabled?: boolean | undefined
   readonly reopened?: string | undefined
   readonly max_request_bytes?: number | undefined
@@ -81,6 +82,7 @@ export const integrationSchema: z.ZodType<IntegrationFile> = z.strictObject({
   max_age: duration.optional(),
   issued: z.iso.date().optional(),
   svid_alone: z.boolean().optional(),
+  require_bound: z.boolean().optional(),
   disabled: z.boolean().optional(),
   reopened: z.iso.datetime().optional(),
   max_request_bytes: bytes.optional(),

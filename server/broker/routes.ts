@@ -54,6 +54,7 @@ export async function openRoutes(
       agent: new VendorAgent(integration, deps),
       verifier: createVerifier({
         ...{ issuer: config.issuer, audience, jwks: deps.jwks, clock },
+        requireBound: integration.requireBound,
         ...(deps.revocations !== undefined && { revocations: deps.revocations }),
       }),
       callers: new RateLimiter(rate.caller, clock),

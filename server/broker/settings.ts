@@ -40,6 +40,8 @@ export interface Integration {
   readonly issuedAt: Date | undefined
   /** Whether an X.509-SVID without a token is enough. */
   readonly svidAlone: boolean
+  /** Whether a token has to be bound to the certificate of its caller. */
+  readonly requireBound: boolean
   readonly disabled: boolean
   /** Opens it again after a revocation before this instant has shut it. */
   readonly reopenedAt: Date | undefined
@@ -93,6 +95,7 @@ export function readIntegration(said: IntegrationFile, origin: string): Integrat
     maxAgeSeconds: said.max_age,
     issuedAt: said.issued === undefined ? undefined : new Date(`${said.issued}T00:00:00Z`),
     svidAlone: said.svid_alone ?? false,
+    requireBound: said.require_bound ?? false,
     disabled: said.disabled ?? false,
     reopenedAt: said.reopened === undefined ? undefined : new Date(said.reopened),
     limits: {

@@ -253,6 +253,20 @@ test('bodies go both ways as they come', async () => {
   )
 })
 
+test('a body that nobody waits for any more is not read to its end', async () => {
+  broker.vendor.early = () => 'HTTP/1.1 413 No\r\ncontent-length: 2\r\n\r\nno'
+  const socket = await broker.dial(web)
+  let text = ''
+  socket.on('data', (data) => {
+    text += String(data)
+  })
+  const head = `POST /acme/v2 HTTP/1.1\r\nhost: ${broker.host}\r\ncontent-length: 100`
+  socket.write(`${head}\r\n\r\nfirst`)
+  await new Promise((resolve) => socket.once('close', resolve))
+  broker.vendor.early = undefined
+  expect(parseReply(text)).toMatchObject({ status: 413, body: 'no' })
+})
+
 test('HEAD has no body, and a connection is used again', async () => {
   const reply = await answered(() => 'HTTP/1.1 200 OK\r\ncontent-length: 77\r\n\r\n', 'HEAD')
   expect([reply.status, reply.headers['content-length'], reply.body]).toEqual([200, '77', ''])

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -203,6 +204,15 @@ test('policy decides on method, path, address and owner', async () => {
     policies: ['not-interns'],
     reason: 'policy-forbids',
   })
+})
+
+test('where it says so, a token has to be bound', async () => {
+  const broker = await start({ acme: { require_bound: true } })
+  const thumbprint = hash('sha256', web.chain[0] ?? '', 'base64url')
+  const bound = await broker.token({ cnf: { 'x5t#S256': thumbprint } })
+  expect((await broker.call({ token: bound, svid: web })).status).toBe(200)
+  const loose = await broker.call({ token: await broker.token(), svid: web })
+  expect(loose.reason).toBe('token-binding')
 })
 
 test('a token for anything else is none, and neither is that of another workload than the SVID', async () => {

@@ -29,6 +29,8 @@ export interface RawVendor {
     request: string,
     socket: TLSSocket,
   ) => string | readonly (string | Buffer)[] | Promise<void>
+  /** What is sent as soon as anything comes of a request. */
+  early: (() => string) | undefined
   close(): Promise<void>
 }
 
@@ -53,6 +55,10 @@ export async function startRawVendor(
     let bytes: Buffer = Buffer.alloc(0)
     socket.on('data', (chunk) => {
       bytes = Buffer.concat([bytes, chunk])
+      if (vendor.early !== undefined) {
+        socket.write(vendor.early())
+        return
+      }
       const length = wholeRequest(bytes)
       if (length === undefined) return
       const request = bytes.toString('latin1', 0, length)
@@ -71,6 +77,7 @@ export async function startRawVendor(
       return connections
     },
     answer: () => 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi',
+    early: undefined,
     async close() {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
