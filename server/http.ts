@@ -23,7 +23,7 @@ export interface HttpDeps
     | 'trustDomain'
   > {
   readonly trail: Pick<Trail, 'append'>
-  readonly metrics: Pick<ServerMetrics, 'registry' | 'canary'>
+  readonly metrics: Pick<ServerMetrics, 'registry' | 'canary' | 'feedReaders' | 'feedLag'>
   /** Who is told that the server's own SVID is another one. */
   readonly identityUsers: Set<() => void>
 }
@@ -61,8 +61,12 @@ export async function serveHttp(
       if (oauth === undefined || policies === undefined) return
       const { serveOauth } = await import('./oauth/endpoint.ts')
       const source = { ...bundles, svid: identity, onUpdate: onIdentityChange }
-      const oauthDeps = { ...deps, policies, source, observe: metrics.canary, authorityTtlSeconds }
-      await serveOauth(oauth, { ...oauthDeps, config }, until)
+      const { canary: observe, feedReaders: observeReaders, feedLag: observeLag } = metrics
+      const oauthDeps = {
+        ...{ ...deps, policies, source, authorityTtlSeconds, config },
+        ...{ observe, observeReaders, observeLag },
+      }
+      await serveOauth(oauth, oauthDeps, until)
     },
     async (until) => {
       if (federation.endpoint === undefined) return

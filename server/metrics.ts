@@ -15,6 +15,10 @@ export interface ServerMetrics {
     flight: { readonly refusedAfterMs: number } | { readonly failure: string },
     alarmed: boolean,
   ): void
+  /** Of those who serve a resource and read the feed of revocations; `unacknowledged`: facts that the last of them lacks. */
+  feedReaders(resource: string, readers: number, unacknowledged: number, alarmed: boolean): void
+  /** From a fact to the acknowledgement of a reader. */
+  feedLag(resource: string, lagMs: number): void
   rotated(kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'trail', step: string): void
 }
 
@@ -87,6 +91,29 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
     labelNames: ['resource'],
     registers,
   })
+  const lags = new Histogram({
+    name: 'countersign_server_feed_lag_seconds',
+    help: 'Time from a revocation until a reader of the feed acknowledged it, by the resource that it serves.',
+    labelNames: ['resource'],
+    buckets: latencyBuckets,
+    registers,
+  })
+  const ofResource = (name: string, help: string): Gauge<'resource'> =>
+    new Gauge({
+      name: `countersign_server_feed_${name}`,
+      help,
+      labelNames: ['resource'],
+      registers,
+    })
+  const readersOf = ofResource('readers', 'Connections to the feed of those who serve a resource.')
+  const lackedBy = ofResource(
+    'unacknowledged',
+    'Revocations that the last of the readers of a resource has not acknowledged.',
+  )
+  const lateFor = ofResource(
+    'alarm',
+    'Whether a reader of a resource does not acknowledge what it was told: 1 or 0.',
+  )
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name: `countersign_server_${name}`,
@@ -131,6 +158,12 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
       else refusals.observe({ resource }, flight.refusedAfterMs / 1000)
       alarms.set({ resource }, Number(alarmed))
     },
+    feedReaders: (resource, readers, unacknowledged, alarmed) => {
+      readersOf.set({ resource }, readers)
+      lackedBy.set({ resource }, unacknowledged)
+      lateFor.set({ resource }, Number(alarmed))
+    },
+    feedLag: (resource, lagMs) => lags.observe({ resource }, lagMs / 1000),
     rotated: (kind, step) => rotations.inc({ kind, step }),
   }
 }

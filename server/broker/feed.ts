@@ -28,12 +28,11 @@ export function openFeed(deps: FeedDeps): RevocationFeed {
   return createRevocationFeed({
     issuer,
     clock,
-    open(request, signal) {
-      const identity = svid()
-      const { spiffeId: clientId } = identity
-      const tls = () => shown(identity, issuerCa)
-      return feedAt({ url: `${issuer}/oauth/feed`, clientId, tls })(request, signal)
-    },
+    ...feedAt({
+      url: `${issuer}/oauth/feed`,
+      clientId: () => svid().spiffeId,
+      tls: () => shown(svid(), issuerCa),
+    }),
     keyOf: keysAt(deps.keys, clock),
     onFacts,
     onTrouble(error) {

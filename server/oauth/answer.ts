@@ -28,6 +28,7 @@ const errors: ReadonlyMap<string, string> = new Map([
 const statuses: ReadonlyMap<string, number> = new Map([
   ['request-too-large', 413],
   ['feed-not-served', 403],
+  ['feed-stream-unknown', 404],
 ])
 
 export function answerOf(body: Readonly<Record<string, unknown>>): OauthAnswer {

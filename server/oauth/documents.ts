@@ -10,6 +10,7 @@ export const paths = {
   introspection: '/oauth/introspect',
   revocation: '/oauth/revoke',
   feed: '/oauth/feed',
+  acknowledge: '/oauth/feed/acknowledge',
   feedKeys: '/oauth/feed-keys',
 } as const
 

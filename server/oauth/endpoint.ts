@@ -16,17 +16,20 @@ import type { EntryIndex } from '../entry/index.ts'
 import type { KeyHash } from '../legacy/legacy-caller.ts'
 import { createLegacyUse } from '../legacy/use.ts'
 import type { Policies } from '../policy/policies.ts'
+import { createAcknowledgements } from '../revocation/acknowledgements.ts'
 import { runPrune } from '../revocation/prune.ts'
 import { createPublisher } from '../revocation/publisher.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
 import { useToken } from '../store/used-tokens.ts'
+import { type AcknowledgeDeps, addAcknowledge } from './acknowledge-route.ts'
 import { type CanariesDeps, runCanaries } from './canaries.ts'
 import { maxEntries } from './client-door.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
 import { createFederated } from './federated/federated.ts'
 import { addFeed } from './feed-route.ts'
+import { type FeedWatchDeps, runFeedWatch } from './feed-watch.ts'
 import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
@@ -63,6 +66,8 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'cloc
   /** The server as a workload: its own SVID, and by which bundles it knows services. */
   readonly source: IdentitySource
   readonly observe: CanariesDeps['observe']
+  readonly observeReaders: FeedWatchDeps['observeReaders']
+  readonly observeLag: AcknowledgeDeps['observeLag']
   readonly authorityTtlSeconds: number
   readonly config: {
     readonly maxConnections: number
@@ -119,8 +124,11 @@ export async function serveOauth(
   const revoking = { ...doorDeps, revocations, tokens, changes: deps.changes, store: deps.store }
   forms.add(paths.revocation, createRevocationDoor(revoking))
   const publisher = createPublisher({ ...deps, issuer: settings.issuer })
-  addFeed(web.app, paths.feed, chainOf, { ...doorDeps, publisher })
-  const { store } = deps
+  const { logId } = deps.changes
+  const acknowledgements = createAcknowledgements({ logId, head: revocations.head.number, clock })
+  const { observeLag, store } = deps
+  addFeed(web.app, paths.feed, chainOf, { ...doorDeps, publisher, acknowledgements })
+  addAcknowledge(web.app, paths.acknowledge, chainOf, { ...doorDeps, acknowledgements, observeLag })
   const rechecked = { ...doorDeps, resources: settings.resources, policies, revocations, store }
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(
@@ -131,6 +139,7 @@ export async function serveOauth(
     (until) => runRecheck(rechecked, until),
     (until) => runEntryRecheck({ ...rechecked, changes: deps.changes }, until),
     (until) => publisher.run(until),
+    (until) => runFeedWatch({ ...deps, settings, acknowledgements, append }, until),
     (until) => runCanaries({ ...deps, settings, append }, until),
     (until) => runPrune(deps, until),
     (until) => serveWeb(endpoint, web, 'access tokens are issued', log, until),

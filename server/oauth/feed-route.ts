@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { CountersignError } from '../../src/errors.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
+import type { Acknowledgements } from '../revocation/acknowledgements.ts'
 import type { FeedPublisher } from '../revocation/publisher.ts'
 import { answerOf } from './answer.ts'
 import {
@@ -18,6 +19,7 @@ import { assertionForm } from './spiffe-client-auth.ts'
 export interface FeedRouteDeps extends ClientDoorDeps {
   readonly settings: Pick<OauthSettings, 'issuer' | 'resources'>
   readonly publisher: FeedPublisher
+  readonly acknowledgements: Pick<Acknowledgements, 'join'>
 }
 
 /** What a reader draws for a connection: 96 to 384 bits. */
@@ -54,16 +56,20 @@ export function addFeed(
     const { client } = asking
     const said = request.headers['last-event-id']
     reply.hijack()
+    const standing = deps.acknowledgements.join({ spiffeId: client.spiffeId, nonce })
     await streams.serve(reply.raw, {
       ...{ nonce, lastEventId: typeof said === 'string' ? said : undefined },
       ...{ spiffeId: client.spiffeId, expiresAt: client.expiresAt },
       stillGood: () => checkStanding(client, deps),
+      opened: () => standing.opened(),
     })
+    standing.leave()
     return reply
   })
 }
 
-function checkServes(
+/** Throws `forbidden` `feed-not-served`. */
+export function checkServes(
   { client }: ClientRequest,
   { resources }: Pick<OauthSettings, 'resources'>,
 ): void {
@@ -74,7 +80,8 @@ function checkServes(
   })
 }
 
-function requestOf(request: FastifyRequest, chain: readonly Buffer[]): OauthRequest {
+/** What is said in a request without a form. */
+export function requestOf(request: FastifyRequest, chain: readonly Buffer[]): OauthRequest {
   const { authorization, traceparent } = request.headers
   const { remoteAddress: host = '', remotePort: port = 0 } = request.raw.socket
   const bearer = /^Bearer ([^ ]+)$/i.exec(authorization ?? '')?.[1]
@@ -96,7 +103,7 @@ function nonceOf(request: FastifyRequest): string | undefined {
 }
 
 /** Where it is there once. */
-function queryOf({ query }: FastifyRequest, name: string): string | undefined {
+export function queryOf({ query }: FastifyRequest, name: string): string | undefined {
   const value = (query as Readonly<Record<string, unknown>>)[name]
   return typeof value === 'string' ? value : undefined
 }

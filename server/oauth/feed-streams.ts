@@ -16,6 +16,8 @@ export interface StreamReader {
   readonly expiresAt: Date
   /** Throws where it may read no longer. */
   readonly stillGood: () => void
+  /** Called once all that it has missed was sent. */
+  readonly opened: () => void
 }
 
 export interface FeedStreams {
@@ -111,6 +113,7 @@ async function serve(
     }
     for (const event of waiting) write(event)
     waiting = undefined
+    reader.opened()
     await gone
   } finally {
     end()

@@ -26,6 +26,9 @@ export type AuditKind =
   /** A service took a token too long after it was revoked, or could not be tried; and that this is over. */
   | 'canary.alarmed'
   | 'canary.recovered'
+  /** A service that reads the feed does not say that it has applied what it was told; and that this is over. */
+  | 'feed.alarmed'
+  | 'feed.recovered'
   /** A vendor was called with a key that the caller never saw. */
   | 'broker.called'
   | 'broker.denied'
@@ -65,6 +68,8 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'revocation.denied',
   'canary.alarmed',
   'canary.recovered',
+  'feed.alarmed',
+  'feed.recovered',
   'broker.called',
   'broker.denied',
   'broker.failed',

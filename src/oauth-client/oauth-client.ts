@@ -103,7 +103,7 @@ export class OauthClient implements Caller, AsyncDisposable {
   revocations(onTrouble?: (error: CountersignError) => void): RevocationFeed {
     const feed = createRevocationFeed({
       issuer: this.#options.issuer,
-      open: feedAt({ url: this.#endpoints.feed, ...readerOf(this.#options) }),
+      ...feedAt({ url: this.#endpoints.feed, ...readerOf(this.#options) }),
       keyOf: keysAt(() => this.#document(this.#endpoints.feedKeys), this.#clock),
       clock: this.#clock,
       ...(onTrouble !== undefined && { onTrouble }),

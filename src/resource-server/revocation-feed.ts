@@ -28,7 +28,7 @@ export function revocationFeed(options: RevocationFeedOptions): RevocationFeed {
   return createRevocationFeed({
     ...options,
     clock,
-    open: feedAt({ ...options, url }),
+    ...feedAt({ ...options, url }),
     keyOf: keysAt(options.keys ?? `${issuer}/oauth/feed-keys`, clock),
   })
 }

@@ -4,6 +4,7 @@ import type { TokenClaims } from '../jwt/compact.ts'
 import { createBackoff } from '../runtime/backoff.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { within } from '../runtime/within.ts'
+import { createAcknowledger, type SendAcknowledgement } from './acknowledger.ts'
 import { eventsOf } from './event-stream.ts'
 import type { Fact, FactKind } from './fact.ts'
 import { type FeedKeyLookup, readFeedMessage } from './feed-message.ts'
@@ -29,6 +30,8 @@ export interface FeedOptions {
   /** The authorization server, exactly. */
   readonly issuer: string
   readonly open: OpenFeed
+  /** Tells the issuer what was applied, for its metrics; nobody is told unless it is there. */
+  readonly acknowledge?: SendAcknowledgement
   /** The feed's keys, which are none of those of access tokens. */
   readonly keyOf: FeedKeyLookup
   readonly clock: Clock
@@ -91,7 +94,7 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
 /** One connection, to its end. */
 async function follow(
   state: FollowedState,
-  { issuer, open, keyOf, clock, onFacts }: FeedOptions,
+  { issuer, open, acknowledge, keyOf, clock, onFacts }: FeedOptions,
   signal: AbortSignal,
   took: () => void,
 ): Promise<void> {
@@ -110,6 +113,8 @@ async function follow(
   }
   try {
     const until = AbortSignal.any([signal, stop.signal])
+    const applied =
+      acknowledge && createAcknowledger({ send: acknowledge, clock }, session.nonce, until)
     const chunks = await within(clock, silenceMs, open(request, until), silent)
     const events = eventsOf(chunks)[Symbol.asyncIterator]()
     for (;;) {
@@ -119,6 +124,7 @@ async function follow(
       state.take(message)
       state.facts.drop(clock.now())
       took()
+      if (state.lastEventId !== undefined) applied?.(state.lastEventId)
       if (message.facts.length > 0) onFacts?.()
     }
   } finally {

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { CountersignError } from '../errors.ts'
-import type { OpenFeed } from './feed-client.ts'
+import type { FeedOptions } from './feed-client.ts'
 
 export interface FeedLocation {
   /** `https:`; `ISSUER/oauth/feed` of a Countersign server. */
@@ -11,54 +12,98 @@ export interface FeedLocation {
   /** A JWT-SVID whose only audience is the issuer, drawn for each connection … */
   readonly jwtSvid?: () => Promise<string>
   /** … or this SPIFFE ID, and its X.509-SVID in `tls`. */
-  readonly clientId?: string
+  readonly clientId?: string | (() => string)
   /** Whom to trust where that is not the Web PKI, and what to show; asked at each connection. */
   readonly tls?: () => SecureContextOptions
 }
 
+/** Below the feed’s own URL. */
+const acknowledgePath = '/acknowledge'
+
 /**
- * Reads the feed over HTTPS, each time on a connection of its own. Throws `invalid` `feed-url`; opening rejects with
- * `unavailable` `feed-refused` or `feed-unreachable`.
+ * Reads the feed over HTTPS, each time on a connection of its own, and acknowledges to the very address that it reads
+ * from. Throws `invalid` `feed-url`; opening rejects with `unavailable` `feed-refused` or `feed-unreachable`.
  */
-export function feedAt(location: FeedLocation): OpenFeed {
+export function feedAt(location: FeedLocation): Pick<FeedOptions, 'open' | 'acknowledge'> {
   if (!URL.canParse(location.url) || new URL(location.url).protocol !== 'https:') {
     throw new CountersignError('invalid', 'a revocation feed is at an https URL', {
       reason: 'feed-url',
       fix: 'name the issuer’s, such as https://as.example.org/oauth/feed',
     })
   }
-  return async ({ nonce, lastEventId, sent }, signal) => {
-    const url = new URL(location.url)
-    url.searchParams.set('nonce', nonce)
-    if (location.clientId !== undefined) url.searchParams.set('client_id', location.clientId)
-    const token = await location.jwtSvid?.()
-    const request = httpsRequest(url, {
-      ...location.tls?.(),
-      // No session of before is resumed: its certificate may have ended.
-      agent: false,
-      signal,
-      headers: {
-        accept: 'text/event-stream',
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
-      },
-    })
-    request.on('socket', (socket) => socket.once('secureConnect', sent))
-    request.end()
-    const [response] = (await once(request, 'response').catch((cause: unknown) => {
-      throw new CountersignError('unavailable', 'the revocation feed cannot be reached', {
-        reason: 'feed-unreachable',
-        cause,
+  let address: string | undefined
+  return {
+    async open({ nonce, lastEventId, sent }, signal) {
+      const request = await requestTo(location, '', { nonce }, signal)
+      request.setHeader('accept', 'text/event-stream')
+      if (lastEventId !== undefined) request.setHeader('last-event-id', lastEventId)
+      request.on('socket', (socket) => {
+        socket.once('secureConnect', () => {
+          address = socket.remoteAddress
+          sent()
+        })
       })
-    })) as [IncomingMessage]
-    if (response.statusCode !== 200) {
+      const response = await answerTo(request)
+      if (response.statusCode === 200) return response
       response.destroy()
-      throw new CountersignError(
-        'unavailable',
-        `the revocation feed answers with status ${response.statusCode}`,
-        { reason: 'feed-refused', fix: 'let `served_by` of a resource name this service' },
-      )
-    }
-    return response
+      throw refused(response)
+    },
+    async acknowledge(acknowledgement, signal) {
+      const to = address
+      const request = await requestTo(location, acknowledgePath, { ...acknowledgement }, signal, {
+        method: 'POST',
+        ...(to !== undefined && { lookup: lookupOf(to) }),
+      })
+      const response = await answerTo(request)
+      response.resume()
+      if (response.statusCode !== 204) throw refused(response)
+    },
   }
+}
+
+async function requestTo(
+  { url: text, clientId, jwtSvid, tls }: FeedLocation,
+  below: string,
+  query: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+  options: RequestOptions = {},
+): Promise<ClientRequest> {
+  const url = new URL(text)
+  url.pathname += below
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
+  const id = typeof clientId === 'function' ? clientId() : clientId
+  if (id !== undefined) url.searchParams.set('client_id', id)
+  const token = await jwtSvid?.()
+  // No session of before is resumed: its certificate may have ended.
+  const request = httpsRequest(url, { ...tls?.(), ...options, agent: false, signal })
+  if (token !== undefined) request.setHeader('authorization', `Bearer ${token}`)
+  return request
+}
+
+/** Another server of the issuer’s knows nothing of the connection: the name is not looked up anew. */
+function lookupOf(address: string): LookupFunction {
+  const family = isIP(address)
+  return (_host, { all }, callback) => {
+    if (all === true) callback(null, [{ address, family }])
+    else callback(null, address, family)
+  }
+}
+
+async function answerTo(request: ClientRequest): Promise<IncomingMessage> {
+  request.end()
+  const [response] = (await once(request, 'response').catch((cause: unknown) => {
+    throw new CountersignError('unavailable', 'the revocation feed cannot be reached', {
+      reason: 'feed-unreachable',
+      cause,
+    })
+  })) as [IncomingMessage]
+  return response
+}
+
+function refused({ statusCode }: IncomingMessage): CountersignError {
+  return new CountersignError(
+    'unavailable',
+    `the revocation feed answers with status ${statusCode}`,
+    { reason: 'feed-refused', fix: 'let `served_by` of a resource name this service' },
+  )
 }

@@ -41,6 +41,7 @@ async function start(opening: readonly FeedEvent[] = [{ id: 'log.0', data: 'open
     stillGood() {
       if (!stillGood) throw new Error('revoked')
     },
+    opened: () => {},
   }
   const server = createServer((request, response) => {
     const spiffeId = idOf(request.url ?? '')

@@ -1,0 +1,175 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { get } from 'node:https'
+import { revocationFeed } from 'countersign/resource-server'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { type Log, silentLog } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import { toPem } from '../../src/x509/pem.ts'
+import { freePort } from '../support/free-port.ts'
+import {
+  allowWeb,
+  ask,
+  issuer,
+  oauthSettings,
+  orders,
+  policyFolder,
+  resourceOf,
+} from '../support/oauth.ts'
+import {
+  mint,
+  type RunningServer,
+  someAgent,
+  startServer,
+  type TestIdentity,
+  trustDomain,
+  wireEntry,
+} from '../support/running-server.ts'
+import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+
+let certificate: WebCertificate
+let policy: string
+let server: RunningServer
+let port: number
+let monitoring: number
+let serving: TestIdentity
+let other: TestIdentity
+let stranger: TestIdentity
+
+beforeAll(async () => {
+  certificate = await webCertificate('as.example.org', 'localhost')
+  policy = policyFolder(allowWeb)
+  port = await freePort()
+  monitoring = await freePort()
+  const listening = Promise.withResolvers<void>()
+  const log: Log = {
+    ...silentLog,
+    info(message) {
+      if (message === 'access tokens are issued') listening.resolve()
+    },
+  }
+  const servedBy = new Set(['/orders', '/other'].map((path) => SpiffeId.of(trustDomain, path)))
+  server = await startServer({
+    log,
+    overrides: {
+      httpAddress: { host: '127.0.0.1', port: monitoring },
+      oauth: {
+        ...oauthSettings(certificate, policy),
+        address: { host: '127.0.0.1', port },
+        resources: new Map([[orders, resourceOf(orders, { servedBy })]]),
+      },
+    },
+  })
+  await listening.promise
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
+    entries: ['/orders', '/other', '/stranger', '/gone'].map((path) =>
+      wireEntry({ path, parent: someAgent }),
+    ),
+  })
+  serving = await mint(server, '/orders')
+  other = await mint(server, '/other')
+  stranger = await mint(server, '/stranger')
+})
+
+afterAll(async () => {
+  await server?.remove()
+  for (const folder of [certificate.folder, policy])
+    rmSync(folder, { recursive: true, force: true })
+})
+
+function shown({ chain, privateKey }: TestIdentity) {
+  return {
+    ca: readFileSync(certificate.ca),
+    cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
+    key: toPem('PRIVATE KEY', privateKey),
+  }
+}
+
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${monitoring}/metrics`)).text()
+  const line = text.split('\n').find((one) => one.startsWith(`countersign_server_feed_${name}{`))
+  return Number(line?.split(' ').at(-1))
+}
+
+const nonce = 'n'.repeat(22)
+const path = '/oauth/feed'
+
+/** Reads the feed and says nothing of it; resolves with the id of its first event. */
+function readSilently(identity: TestIdentity): Promise<{ id: string; close: () => void }> {
+  return new Promise((resolve, reject) => {
+    const url = `https://localhost:${port}${path}?nonce=${nonce}&client_id=${identity.id}`
+    const request = get(url, { ...shown(identity), agent: false }, (response) => {
+      const close = (): void => void response.destroy()
+      onTestFinished(close)
+      response.on('error', () => {})
+      response.on('data', (chunk) => {
+        const id = /^id: (.*)$/m.exec(String(chunk))?.[1]
+        if (id !== undefined) resolve({ id, close })
+      })
+    })
+    request.on('error', reject)
+  })
+}
+
+/** Deletes an entry, which is a fact. */
+async function revokeSomething(): Promise<void> {
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const { entries: all } = await entries.unary('ListEntries', {})
+  const id = all.find(({ spiffe_id }) => spiffe_id?.path === '/gone')?.id ?? ''
+  await entries.unary('BatchDeleteEntry', { ids: [id] })
+}
+
+test('a reader acknowledges what it has applied, and the server tells how long that took and what is left', async () => {
+  const stop = new AbortController()
+  onTestFinished(() => stop.abort())
+  const feed = revocationFeed({
+    issuer,
+    url: `https://localhost:${port}${path}`,
+    keys: async () => (await ask(port, certificate, '/oauth/feed-keys')).body,
+    clientId: serving.id,
+    tls: () => shown(serving),
+  })
+  void feed.run(stop.signal)
+  await eventually(() => feed.fresh())
+  await revokeSomething()
+  await eventually(async () => (await metric('lag_seconds_count')) === 1)
+  expect(await metric('lag_seconds_sum')).toBeLessThan(1)
+  await eventually(async () => (await metric('unacknowledged')) === 0)
+  expect(await metric('readers')).toBe(1)
+  expect(await metric('alarm')).toBe(0)
+})
+
+test('a reader that is connected and does not acknowledge is an alarm, on record and in the metrics, until it is gone', async () => {
+  const { close } = await readSilently(serving)
+  await eventually(async () => (await metric('alarm')) === 1, 5000)
+  const records = (): readonly Record<string, unknown>[] =>
+    readFileSync(server.config.auditFile, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ kind }) => String(kind).startsWith('feed.'))
+  const alarmed = { kind: 'feed.alarmed', spiffeId: serving.id, audience: [orders] }
+  expect(records()).toMatchObject([alarmed])
+  close()
+  await eventually(async () => (await metric('alarm')) === 0 && records().length === 2)
+  expect(records()).toMatchObject([alarmed, { kind: 'feed.recovered' }])
+})
+
+test('nobody acknowledges for another: neither a stranger nor another reader, nor without a proof', async () => {
+  const { id: head } = await readSilently(serving)
+  const say = async (query: Record<string, string>, identity?: TestIdentity): Promise<number> => {
+    const asked = `${path}/acknowledge?${new URLSearchParams(query)}`
+    return (await ask(port, certificate, asked, { method: 'POST', identity })).status
+  }
+  const own = { client_id: serving.id, nonce, head }
+  expect(await say(own)).toBe(401)
+  expect(await say(own, other)).toBe(401)
+  expect(await say({ ...own, client_id: other.id }, other)).toBe(404)
+  expect(await say({ ...own, client_id: stranger.id }, stranger)).toBe(403)
+  expect(await say({ ...own, nonce: 'm'.repeat(22) }, serving)).toBe(404)
+  expect(await say({ ...own, head: `${head}0000` }, serving)).toBe(400)
+  expect(await say({ client_id: serving.id, nonce }, serving)).toBe(400)
+  expect(await say(own, serving)).toBe(204)
+  const flood = await Promise.all(Array.from({ length: 60 }, () => say(own, serving)))
+  expect(new Set(flood)).toEqual(new Set([204, 503]))
+})

@@ -1,0 +1,71 @@
+import { beforeEach, expect, test } from 'vitest'
+import {
+  type Acknowledgements,
+  createAcknowledgements,
+} from '../../../../server/revocation/acknowledgements.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { idOf } from '../entry/samples.ts'
+
+const logId = 'a'.repeat(32)
+const head = (number: number): string => `${logId}.${number}`
+const orders = { spiffeId: idOf('/orders'), nonce: 'n1' }
+const refusal = (reason: string): unknown => expect.objectContaining({ reason })
+let clock: FakeClock
+let acks: Acknowledgements
+
+beforeEach(() => {
+  clock = new FakeClock()
+  acks = createAcknowledgements({ logId, head: 10, clock })
+})
+
+test('the lag is that of the oldest fact that is acknowledged, and what is left is counted', async () => {
+  acks.join(orders).opened()
+  expect(acks.take(orders, head(10))).toBeUndefined()
+  acks.note([{ number: 12 }])
+  await clock.advance(300)
+  acks.note([{ number: 15 }, { number: 16 }])
+  await clock.advance(100)
+  expect(acks.standings()).toMatchObject([{ unacknowledged: 3, owesMs: 400 }])
+  expect(acks.take(orders, head(15))).toBe(400)
+  expect(acks.standings()).toMatchObject([{ unacknowledged: 1, owesMs: 100 }])
+  // What it has said it cannot take back.
+  expect(acks.take(orders, head(11))).toBeUndefined()
+  expect(acks.take(orders, head(16))).toBe(100)
+  expect(acks.standings()).toMatchObject([{ unacknowledged: 0, owesMs: 0 }])
+})
+
+test('a connection owes a first acknowledgement once all was sent, and nothing when it has ended', async () => {
+  const standing = acks.join(orders)
+  await clock.advance(5000)
+  expect(acks.standings()).toMatchObject([{ owesMs: 0 }])
+  standing.opened()
+  await clock.advance(700)
+  expect(acks.standings()).toMatchObject([{ unacknowledged: 0, owesMs: 700 }])
+  standing.leave()
+  expect(acks.standings()).toEqual([])
+  expect(() => acks.take(orders, head(10))).toThrow(refusal('feed-stream-unknown'))
+})
+
+test('nobody acknowledges for another, nor with another connection, nor what was not told', () => {
+  acks.join(orders)
+  const others = [
+    { ...orders, spiffeId: idOf('/stranger') },
+    { ...orders, nonce: 'n2' },
+    { ...orders, nonce: '' },
+  ]
+  for (const other of others) {
+    expect(() => acks.take(other, head(10))).toThrow(refusal('feed-stream-unknown'))
+  }
+  for (const wrong of [head(11), `${'b'.repeat(32)}.10`, '10', head(-1), `${head(10)}\n`]) {
+    expect(() => acks.take(orders, wrong)).toThrow(refusal('request-head'))
+  }
+})
+
+test('what all have acknowledged is not kept, and what nobody acknowledges is kept up to a bound', () => {
+  acks.join(orders).opened()
+  acks.note(Array.from({ length: 15_000 }, (_, at) => ({ number: 11 + at })))
+  expect(acks.standings()).toMatchObject([{ unacknowledged: 10_000 }])
+  acks.take(orders, head(15_010))
+  acks.note([{ number: 15_011 }])
+  expect(acks.standings()).toMatchObject([{ unacknowledged: 1 }])
+})
