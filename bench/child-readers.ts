@@ -23,7 +23,7 @@ interface Argument {
 const { issuer, url, ca, keys, count, reader } = argument<Argument>()
 const tls = { ca: readFileSync(ca), cert: reader.cert, key: reader.key }
 const keyOf = keysAt(async () => keys, systemClock)
-const open = feedAt({ url, clientId: reader.id, tls: () => tls })
+const { open } = feedAt({ url, clientId: reader.id, tls: () => tls })
 
 let told = ''
 let verified: Promise<FeedMessage> | undefined
