@@ -23,6 +23,7 @@ const all = [
   'policy',
   'broker',
   'revocation',
+  'verify',
 ] as const
 
 const args = process.argv.slice(2)

@@ -1,5 +1,6 @@
 import { CountersignError } from '../errors.ts'
 import type { TokenClaims } from '../jwt/compact.ts'
+import type { Clock } from '../runtime/clock.ts'
 import type { SignedToken } from './signed-tokens.ts'
 
 /** What of the issuer's revocations is known here. A `RevocationFeed` is one. */
@@ -19,16 +20,20 @@ export interface StandingOptions {
   readonly introspect?: (token: string) => Promise<boolean>
 }
 
+const pauseMs = 1000
+
 /**
- * Whether a token was revoked. By `revocations` alone while they are fresh; else the issuer is asked; else it is denied,
- * unless `whenUnknown` says otherwise. What is known to be revoked is refused in any case. Rejects with `unauthenticated`
- * `token-revoked`, `unavailable` `revocation-unknown`.
+ * Whether a token was revoked. By `revocations` alone while they are fresh; else the issuer is asked, but not for a second
+ * after it could not be; else it is denied, unless `whenUnknown` says otherwise. What is known to be revoked is refused in
+ * any case. Rejects with `unauthenticated` `token-revoked`, `unavailable` `revocation-unknown`.
  */
 export function standingCheck(
   options: StandingOptions,
+  clock: Clock,
 ): (token: string, signed: SignedToken, whenUnknown: WhenUnknown) => Promise<void> {
   const { revocations, introspect } = options
   const asking = new Map<string, Promise<boolean>>()
+  let failedAtMs = Number.NEGATIVE_INFINITY
 
   /** Once for all who show the token meanwhile. */
   const isActive = (token: string, ask: (token: string) => Promise<boolean>): Promise<boolean> => {
@@ -36,16 +41,26 @@ export function standingCheck(
     asking.set(token, under)
     return under
   }
+  const introspected = async (token: string): Promise<boolean | undefined> => {
+    // Not each request waits for an issuer that does not answer.
+    if (introspect === undefined || clock.monotonicMs() - failedAtMs < pauseMs) return undefined
+    try {
+      return await isActive(token, introspect)
+    } catch {
+      failedAtMs = clock.monotonicMs()
+      return undefined
+    }
+  }
   return async (token, { claims, keyId }, whenUnknown) => {
     if (revocations === undefined && introspect === undefined) return
     if (revocations?.judge(claims, keyId) !== undefined) return revoked()
     if (revocations?.fresh() === true) return
-    const active = introspect && (await isActive(token, introspect).catch(() => undefined))
+    const active = await introspected(token)
     if (active === false) return revoked()
     if (active === true || whenUnknown === 'allow-until-expiry') return
     throw new CountersignError('unavailable', 'whether the token was revoked is not known now', {
       reason: 'revocation-unknown',
-      retryAfterMs: 1000,
+      retryAfterMs: pauseMs,
     })
   }
 }

@@ -56,7 +56,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     })
   }
   const signed = signedTokens(keysAt(options.jwks ?? `${issuer}/oauth/jwks`, clock))
-  const checkStanding = standingCheck(options)
+  const checkStanding = standingCheck(options, clock)
   const read = async (
     token: string,
     { certificate, whenUnknown = 'deny' }: ShownWith,

@@ -54,6 +54,7 @@ export class RevocationState {
   judge(claims: TokenClaims, keyId?: string): Fact | undefined {
     if (this.#size === 0) return undefined
     const issuedAt = typeof claims.iat === 'number' ? claims.iat : Number.NEGATIVE_INFINITY
+    const { sub, client_id: client } = claims
     return (
       this.#hit('token', claims['jti'], issuedAt) ??
       this.#hit('transaction', claims['txn'], issuedAt) ??
@@ -62,9 +63,9 @@ export class RevocationState {
       this.#hit('owner', claims['owner'], issuedAt) ??
       this.#hitAny('audience', claims.aud, issuedAt) ??
       this.#hitAny('integration', claims.aud, issuedAt) ??
-      this.#hitWho(claims.sub, issuedAt) ??
-      this.#hitWho(claims['client_id'], issuedAt) ??
-      this.#hitActors(claims['act'], issuedAt)
+      this.#hitWho(sub, issuedAt) ??
+      (client === sub ? undefined : this.#hitWho(client, issuedAt)) ??
+      this.#hitActors(claims['act'], client, issuedAt)
     )
   }
 
@@ -84,8 +85,9 @@ export class RevocationState {
   }
 
   #hit(kind: FactKind, id: unknown, issuedAt: number): Fact | undefined {
-    if (typeof id !== 'string') return undefined
-    const fact = this.#byKind[kind].get(id)
+    const facts = this.#byKind[kind]
+    if (facts.size === 0 || typeof id !== 'string') return undefined
+    const fact = facts.get(id)
     return fact !== undefined && (!isEpoch(kind) || issuedAt <= fact.notBefore) ? fact : undefined
   }
 
@@ -102,15 +104,19 @@ export class RevocationState {
     return (
       this.#hit('spiffe-id', id, issuedAt) ??
       this.#hit('node', id, issuedAt) ??
-      this.#hit('trust-domain', trustDomainOf(id), issuedAt)
+      // To cut the name out costs more than to look for it.
+      (this.#byKind['trust-domain'].size === 0
+        ? undefined
+        : this.#hit('trust-domain', trustDomainOf(id), issuedAt))
     )
   }
 
-  #hitActors(act: unknown, issuedAt: number): Fact | undefined {
+  /** The outermost of them is the client, who was looked at. */
+  #hitActors(act: unknown, client: unknown, issuedAt: number): Fact | undefined {
     // How deep it can be nested, the reader of the token has bounded.
     for (let actor = act; typeof actor === 'object' && actor !== null; ) {
       const { sub, act: before } = actor as { readonly sub?: unknown; readonly act?: unknown }
-      const fact = this.#hitWho(sub, issuedAt)
+      const fact = sub === client ? undefined : this.#hitWho(sub, issuedAt)
       if (fact !== undefined) return fact
       actor = before
     }

@@ -101,6 +101,23 @@ describe('T26 while the feed is late', () => {
     }
   })
 
+  test('an issuer that cannot be asked is not asked again for a second: nobody waits for it meanwhile', async () => {
+    const asked: string[] = []
+    const introspect = async (token: string) => {
+      asked.push(token)
+      throw new Error('down')
+    }
+    const { verify } = issuer.verifier({ audience, introspect })
+    const token = await tokenOf({ exp: clock.now().getTime() / 1000 + 60 })
+    for (let n = 0; n < 3; n += 1) {
+      expect(await reasonOfAsync(() => verify(token))).toBe('revocation-unknown')
+    }
+    expect(asked.length).toBe(1)
+    await clock.advance(1000)
+    expect(await reasonOfAsync(() => verify(token))).toBe('revocation-unknown')
+    expect(asked.length).toBe(2)
+  })
+
   test('a request is answered with 503, and a route that says so lets it in', async () => {
     const revocations = feed()
     revocations.late = true
