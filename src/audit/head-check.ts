@@ -4,6 +4,7 @@ import { readSignedHead, type SignedHead } from './signed-head.ts'
 
 /** More records than can lie between a head and the record that holds it. */
 const remembered = 1 << 17
+const hashBytes = 32
 
 /** What the heads have to say of a trail, once all of it was looked at. */
 export interface HeadReport {
@@ -31,7 +32,9 @@ export class HeadCheck {
   /** Of the anchor, by chain. */
   readonly #anchors = new Map<string, Map<number, SignedHead>>()
   readonly #chains: Set<string>
-  readonly #hashes: string[] = []
+  /** Of the last records that were looked at, each at its number modulo `remembered`: 5 MiB, whatever the trail. */
+  readonly #numbers: Float64Array = new Float64Array(remembered)
+  readonly #hashes: Buffer = Buffer.alloc(remembered * hashBytes)
   readonly #wrong = new Map<string, SignedHead>()
   #inTrail = 0
   #anchored = new Map<string, SignedHead[]>()
@@ -61,7 +64,7 @@ export class HeadCheck {
       const head = claimedLink(line)?.head
       if (head === undefined) continue
       this.#compare(head)
-      this.#hashes[head.number % remembered] = head.hash
+      this.#remember(head)
       if (!line.includes('"kind":"trail.head"')) continue
       const kind = await this.#lookAtHead(line, head)
       if (kind !== undefined) return { kind, at }
@@ -88,16 +91,25 @@ export class HeadCheck {
     const said = typeof signedHead === 'string' ? await readSignedHead(signedHead) : undefined
     if (said === undefined) return 'head-signature'
     if (said.head.number >= number) return 'head-differs'
-    // Of records that were not kept there is nothing to compare with.
-    const hash = this.#hashes[said.head.number % remembered]
-    if (hash !== undefined && number - said.head.number < remembered && hash !== said.head.hash) {
-      return 'head-differs'
-    }
+    if (this.#contradicted(said.head)) return 'head-differs'
     if (!this.#keys.accepts(said)) return 'head-key'
     this.#chains.add(said.chain)
     this.#inTrail += 1
     this.#last = said
     return undefined
+  }
+
+  #remember({ number, hash }: ChainHead): void {
+    const slot = number % remembered
+    this.#numbers[slot] = number
+    this.#hashes.write(hash, slot * hashBytes, 'hex')
+  }
+
+  /** Of records that are not there any more there is nothing to compare with. */
+  #contradicted({ number, hash }: ChainHead): boolean {
+    const slot = number % remembered
+    if (this.#numbers[slot] !== number) return false
+    return this.#hashes.toString('hex', slot * hashBytes, (slot + 1) * hashBytes) !== hash
   }
 
   /** `end` is the last record of the trail. */
