@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { Ca } from '../ca/ca.ts'
 import type { Policies } from '../policy/policies.ts'
 import { answerOf, type OauthAnswer } from './answer.ts'
@@ -9,7 +10,7 @@ import type { IssuedTokens } from './issued-tokens.ts'
 import type { OauthSettings } from './settings.ts'
 import type { ShownToken } from './shown-token.ts'
 import type { UseOnce } from './single-use.ts'
-import { claimsOf, type Wish } from './token.ts'
+import { claimsOf, type DecidedBy, type Wish } from './token.ts'
 import { tokenTypes } from './token-types.ts'
 
 export interface IssueDeps {
@@ -22,8 +23,7 @@ export interface IssueDeps {
 
 /** What was decided to issue. */
 export interface TokenGrant extends Wish {
-  /** The policies that said so. */
-  readonly decidedBy: readonly string[]
+  readonly decidedBy: DecidedBy
   /** Common to a token and to all that is exchanged for it. */
   readonly txn: string
   /** It lives no longer. */
@@ -63,7 +63,13 @@ export async function issueToken(
       ...{ client, entry, scopes, txn, actors, mayAct: exchanged?.mayAct },
     }),
     audit: {
-      actor: { ...actorOf(address, client), entryId: entry.id, owner: entry.owner },
+      actor: {
+        ...actorOf(address, client),
+        entryId: entry.id,
+        owner: entry.owner,
+        // An agent's entries are for workloads of its node alone.
+        node: isAgentId(entry.parentId) ? entry.parentId : undefined,
+      },
       actors: actors.length > 0 ? actors : undefined,
       entryId: entry.id,
       owner: entry.owner,
@@ -74,7 +80,7 @@ export async function issueToken(
       scope: scopes,
       confirmation: client.certificate?.thumbprint,
       resourceOwner: resource.owner,
-      policies: grant.decidedBy,
+      ...grant.decidedBy,
       policyRevision: policies.revision,
       trace,
       ...(client.federated !== undefined && subjectRecord(client.federated.token)),

@@ -48,6 +48,12 @@ export function readWish(
   return { resource, scopes }
 }
 
+/** Which policies have said yes, and whether that was remembered of another time. */
+export interface DecidedBy {
+  readonly policies: readonly string[]
+  readonly cached: boolean
+}
+
 /**
  * The policy's word on it: an ID that several entries carry gets what every one of them may have. Throws
  * `forbidden` `policy-…`.
@@ -56,14 +62,16 @@ export function decideAll(
   entries: readonly Entry[],
   policies: Pick<Policies, 'decide' | 'revision'>,
   questionOf: (entry: Entry) => PolicyQuestion,
-): readonly string[] {
+): DecidedBy {
   const decidedBy = new Set<string>()
+  let cached = true
   for (const entry of entries) {
     const decision = policies.decide(questionOf(entry))
     if (!decision.allowed) throw new PolicyRefusal(decision, policies.revision)
     for (const policy of decision.policies) decidedBy.add(policy)
+    cached &&= decision.cached === true
   }
-  return [...decidedBy].sort()
+  return { policies: [...decidedBy].sort(), cached }
 }
 
 /** What a token says beside whom, what for and how long (RFC 9068 §2.2, RFC 8705 §3.1, RFC 8693 §4). */

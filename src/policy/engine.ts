@@ -35,7 +35,7 @@ export function createPolicyEngine(): PolicyEngine {
         const decision = found ?? decisionOf(slices.evaluate(request))
         // Taken out, and put back as the newest.
         if (found !== undefined) decisions.delete(key)
-        if (key.length <= maxKeyLength) decisions.set(key, decision)
+        if (key.length <= maxKeyLength) decisions.set(key, { ...decision, cached: true })
         if (decisions.size > maxDecisions) decisions.delete(decisions.keys().next().value as string)
         return decision
       } catch {

@@ -203,7 +203,7 @@ describe('a workload with a JWT-SVID of its agent', () => {
       spiffeId: web,
       audience: [orders],
       decision: 'allow',
-      actor: { id: web, auth: 'spiffe_jwt' },
+      actor: { id: web, auth: 'spiffe_jwt', node: expect.stringContaining('/spire/agent/') },
       grant: 'client_credentials',
       scope: ['orders:read'],
       policies: ['web-reads-orders'],

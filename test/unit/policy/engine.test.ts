@@ -124,6 +124,17 @@ test.for<[string, PolicyQuestion, boolean]>([
   expect(await decide(text, question)).toEqual(allowed ? ['policy-permits', 'a'] : ['policy-none'])
 })
 
+test('a decision that is remembered says so, and none is once other policies are loaded', async () => {
+  const engine = createPolicyEngine()
+  const text = '@id("all") permit (principal, action, resource);'
+  const set = await readPolicySet([{ name: 'a.cedar', text }], systemClock)
+  engine.load(set)
+  const cached = () => engine.decide(issue(), now).cached
+  expect([cached(), cached(), cached()]).toEqual([undefined, true, true])
+  engine.load(set)
+  expect([cached(), cached()]).toEqual([undefined, true])
+})
+
 test('what Cedar cannot be told is an error, which is a no', async () => {
   const all = permit('action, resource')
   expect(await decide(all, { ...call, path: '/\ud800' } as PolicyQuestion)).toEqual([
