@@ -2,8 +2,8 @@ import { hash } from 'node:crypto'
 import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-import { verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
 import { verifyAgain } from '../../src/svid/verified-chains.ts'
+import { verifyJwtSvidAgain } from '../../src/svid/verified-tokens.ts'
 import type { Federated } from './federated/federated.ts'
 import type { Form } from './form.ts'
 
@@ -84,7 +84,7 @@ async function byAssertion(form: Form, deps: ClientAuthDeps): Promise<Client> {
   }
   const { issuer, bundles, now } = deps
   const assertion = form.get('client_assertion') ?? ''
-  const svid = await verifyJwtSvid(assertion, { audience: issuer, bundles, now })
+  const svid = await verifyJwtSvidAgain(assertion, { audience: issuer, bundles, now })
   const { spiffeId, issuedAt, expiresAt } = svid
   if (svid.audience.length !== 1) refuse('client-audience', 'the assertion is for others as well')
   checkClientId(form.get('client_id') ?? spiffeId, spiffeId)

@@ -1,4 +1,4 @@
-import type { Bundle, BundleLookup } from '../bundle/bundle.ts'
+import type { Bundle, BundleLookup, JwtAuthority } from '../bundle/bundle.ts'
 import { CountersignError } from '../errors.ts'
 import { fits } from '../jwt/algorithm.ts'
 import { type CompactToken, readCompact, type TokenClaims } from '../jwt/compact.ts'
@@ -55,6 +55,21 @@ export interface VerifyJwtOptions {
  * reason `audience-missing`, when the caller names no audience.
  */
 export async function verifyJwtSvid(token: string, options: VerifyJwtOptions): Promise<JwtSvid> {
+  return (await verifyByBundle(token, options)).svid
+}
+
+/** What a JWT-SVID was found good by. */
+export interface VerifiedJwtSvid {
+  readonly svid: JwtSvid
+  readonly bundle: Bundle
+  readonly authority: JwtAuthority
+}
+
+/** As `verifyJwtSvid`. */
+export async function verifyByBundle(
+  token: string,
+  options: VerifyJwtOptions,
+): Promise<VerifiedJwtSvid> {
   const { bundles, now = systemClock.now() } = options
   const ours = audienceGiven(options.audience)
   const parsed = readCompact(token)
@@ -62,13 +77,31 @@ export async function verifyJwtSvid(token: string, options: VerifyJwtOptions): P
   if (!ours.some((name) => svid.audience.includes(name))) {
     refuse('token-audience', 'the token is for another audience')
   }
-  checkTimes(svid.expiresAt, parsed.claims, now)
+  checkTimes(svid, now)
   const bundle = bundles.bundleOf(SpiffeId.trustDomainOf(svid.spiffeId))
   if (bundle === undefined) {
     return refuse('token-trust-domain', 'the trust domain of the token is not known here')
   }
-  await checkSignature(token, parsed, bundle, now)
-  return svid
+  return { svid, bundle, authority: await signerOf(token, parsed, bundle, now) }
+}
+
+/** Throws `unauthenticated`: `token-expired`, `token-not-yet-valid`. */
+export function checkTimes(
+  { expiresAt, claims }: Pick<JwtSvid, 'expiresAt' | 'claims'>,
+  now: Date,
+): void {
+  const leewayMs = LEEWAY_SECONDS * 1000
+  if (now.getTime() - leewayMs >= expiresAt.getTime()) {
+    refuse('token-expired', 'the token is expired')
+  }
+  const { nbf } = claims
+  const notBefore = instantOf(nbf)
+  if (nbf !== undefined && notBefore === undefined) {
+    refuse('token-not-yet-valid', 'the start of validity of the token is not a number')
+  }
+  if (notBefore !== undefined && now.getTime() + leewayMs < notBefore.getTime()) {
+    refuse('token-not-yet-valid', 'the token is not yet valid')
+  }
 }
 
 /**
@@ -130,20 +163,6 @@ function expiryOf(claims: TokenClaims): Date {
   )
 }
 
-function checkTimes(expiresAt: Date, { nbf }: TokenClaims, now: Date): void {
-  const leewayMs = LEEWAY_SECONDS * 1000
-  if (now.getTime() - leewayMs >= expiresAt.getTime()) {
-    refuse('token-expired', 'the token is expired')
-  }
-  const notBefore = instantOf(nbf)
-  if (nbf !== undefined && notBefore === undefined) {
-    refuse('token-not-yet-valid', 'the start of validity of the token is not a number')
-  }
-  if (notBefore !== undefined && now.getTime() + leewayMs < notBefore.getTime()) {
-    refuse('token-not-yet-valid', 'the token is not yet valid')
-  }
-}
-
 /** RFC 7519 §2, NumericDate: seconds, perhaps with a fraction. */
 function instantOf(seconds: unknown): Date | undefined {
   return typeof seconds === 'number' && Math.abs(seconds) <= MAX_SECONDS
@@ -151,30 +170,31 @@ function instantOf(seconds: unknown): Date | undefined {
     : undefined
 }
 
-async function checkSignature(
+async function signerOf(
   token: string,
   parsed: CompactToken,
   bundle: Bundle,
   now: Date,
-): Promise<void> {
+): Promise<JwtAuthority> {
   let tried = 0
   for (const authority of bundle.jwtAuthorities) {
     if (parsed.keyId !== undefined && parsed.keyId !== authority.keyId) continue
-    // Nothing that it signed can be valid any more, so that a stolen old key is worth nothing.
-    if (authority.expiresAt !== undefined && isPast(authority.expiresAt, now)) continue
+    // So that a stolen old key is worth nothing.
+    if (hasEnded(authority, now)) continue
     const key = publicKeyOf(authority.publicKey)
     if (key === undefined || !fits(parsed.algorithm, key)) continue
     if (++tried > MAX_KEYS_TRIED) break
-    if (await verifySignature(token, parsed, key)) return
+    if (await verifySignature(token, parsed, key)) return authority
   }
   if (tried === 0) {
     refuse('token-key', 'no key of the trust domain has the id of the token and fits its algorithm')
   }
-  refuse('token-signature', 'the signature of the token is wrong')
+  return refuse('token-signature', 'the signature of the token is wrong')
 }
 
-function isPast(instant: Date, now: Date): boolean {
-  return instant.getTime() + LEEWAY_SECONDS * 1000 <= now.getTime()
+/** Whether nothing that it signed can be valid any more. */
+export function hasEnded({ expiresAt }: Pick<JwtAuthority, 'expiresAt'>, now: Date): boolean {
+  return expiresAt !== undefined && expiresAt.getTime() + LEEWAY_SECONDS * 1000 <= now.getTime()
 }
 
 /**
