@@ -24,6 +24,7 @@ const all = [
   'broker',
   'revocation',
   'verify',
+  'oauth',
 ] as const
 
 const args = process.argv.slice(2)

@@ -1,0 +1,44 @@
+// A server with tokens, as it runs for everybody: TLS, a durable trail, the store, a policy. Argument:
+// { folder, web, services }; of the services each serves its own resource.
+import { enableCompileCache } from 'node:module'
+import { silentLog } from '../src/runtime/log.ts'
+import type { WebCertificate } from '../test/support/web-certificate.ts'
+import { argument, say } from './support/child.ts'
+
+enableCompileCache()
+const { startServer } = await import('../test/support/running-server.ts')
+const { oauthSettings, policyFolder, resourceOf } = await import('../test/support/oauth.ts')
+const { SpiffeId } = await import('../src/spiffe-id/spiffe-id.ts')
+
+const plenty = { perSecond: 10_000_000, burst: 10_000_000 }
+const { folder, web, services } = argument<{
+  readonly folder: string
+  readonly web: WebCertificate
+  readonly services: readonly { readonly resource: string; readonly spiffeId: string }[]
+}>()
+const policy = policyFolder(`
+@id("bench") permit (principal is Workload, action in Action::"getToken", resource)
+when { ["orders:read", "orders:write"].containsAll(context.scopes) && context.ttl <= 300 };`)
+const resources = new Map(
+  services.map(({ resource, spiffeId }) => [
+    resource,
+    resourceOf(resource, { servedBy: new Set([SpiffeId.parse(spiffeId)]) }),
+  ]),
+)
+const listening = Promise.withResolvers<number>()
+const server = await startServer({
+  folder,
+  log: {
+    ...silentLog,
+    info(message, fields) {
+      if (message !== 'access tokens are issued') return
+      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+    },
+  },
+  overrides: {
+    rateLimits: { attest: plenty, sign: plenty, call: plenty },
+    oauth: { ...oauthSettings(web, policy), resources },
+  },
+})
+say({ port: await listening.promise, adminSocket: server.config.adminSocket })
+process.once('SIGTERM', () => void server.stop().then(() => process.exit()))

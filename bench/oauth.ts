@@ -1,0 +1,195 @@
+// Access tokens by CPU time of the server, over TLS connections that stay open, each on a durable trail before it leaves:
+// warm, where workloads show an SVID that they have shown before; cold, where each is another workload with another SVID
+// and neither it nor the decision is remembered. The bare program: npm oidc-provider, client_credentials with
+// private_key_jwt, ES256. Then introspection, and an exchange by which the token names eight actors.
+import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Pool } from 'undici'
+import { createClient } from '../src/rpc/client.ts'
+import { dialUnix } from '../src/rpc/dial.ts'
+import { joinTokenAgentId } from '../src/spiffe-id/reserved.ts'
+import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
+import { assertionType, form, formHeaders, issuer } from '../test/support/oauth.ts'
+import { wireEntry } from '../test/support/running-server.ts'
+import { webCertificate } from '../test/support/web-certificate.ts'
+import { startChild } from './support/child.ts'
+import { closedLoop, type Load } from './support/load.ts'
+import { type Figure, median, report, round, short } from './support/report.ts'
+
+const rounds = short ? 1 : 4
+const connections = 16
+const actors = 8
+/** More than the server remembers of SVIDs or decisions. */
+const workloads = 9000
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const accessToken = 'urn:ietf:params:oauth:token-type:access_token'
+
+const services = Array.from({ length: actors + 1 }, (_, n) => ({
+  resource: `https://r${n}.example.org`,
+  spiffeId: `spiffe://example.org/s${n}`,
+}))
+const resource = services[0]?.resource ?? ''
+const web = await webCertificate('as.example.org')
+const folder = mkdtempSync(join(tmpdir(), 'bench-oauth-'))
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const clientKey = { ...publicKey.export({ format: 'jwk' }), kid: 'c', alg: 'ES256', use: 'sig' }
+const ours = await startChild<{ readonly port: number; readonly adminSocket: string }>(
+  'child-tokens.ts',
+  { folder, web, services },
+  (process.env['BENCH_SERVER_OPTIONS'] ?? '').split(' ').filter((option) => option !== ''),
+)
+const bare = await startChild<{ readonly port: number }>('child-oidc-provider.ts', {
+  ...{ web, issuer, resource, client: { id: 'bench', key: clientKey } },
+})
+const connect = { ca: readFileSync(web.ca), servername: 'as.example.org' }
+const poolOf = (port: number): Pool =>
+  new Pool(`https://127.0.0.1:${port}`, { connections, pipelining: 1, connect })
+const [oursPool, barePool] = [poolOf(ours.ready.port), poolOf(bare.ready.port)]
+
+async function post(pool: Pool, path: string, body: string): Promise<Record<string, string>> {
+  const headers = { ...formHeaders, host: 'as.example.org' }
+  const answer = await pool.request({ method: 'POST', path, headers, body })
+  const text = await answer.body.text()
+  if (answer.statusCode !== 200) throw new Error(`${path}: ${answer.statusCode} ${text}`)
+  return JSON.parse(text) as Record<string, string>
+}
+
+const channel = dialUnix(ours.ready.adminSocket)
+const parent = joinTokenAgentId(TrustDomain.parse('example.org'), 'nobody')
+const paths = [
+  ...services.map((_, n) => `/s${n}`),
+  ...Array.from({ length: workloads }, (_, n) => `/w${n}`),
+]
+const entries = createClient('spire.api.server.entry.v1.Entry', channel)
+for (let from = 0; from < paths.length; from += 500) {
+  const batch = paths.slice(from, from + 500).map((path) => wireEntry({ path, parent }))
+  const { results } = await entries.unary('BatchCreateEntry', { entries: batch })
+  if (results.some(({ status }) => status?.code !== 0)) throw new Error('no entries')
+}
+const svids = createClient('spire.api.server.svid.v1.SVID', channel)
+const assertions = new Map<string, string>()
+for (let from = 0; from < paths.length; from += 64) {
+  await Promise.all(
+    paths.slice(from, from + 64).map(async (path) => {
+      const id = { trust_domain: 'example.org', path }
+      const { svid } = await svids.unary('MintJWTSVID', { id, audience: [issuer], ttl: 3600 })
+      assertions.set(path, svid?.token ?? '')
+    }),
+  )
+}
+channel.close()
+
+const proofOf = (path: string): Record<string, string> => ({
+  client_assertion_type: assertionType,
+  client_assertion: assertions.get(path) ?? '',
+})
+const wish = { grant_type: 'client_credentials', resource, scope: 'orders:read' }
+const forms = paths.slice(services.length).map((path) => form({ ...wish, ...proofOf(path) }))
+let next = 0
+const cold = (): Promise<unknown> => {
+  next = (next + 1) % workloads
+  return post(oursPool, '/oauth/token', forms[next] ?? '')
+}
+const warm = (): Promise<unknown> => {
+  next = (next + 1) % connections
+  return post(oursPool, '/oauth/token', forms[next] ?? '')
+}
+const signer = {
+  key: createPrivateKey(privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()),
+}
+const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+/** It takes each assertion once. */
+const provider = (): Promise<unknown> => {
+  const now = Math.floor(Date.now() / 1000)
+  const claims = {
+    iss: 'bench',
+    sub: 'bench',
+    aud: issuer,
+    jti: randomUUID(),
+    iat: now,
+    exp: now + 60,
+  }
+  const signed = `${part({ alg: 'ES256', kid: 'c' })}.${part(claims)}`
+  const signature = sign('sha256', Buffer.from(signed), { ...signer, dsaEncoding: 'ieee-p1363' })
+  const body = form({
+    ...wish,
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: `${signed}.${signature.toString('base64url')}`,
+  })
+  return post(barePool, '/token', body)
+}
+
+/** Hands the token on from service to service, as far as `hops`. */
+async function chain(hops: number): Promise<string> {
+  let { access_token: token = '' } = await post(oursPool, '/oauth/token', forms[0] ?? '')
+  for (let n = 0; n < hops; n += 1) token = (await exchange(n, token))['access_token'] ?? ''
+  return token
+}
+function exchange(n: number, token: string): Promise<Record<string, string>> {
+  const hop = { grant_type: tokenExchange, subject_token: token, subject_token_type: accessToken }
+  const target = { resource: services[n + 1]?.resource ?? '', scope: 'orders:read' }
+  return post(oursPool, '/oauth/token', form({ ...hop, ...target, ...proofOf(`/s${n}`) }))
+}
+const deep = await chain(actors - 1)
+const shown = form({ token: deep, ...proofOf(`/s${actors - 1}`) })
+
+const load = (call: () => Promise<unknown>, pid: number): Promise<Load> =>
+  closedLoop(
+    Array.from({ length: connections }, () => call),
+    { pid },
+  )
+const all = {
+  cold: () => load(cold, ours.pid),
+  warm: () => load(warm, ours.pid),
+  provider: () => load(provider, bare.pid),
+  introspect: () => load(() => post(oursPool, '/oauth/introspect', shown), ours.pid),
+  exchange: () => load(() => exchange(actors - 1, deep), ours.pid),
+} as const
+type Name = keyof typeof all
+const seen: Record<Name, Load[]> = {
+  cold: [],
+  warm: [],
+  provider: [],
+  introspect: [],
+  exchange: [],
+}
+// The first round is the compiler's.
+for (let round = 0; round <= rounds; round += 1) {
+  for (const [name, run] of Object.entries(all) as [Name, () => Promise<Load>][]) {
+    const one = await run()
+    if (round > 0) seen[name].push(one)
+  }
+}
+
+const perCpuSecond = ({ serverCpuUs }: Load): number => Math.round(1_000_000 / serverCpuUs)
+const middle = (name: Name): number => median(seen[name].map(perCpuSecond))
+const details = (name: Name) => ({
+  perSecond: median(seen[name].map((one) => Math.round(one.perSecond))),
+  p50Ms: median(seen[name].map((one) => one.p50Ms)),
+  p99Ms: median(seen[name].map((one) => one.p99Ms)),
+})
+function against(name: 'cold' | 'warm', least: number): Figure {
+  const ratios = seen[name].map((one, at) =>
+    round((seen.provider[at]?.serverCpuUs ?? Number.NaN) / one.serverCpuUs),
+  )
+  const ratio = median(ratios)
+  return {
+    ...{ ours: middle(name), bare: middle('provider'), ratio, unit: '/CPU-s' },
+    ...{ target: `ratio >= ${least}`, met: ratio >= least, ratios },
+    ...{ detail: { ours: details(name), bare: details('provider') } },
+  }
+}
+const alone = (name: Name): Figure => ({
+  ...{ ours: middle(name), unit: '/CPU-s', detail: details(name) },
+})
+report('oauth', {
+  warm: against('warm', 3),
+  cold: against('cold', 1.3),
+  introspection: alone('introspect'),
+  [`exchange${actors}`]: alone('exchange'),
+})
+await Promise.all([oursPool.close(), barePool.close()])
+await Promise.all([ours.kill(), bare.kill()])
+for (const path of [folder, web.folder]) rmSync(path, { recursive: true, force: true })
