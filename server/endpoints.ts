@@ -30,7 +30,7 @@ import { fleetHandlers } from './api/fleet.ts'
 import { grantsHandlers } from './api/grants.ts'
 import { healthHandlers } from './api/health.ts'
 import { legacyHandlers } from './api/legacy.ts'
-import { localAuthorityHandlers } from './api/local-authority.ts'
+import { localAuthorityHandlers, tokenAuthorityHandlers } from './api/local-authority.ts'
 import { loggerHandlers } from './api/logger.ts'
 import { policiesHandlers } from './api/policies.ts'
 import { registryHandlers } from './api/registry.ts'
@@ -79,6 +79,7 @@ const services: readonly (readonly [
   ['countersign.federation.v1.Federation', federationHandlers],
   ['countersign.fleet.v1.Fleet', fleetHandlers],
   ['countersign.oauth.v1.Grants', grantsHandlers],
+  ['countersign.oauth.v1.TokenAuthority', tokenAuthorityHandlers],
   ['countersign.revocation.v1.Revocation', revocationHandlers],
   ['countersign.legacy.v1.Legacy', legacyHandlers],
   ['countersign.policy.v1.Policies', policiesHandlers],

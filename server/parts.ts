@@ -222,6 +222,7 @@ function caSettingsOf(config: ServerConfig): CaSettings {
     jwtKeyKind: config.ca.jwtKeyKind,
     jwtRs256Audiences: config.ca.jwtRs256Audiences,
     oauth: config.oauth !== undefined,
+    oauthKeyKind: config.oauth?.signing === 'RS256' ? 'rsa-2048' : 'ec-p256',
     x509SvidTtlSeconds: config.x509SvidTtlSeconds,
     jwtSvidTtlSeconds: config.jwtSvidTtlSeconds,
     agentTtlSeconds: config.agentTtlSeconds,

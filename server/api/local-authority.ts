@@ -4,7 +4,7 @@ import type { AuthorityState$Input } from '../../src/rpc/gen/spire/api/server/lo
 import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { CallContext } from '../../src/rpc/server-call.ts'
 import type { Caller } from '../access/caller.ts'
-import type { CaState } from '../ca/ca.ts'
+import type { Ca, CaState } from '../ca/ca.ts'
 import type { AuthorityKind, AuthorityRecord } from '../store/records.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 
@@ -16,7 +16,38 @@ interface OfAuthority {
 export function localAuthorityHandlers({
   ca,
 }: Pick<ApiDeps, 'ca'>): Record<string, RpcHandler<Caller>> {
-  const of = (kind: AuthorityKind) => ({
+  const [x509, jwt] = [handlersOf(ca, 'x509'), handlersOf(ca, 'jwt')]
+  return {
+    GetX509AuthorityState: x509.state,
+    PrepareX509Authority: x509.prepare,
+    ActivateX509Authority: x509.activate,
+    TaintX509Authority: x509.taint,
+    RevokeX509Authority: x509.revoke,
+    ...jwtHandlers(jwt),
+    TaintX509UpstreamAuthority: unary(noUpstream),
+    RevokeX509UpstreamAuthority: unary(noUpstream),
+  }
+}
+
+/** countersign.oauth.v1.TokenAuthority */
+export function tokenAuthorityHandlers({
+  ca,
+}: Pick<ApiDeps, 'ca'>): Record<string, RpcHandler<Caller>> {
+  return jwtHandlers(handlersOf(ca, 'oauth'))
+}
+
+function jwtHandlers(of: ReturnType<typeof handlersOf>): Record<string, RpcHandler<Caller>> {
+  return {
+    GetJWTAuthorityState: of.state,
+    PrepareJWTAuthority: of.prepare,
+    ActivateJWTAuthority: of.activate,
+    TaintJWTAuthority: of.taint,
+    RevokeJWTAuthority: of.revoke,
+  }
+}
+
+function handlersOf(ca: Ca, kind: AuthorityKind) {
+  return {
     state: unary(() => stateToWire(ca.state(kind))),
     prepare: unary(async (_request: object, { caller }: CallContext<Caller>) => ({
       prepared_authority: authorityToWire(await ca.prepare(kind, actOf(caller))),
@@ -31,21 +62,6 @@ export function localAuthorityHandlers({
       await ca.revoke(kind, authority_id, actOf(caller))
       return { revoked_authority: { authority_id } }
     }),
-  })
-  const [x509, jwt] = [of('x509'), of('jwt')]
-  return {
-    GetX509AuthorityState: x509.state,
-    PrepareX509Authority: x509.prepare,
-    ActivateX509Authority: x509.activate,
-    TaintX509Authority: x509.taint,
-    RevokeX509Authority: x509.revoke,
-    GetJWTAuthorityState: jwt.state,
-    PrepareJWTAuthority: jwt.prepare,
-    ActivateJWTAuthority: jwt.activate,
-    TaintJWTAuthority: jwt.taint,
-    RevokeJWTAuthority: jwt.revoke,
-    TaintX509UpstreamAuthority: unary(noUpstream),
-    RevokeX509UpstreamAuthority: unary(noUpstream),
   }
 }
 

@@ -16,6 +16,8 @@ export interface CaSettings {
   readonly jwtRs256Audiences: readonly string[]
   /** Whether there is a key for access tokens, and one for the feed of revocations. */
   readonly oauth: boolean
+  /** What that is; one of another kind signs until it is replaced. */
+  readonly oauthKeyKind: KeyKind
   readonly x509SvidTtlSeconds: number
   readonly jwtSvidTtlSeconds: number
   readonly agentTtlSeconds: number
@@ -29,6 +31,7 @@ export const defaultCaSettings: Omit<CaSettings, 'trustDomain'> = {
   jwtKeyKind: 'ec-p256',
   jwtRs256Audiences: [],
   oauth: false,
+  oauthKeyKind: 'ec-p256',
   x509SvidTtlSeconds: 3600,
   jwtSvidTtlSeconds: 300,
   agentTtlSeconds: 86_400,
@@ -77,7 +80,7 @@ export function keyKindsOf(settings: CaSettings): ReadonlyMap<AuthorityKind, Key
     ['trail', 'ec-p256'],
   ])
   if (settings.jwtRs256Audiences.length > 0) kinds.set('jwt-rs256', 'rsa-2048')
-  return settings.oauth ? kinds.set('oauth', 'ec-p256').set('feed', 'ec-p256') : kinds
+  return settings.oauth ? kinds.set('oauth', settings.oauthKeyKind).set('feed', 'ec-p256') : kinds
 }
 
 /** Which set signs a token for this audience: whoever takes ES256 as well may read it too. */

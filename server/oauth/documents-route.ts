@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { algorithmFor } from '../../src/jwt/algorithm.ts'
 import type { Ca } from '../ca/ca.ts'
 import { keySetDocument, maxAgeSeconds } from '../documents/key-set.ts'
 import { metadataDocument, paths } from './documents.ts'
@@ -11,10 +12,10 @@ export function addDocuments(
   deps: { readonly ca: Pick<Ca, 'state'>; readonly authorityTtlSeconds: number },
 ): void {
   const scopes = [...new Set([...settings.resources.values()].flatMap((one) => one.scopes))].sort()
-  const metadata = metadataDocument(settings.issuer, scopes)
+  const signing = () => algorithmFor(deps.ca.state('oauth').active?.keyKind ?? 'ec-p256')
   const maxAge = maxAgeSeconds(deps.authorityTtlSeconds)
   const documents: Record<string, () => string> = {
-    [paths.metadata]: () => metadata,
+    [paths.metadata]: () => metadataDocument(settings.issuer, scopes, signing()),
     [paths.keys]: () => keysOf(deps.ca, 'oauth'),
     [paths.feedKeys]: () => keysOf(deps.ca, 'feed'),
   }

@@ -1,3 +1,4 @@
+import type { JwtAlgorithm } from '../../src/jwt/algorithm.ts'
 import { authMethods } from './spiffe-client-auth.ts'
 import { tokenExchangeGrant } from './token-types.ts'
 
@@ -15,7 +16,11 @@ export const paths = {
 } as const
 
 /** RFC 8414 §2, with the names of RFC 8705 §3.3. JSON. */
-export function metadataDocument(issuer: string, scopes: readonly string[]): string {
+export function metadataDocument(
+  issuer: string,
+  scopes: readonly string[],
+  signing: JwtAlgorithm,
+): string {
   return JSON.stringify({
     issuer,
     token_endpoint: `${issuer}${paths.token}`,
@@ -28,7 +33,7 @@ export function metadataDocument(issuer: string, scopes: readonly string[]): str
     introspection_endpoint_auth_methods_supported: authMethods,
     revocation_endpoint: `${issuer}${paths.revocation}`,
     revocation_endpoint_auth_methods_supported: authMethods,
-    introspection_signing_alg_values_supported: ['ES256'],
+    introspection_signing_alg_values_supported: [signing],
     tls_client_certificate_bound_access_tokens: true,
     scopes_supported: scopes,
   })

@@ -42,6 +42,8 @@ export interface OauthSettings {
   /** `iss` of the tokens, and the only audience of an assertion; exact. */
   readonly issuer: string
   readonly address: HostPort
+  /** What tokens are signed with from the next key on (RFC 9068 §2.1). */
+  readonly signing: 'ES256' | 'RS256'
   /** PEM files. */
   readonly tls: { readonly certificate: string; readonly key: string }
   readonly resources: ReadonlyMap<string, Resource>
@@ -78,6 +80,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
   address: hostPort,
   certificate: path,
   key: path,
+  signing: z.enum(['ES256', 'RS256']).optional(),
   resources: z.array(resource).min(1).max(1024),
   policy: z.union([z.literal(inStore), path]),
   separate_environments: z.boolean().optional(),
@@ -93,6 +96,7 @@ interface OauthFile {
   readonly address: HostPort
   readonly certificate: string
   readonly key: string
+  readonly signing?: 'ES256' | 'RS256' | undefined
   readonly resources: readonly {
     readonly id: string
     readonly scopes: readonly string[]
@@ -168,6 +172,7 @@ export function readOauth(
   const { every: everySeconds = 30, alarm_after: alarmAfterSeconds = 1 } = canary
   return {
     ...{ issuer, address, tls: { certificate, key }, resources, policy, separateEnvironments },
+    signing: said.signing ?? 'ES256',
     canary: { everySeconds, alarmAfterSeconds },
     legacyEdges: new Set(said.legacy_edges),
     federation: readFederated(said.federation ?? [], { issuer, trustDomain }),

@@ -1,12 +1,18 @@
 import { Command } from 'commander'
+import type { RpcClient } from '../rpc/client.ts'
+import type { RpcChannel } from '../rpc/dial.ts'
 import type { AuthorityState } from '../rpc/gen/spire/api/server/localauthority/v1/AuthorityState.ts'
+import type { ServiceDefinitions } from '../rpc/services.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { instant } from './entry-view.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRecord, printRows, relativeTime } from './output.ts'
 
-export type AuthorityKind = 'x509' | 'jwt'
+export type AuthorityKind = 'x509' | 'jwt' | 'oauth'
+
+const localAuthority = 'spire.api.server.localauthority.v1.LocalAuthority'
+type AuthorityClient = RpcClient<ServiceDefinitions[typeof localAuthority]>
 
 interface OfOne extends AdminOptions {
   readonly id: string
@@ -19,15 +25,16 @@ interface AuthorityJson {
   readonly expiresAt: string | null
 }
 
-const wireKinds = { x509: 'X509', jwt: 'JWT' } as const
+/** Keys of access tokens have a service of their own, by the same names. */
+const wireKinds = { x509: 'X509', jwt: 'JWT', oauth: 'JWT' } as const
 
-/** `countersign authority x509|jwt show` */
+/** `countersign authority x509|jwt|oauth show` */
 export function authorityShow(io: Io, kind: AuthorityKind): Command {
   return withAdminOptions(new Command('show').description('who signs, who will, and who did'))
     .addHelpText('after', `\nExample:\n  countersign authority ${kind} show`)
     .action(async (options: AdminOptions) => {
       const now = systemClock.now()
-      const state = await call(io, options, (client) =>
+      const state = await call(io, kind, options, (client) =>
         client.unary(`Get${wireKinds[kind]}AuthorityState`, {}),
       )
       const rows = (['active', 'prepared', 'old'] as const).flatMap((name) => {
@@ -52,7 +59,7 @@ export function authorityShow(io: Io, kind: AuthorityKind): Command {
     })
 }
 
-/** `countersign authority x509|jwt prepare` */
+/** `countersign authority x509|jwt|oauth prepare` */
 export function authorityPrepare(io: Io, kind: AuthorityKind): Command {
   return withAdminOptions(
     new Command('prepare').description(
@@ -61,18 +68,18 @@ export function authorityPrepare(io: Io, kind: AuthorityKind): Command {
   )
     .addHelpText('after', `\nExample:\n  countersign authority ${kind} prepare`)
     .action(async (options: AdminOptions) => {
-      const answer = await call(io, options, (client) =>
+      const answer = await call(io, kind, options, (client) =>
         client.unary(`Prepare${wireKinds[kind]}Authority`, {}),
       )
       print(io, options.output, 'prepared', answer.prepared_authority)
     })
 }
 
-/** `countersign authority x509|jwt activate` */
+/** `countersign authority x509|jwt|oauth activate` */
 export function authorityActivate(io: Io, kind: AuthorityKind): Command {
   return ofOne('activate', kind, 'let the prepared one sign from now on').action(
     async (options: OfOne) => {
-      const answer = await call(io, options, (client) =>
+      const answer = await call(io, kind, options, (client) =>
         client.unary(`Activate${wireKinds[kind]}Authority`, { authority_id: options.id }),
       )
       print(io, options.output, 'active', answer.activated_authority)
@@ -80,11 +87,11 @@ export function authorityActivate(io: Io, kind: AuthorityKind): Command {
   )
 }
 
-/** `countersign authority x509|jwt taint` */
+/** `countersign authority x509|jwt|oauth taint` */
 export function authorityTaint(io: Io, kind: AuthorityKind): Command {
   return ofOne('taint', kind, 'have all replaced that an old one has signed').action(
     async (options: OfOne) => {
-      const answer = await call(io, options, (client) =>
+      const answer = await call(io, kind, options, (client) =>
         client.unary(`Taint${wireKinds[kind]}Authority`, { authority_id: options.id }),
       )
       print(io, options.output, 'tainted', answer.tainted_authority)
@@ -92,7 +99,7 @@ export function authorityTaint(io: Io, kind: AuthorityKind): Command {
   )
 }
 
-/** `countersign authority x509|jwt revoke` */
+/** `countersign authority x509|jwt|oauth revoke` */
 export function authorityRevoke(io: Io, kind: AuthorityKind): Command {
   return ofOne(
     'revoke',
@@ -102,7 +109,7 @@ export function authorityRevoke(io: Io, kind: AuthorityKind): Command {
       ? '\nAn agent that is away since before the taint has to join anew afterwards.'
       : '',
   ).action(async (options: OfOne) => {
-    const answer = await call(io, options, (client) =>
+    const answer = await call(io, kind, options, (client) =>
       client.unary(`Revoke${wireKinds[kind]}Authority`, { authority_id: options.id }),
     )
     print(io, options.output, 'revoked', answer.revoked_authority)
@@ -122,15 +129,18 @@ function ofOne(verb: string, kind: AuthorityKind, description: string, more = ''
 
 async function call<T>(
   io: Io,
+  kind: AuthorityKind,
   options: AdminOptions,
   work: (client: Awaited<ReturnType<typeof clientOf>>) => Promise<T>,
 ): Promise<T> {
-  return withServer(io, options, async (channel) => work(await clientOf(channel)))
+  return withServer(io, options, async (channel) => work(await clientOf(channel, kind)))
 }
 
-async function clientOf(channel: Parameters<Parameters<typeof withServer>[2]>[0]) {
+async function clientOf(channel: RpcChannel, kind: AuthorityKind): Promise<AuthorityClient> {
   const { createClient } = await import('../rpc/client.ts')
-  return createClient('spire.api.server.localauthority.v1.LocalAuthority', channel)
+  return kind === 'oauth'
+    ? (createClient('countersign.oauth.v1.TokenAuthority', channel) as AuthorityClient)
+    : createClient(localAuthority, channel)
 }
 
 function toJson(state: AuthorityJson['state'], authority: AuthorityState): AuthorityJson {

@@ -124,7 +124,8 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   program.addCommand(
     group('authority', 'the keys that sign')
       .addCommand(authority(io, 'x509', 'CAs, which sign certificates'))
-      .addCommand(authority(io, 'jwt', 'keys that sign tokens')),
+      .addCommand(authority(io, 'jwt', 'keys that sign JWT-SVIDs'))
+      .addCommand(authority(io, 'oauth', 'keys that sign access tokens')),
   )
   program.addCommand(withVerbs(group('logger', 'what the server logs'), serverLogger(io)))
   program.addCommand(importEntries(io))

@@ -6,6 +6,7 @@ import type { FederationDefinition } from './gen/countersign/federation/v1/Feder
 import type { FleetDefinition } from './gen/countersign/fleet/v1/Fleet.ts'
 import type { LegacyDefinition } from './gen/countersign/legacy/v1/Legacy.ts'
 import type { GrantsDefinition } from './gen/countersign/oauth/v1/Grants.ts'
+import type { TokenAuthorityDefinition } from './gen/countersign/oauth/v1/TokenAuthority.ts'
 import type { PoliciesDefinition } from './gen/countersign/policy/v1/Policies.ts'
 import type { RegistryDefinition } from './gen/countersign/registry/v1/Registry.ts'
 import type { RevocationDefinition } from './gen/countersign/revocation/v1/Revocation.ts'
@@ -45,6 +46,7 @@ export interface ServiceDefinitions {
   readonly 'countersign.federation.v1.Federation': FederationDefinition
   readonly 'countersign.fleet.v1.Fleet': FleetDefinition
   readonly 'countersign.oauth.v1.Grants': GrantsDefinition
+  readonly 'countersign.oauth.v1.TokenAuthority': TokenAuthorityDefinition
   readonly 'countersign.revocation.v1.Revocation': RevocationDefinition
   readonly 'countersign.legacy.v1.Legacy': LegacyDefinition
   readonly 'countersign.policy.v1.Policies': PoliciesDefinition
@@ -79,6 +81,7 @@ export const protoFiles: Readonly<Record<ServiceName, string>> = {
   'countersign.federation.v1.Federation': 'countersign/federation/v1/federation.proto',
   'countersign.fleet.v1.Fleet': 'countersign/fleet/v1/fleet.proto',
   'countersign.oauth.v1.Grants': 'countersign/oauth/v1/grants.proto',
+  'countersign.oauth.v1.TokenAuthority': 'countersign/oauth/v1/token_authority.proto',
   'countersign.revocation.v1.Revocation': 'countersign/revocation/v1/revocation.proto',
   'countersign.legacy.v1.Legacy': 'countersign/legacy/v1/legacy.proto',
   'countersign.policy.v1.Policies': 'countersign/policy/v1/policies.proto',

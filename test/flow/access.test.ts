@@ -25,6 +25,7 @@ const services: readonly ServiceName[] = [
   'countersign.federation.v1.Federation',
   'countersign.fleet.v1.Fleet',
   'countersign.oauth.v1.Grants',
+  'countersign.oauth.v1.TokenAuthority',
   'countersign.revocation.v1.Revocation',
   'countersign.legacy.v1.Legacy',
   'countersign.policy.v1.Policies',

@@ -630,6 +630,45 @@ test('a client that is late with its request is cut off, and with the server the
   rmSync(folder, { recursive: true, force: true })
 }, 15_000)
 
+test('the keys of access tokens are replaced by hand: the next is published first, and one that is revoked ends its tokens', async () => {
+  const typed = async (line: string) => {
+    const admin = ['--admin-socket', server.config.adminSocket, '-o', 'json']
+    const { code, stdout, stderr } = await runHere([
+      'authority',
+      'oauth',
+      ...line.split(' '),
+      ...admin,
+    ])
+    expect([line, code, stderr]).toEqual([line, 0, ''])
+    return JSON.parse(stdout)
+  }
+  const published = async (): Promise<string[]> => {
+    const { body } = await ask(port, certificate, '/oauth/jwks')
+    return (JSON.parse(body) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid).sort()
+  }
+  const issued = async (): Promise<string> =>
+    JSON.parse((await post(await asserting())).body).access_token
+  const isActive = async (token: string): Promise<unknown> => {
+    const { scope: _, resource: __, grant_type: ___, ...proof } = await asserting()
+    const options = { method: 'POST', headers: formHeaders, body: form({ ...proof, token }) }
+    return JSON.parse((await ask(port, certificate, '/oauth/introspect', options)).body).active
+  }
+  const [{ id: first }] = await typed('show')
+  const old = await issued()
+  expect(decodeProtectedHeader(old).kid).toBe(first)
+  const { id: next } = await typed('prepare')
+  await expect.poll(published).toEqual([first, next].sort())
+  await typed(`activate --id ${next}`)
+  const fresh = await issued()
+  expect(decodeProtectedHeader(fresh).kid).toBe(next)
+  expect(await published()).toEqual([first, next].sort())
+  expect([await isActive(old), await isActive(fresh)]).toEqual([true, true])
+  await typed(`taint --id ${first}`)
+  await typed(`revoke --id ${first}`)
+  await expect.poll(published).toEqual([next])
+  expect([await isActive(old), await isActive(fresh)]).toEqual([false, true])
+})
+
 test('metadata and keys say where and how', async () => {
   const { body, headers } = await ask(port, certificate, '/.well-known/oauth-authorization-server')
   expect(headers['cache-control']).toBe('public, max-age=300, must-revalidate')

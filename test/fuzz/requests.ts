@@ -32,6 +32,7 @@ const serverServices: readonly ServiceName[] = [
 const tlsServices: readonly ServiceName[] = [
   ...serverServices,
   'spire.api.server.localauthority.v1.LocalAuthority',
+  'countersign.oauth.v1.TokenAuthority',
 ]
 const agentServices: readonly ServiceName[] = [
   'SpiffeWorkloadAPI',

@@ -43,6 +43,7 @@ export function oauthSettings(web: WebCertificate, policy: string): OauthSetting
     issuer,
     address: { host: '127.0.0.1', port: 0 },
     tls: { certificate: web.certificate, key: web.key },
+    signing: 'ES256',
     resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120 })]]),
     policy,
     separateEnvironments: true,

@@ -31,6 +31,7 @@ const services: Readonly<Record<ServiceName, readonly string[]>> = {
   'countersign.federation.v1.Federation': [],
   'countersign.fleet.v1.Fleet': [],
   'countersign.oauth.v1.Grants': [],
+  'countersign.oauth.v1.TokenAuthority': ['PrepareJWTAuthority'],
   'countersign.revocation.v1.Revocation': [],
   'countersign.legacy.v1.Legacy': [],
   'countersign.policy.v1.Policies': [],

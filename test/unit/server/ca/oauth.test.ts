@@ -1,5 +1,6 @@
-import { decodeProtectedHeader } from 'jose'
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
+import { keySetDocument } from '../../../../server/documents/key-set.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { startCa, temporaryFolder } from './ca-fixture.ts'
@@ -68,4 +69,37 @@ test('without an authorization server there is no key for access tokens', async 
   await expect(
     server.ca.issueAccessToken(request(new Date(clock.now().getTime() + 60_000))),
   ).rejects.toMatchObject({ reason: 'authority-missing' })
+})
+
+test('RFC 9068 §2.1 RS256 where it is asked for, from the next key on, and both keys are published meanwhile', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  const later = new Date(clock.now().getTime() + 300_000)
+  const act = { actor: { kind: 'server' } } as const
+  let before: string
+  {
+    await using server = await startCa({ folder: folder.path, clock, settings: { oauth: true } })
+    before = (await server.ca.issueAccessToken(request(later))).token
+  }
+  await using server = await startCa({
+    folder: folder.path,
+    clock,
+    settings: { oauth: true, oauthKeyKind: 'rsa-2048' },
+  })
+  const issue = async (): Promise<string> =>
+    (await server.ca.issueAccessToken(request(later))).token
+  expect(decodeProtectedHeader(await issue()).alg).toBe('ES256')
+  const { id } = await server.ca.prepare('oauth', act)
+  await server.ca.activate('oauth', id, act)
+  const token = await issue()
+  expect(decodeProtectedHeader(token)).toEqual({ alg: 'RS256', kid: id, typ: 'at+jwt' })
+  const { active, old } = server.ca.state('oauth')
+  const published = [active, ...old].flatMap((one) => one ?? [])
+  const keys = createLocalJWKSet(
+    JSON.parse(keySetDocument(published.map(({ id: keyId, publicKey }) => ({ keyId, publicKey })))),
+  )
+  const options = { typ: 'at+jwt', currentDate: clock.now() }
+  for (const one of [before, token]) {
+    expect((await jwtVerify(one, keys, options)).payload.sub).toBe(spiffeId)
+  }
 })

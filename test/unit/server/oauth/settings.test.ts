@@ -13,6 +13,10 @@ const file = {
 }
 const read = (said: object) => readOauth(oauthSchema.parse({ ...file, ...said }), trustDomain)
 
+test('tokens are signed with ES256 unless told', () => {
+  expect([read({})?.signing, read({ signing: 'RS256' })?.signing]).toEqual(['ES256', 'RS256'])
+})
+
 test('a resource’s tokens live five minutes unless told', () => {
   expect(read({})?.resources.get(orders.id)?.maxTtlSeconds).toBe(300)
   expect(read({ resources: [{ ...orders, max_ttl: '1h' }] })?.resources.size).toBe(1)
@@ -78,6 +82,8 @@ test.for([
   { resources: [{ ...orders, scope_map: { 'orders:read': ['a b'] } }] },
   { resources: [{ ...orders, served_by: ['spiffe://example.org/*'] }] },
   { policy: undefined },
+  { signing: 'none' },
+  { signing: 'HS256' },
   { client_secret: 'x' },
 ])('is no config: %j', (said) => {
   expect(oauthSchema.safeParse({ ...file, ...said }).success).toBe(false)

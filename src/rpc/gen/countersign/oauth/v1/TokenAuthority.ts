@@ -1,0 +1,81 @@
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { ActivateJWTAuthorityRequest$Input as _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, ActivateJWTAuthorityRequest as _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest } from '../../../spire/api/server/localauthority/v1/ActivateJWTAuthorityRequest.ts';
+import type { ActivateJWTAuthorityResponse$Input as _spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse$Input, ActivateJWTAuthorityResponse as _spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse } from '../../../spire/api/server/localauthority/v1/ActivateJWTAuthorityResponse.ts';
+import type { GetJWTAuthorityStateRequest$Input as _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, GetJWTAuthorityStateRequest as _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest } from '../../../spire/api/server/localauthority/v1/GetJWTAuthorityStateRequest.ts';
+import type { GetJWTAuthorityStateResponse$Input as _spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse$Input, GetJWTAuthorityStateResponse as _spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse } from '../../../spire/api/server/localauthority/v1/GetJWTAuthorityStateResponse.ts';
+import type { PrepareJWTAuthorityRequest$Input as _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, PrepareJWTAuthorityRequest as _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest } from '../../../spire/api/server/localauthority/v1/PrepareJWTAuthorityRequest.ts';
+import type { PrepareJWTAuthorityResponse$Input as _spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse$Input, PrepareJWTAuthorityResponse as _spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse } from '../../../spire/api/server/localauthority/v1/PrepareJWTAuthorityResponse.ts';
+import type { RevokeJWTAuthorityRequest$Input as _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, RevokeJWTAuthorityRequest as _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest } from '../../../spire/api/server/localauthority/v1/RevokeJWTAuthorityRequest.ts';
+import type { RevokeJWTAuthorityResponse$Input as _spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse$Input, RevokeJWTAuthorityResponse as _spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse } from '../../../spire/api/server/localauthority/v1/RevokeJWTAuthorityResponse.ts';
+import type { TaintJWTAuthorityRequest$Input as _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, TaintJWTAuthorityRequest as _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest } from '../../../spire/api/server/localauthority/v1/TaintJWTAuthorityRequest.ts';
+import type { TaintJWTAuthorityResponse$Input as _spire_api_server_localauthority_v1_TaintJWTAuthorityResponse$Input, TaintJWTAuthorityResponse as _spire_api_server_localauthority_v1_TaintJWTAuthorityResponse } from '../../../spire/api/server/localauthority/v1/TaintJWTAuthorityResponse.ts';
+
+export interface TokenAuthorityClient extends grpc.Client {
+  ActivateJWTAuthority(argument: _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  ActivateJWTAuthority(argument: _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  ActivateJWTAuthority(argument: _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  ActivateJWTAuthority(argument: _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  activateJwtAuthority(argument: _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  activateJwtAuthority(argument: _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  activateJwtAuthority(argument: _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  activateJwtAuthority(argument: _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  
+  GetJWTAuthorityState(argument: _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>): grpc.ClientUnaryCall;
+  GetJWTAuthorityState(argument: _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>): grpc.ClientUnaryCall;
+  GetJWTAuthorityState(argument: _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>): grpc.ClientUnaryCall;
+  GetJWTAuthorityState(argument: _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>): grpc.ClientUnaryCall;
+  getJwtAuthorityState(argument: _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>): grpc.ClientUnaryCall;
+  getJwtAuthorityState(argument: _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>): grpc.ClientUnaryCall;
+  getJwtAuthorityState(argument: _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>): grpc.ClientUnaryCall;
+  getJwtAuthorityState(argument: _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>): grpc.ClientUnaryCall;
+  
+  PrepareJWTAuthority(argument: _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  PrepareJWTAuthority(argument: _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  PrepareJWTAuthority(argument: _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  PrepareJWTAuthority(argument: _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  prepareJwtAuthority(argument: _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  prepareJwtAuthority(argument: _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  prepareJwtAuthority(argument: _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  prepareJwtAuthority(argument: _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  
+  RevokeJWTAuthority(argument: _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  RevokeJWTAuthority(argument: _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  RevokeJWTAuthority(argument: _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  RevokeJWTAuthority(argument: _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  revokeJwtAuthority(argument: _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  revokeJwtAuthority(argument: _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  revokeJwtAuthority(argument: _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  revokeJwtAuthority(argument: _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  
+  TaintJWTAuthority(argument: _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  TaintJWTAuthority(argument: _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  TaintJWTAuthority(argument: _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  TaintJWTAuthority(argument: _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  taintJwtAuthority(argument: _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  taintJwtAuthority(argument: _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  taintJwtAuthority(argument: _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  taintJwtAuthority(argument: _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, callback: grpc.requestCallback<_spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>): grpc.ClientUnaryCall;
+  
+}
+
+export interface TokenAuthorityHandlers extends grpc.UntypedServiceImplementation {
+  ActivateJWTAuthority: grpc.handleUnaryCall<_spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest, _spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse$Input>;
+  
+  GetJWTAuthorityState: grpc.handleUnaryCall<_spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest, _spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse$Input>;
+  
+  PrepareJWTAuthority: grpc.handleUnaryCall<_spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest, _spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse$Input>;
+  
+  RevokeJWTAuthority: grpc.handleUnaryCall<_spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest, _spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse$Input>;
+  
+  TaintJWTAuthority: grpc.handleUnaryCall<_spire_api_server_localauthority_v1_TaintJWTAuthorityRequest, _spire_api_server_localauthority_v1_TaintJWTAuthorityResponse$Input>;
+  
+}
+
+export interface TokenAuthorityDefinition extends grpc.ServiceDefinition {
+  ActivateJWTAuthority: MethodDefinition<_spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest$Input, _spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse$Input, _spire_api_server_localauthority_v1_ActivateJWTAuthorityRequest, _spire_api_server_localauthority_v1_ActivateJWTAuthorityResponse>
+  GetJWTAuthorityState: MethodDefinition<_spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest$Input, _spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse$Input, _spire_api_server_localauthority_v1_GetJWTAuthorityStateRequest, _spire_api_server_localauthority_v1_GetJWTAuthorityStateResponse>
+  PrepareJWTAuthority: MethodDefinition<_spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest$Input, _spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse$Input, _spire_api_server_localauthority_v1_PrepareJWTAuthorityRequest, _spire_api_server_localauthority_v1_PrepareJWTAuthorityResponse>
+  RevokeJWTAuthority: MethodDefinition<_spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest$Input, _spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse$Input, _spire_api_server_localauthority_v1_RevokeJWTAuthorityRequest, _spire_api_server_localauthority_v1_RevokeJWTAuthorityResponse>
+  TaintJWTAuthority: MethodDefinition<_spire_api_server_localauthority_v1_TaintJWTAuthorityRequest$Input, _spire_api_server_localauthority_v1_TaintJWTAuthorityResponse$Input, _spire_api_server_localauthority_v1_TaintJWTAuthorityRequest, _spire_api_server_localauthority_v1_TaintJWTAuthorityResponse>
+}
