@@ -19,7 +19,7 @@ export interface ServerMetrics {
   feedReaders(resource: string, readers: number, unacknowledged: number, alarmed: boolean): void
   /** From a fact to the acknowledgement of a reader. */
   feedLag(resource: string, lagMs: number): void
-  rotated(kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'trail', step: string): void
+  rotated(kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'feed' | 'trail', step: string): void
 }
 
 /** Gauges are read when somebody asks: nothing is kept twice. */

@@ -74,7 +74,10 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     auditSinkLag: () => witness.lag(),
     failingFederation: () => federation.status().filter(({ failures }) => failures > 0).length,
   })
-  const writeFacts = factWriter({ clock, svidTtlSeconds: config.ca.ttlSeconds })
+  const writeFacts = factWriter({
+    clock: { now: () => new Date(Math.max(clock.now().getTime(), ca.latestTime().getTime())) },
+    svidTtlSeconds: config.ca.ttlSeconds,
+  })
   const revocations = createRevocations({ clock, write: writeFacts })
   const ca = await createCa({
     store,

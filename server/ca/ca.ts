@@ -99,6 +99,8 @@ export interface Ca {
   revoke(kind: AuthorityKind, id: string, act: Act): Promise<void>
   /** Takes the wall clock as right after it went back (`server clock accept`). Answers the time from now on. */
   acceptClock(actor: AuditActor, requestId?: string): Promise<Date>
+  /** The latest time that anything may have been issued at: the wall clock may be behind it. */
+  latestTime(): Date
   /** Why nothing can be issued at the moment. */
   ready(): CountersignError | undefined
   /** Another server may have rotated: reads the authorities again where the batch says so. */

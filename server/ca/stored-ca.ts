@@ -143,6 +143,10 @@ export class StoredCa implements Ca {
     return after
   }
 
+  latestTime(): Date {
+    return this.#guard.latest()
+  }
+
   ready(): CountersignError | undefined {
     const fault = this.#guard.ready() ?? this.#deps.trail.ready() ?? this.#refused
     if (fault !== undefined) return fault

@@ -21,6 +21,7 @@ import {
   ruleContext,
 } from './batch.ts'
 import { warner } from './create.ts'
+import { causesOf } from './deleted-causes.ts'
 import { entryEvent } from './record.ts'
 import { checkEntry, type EntryInput } from './rules.ts'
 
@@ -67,9 +68,11 @@ async function tryBatch(
   const draft = draftOf(updates)
   refuseRepeated(updates, draft)
   return commitBatch(deps, draft, options, async (tx) => {
-    const changed = await planUpdates(deps, tx, updates, options, now, draft)
+    const { changed, renamed } = await planUpdates(deps, tx, updates, options, now, draft)
     if (isAborted(draft, options)) return []
     await updateEntries(tx, [...changed.values()])
+    // Whoever had the ID of before has it no longer: as if that entry had been deleted.
+    await deps.writeFacts(tx, causesOf(renamed, deps))
     const warnings = warner(deps.index, [...changed.values()])
     const events: AuditEvent[] = []
     for (const [at, entry] of changed) {
@@ -95,7 +98,10 @@ function refuseRepeated(updates: readonly EntryUpdate[], draft: Draft): void {
   }
 }
 
-/** The entries as they are to be, by the position of their item; what is refused goes to the draft. */
+/**
+ * The entries as they are to be, by the position of their item, and those that get another SPIFFE ID as they were; what
+ * is refused goes to the draft.
+ */
 async function planUpdates(
   deps: RegistryDeps,
   tx: WriteTx,
@@ -103,7 +109,7 @@ async function planUpdates(
   options: UpdateOptions,
   now: Date,
   draft: Draft,
-): Promise<ReadonlyMap<number, Entry>> {
+): Promise<{ readonly changed: ReadonlyMap<number, Entry>; readonly renamed: readonly Entry[] }> {
   const ids = updates.flatMap(({ id = '' }) => (id === '' ? [] : [id]))
   const rows = new Map((await loadEntries(tx.db, ids)).map((entry) => [entry.id, entry]))
   const changed = new Map<number, Entry>()
@@ -123,7 +129,11 @@ async function planUpdates(
     else movers.set(at, checked)
   }
   for (const [at, entry] of await admitMovers(deps, tx, movers, draft)) changed.set(at, entry)
-  return changed
+  const renamed = [...changed.values()].flatMap(({ id, spiffeId }) => {
+    const before = rows.get(id)
+    return before === undefined || before.spiffeId === spiffeId ? [] : [before]
+  })
+  return { changed, renamed }
 }
 
 /** Lets an entry get another SPIFFE ID, parent or selectors only where no other is like that. */

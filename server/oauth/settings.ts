@@ -9,6 +9,7 @@ import {
   path,
 } from '../../src/runtime/config-value.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { longestTokenSeconds } from '../revocation/write-facts.ts'
 import {
   type FederatedFile,
   type FederatedIssuer,
@@ -117,8 +118,6 @@ interface OauthFile {
   readonly federation?: readonly FederatedFile[] | undefined
 }
 
-const maxTtlSeconds = 3600
-
 /** Throws `invalid`: `config-oauth`, `config-oauth-federation`. */
 export function readOauth(
   said: OauthFile | undefined,
@@ -153,7 +152,7 @@ export function readOauth(
     if (scopes.includes(canaryScope)) {
       refuse(`${canaryScope} is no scope of ${id}`, 'it is for canaries, which open nothing')
     }
-    if (max_ttl > maxTtlSeconds) {
+    if (max_ttl > longestTokenSeconds) {
       refuse(`max_ttl of ${id} is more than an hour`, 'set it to 1h or less, better to 5m')
     }
     resources.set(id, {

@@ -25,13 +25,16 @@ export interface Cause {
  */
 export type WriteFacts = (tx: WriteTx, causes: readonly Cause[]) => Promise<number>
 
-/** `svidTtlSeconds`: what no SVID outlives; facts of these kinds refuse SVIDs as a client's proof too. */
+/**
+ * `clock`: the time of facts, behind nothing that was issued. `svidTtlSeconds`: what no SVID outlives; facts of some
+ * kinds refuse SVIDs as a client's proof too.
+ */
 export function factWriter(deps: {
   readonly clock: Pick<Clock, 'now'>
   readonly svidTtlSeconds: number
 }): WriteFacts {
   return async (tx, causes) => {
-    if (!(await hasAuthorityOf(tx.db, 'oauth'))) return 0
+    if (causes.length === 0 || !(await hasAuthorityOf(tx.db, 'oauth'))) return 0
     const now = Math.floor(deps.clock.now().getTime() / 1000)
     return insertFacts(
       tx,

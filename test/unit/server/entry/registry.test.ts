@@ -490,6 +490,19 @@ describe('revocation', () => {
     ])
   })
 
+  test('an entry that gets another SPIFFE ID revokes what it gave under the one of before', async () => {
+    await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+    const made = await registry.createEntries([inputOf('web')], { actor })
+    const id = made.results[0]?.entry?.id ?? ''
+    await registry.updateEntries([{ id, ...inputOf('web'), owner: 'team' }], { actor })
+    expect(await facts()).toEqual([])
+    await registry.updateEntries([{ id, ...inputOf('renamed') }], { actor })
+    expect(await facts()).toEqual([
+      ['entry', id],
+      ['spiffe-id', 'spiffe://example.org/web'],
+    ])
+  })
+
   test('where no access tokens are issued nothing is written, and what is refused revokes nothing', async () => {
     const made = await registry.createEntries([inputOf('web'), inputOf('api')], { actor })
     const [first = '', second = ''] = made.results.map(({ entry }) => entry?.id ?? '')

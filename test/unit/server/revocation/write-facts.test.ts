@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import { factWriter } from '../../../../server/revocation/write-facts.ts'
+import { putAuthority } from '../../../../server/store/authorities.ts'
+import { factsAfter } from '../../../../server/store/revocation-facts.ts'
+import { authorityOf } from '../entry/samples.ts'
+import { tempStore } from '../store/fixture.ts'
+
+const now = new Date('2026-06-01T12:00:00.900Z')
+const second = Math.floor(now.getTime() / 1000)
+const [hour, day] = [3600, 86_400]
+const write = factWriter({ clock: { now: () => now }, svidTtlSeconds: day })
+
+test('a fact counts from its second, and ends when the last token or SVID that it can hit has', async () => {
+  await using store = await tempStore()
+  await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+  await store.write((tx) =>
+    write(tx, [
+      { kind: 'token', id: 'a', endsAt: new Date((second + 50) * 1000 + 1) },
+      { kind: 'transaction', id: 'b' },
+      { kind: 'audience', id: 'c' },
+      { kind: 'trust-domain', id: 'd' },
+      { kind: 'spiffe-id', id: 'e' },
+      { kind: 'entry', id: 'f', svidTtlSeconds: 2 * hour },
+      { kind: 'entry', id: 'g', svidTtlSeconds: 60 },
+      { kind: 'owner', id: 'h' },
+      { kind: 'node', id: 'i' },
+    ]),
+  )
+  const { facts } = await factsAfter(store.db, 0, 100)
+  // A verifier's clock may be a minute behind.
+  const left = facts.map(({ id, notBefore, endsAt }) => [id, notBefore, endsAt - 60 - second])
+  expect(left).toEqual([
+    ['a', 0, 51],
+    ['b', 0, hour],
+    ['c', second, hour],
+    ['d', second, hour],
+    ['e', second, day],
+    ['f', second, 2 * hour],
+    ['g', second, hour],
+    ['h', second, day],
+    ['i', second, day],
+  ])
+})
+
+test('whoever has a key says what he likes in iat: what it signs is dead to the end', async () => {
+  await using store = await tempStore()
+  await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+  await store.write((tx) => write(tx, [{ kind: 'key', id: 'k' }]))
+  const { facts } = await factsAfter(store.db, 0, 100)
+  expect(facts).toMatchObject([{ notBefore: second + hour + 60, endsAt: second + hour + 60 }])
+})
+
+test('without a key for access tokens nothing is written', async () => {
+  await using store = await tempStore()
+  expect(await store.write((tx) => write(tx, [{ kind: 'owner', id: 'x' }]))).toBe(0)
+  expect((await factsAfter(store.db, 0, 100)).facts).toEqual([])
+})
