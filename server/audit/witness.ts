@@ -26,6 +26,9 @@ export function openWitness(deps: {
   readonly log: Log
 }): Witness {
   const { log } = deps
+  if (!deps.sinks.some(leavesMachine)) {
+    log.info('no copy of the audit trail goes to another machine: see audit_sinks')
+  }
   const heads = new SignedHeads(deps)
   const sinks = openSinks(deps.sinks, deps)
   let copying = Promise.resolve()
@@ -43,4 +46,9 @@ export function openWitness(deps: {
       await copying
     },
   }
+}
+
+/** Standard output is not ours to follow. */
+function leavesMachine(sink: SinkSettings): boolean {
+  return sink.type === 'otlp' || (sink.type === 'syslog' && sink.to.transport !== 'unix')
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { inAscii } from './chain.ts'
 import { readRecord, type StoredRecord } from './stored-record.ts'
-import { numberedFiles, readLines } from './trail-files.ts'
+import { maxLineBytes, numberedFiles, readLines } from './trail-files.ts'
 
 /** What is looked for: all of what is named. */
 export interface RecordFilter {
@@ -45,8 +45,10 @@ export async function* searchFiles(
   const fits = fitting(filter)
   for (const file of await filesSince(path, filter.since)) {
     const handle = await open(file, constants.O_RDONLY)
+    let read = 0
     try {
       for await (const lines of readLines(handle, 0)) {
+        read = lines.at(-1)?.end ?? read
         for (const { text: line } of lines) {
           // A line without the words need not be read.
           if (!needles.every((needle) => line.includes(needle))) continue
@@ -55,6 +57,8 @@ export async function* searchFiles(
           else if (fits(record)) yield { record, line }
         }
       }
+      // Where no line ends, nothing more is read; what is being written just now is shorter.
+      if ((await handle.stat()).size - read > maxLineBytes) onBroken(file)
     } finally {
       await handle.close()
     }

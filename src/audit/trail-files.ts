@@ -21,7 +21,7 @@ export interface FileLine {
 
 const readBytes = 256 << 10
 /** No line of a trail is longer: more without a newline is not a trail. */
-const maxLineBytes = 1 << 20
+export const maxLineBytes: number = 1 << 20
 
 /**
  * The whole lines of a file from `offset` on, some at a time; what stands after the last newline is

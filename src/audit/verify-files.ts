@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type ChainFault, type ChainHead, chainStart, claimedLink, verify } from './chain.ts'
 import { HeadCheck, type HeadReport } from './head-check.ts'
-import { numberedFiles, readLines } from './trail-files.ts'
+import { maxLineBytes, numberedFiles, readLines } from './trail-files.ts'
 
 export interface TrailVerdict {
   readonly files: number
@@ -27,8 +27,6 @@ export interface VerifyOptions {
   /** The last record, as known from elsewhere. */
   readonly expected?: ChainHead | undefined
 }
-
-const maxUnfinished = 1 << 20
 
 /**
  * Checks a trail's file and the full ones beside it, oldest first, up to the first fault. A cut-off
@@ -55,7 +53,7 @@ export async function verifyFiles(
       verified += found.verified
       head = found.head
       unfinished = found.unfinished
-      const whole = unfinished === 0 || (file === path && unfinished <= maxUnfinished)
+      const whole = unfinished === 0 || (file === path && unfinished <= maxLineBytes)
       const kind = found.fault ?? (whole ? undefined : 'line-changed')
       if (kind !== undefined) {
         const fault = { kind, file, line: found.verified + 1 }

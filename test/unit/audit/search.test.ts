@@ -110,6 +110,15 @@ describe('a search through all files of a trail', () => {
     expect(broken).toEqual(Array.from({ length: 3 }, () => `${path}.000002`))
   })
 
+  test('tells of a file that does not go on in lines, and reads the next', async () => {
+    writeFileSync(`${path}.000002`, Buffer.alloc(3 << 20))
+    const broken: string[] = []
+    const numbers: number[] = []
+    const each = searchFiles(path, {}, (file) => void broken.push(file))
+    for await (const { record } of each) numbers.push(record.n)
+    expect([numbers, broken]).toEqual([[1, 2, 5, 6], [`${path}.000002`]])
+  })
+
   test('reads what an older version has written as if it were of now', async () => {
     const event = {
       kind: 'token.issued',

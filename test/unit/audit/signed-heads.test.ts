@@ -191,6 +191,10 @@ test('countersign audit verify --anchor tells who wrote a head later than the tr
   const whole = await runHere(args)
   expect(whole).toMatchObject({ code: 0 })
   expect(whole.stdout).toMatch(/signed\s+up to record 3, .* key [0-9a-f]{64}\n[\s\S]*whole/)
+  const known = whole.stdout.match(/key ([0-9a-f]{64})/)?.[1] ?? ''
+  expect(await runHere([...args, '--key', known])).toMatchObject({ code: 0 })
+  const other = await runHere([...args, '--key', thief.sha256])
+  expect(other.stderr).toContain('error[audit-head-key]: line 4 of')
   rmSync(`${path}.id`)
   writeFileSync(path, new TrailText().add('a').text)
   expect((await runHere(args)).stderr).toContain('error[anchor-other-trail]')
