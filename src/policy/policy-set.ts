@@ -5,6 +5,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { Slice } from '../runtime/slice.ts'
 import { builtInPrefix } from './built-in.ts'
 import { type Policy, readPolicy } from './policy.ts'
+import { checkBounds } from './policy-bounds.ts'
 import { cedarSchema } from './schema.ts'
 
 export interface PolicyFile {
@@ -30,7 +31,7 @@ const batch = 16
 /**
  * Reads the policies of all files as one set, each by its annotation `@id`, and lets others have their turn meanwhile.
  * What the schema's checker only warns of, such as a policy that can never apply, is refused as well. Throws
- * `invalid`: `policy-syntax`, `policy-template`, `policy-id`, `policy-count`, `policy-schema`, each with file and place.
+ * `invalid`: `policy-complex`, `policy-syntax`, `policy-template`, `policy-id`, `policy-count`, `policy-schema`, each with file and place.
  */
 export async function readPolicySet(
   files: readonly PolicyFile[],
@@ -39,6 +40,7 @@ export async function readPolicySet(
   const slice = new Slice(clock)
   const set = new Map<string, Policy>()
   for (const file of files) {
+    checkBounds(file)
     for (const text of partsOf(file)) {
       const policy = policyIn(file, text)
       const { id } = policy
