@@ -1,0 +1,128 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { OauthClient } from 'countersign/oauth-client'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runForwardAuth } from '../../src/forward-auth/main.ts'
+import type { ForwardAuthSettings } from '../../src/forward-auth/settings.ts'
+import { endpointsOf } from '../../src/oauth-client/endpoints.ts'
+import { type Log, silentLog } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import {
+  allowWeb,
+  issuer,
+  oauthSettings,
+  orders,
+  policyFolder,
+  resourceOf,
+} from '../support/oauth.ts'
+import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
+import {
+  type RunningServer,
+  someAgent,
+  startServer,
+  trustDomain,
+  wireEntry,
+} from '../support/running-server.ts'
+import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { askSocket, route, socketPath } from '../unit/forward-auth/running-forward-auth.ts'
+
+let certificate: WebCertificate
+let policy: string
+let server: RunningServer
+let agent: RunningAgent
+let port: number
+
+beforeAll(async () => {
+  certificate = await webCertificate('as.example.org', 'localhost')
+  policy = policyFolder(allowWeb + allowWeb.replaceAll('web', 'shop'))
+  const listening = Promise.withResolvers<number>()
+  const log: Log = {
+    ...silentLog,
+    info(message, fields) {
+      if (message !== 'access tokens are issued') return
+      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+    },
+  }
+  const servedBy = new Set([SpiffeId.of(trustDomain, '/gate')])
+  const resources = new Map([[orders, resourceOf(orders, { servedBy })]])
+  const oauth = { ...oauthSettings(certificate, policy), resources }
+  server = await startServer({ log, overrides: { oauth } })
+  port = await listening.promise
+  agent = await startAgent(server)
+  const parent = await agentIdOf(server)
+  const gate = wireEntry({ path: '/gate', parent, selectors: [`unix:uid:${process.getuid?.()}`] })
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: [gate, ...['/web', '/shop'].map((path) => wireEntry({ path, parent: someAgent }))],
+    })
+  expect(results.map(({ status }) => status?.code)).toEqual([0, 0, 0])
+})
+
+afterAll(async () => {
+  await agent?.stop()
+  await server?.remove()
+  for (const folder of [certificate.folder, policy])
+    rmSync(folder, { recursive: true, force: true })
+})
+
+async function newToken(path: string): Promise<string> {
+  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
+    id: { trust_domain: trustDomain, path },
+    audience: [issuer],
+  })
+  const client = new OauthClient({
+    ...{ issuer, ca: [readFileSync(certificate.ca, 'utf8')] },
+    endpoints: { token: `https://localhost:${port}/oauth/token` },
+    jwtSource: { fetchJwtSvid: async () => ({ token: svid?.token ?? '' }) },
+  })
+  const { token } = await client.call(orders, 'orders:read').token()
+  await client.close()
+  return token
+}
+
+test('T26 a proxy is told within the second what was revoked, and lets nobody in while that is not known', async () => {
+  const { token, ...others } = endpointsOf(`https://localhost:${port}`, {})
+  const socket = socketPath()
+  const settings: ForwardAuthSettings = {
+    ...{ issuer, issuerCa: readFileSync(certificate.ca, 'utf8'), workloadApi: agent.socket },
+    endpoints: { token, ...others },
+    ...{ revocations: true, introspect: true, logLevel: 'error' },
+    doors: [{ proxy: 'nginx', socket, uids: new Set([process.getuid?.() ?? 0]) }],
+    services: new Map([
+      [
+        'orders',
+        { resource: orders, requireBound: false, routes: [route('/', ['orders:read'], 'GET')] },
+      ],
+    ]),
+  }
+  const stop = new AbortController()
+  const ready = Promise.withResolvers<unknown>()
+  const hooks = { log: silentLog, onReady: ready.resolve }
+  const ended = runForwardAuth(settings, stop.signal, hooks)
+  try {
+    await Promise.race([ready.promise, ended])
+    const headers = { 'countersign-method': 'GET', 'countersign-uri': '/' }
+    const ask = async (authorization: string) =>
+      askSocket(socket, '/orders', { ...headers, authorization })
+    const bearers = ['/web', '/shop'].map(async (path) => `Bearer ${await newToken(path)}`)
+    const [web, shop] = (await Promise.all(bearers)) as [string, string]
+    expect(await ask(web)).toMatchObject({
+      status: 200,
+      headers: { 'countersign-subject': `spiffe://${trustDomain}/web` },
+    })
+    const entries = server.admin('spire.api.server.entry.v1.Entry')
+    const { entries: all } = await entries.unary('ListEntries', {})
+    const deleted = all.find(({ spiffe_id }) => spiffe_id?.path === '/web')
+    await entries.unary('BatchDeleteEntry', { ids: [deleted?.id ?? ''] })
+    await eventually(async () => (await ask(web)).reason === 'token-revoked', 1000)
+    expect((await ask(shop)).status).toBe(200)
+    await server.stop()
+    await eventually(async () => (await ask(shop)).reason === 'revocation-unknown', 2000)
+    // What is known to be revoked is refused all the same.
+    expect(await ask(web)).toMatchObject({ status: 401, reason: 'token-revoked' })
+  } finally {
+    stop.abort()
+    await ended
+  }
+})
