@@ -22,6 +22,7 @@ import { githubClaims, gitlabClaims, kubernetesClaims } from '../support/oidc-is
 import { editedText, textEdits, withTextEdits } from '../support/text-edits.ts'
 import { bundleOf, issued, NOW, root, sourceOf } from '../support/x509-fixtures.ts'
 import { withByteEdits, withTextBytes } from './bytes.ts'
+import { feedParser } from './feed.ts'
 import type { Target } from './target.ts'
 
 const td = TrustDomain.parse('example.org')
@@ -208,6 +209,8 @@ const cursor = parser('cursor', async () => {
   return { inputs: withTextBytes(texts), take: (input) => openCursor(key, filter, text(input)) }
 })
 
+const feed = parser('feed', feedParser)
+
 export const parsers: readonly Target[] = [
-  ...[spiffeId, token, foreignToken, csr, certificate, pem, bundle, cursor],
+  ...[spiffeId, token, foreignToken, csr, certificate, pem, bundle, cursor, feed],
 ]
