@@ -28,7 +28,7 @@ interface Options extends IdentityOptions {
   readonly combined: string
   readonly pkcs12?: string
   readonly pkcs12PasswordFile?: string
-  readonly mode: number
+  readonly mode?: number
   readonly owner?: string
   readonly onRenew?: string
   readonly signal?: NodeJS.Signals
@@ -56,7 +56,7 @@ export function files(io: Io): Command {
       .option('--combined <name>', 'certificate, chain and key in one', fileNames.combined)
       .option('--pkcs12 <name>', 'key and chain as PKCS#12')
       .option('--pkcs12-password-file <path>', 'its password is the first line of this file')
-      .option('--mode <octal>', 'of each file', parseMode, 0o600)
+      .option('--mode <octal>', 'of each file (default: 600)', parseMode)
       .option('--owner <user[:group]>', 'whom the files are given to')
       .option(
         '--on-renew <command>',
@@ -113,7 +113,7 @@ async function keep(io: Io, options: Options): Promise<void> {
   const renewal = await renewalOf(options)
   const owner = options.owner === undefined ? undefined : parseOwner(options.owner)
   const endpoint = endpointOf(io, options)
-  const folder = await VersionedFolder.open(options.dir, { fileMode: options.mode, owner })
+  const folder = await VersionedFolder.open(options.dir, { fileMode: options.mode ?? 0o600, owner })
   const keepOptions = {
     names,
     choice: choiceOf(options),
