@@ -27,11 +27,11 @@ export class SignedHeads {
     this.#deps = deps
   }
 
-  /** Signs at once, and each minute until the signal aborts. */
+  /** Signs each minute until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.sign()
       await this.#deps.clock.sleep(eachMs, signal)
+      await this.sign()
     }
   }
 

@@ -7,7 +7,7 @@ import type { Trail } from './trail.ts'
 
 /** What lets others hold a trail against what it was: heads that are signed, and copies elsewhere. */
 export interface Witness {
-  /** Signs at once and each minute until the signal aborts, and copies; that goes on until `stop`. */
+  /** Signs each minute until the signal aborts, and copies; that goes on until `stop`. */
   run(signal: AbortSignal): Promise<void>
   /** Signs once more, and gives the sinks three seconds to take what there is. */
   stop(): Promise<void>

@@ -33,8 +33,10 @@ test('countersign report puts each row’s questions to the trail and to the ser
   expect(answer('NHI5:2025', 'who can reach what now')?.text).toBe(
     '0 grants with tokens that are good',
   )
-  expect(answer('MEASURE 2.8', 'the last signed head')?.attention).toBe(false)
   expect(rows.find(({ id }) => id === 'PR.AA-06')?.covered).toBe('not')
+
+  // One is signed each minute, and one at the stop.
+  expect(answer('MEASURE 2.8', 'the last signed head')).toMatchObject({ attention: true })
 
   const text = await runHere([...live, '--framework', 'csf'])
   expect(text.stdout).toContain('PR.AC-1 became PR.AA-01')
@@ -43,6 +45,9 @@ test('countersign report puts each row’s questions to the trail and to the ser
   expect(markdown.stdout).toContain('NHI7 (Long-Lived Secrets), and not NHI3')
   expect(markdown.stdout.split('\n').filter((line) => line.startsWith('| **NHI'))).toHaveLength(10)
   expect(markdown.stdout).toContain('the server was not asked')
+  await server.stop()
+  const stopped = await runHere([...args, '--framework', 'ai-rmf', '--format', 'markdown'])
+  expect(stopped.stdout).toMatch(/\| the last signed head: of 20/)
 })
 
 test('countersign report goes without what it is not told of, and refuses what is not there', async () => {

@@ -27,8 +27,10 @@ test('the head is signed each minute in which something came on record, and not 
     await expect.poll(() => minutes.sleeping).toBe(1)
     await minutes.advance(60_000)
   }
+  expect(signed).toHaveLength(0)
   await wait()
   await wait()
+  await expect.poll(() => minutes.sleeping).toBe(1)
   expect(signed).toHaveLength(1)
   await server.trail.append([
     { kind: 'policy.loaded', time: clock.now(), actor: { kind: 'server' }, decision: 'allow' },
