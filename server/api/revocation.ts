@@ -8,6 +8,7 @@ import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
 import { type Act, readTarget, revoke, type Target } from '../revocation/revoke.ts'
+import type { Cause } from '../revocation/write-facts.ts'
 import { listGrants } from '../store/issued-tokens.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 
@@ -36,7 +37,9 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
       const target = readTarget(request.kind, request.id, request.reason)
       const known = isKnown(target, deps)
       if (target.kind === 'key') await retireKey(target.id, deps, actOf(caller))
-      return revokedToWire(await revoke(deps, target, request.reason, actOf(caller)), target, known)
+      const more = causesOf(target, deps)
+      const number = await revoke(deps, target, request.reason, actOf(caller), more)
+      return revokedToWire(number, target, known)
     }),
     OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
       const grants = await listGrants(store.db, { owner }, clock.now(), maxGrants)
@@ -60,6 +63,15 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
     const fact: Pick<Fact, 'notBefore' | 'endsAt'> | undefined = deps.revocations.find(kind, id)
     return { number, not_before: fact?.notBefore ?? 0, ends_at: fact?.endsAt ?? 0, known }
   }
+}
+
+/** A token does not name the node on which it was asked for: with the node go the entries that it has. */
+function causesOf({ kind, id }: Target, { index }: Pick<Deps, 'index'>): readonly Cause[] {
+  if (kind !== 'node') return []
+  return [...index.authorisedFor(id as SpiffeId).keys()].map((entry) => ({
+    kind: 'entry',
+    id: entry,
+  }))
 }
 
 /** Whether there is such a thing here; of tokens, resources and integrations nothing is known for sure. */

@@ -6,8 +6,8 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import { nearest } from '../../src/runtime/suggest.ts'
 import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Changes } from '../changes/changes.ts'
-import type { Store, WriteTx } from '../store/store.ts'
-import type { WriteFacts } from './write-facts.ts'
+import type { Store } from '../store/store.ts'
+import type { Cause, WriteFacts } from './write-facts.ts'
 
 /** Who asks, for the trail. */
 export type Act = Pick<AuditEvent, 'actor' | 'requestId'>
@@ -58,20 +58,19 @@ export function checkReason(reason: string): void {
 }
 
 /**
- * Writes the fact, on record, and resolves with its number once this server refuses what it hits. `also` belongs to the
- * same write. Throws `forbidden` `policy-…`, `conflict` `oauth-absent`.
+ * Writes the fact, on record, and those of `more` that follow from it; resolves with the last number once this server
+ * refuses what they hit. Throws `forbidden` `policy-…`, `conflict` `oauth-absent`.
  */
 export async function revoke(
   deps: RevokeDeps,
   target: Target,
   reason: string,
   act: Act,
-  also?: (tx: WriteTx) => Promise<unknown>,
+  more: readonly Cause[] = [],
 ): Promise<number> {
   const { store, changes, clock, writeFacts } = deps
   const decision = decide(deps.policies, target, act)
   const position = await store.write(async (tx) => {
-    await also?.(tx)
     tx.audit({
       kind: 'revocation.written',
       time: clock.now(),
@@ -82,7 +81,7 @@ export async function revoke(
       policyRevision: decision.revision,
       details: { kind: target.kind, id: target.id },
     })
-    return writeFacts(tx, [target])
+    return writeFacts(tx, [target, ...more])
   })
   await changes.reached(position)
   return position

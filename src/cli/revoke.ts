@@ -20,7 +20,10 @@ const kinds: Readonly<Record<FactKind, readonly [argument: string, description: 
   integration: ['id', 'all tokens for an integration'],
   key: ['kid', 'all tokens that a key has signed; another one takes its place'],
   'trust-domain': ['name', 'all tokens of the workloads of a trust domain'],
-  node: ['agent id', 'all tokens of an agent; see also "countersign agent ban"'],
+  node: [
+    'agent id',
+    'all tokens by the entries that an agent has; see also "countersign agent ban"',
+  ],
 }
 
 /** `countersign revoke KIND ID` */

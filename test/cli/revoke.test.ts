@@ -90,6 +90,13 @@ async function post(
   return ask(port, certificate, path, options)
 }
 
+async function deleteWebs(): Promise<void> {
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const { entries: all } = await entries.unary('ListEntries', {})
+  const webs = all.filter(({ spiffe_id }) => spiffe_id?.path === '/web')
+  await entries.unary('BatchDeleteEntry', { ids: webs.map(({ id }) => id) })
+}
+
 /** Not in the second of a revocation, in which an SVID is from before it, and no token would live. */
 async function newToken(): Promise<string> {
   const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
@@ -145,6 +152,19 @@ test('revoke: ends the token that it names, says so, and is on record', async ()
   )
 })
 
+test('revoke node: with the node go the tokens by the entries that it has', async () => {
+  await deleteWebs()
+  const agent = await server.joinAgent()
+  const mine = wireEntry({ path: '/web', parent: agent.id })
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
+    entries: [mine],
+  })
+  const token = await newToken()
+  expect(await isActive(token)).toBe(true)
+  await json('revoke', 'node', agent.id, '--reason', 'stolen')
+  expect(await isActive(token)).toBe(false)
+})
+
 test('revoke: what is not known is revoked with a note; what cannot be meant is refused with what to do', async () => {
   const unknown = await typed('revoke', 'owner', 'nobody', '--reason', 'x')
   expect(unknown).toMatchObject({ code: 0, stdout: 'revoked owner nobody\n' })
@@ -174,9 +194,7 @@ async function authority(): Promise<{ active: string }> {
 
 test('offboard: the owner’s entries and tokens are gone at once, and it prints what it cut', async () => {
   const entries = server.admin('spire.api.server.entry.v1.Entry')
-  const { entries: before } = await entries.unary('ListEntries', {})
-  const webs = before.filter(({ spiffe_id }) => spiffe_id?.path === '/web')
-  await entries.unary('BatchDeleteEntry', { ids: webs.map(({ id }) => id) })
+  await deleteWebs()
   const [gone, stays] = [
     await register('/web', 'team-x'),
     wireEntry({ path: '/other', parent: someAgent }),
