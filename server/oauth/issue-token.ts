@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { uuidV7 } from '../../src/runtime/uuid.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { Ca } from '../ca/ca.ts'
 import type { Policies } from '../policy/policies.ts'
@@ -18,6 +19,7 @@ export interface IssueDeps {
   readonly ca: Pick<Ca, 'issueAccessToken'>
   readonly policies: Pick<Policies, 'decide' | 'revision'>
   readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
+  readonly clock: Clock
   readonly useOnce: UseOnce
 }
 
@@ -47,7 +49,7 @@ export async function issueToken(
   const { settings, ca, policies, issued } = deps
   const { resource, scopes, txn, exchanged } = grant
   const [entry] = entries
-  const jti = randomUUID()
+  const jti = uuidV7(deps.clock.now())
   const subject = exchanged?.from.subject ?? client.spiffeId
   const actors = exchanged?.actors ?? []
   const parent = exchanged?.from.jti
