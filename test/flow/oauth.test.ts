@@ -5,7 +5,7 @@ import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { createServer } from 'countersign/http'
 import { OauthClient } from 'countersign/oauth-client'
 import {
@@ -24,6 +24,7 @@ import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { JwtSource } from '../../src/workload-api/jwt-source.ts'
 import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
+import { toPem } from '../../src/x509/pem.ts'
 import { runHere } from '../support/command.ts'
 import {
   allowWeb,
@@ -613,6 +614,57 @@ test('a policy that is mistyped at the start ends the server', async () => {
   })
   for (const one of [data, folder]) rmSync(one, { recursive: true, force: true })
 })
+
+/** A connection to the server, with a session of before where one is given. */
+async function dial(options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const at = { host: '127.0.0.1', port, rejectUnauthorized: false, ...options }
+  const socket = connect(at)
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+test('a body that is too large is refused before its end, whether or not it says how large it is', async () => {
+  const head =
+    'POST /oauth/token HTTP/1.1\r\nhost: as.example.org\r\ncontent-type: application/x-www-form-urlencoded\r\n'
+  const chunk = `8000\r\n${'x'.repeat(0x8000)}\r\n`
+  for (const rest of [
+    `content-length: 1000000000\r\n\r\n`,
+    `transfer-encoding: chunked\r\n\r\n${chunk}${chunk}`,
+  ]) {
+    const socket = await dial()
+    socket.write(head + rest)
+    const [answer] = await once(socket, 'data')
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 413 /)
+    expect(trail().at(-1)?.reason).toBe('request-too-large')
+    socket.destroy()
+  }
+})
+
+test.for(['TLSv1.2', 'TLSv1.3'] as const)(
+  'T21 no %s session is resumed, in which a certificate of before would be believed',
+  async (version) => {
+    const { chain, privateKey } = x509.svid()
+    const own = {
+      ...{ minVersion: version, maxVersion: version, servername: 'as.example.org' },
+      cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
+      key: toPem('PRIVATE KEY', Buffer.from(privateKey)),
+    }
+    const sessions: Buffer[] = []
+    const first = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...own })
+    first.on('session', (session: Buffer) => void sessions.push(session)).on('error', () => {})
+    await once(first, 'secureConnect')
+    first.write('GET /oauth/jwks HTTP/1.1\r\nhost: as.example.org\r\n\r\n')
+    await once(first, 'data')
+    const kept = first.getSession()
+    first.destroy()
+    for (const session of [...sessions, ...(kept === undefined ? [] : [kept])]) {
+      const again = await dial({ ...own, session })
+      expect(again.isSessionReused()).toBe(false)
+      again.destroy()
+    }
+  },
+)
 
 test('a client that is late with its request is cut off, and with the server the port is shut', async () => {
   const folder = policyFolder(allowWeb)
