@@ -23,6 +23,7 @@ import { editedText, textEdits, withTextEdits } from '../support/text-edits.ts'
 import { bundleOf, issued, NOW, root, sourceOf } from '../support/x509-fixtures.ts'
 import { withByteEdits, withTextBytes } from './bytes.ts'
 import { feedParser } from './feed.ts'
+import { policyParser } from './policy.ts'
 import type { Target } from './target.ts'
 
 const td = TrustDomain.parse('example.org')
@@ -211,6 +212,8 @@ const cursor = parser('cursor', async () => {
 
 const feed = parser('feed', feedParser)
 
+const policy = parser('policy', policyParser)
+
 export const parsers: readonly Target[] = [
-  ...[spiffeId, token, foreignToken, csr, certificate, pem, bundle, cursor, feed],
+  ...[spiffeId, token, foreignToken, csr, certificate, pem, bundle, cursor, feed, policy],
 ]

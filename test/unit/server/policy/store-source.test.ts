@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { openChanges } from '../../../../server/changes/changes.ts'
 import { openPolicies } from '../../../../server/policy/policies.ts'
 import { storeSource } from '../../../../server/policy/store-source.ts'
 import { addPolicySet } from '../../../../server/store/policy-sets.ts'
@@ -6,6 +7,7 @@ import type { Store } from '../../../../server/store/store.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import { policyRevision } from '../../../../src/policy/policy-set.ts'
 import type { PolicyQuestion } from '../../../../src/policy/question.ts'
+import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { tempDatabase, tempStore } from '../store/fixture.ts'
@@ -82,6 +84,22 @@ test('T10 what somebody else wrote, and a version that went back, change nothing
   expect(allowed()).toBe(false)
   expect(policies.decide(node).policies).toEqual(['none'])
   expect(told()).toEqual(['policy.loaded', 'policy.refused policy-seal'])
+})
+
+test('a server that shares the database follows within a second', async () => {
+  const { connect } = await tempDatabase()
+  await using first = await tempStore({ connect })
+  await using second = await tempStore({ connect })
+  const { policies, allowed } = await open(second)
+  const stopping = new AbortController()
+  const log = { clock: systemClock, log: silentLog, onBatch: () => {} }
+  const changes = await openChanges(second, log)
+  changes.subscribe(({ policiesChanged }) => policiesChanged && policies.wake())
+  const running = [changes.run(stopping.signal), policies.run(stopping.signal)]
+  await put(first, permitAll)
+  await expect.poll(allowed, { timeout: 1000, interval: 20 }).toBe(true)
+  stopping.abort(new DOMException('stopped', 'AbortError'))
+  await Promise.allSettled(running)
 })
 
 test('whoever waits for the next look need not wait where it is woken', async () => {

@@ -90,6 +90,7 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   await import('./revocation-facts.test.ts')
   await import('../revocation/two-servers.test.ts')
   await import('./policy-sets.test.ts')
+  await import('../policy/store-source.test.ts')
   await import('./legacy-use.test.ts')
 
   test('servers that open an empty database at once make one of it', async () => {
