@@ -5,9 +5,12 @@ import { hash } from 'node:crypto'
  * one is never written, whoever put it there: an operator in a purpose, a stranger in a parameter.
  */
 
-/** JWT and JWE of any kind, whole or cut (`ey` and a letter is `{"`); PEM; DER in base64; HTTP credentials. */
+/**
+ * JWT and JWE of any kind, whole or cut (`ey` and a letter is `{"`), at the beginning of a word alone, or each `ey` of a
+ * long one would be looked at to its end; PEM; DER in base64; HTTP credentials.
+ */
 const encoded =
-  /ey[AIJKL][\w-]{5,}(?:\.[\w-]*){1,4}|-----BEGIN[\s\S]*|MI[A-Za-z0-9+/]{2}[A-Za-z0-9+/=\s]{60,}|\b(?:[Bb]earer|BEARER|[Bb]asic|[Dd]pop|DPoP)\s+\w[\w.~+/=-]{7,}/g
+  /(?<![\w-])ey[AIJKL][\w-]{5,}(?:\.[\w-]*){1,4}|-----BEGIN[\s\S]*|MI[A-Za-z0-9+/]{2}[A-Za-z0-9+/=\s]{60,}|\b(?:[Bb]earer|BEARER|[Bb]asic|[Dd]pop|DPoP)\s+\w[\w.~+/=-]{7,}/g
 /** What chance alone spells: 40 or more characters of one word. */
 const longWord = /[\w+=-]{40,}/g
 const longWordWithSlash = /[\w+/=-]{40,}/g
