@@ -78,19 +78,26 @@ async function serve(
   publisher: FeedPublisher,
   clock: Clock,
 ): Promise<void> {
-  const gone = once(response, 'close')
+  // Who has left meanwhile is not waited for: his going was told already.
+  if (response.destroyed) return
+  const gone = new Promise<void>((resolve) => response.once('close', () => resolve()))
+  // What is written to somebody who has just left is no error of ours.
+  response.on('error', () => {})
   const endMs = clock.monotonicMs() + streamMs * (1 + Math.random())
   let waiting: FeedEvent[] | undefined = []
   let lookedMs = clock.monotonicMs()
   let behindMs: number | undefined
-  const write = ({ id, data }: FeedEvent): boolean => response.write(`id: ${id}\ndata: ${data}\n\n`)
+  const write = ({ id, data }: FeedEvent): boolean =>
+    response.writableEnded || response.destroyed || response.write(`id: ${id}\ndata: ${data}\n\n`)
 
-  const isOver = (nowMs: number): boolean => {
-    if (nowMs >= endMs) return true
+  const isSlow = (nowMs: number): boolean => {
     if (response.writableLength === 0) behindMs = undefined
     else behindMs ??= nowMs
-    const slow = nowMs - (behindMs ?? nowMs) > maxWaitingMs
-    if (slow || response.writableLength > maxWaitingBytes) return true
+    const waited = nowMs - (behindMs ?? nowMs)
+    return waited > maxWaitingMs || response.writableLength > maxWaitingBytes
+  }
+  const isOver = (nowMs: number): boolean => {
+    if (nowMs >= endMs) return true
     if (nowMs - lookedMs < lookMs) return false
     lookedMs = nowMs
     return clock.now() >= reader.expiresAt || !holds(reader.stillGood)
@@ -101,7 +108,11 @@ async function serve(
       if (waiting !== undefined) {
         waiting.push(event)
         if (waiting.length > maxWaitingEvents) response.destroy()
-      } else if (isOver(clock.monotonicMs())) response.destroy()
+        return
+      }
+      const nowMs = clock.monotonicMs()
+      if (isSlow(nowMs)) response.destroy()
+      else if (isOver(nowMs)) response.end()
       else write(event)
     },
   })
@@ -109,7 +120,8 @@ async function serve(
     response.writeHead(200, headers)
     for await (const event of opening) {
       if (response.destroyed) return
-      if (!write(event)) await within(clock, maxWaitingMs, drained(response), tooSlow)
+      const drained = write(event) ? undefined : Promise.race([once(response, 'drain'), gone])
+      if (drained !== undefined) await within(clock, maxWaitingMs, drained, tooSlow)
     }
     for (const event of waiting) write(event)
     waiting = undefined
@@ -127,10 +139,6 @@ const headers = {
   'x-content-type-options': 'nosniff',
   // A proxy that collects before it sends makes everybody deaf.
   'x-accel-buffering': 'no',
-}
-
-async function drained(response: ServerResponse): Promise<void> {
-  await Promise.race([once(response, 'drain'), once(response, 'close')])
 }
 
 function holds(check: () => void): boolean {

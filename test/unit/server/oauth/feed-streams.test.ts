@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { createServer, get, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, get, IncomingMessage, ServerResponse } from 'node:http'
+import { type AddressInfo, Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { createFeedStreams, type StreamReader } from '../../../../server/oauth/feed-streams.ts'
 import type {
@@ -164,8 +164,44 @@ test('T12 there are as many readers as there may be, and as many of one ID; one 
 
 test('a stream ends after ten minutes at the latest', async () => {
   const { open, say, readers, clock } = await start()
-  await open()
+  const { response } = await open()
   await clock.advance(600_000)
+  let error: unknown
+  response.on('error', (cause) => {
+    error = cause
+  })
   say('x')
+  await once(response, 'end')
   await eventually(() => readers.size === 0)
+  // It ends as streams end: the reader comes back where it stood.
+  expect(error).toBeUndefined()
+})
+
+test('T12 a reader that leaves in the midst of its opening leaves nothing behind, and harms nobody', async () => {
+  const page = { id: 'log.0', data: `opening ${'x'.repeat(60_000)}` }
+  const world = await start(Array.from({ length: 200 }, () => page))
+  for (let at = 0; at < 3; at += 1) {
+    const { response } = await world.open()
+    response.pause()
+    world.say('meanwhile')
+    response.destroy()
+    world.say('meanwhile')
+    await eventually(() => world.readers.size === 0)
+    world.say('later')
+  }
+  const { text } = await world.open()
+  await eventually(() => text().length > 12_000_000)
+  world.say('at last')
+  await eventually(() => text().includes('at last'))
+})
+
+test('a reader that has left before it is served takes no place', async () => {
+  const { streams, readers } = await start()
+  const response = new ServerResponse(new IncomingMessage(new Socket()))
+  response.destroy()
+  await once(response, 'close')
+  const reader = { nonce: 'n', lastEventId: undefined, spiffeId: orders }
+  const expiresAt = new Date(4e12)
+  await streams.serve(response, { ...reader, expiresAt, stillGood() {}, opened() {} })
+  expect(readers.size).toBe(0)
 })
