@@ -105,6 +105,8 @@ export async function serveOauth(
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),
     entriesOf(spiffeId) {
+      const foreign = settings.foreignClients.get(spiffeId)
+      if (foreign !== undefined) return [foreign]
       const now = clock.now()
       const found = index.list({ spiffeId }, undefined, maxEntries + 1)
       // Of more than these some were not seen: they are too many, whether or not some have expired.

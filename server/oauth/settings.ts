@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { canaryScope, selfTestPath } from '../../src/revocation/canary.ts'
 import {
@@ -16,6 +17,11 @@ import {
   federatedSchema,
   readFederated,
 } from './federated/settings.ts'
+import {
+  type ForeignClientsFile,
+  foreignClientsSchema,
+  readForeignClients,
+} from './foreign-clients.ts'
 
 /** Something that tokens are for (RFC 8707). */
 export interface Resource {
@@ -56,6 +62,8 @@ export interface OauthSettings {
   readonly separateEnvironments: boolean
   /** How often each service that has a self-test is tried, and from which time to refusal on somebody is told. */
   readonly canary: { readonly everySeconds: number; readonly alarmAfterSeconds: number }
+  /** Workloads of other trust domains, and what is said of each in place of an entry. */
+  readonly foreignClients: ReadonlyMap<SpiffeId, Entry>
   /** Issuers whose tokens are exchanged, by `iss`. */
   readonly federation: ReadonlyMap<string, FederatedIssuer>
 }
@@ -89,6 +97,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
     .strictObject({ every: duration.optional(), alarm_after: duration.optional() })
     .optional(),
   legacy_edges: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
+  foreign_clients: foreignClientsSchema.optional(),
   federation: federatedSchema.optional(),
 }) as z.ZodType<OauthFile>
 
@@ -115,6 +124,7 @@ interface OauthFile {
     | { readonly every?: number | undefined; readonly alarm_after?: number | undefined }
     | undefined
   readonly legacy_edges?: readonly SpiffeId[] | undefined
+  readonly foreign_clients?: ForeignClientsFile | undefined
   readonly federation?: readonly FederatedFile[] | undefined
 }
 
@@ -174,6 +184,7 @@ export function readOauth(
     signing: said.signing ?? 'ES256',
     canary: { everySeconds, alarmAfterSeconds },
     legacyEdges: new Set(said.legacy_edges),
+    foreignClients: readForeignClients(said.foreign_clients ?? [], trustDomain),
     federation: readFederated(said.federation ?? [], { issuer, trustDomain }),
   }
 }

@@ -44,6 +44,7 @@ export function oauthSettings(web: WebCertificate, policy: string): OauthSetting
     address: { host: '127.0.0.1', port: 0 },
     tls: { certificate: web.certificate, key: web.key },
     signing: 'ES256',
+    foreignClients: new Map(),
     resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120 })]]),
     policy,
     separateEnvironments: true,

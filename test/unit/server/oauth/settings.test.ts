@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { oauthSchema, readOauth } from '../../../../server/oauth/settings.ts'
+import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { trustDomain } from '../../../support/running-server.ts'
 
 const orders = { id: 'https://orders.example.org', scopes: ['orders:read'] }
@@ -55,6 +56,22 @@ test('environments are kept apart unless told; a resource may name its own, and 
   expect(read({ separate_environments: false })?.separateEnvironments).toBe(false)
 })
 
+const partner = { spiffe_id: 'spiffe://partner.example/billing', owner: 'partner-team' }
+
+test('a workload of another trust domain is a client where it is named, with what is said of it', () => {
+  const labels = { env: 'prod' }
+  const clients = read({ foreign_clients: [{ ...partner, labels }] })?.foreignClients
+  const id = SpiffeId.parse(partner.spiffe_id)
+  expect(clients?.get(id)).toMatchObject({
+    spiffeId: id,
+    owner: 'partner-team',
+    purpose: '',
+    labels,
+  })
+  expect(clients?.size).toBe(1)
+  expect(read({})?.foreignClients.size).toBe(0)
+})
+
 test.for([
   { issuer: 'http://as.example.org' },
   { issuer: 'https://as.example.org/' },
@@ -63,6 +80,9 @@ test.for([
   { issuer: 'https://as.example.org:443' },
   { issuer: 'https://user@as.example.org' },
   { resources: [orders, orders] },
+  { foreign_clients: [partner, partner] },
+  { foreign_clients: [{ ...partner, spiffe_id: 'spiffe://example.org/web' }] },
+  { foreign_clients: [{ ...partner, spiffe_id: 'spiffe://partner.example' }] },
   { resources: [{ ...orders, max_ttl: '61m' }] },
   { resources: [{ ...orders, scope_map: { other: ['a'] } }] },
 ])('is refused as config-oauth: %j', (said) => {
@@ -82,6 +102,8 @@ test.for([
   { resources: [{ ...orders, scope_map: { 'orders:read': ['a b'] } }] },
   { resources: [{ ...orders, served_by: ['spiffe://example.org/*'] }] },
   { policy: undefined },
+  { foreign_clients: [{ spiffe_id: partner.spiffe_id }] },
+  { foreign_clients: [{ ...partner, spiffe_id: 'spiffe://partner.example/*' }] },
   { signing: 'none' },
   { signing: 'HS256' },
   { client_secret: 'x' },

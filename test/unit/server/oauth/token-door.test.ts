@@ -1,11 +1,12 @@
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
+import { readForeignClients } from '../../../../server/oauth/foreign-clients.ts'
 import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
 import type { TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import { type IssuedToken, listIssuedTokens } from '../../../../server/store/issued-tokens.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
-import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { TestTrustDomain } from '../../../../src/testing/trust-domain.ts'
 import { issuer, orders, resourceOf } from '../../../support/oauth.ts'
@@ -74,6 +75,38 @@ test('T33 the key of a trust domain that is federated with speaks for none of ou
     expect(await world.ask(assertion)).toMatchObject({ status: 401, error: 'invalid_client' })
     expect(world.records().at(-1)).toMatchObject({ kind: 'token.denied', reason })
   }
+})
+
+test('a workload of another trust domain is a client where it is named, by its own domain’s key alone, until that is gone', async () => {
+  await using closing = new AsyncDisposableStack()
+  const clock = new FakeClock()
+  const other = await TestTrustDomain.create('other.example', clock)
+  const id = SpiffeId.parse('spiffe://other.example/web')
+  const clients = readForeignClients(
+    [{ spiffe_id: id, owner: 'partner' }],
+    TrustDomain.parse('example.org'),
+  )
+  let federated = true
+  const world = await start(closing, {
+    bundles: {
+      bundleOf: (name) =>
+        name === other.name ? (federated ? other.bundle : undefined) : world.bundles.bundleOf(name),
+    },
+    entriesOf: (asking) => [clients.get(asking) ?? []].flat(),
+  })
+  const { access_token = '', status } = await world.ask(await other.issueJwt(id, issuer))
+  expect(status).toBe(200)
+  expect(decodeJwt(access_token)).toMatchObject({ sub: id, client_id: id, owner: 'partner' })
+  const x509 = { chain: (await other.issueX509(id)).chain.map((der) => Buffer.from(der)), id }
+  const bound = await send(world.server, x509, wish)
+  expect(decodeJwt(bound.access_token ?? '')['cnf']).toEqual({ 'x5t#S256': expect.any(String) })
+  const stranger = await other.issueJwt(SpiffeId.parse('spiffe://other.example/db'), issuer)
+  expect((await world.ask(stranger)).status).toBe(401)
+  const third = await TestTrustDomain.create('third.example', clock)
+  expect((await world.ask(await third.issueJwt(id, issuer))).status).toBe(401)
+  federated = false
+  expect((await world.ask(await other.issueJwt(id, issuer))).status).toBe(401)
+  expect(world.records().at(-1)).toMatchObject({ reason: 'token-trust-domain' })
 })
 
 test('where several entries carry the ID, each has to be permitted, and too many are nobody', async () => {
