@@ -3,7 +3,7 @@ import { CountersignError } from '../errors.ts'
 import { readSignedHead, type SignedHead } from './signed-head.ts'
 
 /** Anything that a sink has kept: what is a head is found in its lines, whatever stands around it. */
-const heads = /eyJ[\w-]{16,1024}\.eyJ[\w-]{16,6144}\.[\w-]{40,1400}/g
+const heads = /(?<![\w-])eyJ[\w-]{16,1024}\.eyJ[\w-]{16,6144}\.[\w-]{40,1400}/g
 const maxLineChars = 1 << 20
 const maxHeads = 1_000_000
 const idleMs = 30_000

@@ -155,6 +155,11 @@ describe('an anchor', () => {
     for (const url of ['http://example.org/x', 'ftp://127.0.0.1/x']) {
       await expect(readAnchor(url)).rejects.toMatchObject({ reason: 'anchor-url' })
     }
+    // Nor does a line that is made to be slow take long.
+    writeFileSync(path, `${'eyJ'.repeat(300_000)}\n`)
+    const startedMs = performance.now()
+    await expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-empty' })
+    expect(performance.now() - startedMs).toBeLessThan(1000)
     writeFileSync(path, 'x'.repeat(3 << 20))
     await expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-size' })
   })
