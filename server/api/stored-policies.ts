@@ -76,7 +76,8 @@ function checkInStore({ policiesInStore }: StoredPolicyDeps): void {
 function checkNames(names: readonly string[]): void {
   const sorted = names.toSorted()
   const sound = names.every((name, n) => namePattern.test(name) && name === sorted[n])
-  if (sound && new Set(names).size === names.length && names.length <= maxFiles) return
+  const fits = names.length > 0 && names.length <= maxFiles
+  if (sound && fits && new Set(names).size === names.length) return
   throw new CountersignError('invalid', 'these are not the files of one folder', {
     reason: 'policy-files',
     fix: `give at most ${maxFiles} files NAME.cedar, each once, in the order of their names`,

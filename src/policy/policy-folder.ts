@@ -14,10 +14,17 @@ const maxFileBytes = 256 << 10
 
 /**
  * The files `*.cedar` of a folder, in the order of their names; folders in it are not looked at. Throws
- * `invalid`: `policy-folder`, `policy-files`, `policy-file-large`; `forbidden`: `policy-file-mode`.
+ * `invalid`: `policy-folder`, `policy-folder-empty`, `policy-files`, `policy-file-large`; `forbidden`: `policy-file-mode`.
  */
 export async function readPolicyFolder(folder: string): Promise<PolicyFolder> {
   const names = await namesIn(folder)
+  if (names.length === 0) {
+    // What somebody is about to fill would take every token away meanwhile.
+    throw new CountersignError('invalid', `there are no *.cedar files in ${folder}`, {
+      reason: 'policy-folder-empty',
+      fix: 'to permit nothing, put an empty file all.cedar there',
+    })
+  }
   if (names.length > maxFiles) refuse('policy-files', `more than ${maxFiles} files in ${folder}`)
   const files: PolicyFile[] = []
   for (const name of names) files.push({ name, text: await readPolicyFile(join(folder, name)) })

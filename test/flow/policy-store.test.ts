@@ -111,6 +111,7 @@ test('nothing is applied where a case is decided otherwise', async () => {
 })
 
 test.for([
+  [[]],
   [['b.cedar', 'a.cedar']],
   [['a.cedar', 'a.cedar']],
   [['../a.cedar']],

@@ -139,6 +139,17 @@ describe('a folder that changes', () => {
     expect(policies.decide(question).reason).toBe('policy-none')
   })
 
+  test('that is emptied is refused: to permit nothing takes a file', async () => {
+    const policies = await open(permitAll)
+    rmSync(join(folder, 'all.cedar'))
+    for (let i = 0; i < 3; i += 1) await policies.look()
+    expect(policies.decide(question).allowed).toBe(true)
+    expect(records.map(({ reason }) => reason)).toEqual([undefined, 'policy-folder-empty'])
+    put('')
+    for (let i = 0; i < 2; i += 1) await policies.look()
+    expect(policies.decide(question).allowed).toBe(false)
+  })
+
   test('to nothing at all is refused, and what was in force stays', async () => {
     const policies = await open(permitAll)
     rmSync(folder, { recursive: true })
