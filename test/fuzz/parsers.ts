@@ -24,6 +24,7 @@ import { bundleOf, issued, NOW, root, sourceOf } from '../support/x509-fixtures.
 import { withByteEdits, withTextBytes } from './bytes.ts'
 import { feedParser } from './feed.ts'
 import { policyParser } from './policy.ts'
+import { proxiedRequestParser, requestPathParser } from './proxied.ts'
 import type { Target } from './target.ts'
 
 const td = TrustDomain.parse('example.org')
@@ -213,7 +214,10 @@ const cursor = parser('cursor', async () => {
 const feed = parser('feed', feedParser)
 
 const policy = parser('policy', policyParser)
+const requestPath = parser('request-path', requestPathParser)
+const proxiedRequest = parser('proxied-request', proxiedRequestParser)
 
 export const parsers: readonly Target[] = [
   ...[spiffeId, token, foreignToken, csr, certificate, pem, bundle, cursor, feed, policy],
+  ...[requestPath, proxiedRequest],
 ]
