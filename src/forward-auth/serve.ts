@@ -61,7 +61,7 @@ async function serveSocket(
     folderMode: 0o755,
     admit({ uid }) {
       if (uids.has(uid) && open < maxConnections) return true
-      log.warn('somebody else than a proxy was turned away', { socket: path, uid })
+      log.debug('somebody else than a proxy was turned away', { socket: path, uid })
       return false
     },
     onConnection(socket) {

@@ -74,13 +74,13 @@ export class Standing {
     return readDocument(await this.#issuer.get(url))
   }
 
-  /** Those that are good still, under `to`. One that is refused is left out; rejects where the issuer cannot be asked. */
+  /** Those that were asked for and are good still, under `to`. One that is refused is left out; rejects where the issuer cannot be asked. */
   async fetchAgain(to: Standing): Promise<void> {
     const requests = [...this.#tokens.requests()]
     const work = async (): Promise<void> => {
       for (let next = requests.pop(); next !== undefined; next = requests.pop()) {
         try {
-          await to.#tokens.get(...next)
+          await to.#tokens.prepare(...next)
         } catch (error) {
           if (!(error instanceof CountersignError) || error.code === 'unavailable') throw error
         }

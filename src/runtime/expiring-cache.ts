@@ -7,6 +7,8 @@ interface Kept<R, T> {
   readonly value: T
   /** By the clock that never jumps. */
   renewAtMs: number
+  /** Whether anybody has asked for it. */
+  used: boolean
 }
 
 const maxKept = 1000
@@ -32,10 +34,14 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
   async get(key: string, request: R, signal?: AbortSignal): Promise<T> {
     const kept = this.#kept.get(key)
     if (kept !== undefined && this.#clock.monotonicMs() < kept.renewAtMs && this.#isGood(kept)) {
+      kept.used = true
       return kept.value
     }
     try {
-      return await untilAborted(this.#renewed(key, request), signal)
+      const value = await untilAborted(this.#renewed(key, request), signal)
+      const renewed = this.#kept.get(key)
+      if (renewed !== undefined) renewed.used = true
+      return value
     } catch (error) {
       signal?.throwIfAborted()
       if (!(error instanceof CountersignError)) throw error
@@ -47,10 +53,15 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
     }
   }
 
-  /** Of what is good still. */
+  /** Has it there before anybody asks. Rejects as `fetch` does. */
+  async prepare(key: string, request: R): Promise<void> {
+    await this.#renewed(key, request)
+  }
+
+  /** Of what somebody has asked for, and is good still. */
   requests(): readonly (readonly [key: string, request: R])[] {
     return [...this.#kept]
-      .filter(([, kept]) => this.#isGood(kept))
+      .filter(([, kept]) => kept.used && this.#isGood(kept))
       .map(([key, { request }]) => [key, request] as const)
   }
 
@@ -83,7 +94,8 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
     kept.delete(key)
     const [oldest] = kept.keys()
     if (kept.size >= maxKept && oldest !== undefined) kept.delete(oldest)
-    kept.set(key, { request, value, renewAtMs: this.#clock.monotonicMs() + leftMs / 2 })
+    const renewAtMs = this.#clock.monotonicMs() + leftMs / 2
+    kept.set(key, { request, value, renewAtMs, used: false })
     return value
   }
 

@@ -177,6 +177,21 @@ describe('when the SVID is renewed', () => {
     expect(await reasonOfAsync(() => hop.fetch(url))).toBe('no-svid')
   })
 
+  test('a token that nobody has asked for since the renewal before is not fetched again', async () => {
+    const { client, issuer, renew } = await stand()
+    const hop = client.call(stock, 'stock:read')
+    await client.call(stock, 'stock:write').token()
+    await hop.token()
+    const goesOver = async () => {
+      const svid = await renew()
+      await eventually(async () => (await hop.token()).svid === svid)
+    }
+    await goesOver()
+    expect(issuer.asked.length).toBe(4)
+    await goesOver()
+    expect(issuer.asked.slice(4).map((form) => form.get('scope'))).toEqual(['stock:read'])
+  })
+
   test('it goes over as soon as the issuer is back', async () => {
     const { client, clock, issuer, renew } = await stand({ svidSeconds: 60 })
     const hop = client.call(stock, 'stock:read')
