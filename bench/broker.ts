@@ -1,6 +1,7 @@
 // What a call to a vendor costs more through the broker than without: TLS on both sides, the token checked, the policy
 // asked, the record on disk before the call leaves, the key taken out of the answer. Vendor, broker and caller have a
-// process each; connections are kept. One call at a time for the time that is added, then several for the rate.
+// process each; connections are kept. One call at a time for the time that is added, then several for the rate. Last:
+// how long after a revocation of the integration its first call is refused.
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { startChild } from './support/child.ts'
@@ -62,8 +63,7 @@ const direct = caller({
   ca: readFileSync(vendor.ready.ca, 'utf8'),
 })
 const through = { port, host, ca, path: '/acme/v2/contacts' }
-const bySvid = caller({ ...through, cert, key })
-const byToken = caller({ ...through, headers: { authorization: `Bearer ${token}` } })
+const byToken = caller({ ...through, cert, key, headers: { authorization: `Bearer ${token}` } })
 
 const load = (call: () => Promise<void>, clients: number, pid: number): Promise<Load> =>
   closedLoop(
@@ -100,10 +100,18 @@ const rate = () =>
     'as fast as the vendor',
   )
 
+async function shut() {
+  const took: number[] = []
+  for (let at = 0; at < (short ? 3 : 20); at++) {
+    took.push(((await broker.ask('shut')) as { readonly ms: number }).ms)
+  }
+  return bounded(median(took), 20, 'ms', { worst: round(Math.max(...took)) })
+}
+
 report('broker', {
-  addedBySvid: await added(bySvid),
-  addedByToken: await added(byToken),
+  added: await added(byToken),
   rate: await rate(),
+  revokedToRefused: await shut(),
 })
 await broker.kill()
 await vendor.kill()

@@ -10,7 +10,7 @@ export interface Calls {
    * Begins one; it ends with its time, with its caller, or when the integration is shut. Throws `exhausted`
    * `calls-many`, `forbidden` `integration-closed`.
    */
-  begin(caller: Caller, response: ServerResponse, clock: Clock): CallUnderWay
+  begin(caller: Caller, response: ServerResponse): CallUnderWay
   /** Ends those whose caller this gives an error for. */
   review(judge: (caller: Caller) => CountersignError | undefined): void
   /** Ends all of them at once, and begins no more. */
@@ -26,68 +26,71 @@ export interface CallUnderWay {
   end(): void
 }
 
-export function createCalls({ id, limits }: Pick<Integration, 'id' | 'limits'>): Calls {
-  const live = new Map<(error: CountersignError) => void, Caller>()
+interface Live {
+  readonly caller: Caller
+  readonly startedMs: number
+  movedMs: number
+  stop(error: CountersignError): void
+}
+
+/** One look at all of them, each so often, costs less than a timer for each. */
+const sweepMs = 250
+
+export function createCalls(
+  { id, limits }: Pick<Integration, 'id' | 'limits'>,
+  clock: Clock,
+): Calls {
+  const live = new Set<Live>()
   let isShut = false
+  let sweeping = false
+
+  const sweep = async (): Promise<void> => {
+    sweeping = true
+    while (live.size > 0) {
+      await clock.sleep(sweepMs)
+      const nowMs = clock.monotonicMs()
+      for (const { movedMs, startedMs, stop } of live) {
+        const isLate = nowMs - movedMs > limits.timeoutMs || nowMs - startedMs > limits.durationMs
+        if (isLate) stop(late())
+      }
+    }
+    sweeping = false
+  }
   return {
-    begin(caller, response, clock) {
+    begin(caller, response) {
       if (isShut) throw closed()
       if (live.size >= limits.calls) throw tooMany(id, limits.calls)
       const over = new AbortController()
-      const stop = (error: CountersignError): void => over.abort(error)
+      const startedMs = clock.monotonicMs()
+      const call: Live = { caller, startedMs, movedMs: startedMs, stop: (why) => over.abort(why) }
       const left = (): void => {
-        if (!response.writableFinished) stop(gone())
+        if (!response.writableFinished) call.stop(gone())
       }
-      live.set(stop, caller)
+      live.add(call)
       response.once('close', left)
-      const watch = createWatch(limits, clock, stop)
+      if (!sweeping) void sweep()
       return {
         signal: over.signal,
-        moved: watch.moved,
+        moved() {
+          call.movedMs = clock.monotonicMs()
+        },
         end() {
-          live.delete(stop)
+          live.delete(call)
           response.off('close', left)
-          watch.end()
         },
       }
     },
-    shut() {
-      isShut = true
-      for (const stop of live.keys()) stop(closed())
-    },
     review(judge) {
-      for (const [stop, caller] of live) {
+      for (const { caller, stop } of live) {
         const error = judge(caller)
         if (error !== undefined) stop(error)
       }
     },
-    underWay: () => live.size,
-  }
-}
-
-/** Stops what has not moved for too long, or takes too long in all. */
-function createWatch(
-  { timeoutMs, durationMs }: Integration['limits'],
-  clock: Clock,
-  stop: (error: CountersignError) => void,
-): { moved(): void; end(): void } {
-  const over = new AbortController()
-  const startedMs = clock.monotonicMs()
-  let movedMs = startedMs
-  const watch = async (): Promise<void> => {
-    for (;;) {
-      const nextMs = Math.min(movedMs + timeoutMs, startedMs + durationMs)
-      const leftMs = nextMs - clock.monotonicMs()
-      if (leftMs <= 0) return stop(late())
-      await clock.sleep(leftMs, over.signal)
-    }
-  }
-  watch().catch(() => {})
-  return {
-    moved() {
-      movedMs = clock.monotonicMs()
+    shut() {
+      isShut = true
+      for (const { stop } of live) stop(closed())
     },
-    end: () => over.abort(),
+    underWay: () => live.size,
   }
 }
 

@@ -59,7 +59,7 @@ export async function openRoutes(
       }),
       callers: new RateLimiter(rate.caller, clock),
       all: new RateLimiter(rate.all, clock),
-      calls: createCalls(integration),
+      calls: createCalls(integration, clock),
     })
   }
   credentials.admit(held)
