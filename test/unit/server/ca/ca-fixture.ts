@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openTrail, type Trail } from '../../../../server/audit/trail.ts'
 import { type Bundles, createBundles } from '../../../../server/bundle/bundles.ts'
-import { type Ca, createCa } from '../../../../server/ca/ca.ts'
+import { type Ca, type CaDeps, createCa } from '../../../../server/ca/ca.ts'
 import { fileKeyManager } from '../../../../server/ca/key-manager.ts'
 import { type CaSettings, defaultCaSettings } from '../../../../server/ca/settings.ts'
 import { openChanges } from '../../../../server/changes/changes.ts'
+import { factWriter } from '../../../../server/revocation/write-facts.ts'
 import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store } from '../../../../server/store/store.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -36,6 +37,7 @@ export async function startCa(options: {
   readonly settings?: Partial<CaSettings>
   /** Two servers on one store have a trail each. */
   readonly name?: string
+  readonly judge?: CaDeps['judge']
 }): Promise<RunningCa> {
   const closing = new AsyncDisposableStack()
   try {
@@ -71,6 +73,8 @@ async function startInto(
     log: silentLog,
     keys: await fileKeyManager(join(folder, 'wrapping.key')),
     settings: { ...defaultCaSettings, trustDomain, ...options.settings },
+    writeFacts: factWriter({ clock, svidTtlSeconds: 86_400 }),
+    ...(options.judge !== undefined && { judge: options.judge }),
   })
   const bundles = createBundles(trustDomain)
   let position = 0

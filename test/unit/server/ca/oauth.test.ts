@@ -1,6 +1,8 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
 import { keySetDocument } from '../../../../server/documents/key-set.ts'
+import { factsAfter } from '../../../../server/store/revocation-facts.ts'
+import { readFeedMessage } from '../../../../src/revocation/feed-message.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { startCa, temporaryFolder } from './ca-fixture.ts'
@@ -102,4 +104,62 @@ test('RFC 9068 §2.1 RS256 where it is asked for, from the next key on, and both
   for (const one of [before, token]) {
     expect((await jwtVerify(one, keys, options)).payload.sub).toBe(spiffeId)
   }
+})
+
+test('T26 a key that is tainted or revoked revokes what it has signed, in the same write', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  await using server = await startCa({ folder: folder.path, clock, settings: { oauth: true } })
+  const { ca, store } = server
+  const act = { actor: { kind: 'server' } } as const
+  const known: unknown[] = []
+  const news = async (): Promise<unknown[]> => {
+    const { facts } = await factsAfter(store.db, 0, 100)
+    const added = facts.slice(known.length).map(({ kind, id }) => [kind, id])
+    known.push(...added)
+    return added
+  }
+  const expected = {
+    oauth: (id: string) => ['key', id],
+    x509: () => ['trust-domain', 'example.org'],
+    jwt: () => ['trust-domain', 'example.org'],
+    // What the feed’s own key has signed, its readers drop with the key.
+    feed: () => undefined,
+  } as const
+  for (const [kind, factOf] of Object.entries(expected)) {
+    const set = kind as keyof typeof expected
+    const before = ca.state(set).active?.id ?? ''
+    const { id } = await ca.prepare(set, act)
+    await ca.activate(set, id, act)
+    expect(await news()).toEqual([])
+    const fact = factOf(before)
+    await ca.taint(set, before, act)
+    expect(await news()).toEqual(fact === undefined ? [] : [fact])
+    await ca.revoke(set, before, act)
+    expect(await news()).toEqual(fact === undefined ? [] : [fact])
+  }
+})
+
+test('the key of the feed signs no access token, and none of theirs a message of the feed', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  await using server = await startCa({ folder: folder.path, clock, settings: { oauth: true } })
+  await server.caughtUp()
+  const { ca } = server
+  const [feed, oauth] = [ca.state('feed').active, ca.state('oauth').active]
+  expect(decodeProtectedHeader(await ca.signFeed({}))).toMatchObject({
+    kid: feed?.id,
+    typ: 'revocation-feed+jwt',
+  })
+  const { token } = await ca.issueAccessToken(request(new Date(clock.now().getTime() + 60_000)))
+  expect(decodeProtectedHeader(token)).toMatchObject({ kid: oauth?.id, typ: 'at+jwt' })
+  const issuer = 'https://as.example.org'
+  const keyOf = async (id: string) => [feed, oauth].find((key) => key?.id === id)?.publicKey
+  // By its type alone, even where somebody has put all keys into one set.
+  await expect(readFeedMessage(token, { issuer, keyOf })).rejects.toMatchObject({
+    reason: 'token-type',
+  })
+  const bundle = server.bundles.own()
+  const inBundle = bundle.jwtAuthorities.map(({ keyId }) => keyId)
+  expect(inBundle).not.toContain(feed?.id)
 })

@@ -50,14 +50,15 @@ export async function startWorld(
 ): Promise<OauthWorld> {
   const folder = closing.use(await temporaryFolder())
   const clock = new FakeClock()
+  const revocations = new RevocationState()
+  const judge: RevocationState['judge'] = (claims, keyId) => revocations.judge(claims, keyId)
   const running = closing.use(
-    await startCa({ folder: folder.path, clock, settings: { oauth: true } }),
+    await startCa({ folder: folder.path, clock, settings: { oauth: true }, judge }),
   )
   await running.caughtUp()
   const { ca, bundles, store, trail } = running
   const audit = { actor: { kind: 'server' } } as const
   const append: typeof trail.append = (events) => trail.append(events)
-  const revocations = new RevocationState()
   const deps: TokenDoorDeps = {
     ...{ ca, bundles, clock, log: silentLog },
     revocations,

@@ -233,3 +233,31 @@ function noted(jti: string): IssuedToken {
     ...{ issuedAt: new Date(0), expiresAt: new Date(1) },
   }
 }
+
+test('no token is issued that would be dead in its own second: 503, and in the next second there is one', async () => {
+  await using closing = new AsyncDisposableStack()
+  const world = await start(closing)
+  const assertion = await assertionOf(world)
+  await world.clock.advance(10_000)
+  const second = Math.floor(world.clock.now().getTime() / 1000)
+  world.revocations.apply({ kind: 'audience', id: orders, notBefore: second, endsAt: second + 60 })
+  const answer = await world.ask(assertion)
+  expect(answer).toMatchObject({ status: 503, error: 'temporarily_unavailable' })
+  expect(answer.headers['retry-after']).toBe('1')
+  expect(world.records().at(-1)).toMatchObject({ reason: 'revoked-this-second' })
+  await world.clock.advance(1000)
+  expect((await world.ask(assertion)).status).toBe(200)
+})
+
+test('T26 an assertion from before its ID was revoked proves nothing, and one of after does', async () => {
+  await using closing = new AsyncDisposableStack()
+  const world = await start(closing)
+  const before = await assertionOf(world)
+  await world.clock.advance(5000)
+  const second = Math.floor(world.clock.now().getTime() / 1000)
+  world.revocations.apply({ kind: 'spiffe-id', id: web, notBefore: second, endsAt: second + 60 })
+  await world.clock.advance(1000)
+  expect(await world.ask(before)).toMatchObject({ status: 401, error: 'invalid_client' })
+  expect(world.records().at(-1)).toMatchObject({ reason: 'svid-revoked' })
+  expect((await world.ask(await assertionOf(world))).status).toBe(200)
+})
