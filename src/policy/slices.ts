@@ -24,14 +24,12 @@ interface Slice {
   readonly size: number
 }
 
-/** Policies that are kept parsed at once, about 2 KiB each, however many slices they are in. */
-const maxParsed = 32_768
-
 /**
  * Cedar looks at each policy of a set in turn, so that a thousand cost milliseconds. Slices are made when they are
- * asked for first, and the least recently used give way.
+ * asked for first, and the least recently used give way: `maxParsed` policies are kept parsed at once, about 2 KiB each,
+ * counted once for each slice that they are in, and each slice for one more.
  */
-export function createPolicySlices(): PolicySlices {
+export function createPolicySlices(maxParsed = 32_768): PolicySlices {
   // Cedar keeps what was parsed by name, for the whole process, and forgets no name: names are used again.
   const schema: string = randomUUID()
   checkParsed(preparseSchema(schema, cedarSchema))

@@ -6,6 +6,7 @@ import { createPolicyEngine } from '../../../src/policy/engine.ts'
 import { readPolicySet } from '../../../src/policy/policy-set.ts'
 import type { PolicyQuestion } from '../../../src/policy/question.ts'
 import { cedarSchema } from '../../../src/policy/schema.ts'
+import { createPolicySlices } from '../../../src/policy/slices.ts'
 import { systemClock } from '../../../src/runtime/clock.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 
@@ -91,6 +92,36 @@ test('what slices decide, and what is remembered, is what the whole set says', a
     },
   )
   await fc.assert(property, { numRuns: 25 })
+})
+
+test('where few may be kept parsed, slices give way to each other and decide the same', async () => {
+  const slices = createPolicySlices(4)
+  const own = ids.map(
+    (id, n) =>
+      `@id("p${n}") permit (principal == Workload::"${id}", action, resource == Api::"${apis[n]}");`,
+  )
+  slices.load(
+    await read([...own, '@id("all") permit (principal is Operator, action, resource);'].join('\n')),
+  )
+  for (let round = 0; round < 3; round += 1) {
+    for (const [n, spiffeId] of ids.entries()) {
+      for (const [m, id] of apis.entries()) {
+        const entry = { spiffeId, owner: '', purpose: '', labels: {} }
+        const wish = {
+          entry,
+          resource: { id },
+          scopes: ['x'],
+          ttlSeconds: 1,
+          auth: 'a',
+          address: '::1',
+        }
+        const answer = slices.evaluate(cedarRequest({ action: 'issueToken', ...wish }, now))
+        expect(answer.type === 'success' && answer.response.decision).toBe(
+          n === m ? 'allow' : 'deny',
+        )
+      }
+    }
+  }
 })
 
 test('each thing that a policy can look at makes another question of it', async () => {
