@@ -23,7 +23,10 @@ export interface HttpDeps
     | 'trustDomain'
   > {
   readonly trail: Pick<Trail, 'append'>
-  readonly metrics: Pick<ServerMetrics, 'registry' | 'canary' | 'feedReaders' | 'feedLag'>
+  readonly metrics: Pick<
+    ServerMetrics,
+    'registry' | 'canary' | 'feedReaders' | 'feedLag' | 'events' | 'eventsWaiting'
+  >
   /** Who is told that the server's own SVID is another one. */
   readonly identityUsers: Set<() => void>
 }
@@ -61,10 +64,11 @@ export async function serveHttp(
       if (oauth === undefined || policies === undefined) return
       const { serveOauth } = await import('./oauth/endpoint.ts')
       const source = { ...bundles, svid: identity, onUpdate: onIdentityChange }
-      const { canary: observe, feedReaders: observeReaders, feedLag: observeLag } = metrics
       const oauthDeps = {
         ...{ ...deps, policies, source, authorityTtlSeconds, config },
-        ...{ observe, observeReaders, observeLag },
+        ...{ observe: metrics.canary, observeReaders: metrics.feedReaders },
+        ...{ observeLag: metrics.feedLag, observeEvents: metrics.events },
+        observeWaiting: metrics.eventsWaiting,
       }
       await serveOauth(oauth, oauthDeps, until)
     },

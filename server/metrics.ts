@@ -19,7 +19,13 @@ export interface ServerMetrics {
   feedReaders(resource: string, readers: number, unacknowledged: number, alarmed: boolean): void
   /** From a fact to the acknowledgement of a reader. */
   feedLag(resource: string, lagMs: number): void
-  rotated(kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'feed' | 'trail', step: string): void
+  /** Events for receivers outside, by stream and what became of them. */
+  events(stream: string, outcome: 'delivered' | 'refused' | 'dropped', count: number): void
+  eventsWaiting(stream: string, count: number): void
+  rotated(
+    kind: 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'feed' | 'events' | 'trail',
+    step: string,
+  ): void
 }
 
 /** Gauges are read when somebody asks: nothing is kept twice. */
@@ -114,6 +120,18 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
     'alarm',
     'Whether a reader of a resource does not acknowledge what it was told: 1 or 0.',
   )
+  const told = new Counter({
+    name: 'countersign_server_ssf_events_total',
+    help: 'Events for receivers outside, by stream and outcome: delivered, refused, or dropped.',
+    labelNames: ['stream', 'outcome'],
+    registers,
+  })
+  const waiting = new Gauge({
+    name: 'countersign_server_ssf_waiting',
+    help: 'Events that a receiver outside does not have yet, by stream.',
+    labelNames: ['stream'],
+    registers,
+  })
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name: `countersign_server_${name}`,
@@ -164,6 +182,8 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
       lateFor.set({ resource }, Number(alarmed))
     },
     feedLag: (resource, lagMs) => lags.observe({ resource }, lagMs / 1000),
+    events: (stream, outcome, count) => told.inc({ stream, outcome }, count),
+    eventsWaiting: (stream, count) => waiting.set({ stream }, count),
     rotated: (kind, step) => rotations.inc({ kind, step }),
   }
 }

@@ -27,6 +27,7 @@ import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
 import { inStore } from './oauth/settings.ts'
+import { eventWriter } from './oauth/ssf/event-writer.ts'
 import type { Policies } from './policy/policies.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocation/revocations.ts'
@@ -77,6 +78,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
   const writeFacts = factWriter({
     clock: { now: () => new Date(Math.max(clock.now().getTime(), ca.latestTime().getTime())) },
     svidTtlSeconds: config.ca.ttlSeconds,
+    told: eventWriter({ ...config.oauth, logId: store.logId, clock }),
   })
   const revocations = createRevocations({ clock, write: writeFacts })
   const ca = await createCa({
@@ -226,6 +228,7 @@ function caSettingsOf(config: ServerConfig): CaSettings {
     jwtRs256Audiences: config.ca.jwtRs256Audiences,
     oauth: config.oauth !== undefined,
     oauthKeyKind: config.oauth?.signing === 'RS256' ? 'rsa-2048' : 'ec-p256',
+    events: (config.oauth?.streams.size ?? 0) > 0,
     x509SvidTtlSeconds: config.x509SvidTtlSeconds,
     jwtSvidTtlSeconds: config.jwtSvidTtlSeconds,
     agentTtlSeconds: config.agentTtlSeconds,

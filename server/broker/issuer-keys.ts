@@ -22,7 +22,8 @@ export function issuerKeys(
     const { lookup, clock } = deps
     const options = { lookup, allowedNetworks: anywhere, allowedPorts: undefined }
     const location = await locate(at, options)
-    return download(await connectEndpoint(location, { profile, timeoutMs, clock, signal }), at)
+    const socket = await connectEndpoint(location, { profile, timeoutMs, clock, signal })
+    return (await download(socket, at)).text
   }
 }
 

@@ -100,7 +100,7 @@ export async function openAuthorities(
   }
   const x509 = await open('x509')
   const jwt: Partial<Record<JwtKind, JwtKey>> = {}
-  for (const kind of ['jwt', 'jwt-rs256', 'oauth', 'feed', 'trail'] as const) {
+  for (const kind of ['jwt', 'jwt-rs256', 'oauth', 'feed', 'events', 'trail'] as const) {
     const active = await open(kind)
     if (active !== undefined) jwt[kind] = keepJwt(active, before.jwt[kind])
   }

@@ -79,6 +79,8 @@ export interface Ca {
   signHead(head: HeadOfTrail): Promise<string>
   /** Signs what the feed of revocations says, with the feed's own key. */
   signFeed(claims: Record<string, unknown>): Promise<string>
+  /** Signs what a receiver outside is told (RFC 8417), with the key that signs nothing else. */
+  signEvent(claims: Record<string, unknown>): Promise<string>
   /** A CA below the active one, for a nested server. */
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa>
   /** A fresh key and SVID for this server's own listeners; the chain ends with the CA, for agents that pin it. */

@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
-import { signCompact } from '../../src/jwt/sign.ts'
+import { signCompact, type TokenType } from '../../src/jwt/sign.ts'
 import { feedType } from '../../src/revocation/feed-message.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
@@ -129,11 +129,8 @@ export class Issuer {
     return issued
   }
 
-  async signIntrospection(claims: Record<string, unknown>): Promise<string> {
-    const { keyId, signer } = activeJwt(this.#authorities(), this.#guard.now(), 'oauth')
-    const signed = await signCompact(signer, keyId, claims, 'token-introspection+jwt')
-    this.#confirm(keyId)
-    return signed
+  signIntrospection(claims: Record<string, unknown>): Promise<string> {
+    return this.#signAs('oauth', claims, 'token-introspection+jwt')
   }
 
   async signHead(head: HeadOfTrail): Promise<string> {
@@ -149,11 +146,12 @@ export class Issuer {
     return signed
   }
 
-  async signFeed(claims: Record<string, unknown>): Promise<string> {
-    const { keyId, signer } = activeJwt(this.#authorities(), this.#guard.now(), 'feed')
-    const signed = await signCompact(signer, keyId, claims, feedType)
-    this.#confirm(keyId)
-    return signed
+  signFeed(claims: Record<string, unknown>): Promise<string> {
+    return this.#signAs('feed', claims, feedType)
+  }
+
+  signEvent(claims: Record<string, unknown>): Promise<string> {
+    return this.#signAs('events', claims, 'secevent+jwt')
   }
 
   async issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {
@@ -192,6 +190,13 @@ export class Issuer {
       notBefore: issued.notBefore,
       expiresAt: issued.expiresAt,
     }
+  }
+
+  async #signAs(kind: JwtKind, claims: Record<string, unknown>, typ: TokenType): Promise<string> {
+    const { keyId, signer } = activeJwt(this.#authorities(), this.#guard.now(), kind)
+    const signed = await signCompact(signer, keyId, claims, typ)
+    this.#confirm(keyId)
+    return signed
   }
 
   /** The last look before what an authority has signed is handed out. */

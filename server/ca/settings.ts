@@ -18,6 +18,8 @@ export interface CaSettings {
   readonly oauth: boolean
   /** What that is; one of another kind signs until it is replaced. */
   readonly oauthKeyKind: KeyKind
+  /** Whether there is one for events that receivers outside are told of. */
+  readonly events: boolean
   readonly x509SvidTtlSeconds: number
   readonly jwtSvidTtlSeconds: number
   readonly agentTtlSeconds: number
@@ -32,6 +34,7 @@ export const defaultCaSettings: Omit<CaSettings, 'trustDomain'> = {
   jwtRs256Audiences: [],
   oauth: false,
   oauthKeyKind: 'ec-p256',
+  events: false,
   x509SvidTtlSeconds: 3600,
   jwtSvidTtlSeconds: 300,
   agentTtlSeconds: 86_400,
@@ -80,6 +83,8 @@ export function keyKindsOf(settings: CaSettings): ReadonlyMap<AuthorityKind, Key
     ['trail', 'ec-p256'],
   ])
   if (settings.jwtRs256Audiences.length > 0) kinds.set('jwt-rs256', 'rsa-2048')
+  // CAEP Interoperability Profile 1.0: RS256, of 2048 bits or more.
+  if (settings.events) kinds.set('events', 'rsa-2048')
   return settings.oauth ? kinds.set('oauth', settings.oauthKeyKind).set('feed', 'ec-p256') : kinds
 }
 

@@ -82,6 +82,10 @@ export class StoredCa implements Ca {
     return this.#issuer.signFeed(claims)
   }
 
+  signEvent(claims: Record<string, unknown>): Promise<string> {
+    return this.#issuer.signEvent(claims)
+  }
+
   issueDownstreamCa(request: DownstreamCaRequest): Promise<IssuedCa> {
     return this.#issuer.issueDownstreamCa(request)
   }

@@ -23,15 +23,19 @@ const errors: ReadonlyMap<string, string> = new Map([
   ['policy', 'invalid_target'],
   ['scope', 'invalid_scope'],
   ['feed', 'access_denied'],
+  ['ssf', 'access_denied'],
 ])
 
 const statuses: ReadonlyMap<string, number> = new Map([
   ['request-too-large', 413],
   ['feed-not-served', 403],
+  ['ssf-not-receiver', 403],
   ['feed-stream-unknown', 404],
 ])
 
-export function answerOf(body: Readonly<Record<string, unknown>>): OauthAnswer {
+export function answerOf(
+  body: Readonly<Record<string, unknown>> | readonly unknown[],
+): OauthAnswer {
   return { status: 200, headers: noStore, body: JSON.stringify(body) }
 }
 

@@ -98,7 +98,7 @@ async function revoke(
       ...{ jti, transaction, audience: [resource], decision: 'allow', reason: 'canary' },
       details: { kind: 'token', id: jti },
     })
-    return revocations.write(tx, [{ kind: 'token', id: jti, endsAt: expiresAt }])
+    return revocations.write(tx, [{ kind: 'token', id: jti, endsAt: expiresAt, canary: true }])
   })
   await changes.reached(position)
 }

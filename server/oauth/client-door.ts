@@ -86,7 +86,7 @@ interface Progress {
  * in the record. What `answer` throws is what the client is told, by `refusalOf`.
  */
 export function createClientDoor(
-  door: 'token' | 'introspect' | 'revoke' | 'feed' | 'legacy',
+  door: 'token' | 'introspect' | 'revoke' | 'feed' | 'events' | 'legacy',
   deps: ClientDoorDeps,
   answer: (request: ClientRequest) => Promise<OauthAnswer>,
   authenticate: ClientAuthenticator = authenticateClient,

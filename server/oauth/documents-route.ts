@@ -20,17 +20,28 @@ export function addDocuments(
     [paths.feedKeys]: () => keysOf(deps.ca, 'feed'),
   }
   for (const [path, document] of Object.entries(documents)) {
-    app.get(path, (_request, reply) =>
-      reply
-        .header('cache-control', `public, max-age=${maxAge}, must-revalidate`)
-        .header('x-content-type-options', 'nosniff')
-        .type('application/json')
-        .send(document()),
-    )
+    addDocument(app, path, maxAge, document)
   }
 }
 
-function keysOf(ca: Pick<Ca, 'state'>, kind: 'oauth' | 'feed'): string {
+/** JSON for everybody, to be kept for `maxAge` seconds. */
+export function addDocument(
+  app: FastifyInstance,
+  path: string,
+  maxAge: number,
+  document: () => string,
+): void {
+  app.get(path, (_request, reply) =>
+    reply
+      .header('cache-control', `public, max-age=${maxAge}, must-revalidate`)
+      .header('x-content-type-options', 'nosniff')
+      .type('application/json')
+      .send(document()),
+  )
+}
+
+/** The public keys of a set, those that do not sign yet and those that did too: a JWK Set. */
+export function keysOf(ca: Pick<Ca, 'state'>, kind: 'oauth' | 'feed' | 'events'): string {
   const { active, prepared, old } = ca.state(kind)
   const keys = [prepared, active, ...old].flatMap((one) => one ?? [])
   return keySetDocument(keys.map(({ id, publicKey }) => ({ keyId: id, publicKey })))

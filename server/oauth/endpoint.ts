@@ -10,6 +10,7 @@ import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Ca } from '../ca/ca.ts'
 import { issuedAt } from '../ca/rotation.ts'
 import type { Changes } from '../changes/changes.ts'
+import { maxAgeSeconds } from '../documents/key-set.ts'
 import { serveWeb, type WebServer } from '../documents/serve-web.ts'
 import { tlsFromFiles } from '../documents/web-files.ts'
 import type { EntryIndex } from '../entry/index.ts'
@@ -42,6 +43,7 @@ import { createRevocationDoor } from './revocation-door.ts'
 import type { OauthSettings } from './settings.ts'
 import { createTokenReader } from './shown-token.ts'
 import type { UseOnce } from './single-use.ts'
+import { addSsf, type SsfDeps } from './ssf/routes.ts'
 import { createTokenDoor, type TokenDoorDeps } from './token-door.ts'
 
 /** Fastify sets none of its own where it is handed a server. Node's own look at who is late is each half a minute. */
@@ -57,7 +59,8 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'cloc
   readonly trustDomain: TrustDomain
   readonly revocations: Revocations
   readonly legacyKeyHash: KeyHash
-  readonly ca: TokenDoorDeps['ca'] & Pick<Ca, 'signFeed' | 'signIntrospection' | 'state'>
+  readonly ca: TokenDoorDeps['ca'] &
+    Pick<Ca, 'signFeed' | 'signIntrospection' | 'signEvent' | 'state'>
   readonly index: Pick<EntryIndex, 'list'>
   readonly store: Pick<Store, 'db' | 'write'>
   readonly policies: Policies
@@ -68,6 +71,8 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'cloc
   readonly observe: CanariesDeps['observe']
   readonly observeReaders: FeedWatchDeps['observeReaders']
   readonly observeLag: AcknowledgeDeps['observeLag']
+  readonly observeEvents: SsfDeps['observeEvents']
+  readonly observeWaiting: SsfDeps['observeWaiting']
   readonly authorityTtlSeconds: number
   readonly config: {
     readonly maxConnections: number
@@ -131,6 +136,12 @@ export async function serveOauth(
   const { observeLag, store } = deps
   addFeed(web.app, paths.feed, chainOf, { ...doorDeps, publisher, acknowledgements })
   addAcknowledge(web.app, paths.acknowledge, chainOf, { ...doorDeps, acknowledgements, observeLag })
+  const { issuer, streams } = settings
+  const { observeEvents, observeWaiting } = deps
+  const runSsf = addSsf(web.app, chainOf, {
+    ...{ ...doorDeps, ca, store, changes: deps.changes, issuer, streams, append },
+    ...{ observeEvents, observeWaiting, maxAge: maxAgeSeconds(deps.authorityTtlSeconds) },
+  })
   const rechecked = { ...doorDeps, resources: settings.resources, policies, revocations, store }
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(
@@ -142,6 +153,7 @@ export async function serveOauth(
     (until) => runEntryRecheck({ ...rechecked, changes: deps.changes }, until),
     (until) => publisher.run(until),
     (until) => runFeedWatch({ ...deps, settings, acknowledgements, append }, until),
+    (until) => runSsf(until),
     (until) => runCanaries({ ...deps, settings, append }, until),
     (until) => runPrune(deps, until),
     (until) => serveWeb(endpoint, web, 'access tokens are issued', log, until),

@@ -84,7 +84,7 @@ export function checkServes(
 export function requestOf(request: FastifyRequest, chain: readonly Buffer[]): OauthRequest {
   const { authorization, traceparent } = request.headers
   const { remoteAddress: host = '', remotePort: port = 0 } = request.raw.socket
-  const bearer = /^Bearer ([^ ]+)$/i.exec(authorization ?? '')?.[1]
+  const bearer = bearerOf(request)
   const form = new URLSearchParams(bearer === undefined ? {} : assertionForm(bearer))
   const clientId = queryOf(request, 'client_id')
   if (clientId !== undefined) form.set('client_id', clientId)
@@ -95,6 +95,11 @@ export function requestOf(request: FastifyRequest, chain: readonly Buffer[]): Oa
     address: formatHostPort({ host, port }),
     trace: typeof traceparent === 'string' ? traceparent : undefined,
   }
+}
+
+/** What is shown in `authorization: Bearer`. */
+export function bearerOf({ headers }: FastifyRequest): string | undefined {
+  return /^Bearer ([^ ]+)$/i.exec(headers.authorization ?? '')?.[1]
 }
 
 function nonceOf(request: FastifyRequest): string | undefined {

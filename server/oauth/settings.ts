@@ -22,6 +22,7 @@ import {
   foreignClientsSchema,
   readForeignClients,
 } from './foreign-clients.ts'
+import { type EventStream, readSsf, type SsfFile, ssfSchema } from './ssf/settings.ts'
 
 /** Something that tokens are for (RFC 8707). */
 export interface Resource {
@@ -66,6 +67,8 @@ export interface OauthSettings {
   readonly foreignClients: ReadonlyMap<SpiffeId, Entry>
   /** Issuers whose tokens are exchanged, by `iss`. */
   readonly federation: ReadonlyMap<string, FederatedIssuer>
+  /** Events for receivers outside, by id. */
+  readonly streams: ReadonlyMap<string, EventStream>
 }
 
 // RFC 6749 §3.3.
@@ -99,6 +102,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
   legacy_edges: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
   foreign_clients: foreignClientsSchema.optional(),
   federation: federatedSchema.optional(),
+  ssf: ssfSchema.optional(),
 }) as z.ZodType<OauthFile>
 
 interface OauthFile {
@@ -126,9 +130,10 @@ interface OauthFile {
   readonly legacy_edges?: readonly SpiffeId[] | undefined
   readonly foreign_clients?: ForeignClientsFile | undefined
   readonly federation?: readonly FederatedFile[] | undefined
+  readonly ssf?: SsfFile | undefined
 }
 
-/** Throws `invalid`: `config-oauth`, `config-oauth-federation`. */
+/** Throws `invalid`: `config-oauth`, `config-oauth-federation`, `config-oauth-ssf`. */
 export function readOauth(
   said: OauthFile | undefined,
   trustDomain: TrustDomain,
@@ -186,6 +191,7 @@ export function readOauth(
     legacyEdges: new Set(said.legacy_edges),
     foreignClients: readForeignClients(said.foreign_clients ?? [], trustDomain),
     federation: readFederated(said.federation ?? [], { issuer, trustDomain }),
+    streams: readSsf(said.ssf, resources),
   }
 }
 

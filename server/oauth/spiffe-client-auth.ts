@@ -25,8 +25,8 @@ export function assertionForm(jwtSvid: string): Readonly<Record<string, string>>
 /** Who asks, as proved. */
 export interface Client {
   readonly spiffeId: SpiffeId
-  /** `oidc`: by a token of another issuer, which a rule says to be its; `legacy_key`: an edge speaks for it. */
-  readonly method: (typeof authMethods)[number] | 'oidc' | 'legacy_key'
+  /** `oidc`: by a token of another issuer, which a rule says to be its; `legacy_key`: an edge speaks for it; `access_token`: one of this issuer. */
+  readonly method: (typeof authMethods)[number] | 'oidc' | 'legacy_key' | 'access_token'
   /** When its SVID, or that token, was issued; undefined where that does not say. */
   readonly issuedAt: Date | undefined
   /** The end of the SVID, or of that token. */

@@ -1,4 +1,4 @@
-import { type Fact, type FactKind, isEpoch } from '../../src/revocation/fact.ts'
+import { type Fact, type FactKind, isEpoch, type NumberedFact } from '../../src/revocation/fact.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { hasAuthorityOf } from '../store/authorities.ts'
 import { insertFacts } from '../store/revocation-facts.ts'
@@ -17,6 +17,8 @@ export interface Cause {
   readonly svidTtlSeconds?: number
   /** The end of the one token that it is about. */
   readonly endsAt?: Date
+  /** It is about a canary, which is nobody's business outside. */
+  readonly canary?: boolean
 }
 
 /**
@@ -25,6 +27,8 @@ export interface Cause {
  */
 export type WriteFacts = (tx: WriteTx, causes: readonly Cause[]) => Promise<number>
 
+export type TellFacts = (tx: Pick<WriteTx, 'db'>, facts: readonly NumberedFact[]) => Promise<void>
+
 /**
  * `clock`: the time of facts, behind nothing that was issued. `svidTtlSeconds`: what no SVID outlives; facts of some
  * kinds refuse SVIDs as a client's proof too.
@@ -32,14 +36,21 @@ export type WriteFacts = (tx: WriteTx, causes: readonly Cause[]) => Promise<numb
 export function factWriter(deps: {
   readonly clock: Pick<Clock, 'now'>
   readonly svidTtlSeconds: number
+  /** Writes down, in the same transaction, what is to be told outside. */
+  readonly told?: TellFacts | undefined
 }): WriteFacts {
   return async (tx, causes) => {
     if (causes.length === 0 || !(await hasAuthorityOf(tx.db, 'oauth'))) return 0
     const now = Math.floor(deps.clock.now().getTime() / 1000)
-    return insertFacts(
+    const facts = causes.map((cause) => factOf(cause, now, deps.svidTtlSeconds))
+    const last = await insertFacts(tx, facts)
+    const first = last - facts.length + 1
+    const numbered = facts.map((fact, at) => ({ ...fact, number: first + at }))
+    await deps.told?.(
       tx,
-      causes.map((cause) => factOf(cause, now, deps.svidTtlSeconds)),
+      numbered.filter((_, at) => causes[at]?.canary !== true),
     )
+    return last
   }
 }
 

@@ -18,6 +18,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0009-policy-sets': { up: createPolicySets },
   '0010-issued-token-address': { up: addIssuedTokenAddress },
   '0011-legacy-use': { up: createLegacyUse },
+  '0012-event-outbox': { up: createEventOutbox },
 })
 
 /**
@@ -252,5 +253,24 @@ async function createLegacyUse(db: Kysely<Schema>): Promise<void> {
     .createTable('legacy_use')
     .addColumn('entry_id', 'text', (column) => column.primaryKey())
     .addColumn('last_used_at', 'bigint', (column) => column.notNull())
+    .execute()
+}
+
+async function createEventOutbox(db: Kysely<Schema>): Promise<void> {
+  const sqlite = db.getExecutor().adapter instanceof SqliteAdapter
+  await db.schema
+    .createTable('event_outbox')
+    .addColumn('row', sqlite ? 'integer' : 'bigserial', (column) => column.primaryKey())
+    .addColumn('stream', 'text', (column) => column.notNull())
+    .addColumn('jti', 'text', (column) => column.notNull())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('leased_until', 'bigint', (column) => column.notNull())
+    .addColumn('mac', 'text', (column) => column.notNull())
+    .execute()
+  await db.schema
+    .createIndex('event_outbox_stream')
+    .on('event_outbox')
+    .columns(['stream', 'row'])
     .execute()
 }

@@ -24,8 +24,9 @@ export interface AgentRecord {
  * `jwt-rs256`: for the audiences that take no other algorithm; a set of its own beside that of `jwt`.
  * `oauth`: signs access tokens, and is in no bundle: nothing that it signs is an SVID.
  * `feed`: signs what was revoked, and nothing else; neither in a bundle nor among the keys of access tokens.
+ * `events`: signs what receivers outside are told, with RS256, which all of them read.
  */
-export type AuthorityKind = 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'feed' | 'trail'
+export type AuthorityKind = 'x509' | 'jwt' | 'jwt-rs256' | 'oauth' | 'feed' | 'events' | 'trail'
 export type AuthoritySlot = 'prepared' | 'active' | 'old'
 
 /** A signing key of the trust domain. */

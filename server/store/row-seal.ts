@@ -13,6 +13,7 @@ export type SealedTable =
   | 'join_tokens'
   | 'revocation_facts'
   | 'policy_sets'
+  | 'event_outbox'
 
 /** A row that somebody else has written or changed. */
 export interface RefusedRow {

@@ -42,6 +42,16 @@ export interface Schema {
   policy_sets: { version: number; body: string; mac: string }
   /** When a legacy caller's key was used last. Without a MAC: nothing is allowed because of it. */
   legacy_use: { entry_id: string; last_used_at: number }
+  /** What receivers of events outside are still to be told, in the order of `row`. */
+  event_outbox: {
+    row: Generated<number>
+    stream: string
+    jti: string
+    body: string
+    created_at: number
+    leased_until: number
+    mac: string
+  }
   join_tokens: { hash: string; agent_id: string; expires_at: number; mac: string }
   /** SHA-256 of issuer and `jti` of what is good once. Without a MAC: who can write here can forget anyway. */
   used_tokens: { hash: string; expires_at: number }

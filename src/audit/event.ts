@@ -29,6 +29,8 @@ export type AuditKind =
   /** A service that reads the feed does not say that it has applied what it was told; and that this is over. */
   | 'feed.alarmed'
   | 'feed.recovered'
+  /** What a receiver outside was to be told is not told: it did not fetch it in time, or refused it. */
+  | 'event.dropped'
   /** A vendor was called with a key that the caller never saw. */
   | 'broker.called'
   | 'broker.denied'
@@ -70,6 +72,7 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'canary.recovered',
   'feed.alarmed',
   'feed.recovered',
+  'event.dropped',
   'broker.called',
   'broker.denied',
   'broker.failed',

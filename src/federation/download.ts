@@ -5,10 +5,19 @@ import { CountersignError } from '../errors.ts'
 
 const maxHeaderBytes = 16_384
 
-/** JSON that is sent, with what proves who sends it. */
+/** What is sent, with what proves who sends it. */
 export interface Post {
   readonly body: string
-  readonly authorization: string
+  /** JSON unless told. */
+  readonly contentType?: string
+  readonly authorization: string | undefined
+  /** The answers that are read, by status: 201 unless told. */
+  readonly statuses?: readonly number[]
+}
+
+export interface Download {
+  readonly status: number
+  readonly text: string
 }
 
 /**
@@ -18,7 +27,7 @@ export interface Post {
  * `federation-status`, `federation-redirect`), `invalid` (`federation-encoding`, `bundle-too-large`,
  * `bundle-malformed`).
  */
-export function download(socket: TLSSocket, url: URL, post?: Post): Promise<string> {
+export function download(socket: TLSSocket, url: URL, post?: Post): Promise<Download> {
   // Not by `import`, which would load Node's whole fetch along.
   const { request } = process.getBuiltinModule('node:http')
   return new Promise((resolve, reject) => {
@@ -31,8 +40,8 @@ export function download(socket: TLSSocket, url: URL, post?: Post): Promise<stri
         accept: 'application/json',
         connection: 'close',
         ...(post !== undefined && {
-          authorization: post.authorization,
-          'content-type': 'application/json',
+          ...(post.authorization !== undefined && { authorization: post.authorization }),
+          'content-type': post.contentType ?? 'application/json',
         }),
       },
       maxHeaderSize: maxHeaderBytes,
@@ -40,13 +49,13 @@ export function download(socket: TLSSocket, url: URL, post?: Post): Promise<stri
     sent.on('error', () => reject(broken()))
     sent.on('response', (response) => {
       response.on('error', () => {})
-      bodyOf(response, post === undefined ? 200 : 201).then(resolve, reject)
+      bodyOf(response, post === undefined ? [200] : (post.statuses ?? [201])).then(resolve, reject)
     })
     sent.end(post?.body)
   })
 }
 
-async function bodyOf(response: IncomingMessage, expected: number): Promise<string> {
+async function bodyOf(response: IncomingMessage, expected: readonly number[]): Promise<Download> {
   checkHead(response, expected)
   const chunks: Buffer[] = []
   let size = 0
@@ -60,7 +69,8 @@ async function bodyOf(response: IncomingMessage, expected: number): Promise<stri
     throw error instanceof CountersignError ? error : broken()
   }
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+    return { status: response.statusCode ?? 0, text }
   } catch {
     throw new CountersignError('invalid', 'the document is not UTF-8', {
       reason: 'bundle-malformed',
@@ -68,14 +78,17 @@ async function bodyOf(response: IncomingMessage, expected: number): Promise<stri
   }
 }
 
-function checkHead({ statusCode: status = 0, headers }: IncomingMessage, expected: number): void {
+function checkHead(
+  { statusCode: status = 0, headers }: IncomingMessage,
+  expected: readonly number[],
+): void {
   if (status >= 300 && status < 400) {
     throw new CountersignError('unavailable', 'the endpoint leads elsewhere', {
       reason: 'federation-redirect',
       fix: 'name the URL where the document is served: redirects are not followed',
     })
   }
-  if (status !== expected) {
+  if (!expected.includes(status)) {
     throw new CountersignError('unavailable', `the endpoint answered with status ${status}`, {
       reason: 'federation-status',
     })

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../runtime/clock.ts'
 import { untilAborted } from '../runtime/until-aborted.ts'
 import { within } from '../runtime/within.ts'
 import { connectEndpoint, type EndpointProfile } from './connect.ts'
-import { download, type Post } from './download.ts'
+import { type Download, download, type Post } from './download.ts'
 import { parseEndpointUrl } from './endpoint-url.ts'
 import { type HostLookup, locate, systemLookup } from './locate.ts'
 import { type Networks, parseNetworks } from './networks.ts'
@@ -34,6 +34,11 @@ export interface FetchDocumentOptions {
  * `federation-endpoint-id`, `svid-…`), `unavailable` (`federation-…`, `tls-…`).
  */
 export async function fetchDocument(options: FetchDocumentOptions): Promise<string> {
+  return (await exchangeDocument(options)).text
+}
+
+/** As `fetchDocument`, and tells the status of the answer too. */
+export async function exchangeDocument(options: FetchDocumentOptions): Promise<Download> {
   const { signal, clock = systemClock } = options
   const url = parseEndpointUrl(options.url)
   signal?.throwIfAborted()
@@ -52,7 +57,7 @@ async function get(
   options: FetchDocumentOptions,
   clock: Clock,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Download> {
   const location = await locate(url, {
     lookup: options.lookup ?? systemLookup,
     allowedNetworks: options.allowedNetworks ?? publicOnly,

@@ -11,6 +11,7 @@ export type TokenType =
   | 'token-introspection+jwt'
   | 'trail-head+jwt'
   | 'revocation-feed+jwt'
+  | 'secevent+jwt'
 
 /**
  * Signs claims as a compact JWS with the header `{alg, kid, typ}`, `JWT` (JWT-SVID §2) unless told. The key may

@@ -2,13 +2,14 @@ import { open } from 'node:fs/promises'
 import { readJwkSet } from '../../../src/bundle/jwk-set.ts'
 import { CountersignError } from '../../../src/errors.ts'
 import type { EndpointProfile } from '../../../src/federation/connect.ts'
-import type { Post } from '../../../src/federation/download.ts'
-import { fetchDocument } from '../../../src/federation/fetch-document.ts'
+import type { Download, Post } from '../../../src/federation/download.ts'
+import { exchangeDocument } from '../../../src/federation/fetch-document.ts'
 import type { HostLookup } from '../../../src/federation/locate.ts'
 import { parseNetworks } from '../../../src/federation/networks.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import { fromPem } from '../../../src/x509/pem.ts'
-import type { FederatedIssuer, Reach } from './settings.ts'
+import type { Reach } from '../reach-settings.ts'
+import type { FederatedIssuer } from './settings.ts'
 
 export interface ReachDeps {
   readonly clock: Clock
@@ -16,19 +17,26 @@ export interface ReachDeps {
   readonly lookup?: HostLookup | undefined
 }
 
-/** Fetches a document of an issuer within what its settings allow. Throws as `fetchDocument` and `readBounded`. */
+/** Fetches a document within what the settings allow. Throws as `fetchDocument` and `readBounded`. */
 export async function fetchWithin(
+  ...[reach, url, deps, options]: Parameters<typeof exchangeWithin>
+): Promise<string> {
+  return (await exchangeWithin(reach, url, deps, options)).text
+}
+
+/** As `fetchWithin`, and tells the status of the answer too. */
+export async function exchangeWithin(
   reach: Reach,
   url: string,
   { clock, lookup }: ReachDeps,
   options: { readonly post?: Post; readonly signal?: AbortSignal } = {},
-): Promise<string> {
+): Promise<Download> {
   const { webCa, allowedNetworks, allowedPorts } = reach
   const profile: EndpointProfile =
     webCa === undefined
       ? { type: 'https_web' }
       : { type: 'https_web', ca: [await readBounded(webCa)] }
-  return fetchDocument({
+  return exchangeDocument({
     ...{ url, profile, allowedPorts, clock, ...options },
     allowedNetworks: parseNetworks(allowedNetworks),
     ...(lookup !== undefined && { lookup }),
@@ -67,7 +75,7 @@ export async function checkFiles({ keys, reach, tokenReview }: FederatedIssuer):
 }
 
 function unusable(path: string, what: string, cause?: unknown): CountersignError {
-  return new CountersignError('unavailable', 'a file that oauth.federation names cannot be used', {
+  return new CountersignError('unavailable', 'a file that the configuration names cannot be used', {
     reason: 'federated-file',
     fix: `let ${path} be ${what}`,
     retryAfterMs: 5000,

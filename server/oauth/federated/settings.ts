@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { CountersignError } from '../../../src/errors.ts'
 import { parseEndpointUrl } from '../../../src/federation/endpoint-url.ts'
-import { parseNetworks } from '../../../src/federation/networks.ts'
 import { isJwtAlgorithm, type JwtAlgorithm } from '../../../src/jwt/algorithm.ts'
 import { duration, parsedBy, path } from '../../../src/runtime/config-value.ts'
 import { isReserved } from '../../../src/spiffe-id/reserved.ts'
 import { SpiffeId, type TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { network, port, type Reach } from '../reach-settings.ts'
 import { type IssuerKind, issuerKinds } from './claims.ts'
 import { type FederatedRule, type Issuable, issuable, problemOfMatch } from './rules.ts'
 
@@ -32,14 +32,6 @@ export interface FederatedIssuer {
   readonly rules: readonly FederatedRule[]
 }
 
-/** How far connections for this issuer may lead (T8). */
-export interface Reach {
-  /** PEM file: CAs in place of those that Node knows. */
-  readonly webCa: string | undefined
-  readonly allowedNetworks: readonly string[]
-  readonly allowedPorts: readonly number[] | undefined
-}
-
 export interface TokenReviewSettings {
   /** Of the API server. */
   readonly url: string
@@ -51,10 +43,6 @@ export interface TokenReviewSettings {
 
 const url = parsedBy((text) => {
   parseEndpointUrl(text)
-  return text
-})
-const network = parsedBy((text) => {
-  parseNetworks([text])
   return text
 })
 const claimValue = z
@@ -85,7 +73,7 @@ export const federatedSchema: z.ZodType<readonly FederatedFile[]> = z
       jwks_file: path.optional(),
       web_ca: path.optional(),
       allowed_networks: z.array(network).max(256).optional(),
-      allowed_ports: z.array(z.number().int().min(1).max(65_535)).min(1).max(64).optional(),
+      allowed_ports: z.array(port).min(1).max(64).optional(),
       token_review: z.strictObject({ url, ca_file: path, token_file: path }).optional(),
       rules: z.array(rule).min(1).max(1000),
     }),

@@ -204,7 +204,10 @@ const tables = [
   'join_tokens',
 ]
 /** Tables that came later. */
-const since = ['used_tokens', 'issued_tokens', 'revocation_facts', 'policy_sets', 'legacy_use']
+const since = [
+  ...['used_tokens', 'issued_tokens', 'revocation_facts', 'policy_sets', 'legacy_use'],
+  'event_outbox',
+]
 const unseal = [
   ...tables.map((table) => `alter table ${table} drop column mac`),
   ...since.map((table) => `drop table ${table}`),
