@@ -48,7 +48,7 @@ async function lineAndCode(child: ChildProcess): Promise<readonly [string, numbe
   return [await firstLine(child), await code]
 }
 
-test('each example is run here', () => {
+test('each example is run here, but m2m, which is `npm run demo:m2m`', () => {
   expect(readdirSync(folder).sort()).toEqual([
     'README.md',
     'grpc-client.ts',
@@ -57,6 +57,7 @@ test('each example is run here', () => {
     'http-client.ts',
     'http-server.ts',
     'jwt.ts',
+    'm2m',
     'mtls-client.ts',
     'mtls-server.ts',
     'rotation.ts',
