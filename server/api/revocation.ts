@@ -6,9 +6,9 @@ import type { RevokeResponse$Input } from '../../src/rpc/gen/countersign/revocat
 import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
+import { causesOfBan } from '../node/revoked-causes.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
-import { type Act, readTarget, revoke, type Target } from '../revocation/revoke.ts'
-import type { Cause } from '../revocation/write-facts.ts'
+import { type Act, type Revoking, readTarget, revoke, type Target } from '../revocation/revoke.ts'
 import { listGrants } from '../store/issued-tokens.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 
@@ -36,9 +36,8 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
     Revoke: unary(async (request: RevokeRequest, { caller }) => {
       const target = readTarget(request.kind, request.id, request.reason)
       const known = isKnown(target, deps)
-      if (target.kind === 'key') await retireKey(target.id, deps, actOf(caller))
-      const more = causesOf(target, deps)
-      const number = await revoke(deps, target, request.reason, actOf(caller), more)
+      const act = actOf(caller)
+      const number = await revoke(deps, target, request.reason, act, revokingOf(target, deps, act))
       return revokedToWire(number, target, known)
     }),
     OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
@@ -65,15 +64,6 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
   }
 }
 
-/** A token does not name the node on which it was asked for: with the node go the entries that it has. */
-function causesOf({ kind, id }: Target, { index }: Pick<Deps, 'index'>): readonly Cause[] {
-  if (kind !== 'node') return []
-  return [...index.authorisedFor(id as SpiffeId).keys()].map((entry) => ({
-    kind: 'entry',
-    id: entry,
-  }))
-}
-
 /** Whether there is such a thing here; of tokens, resources and integrations nothing is known for sure. */
 function isKnown({ kind, id }: Target, { index, ca, bundles }: Deps): boolean {
   switch (kind) {
@@ -92,6 +82,12 @@ function isKnown({ kind, id }: Target, { index, ca, bundles }: Deps): boolean {
     default:
       return true
   }
+}
+
+function revokingOf({ kind, id }: Target, deps: Deps, act: Act & { requestId: string }): Revoking {
+  if (kind === 'key') return { before: () => retireKey(id, deps, act) }
+  if (kind !== 'node') return {}
+  return { causes: causesOfBan(deps.index, id as SpiffeId).filter((one) => one.kind !== 'node') }
 }
 
 /** A key that signs access tokens is replaced before it is revoked, and is published no more. */

@@ -9,11 +9,12 @@ import type { Ca } from '../ca/ca.ts'
 import type { IssuedX509 } from '../ca/issue-x509.ts'
 import type { Changes } from '../changes/changes.ts'
 import type { EntryIndex } from '../entry/index.ts'
-import type { Cause, WriteFacts } from '../revocation/write-facts.ts'
+import type { WriteFacts } from '../revocation/write-facts.ts'
 import { compareAndPutAgent, deleteAgent, loadAgents, putAgent } from '../store/agents.ts'
 import type { AgentRecord } from '../store/records.ts'
 import type { Store, WriteTx } from '../store/store.ts'
 import type { AttestedNode, NodeAttestor, NodeEvidence } from './attestor.ts'
+import { causesOfBan, causesOfEviction } from './revoked-causes.ts'
 
 export interface NodeDeps {
   readonly trustDomain: TrustDomain
@@ -166,7 +167,7 @@ export async function banAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promise<
   const position = await deps.store.write(async (tx) => {
     const agent = await loadForUpdate(tx, id)
     record(tx, deps, 'agent.banned', id, act, {})
-    await deps.writeFacts(tx, causesOf(deps, id, true))
+    await deps.writeFacts(tx, causesOfBan(deps.index, id))
     return putAgent(tx, {
       ...agent,
       banned: true,
@@ -183,21 +184,10 @@ export async function evictAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promis
   const position = await deps.store.write(async (tx) => {
     await loadForUpdate(tx, id)
     record(tx, deps, 'agent.evicted', id, act, {})
-    await deps.writeFacts(tx, causesOf(deps, id, false))
+    await deps.writeFacts(tx, causesOfEviction(deps.index, id))
     return deleteAgent(tx, id)
   })
   await deps.changes.reached(position)
-}
-
-/**
- * What ends with a node: tokens by each entry that it had, and what their SVIDs prove. Whoever has a node that was banned
- * has the keys of them all; one that is evicted gives up what no other node has.
- */
-function causesOf({ index }: Pick<NodeDeps, 'index'>, id: SpiffeId, whole: boolean): Cause[] {
-  const entries = [...index.authorisedFor(id).keys()].filter(
-    (entry) => whole || index.agentsFor([entry]).size <= 1,
-  )
-  return [{ kind: 'node', id }, ...entries.map((entry) => ({ kind: 'entry', id: entry }) as const)]
 }
 
 /** Keeps the version that the agent reports. */

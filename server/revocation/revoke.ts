@@ -57,19 +57,28 @@ export function checkReason(reason: string): void {
   })
 }
 
+/** What belongs to a revocation. */
+export interface Revoking {
+  /** What has to be done before it can be written, once it is permitted. */
+  readonly before?: () => Promise<unknown>
+  /** What ends with the target, which is not among them. */
+  readonly causes?: readonly Cause[]
+}
+
 /**
- * Writes the fact, on record, and those of `more` that follow from it; resolves with the last number once this server
- * refuses what they hit. Throws `forbidden` `policy-…`, `conflict` `oauth-absent`.
+ * Writes the fact, on record, and resolves with its number once this server refuses what it hits. Throws `forbidden`
+ * `policy-…`, `conflict` `oauth-absent`.
  */
 export async function revoke(
   deps: RevokeDeps,
   target: Target,
   reason: string,
   act: Act,
-  more: readonly Cause[] = [],
+  { before, causes = [] }: Revoking = {},
 ): Promise<number> {
   const { store, changes, clock, writeFacts } = deps
   const decision = decide(deps.policies, target, act)
+  await before?.()
   const position = await store.write(async (tx) => {
     tx.audit({
       kind: 'revocation.written',
@@ -81,7 +90,7 @@ export async function revoke(
       policyRevision: decision.revision,
       details: { kind: target.kind, id: target.id },
     })
-    return writeFacts(tx, [target, ...more])
+    return writeFacts(tx, [...causes, target])
   })
   await changes.reached(position)
   return position

@@ -37,10 +37,15 @@ beforeAll(async () => {
   certificate = await webCertificate('as.example.org')
   policy = policyFolder(allowWeb)
   port = await freePort()
+  server = await startIssuer(policy, port)
+  await register('/orders', 'orders-team')
+})
+
+async function startIssuer(folder: string, at: number): Promise<RunningServer> {
   const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
   const oauth = {
-    ...oauthSettings(certificate, policy),
-    address: { host: '127.0.0.1', port },
+    ...oauthSettings(certificate, folder),
+    address: { host: '127.0.0.1', port: at },
     resources: new Map([[orders, resourceOf(orders, { servedBy })]]),
   }
   const listening = Promise.withResolvers<void>()
@@ -48,10 +53,10 @@ beforeAll(async () => {
     ...silentLog,
     info: (message: string) => void (message === 'access tokens are issued' && listening.resolve()),
   }
-  server = await startServer({ overrides: { oauth }, log })
+  const started = await startServer({ overrides: { oauth }, log })
   await listening.promise
-  await register('/orders', 'orders-team')
-})
+  return started
+}
 
 afterAll(async () => {
   await server?.remove()
@@ -69,9 +74,9 @@ async function json<T>(...words: readonly string[]): Promise<T> {
   return JSON.parse(stdout) as T
 }
 
-async function register(path: string, owner: string): Promise<string> {
+async function register(path: string, owner: string, parent = someAgent): Promise<string> {
   const { results } = await server.admin('countersign.registry.v1.Registry').unary('BatchCreate', {
-    entries: [{ entry: wireEntry({ path, parent: someAgent }), owner, purpose: 'test' }],
+    entries: [{ entry: wireEntry({ path, parent }), owner, purpose: 'test' }],
   })
   return results[0]?.entry?.entry?.id ?? ''
 }
@@ -152,17 +157,36 @@ test('revoke: ends the token that it names, says so, and is on record', async ()
   )
 })
 
-test('revoke node: with the node go the tokens by the entries that it has', async () => {
-  await deleteWebs()
+test('T26 revoke node: ends the tokens of all that the node had, whichever entry of their ID a token names', async () => {
   const agent = await server.joinAgent()
-  const mine = wireEntry({ path: '/web', parent: agent.id })
-  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
-    entries: [mine],
-  })
+  await register('/web', 'web-team', agent.id)
   const token = await newToken()
   expect(await isActive(token)).toBe(true)
-  await json('revoke', 'node', agent.id, '--reason', 'stolen')
+  await json('revoke', 'node', agent.id, '--reason', 'laptop lost')
   expect(await isActive(token)).toBe(false)
+  const other = await newToken()
+  await server.admin('spire.api.server.agent.v1.Agent').unary('BanAgent', {
+    id: { trust_domain: trustDomain, path: SpiffeId.pathOf(agent.id) },
+  })
+  expect(await isActive(other)).toBe(false)
+})
+
+test('revoke key: where a policy forbids it the key stays as it is', async () => {
+  const folder = policyFolder(`@id("keys-stay")
+    forbid (principal is Operator, action == Action::"revoke", resource is Key);`)
+  const at = await freePort()
+  const other = await startIssuer(folder, at)
+  try {
+    const before = (await ask(at, certificate, '/oauth/jwks')).body
+    const { keys } = JSON.parse(before) as { keys: { kid: string }[] }
+    const words = ['revoke', 'key', keys[0]?.kid ?? '', '--reason', 'x']
+    const { code, stderr } = await runHere([...words, '--admin-socket', other.config.adminSocket])
+    expect([code, stderr]).toEqual([77, expect.stringContaining('policy')])
+    expect((await ask(at, certificate, '/oauth/jwks')).body).toBe(before)
+  } finally {
+    await other.remove()
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 test('revoke: what is not known is revoked with a note; what cannot be meant is refused with what to do', async () => {

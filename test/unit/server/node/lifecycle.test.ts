@@ -245,7 +245,11 @@ describe('T26 what a node had is revoked with it', () => {
     ({
       ...deps,
       index: {
-        authorisedFor: () => new Map(['own', 'shared'].map((id) => [id, {}])),
+        authorisedFor: () =>
+          new Map(['own', 'shared'].map((id) => [id, { id, spiffeId: `/${id}` }])),
+        // What another entry carries too: a token of it may name that one.
+        list: ({ spiffeId }: { readonly spiffeId: string }) =>
+          spiffeId === '/shared' ? [{}, {}] : [{}],
         agentsFor: ([id]: readonly string[]) => new Set(id === 'own' ? ['a'] : ['a', 'b']),
       },
       async writeFacts(_tx: unknown, given: readonly Cause[]) {
@@ -264,6 +268,7 @@ describe('T26 what a node had is revoked with it', () => {
       ['node', before.id],
       ['entry', 'own'],
       ['entry', 'shared'],
+      ['spiffe-id', '/shared'],
     ])
   })
 
