@@ -3,6 +3,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { within } from '../../src/runtime/within.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { pruneChanges } from '../store/changes.ts'
 import type { AgentRecord } from '../store/records.ts'
@@ -43,6 +44,11 @@ export interface Changes {
    * `unavailable` / `changes-stopped` when the log is no longer followed.
    */
   reached(position: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Resolves where nothing that was committed more than a second ago is missing here: at once, or with the next reading of
+   * the log. Rejects with `unavailable` `changes-unread`: what others have revoked is not known then.
+   */
+  upToDate(): Promise<void>
   /** Follows the log until the signal aborts. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -60,6 +66,8 @@ export interface ChangesDeps {
 
 /** How long a change of another server may go unnoticed. */
 const pollMs = 200
+/** How old what is known here may be. */
+const recentMs = 1000
 const pruneLimit = 10_000
 
 /** Before it resolves, `onBatch` gets everything there is, in batches from 0. */
@@ -79,6 +87,7 @@ class Follower implements Changes {
   readonly #lookers = new Set<(sinceMs: number) => void>()
   readonly #waiters = new Waiters()
   #position: number
+  #lookedAtMs = Number.NEGATIVE_INFINITY
   #hinted = false
   #wake: (() => void) | undefined
   #pruned = 0
@@ -112,6 +121,19 @@ class Follower implements Changes {
   async reached(position: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     if (position > this.#position) await this.#waiters.wait(position, signal)
+  }
+
+  async upToDate(): Promise<void> {
+    const { clock } = this.#deps
+    const isRecent = (): boolean => clock.monotonicMs() - this.#lookedAtMs < recentMs
+    if (isRecent()) return
+    const looked = Promise.withResolvers<void>()
+    const stop = this.onLook(() => void (isRecent() && looked.resolve()))
+    try {
+      await within(clock, recentMs, looked.promise, unread)
+    } finally {
+      stop()
+    }
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -161,12 +183,17 @@ class Follower implements Changes {
       const sinceMs = this.#deps.clock.monotonicMs()
       const batch = await this.#read()
       if (batch === undefined) {
-        if (!this.#failing) for (const look of this.#lookers) look(sinceMs)
+        if (!this.#failing) this.#looked(sinceMs)
         return
       }
       this.#apply(batch)
       this.#prune()
     }
+  }
+
+  #looked(sinceMs: number): void {
+    this.#lookedAtMs = sinceMs
+    for (const look of this.#lookers) look(sinceMs)
   }
 
   /** A store that cannot be read now is asked again at the next poll: what it has lost nobody is told meanwhile. */
@@ -213,4 +240,11 @@ class Follower implements Changes {
         this.#pruning = false
       })
   }
+}
+
+function unread(): CountersignError {
+  return new CountersignError('unavailable', 'the store cannot be read at the moment', {
+    reason: 'changes-unread',
+    retryAfterMs: 1000,
+  })
 }

@@ -61,6 +61,8 @@ export interface ClientDoorDeps {
   readonly revocations: Pick<Revocations, 'find'>
   /** The entries of this ID that are valid now, one more than are looked at at most. */
   readonly entriesOf: (id: SpiffeId) => readonly Entry[]
+  /** Resolves where what was revoked, and who is registered, is known up to now; rejects as that of `Changes`. */
+  readonly upToDate: () => Promise<void>
   readonly useOnce: UseOnce
   readonly refusals: RefusalRecord
   /** By address, before a request is looked at, and by client. */
@@ -137,6 +139,7 @@ async function admit(
   const client = await authenticate({ ...request, form }, auth)
   progress.client = client
   deps.calls.take(client.spiffeId)
+  await deps.upToDate()
   const entries = checkStanding(client, deps)
   await useUpAssertion(client, entries, deps.useOnce)
   return { accept, address, trace, form, client, entries }

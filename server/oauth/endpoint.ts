@@ -105,6 +105,7 @@ export async function serveOauth(
     tokens,
     issued,
     useOnce,
+    upToDate: () => deps.changes.upToDate(),
     federated: federation.size === 0 ? undefined : await createFederated(federation, deps),
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),

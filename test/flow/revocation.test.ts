@@ -1,5 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
+import { join } from 'node:path'
+import SqliteDatabase from 'better-sqlite3'
 import {
   createVerifier,
   type RevocationFeed,
@@ -217,6 +219,22 @@ test('without the feed, the service lets nobody in on what it knew 700 ms ago', 
   await eventually(async () => (await verdict(token)) === 'revocation-unknown', 2000)
   server = await start(server.folder)
   await eventually(async () => (await verdict(token)) === 'accepted')
+})
+
+test('a server that cannot read what others have revoked issues nothing and vouches for nothing', async () => {
+  const token = await newToken()
+  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+  const database = new SqliteDatabase(join(server.folder, 'server', 'store.sqlite'))
+  const asked = async (): Promise<readonly number[]> => {
+    const issued = post('/oauth/token', '/web', wish)
+    const answers = await Promise.all([issued, post('/oauth/introspect', '/orders', { token })])
+    return answers.map(({ status }) => status)
+  }
+  database.exec('alter table changes rename to away')
+  await eventually(async () => (await asked()).join() === '503,503', 6000)
+  database.exec('alter table away rename to changes')
+  database.close()
+  await eventually(async () => (await asked()).join() === '200,200' && feed.fresh(), 6000)
 })
 
 interface Opened {

@@ -407,3 +407,24 @@ describe('reached', () => {
     expect(await waiting).toMatchObject({ code: 'unavailable', reason: 'changes-stopped' })
   })
 })
+
+describe('upToDate', () => {
+  test('waits for the next reading, and is refused where the log cannot be read for a second', async () => {
+    const { connect, execute } = await tempDatabase()
+    const { changes, clock } = await open(await tempStore({ connect }))
+    follow(changes)
+    await changes.upToDate()
+    await idle(clock)
+    await execute('alter table changes rename to away')
+    await clock.advance(900)
+    await changes.upToDate()
+    await clock.advance(100)
+    const refused = rejection(changes.upToDate())
+    await clock.advance(1000)
+    expect(await refused).toMatchObject({ code: 'unavailable', reason: 'changes-unread' })
+    const late = changes.upToDate()
+    await execute('alter table away rename to changes')
+    await clock.advance(200)
+    await late
+  })
+})

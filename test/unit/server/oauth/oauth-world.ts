@@ -68,6 +68,7 @@ export async function startWorld(
     policies: { decide: () => permitted, revision: 'r' },
     tokens: createTokenReader({ issuer, ca, revocations, clock }),
     issued: { ready() {}, note() {} },
+    upToDate: async () => {},
     useOnce: (token) => store.write((tx) => useToken(tx, token, clock.now())),
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter({ perSecond: 1000, burst: 1000 }, clock),
