@@ -10,7 +10,9 @@ export interface OffboardDeps extends RevokeDeps {
     deleteEntries(
       ids: readonly string[],
       options: Act & { readonly reason: string; readonly only: (entry: Entry) => boolean },
-    ): Promise<unknown>
+    ): Promise<{
+      readonly results: readonly { readonly entry?: Entry | undefined; readonly error?: unknown }[]
+    }>
   }
 }
 
@@ -20,7 +22,7 @@ const batchSize = 1000
 /**
  * Ends all that an owner answers for: his tokens at once, and his entries, so that their SVIDs are not renewed. Resolves
  * with the entries that were deleted and the number of the fact. Where it fails half-way it can be called again. Throws
- * `invalid` `revoke-reason` and `owner-missing`, and as `revoke`.
+ * `invalid` `revoke-reason` and `owner-missing`, `conflict` `owner-raced`, and as `revoke`.
  */
 export async function offboardOwner(
   deps: OffboardDeps,
@@ -40,10 +42,18 @@ export async function offboardOwner(
     // One that has got another owner meanwhile stays.
     const only = (entry: Entry): boolean => entry.owner === owner
     const options = { ...act, reason: 'owner-offboarded', only }
-    await deps.registry.deleteEntries(
+    const { results } = await deps.registry.deleteEntries(
       entries.map(({ id }) => id),
       options,
     )
-    deleted.push(...entries)
+    const gone = results.flatMap(({ entry, error }) =>
+      entry === undefined || error !== undefined ? [] : [entry],
+    )
+    deleted.push(...gone)
+    if (gone.length > 0) continue
+    throw new CountersignError('conflict', 'entries of this owner are changed at the same time', {
+      reason: 'owner-raced',
+      fix: 'look at them and call again: his tokens are revoked already',
+    })
   }
 }

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import { offboardOwner } from '../../../../server/revocation/offboard.ts'
+import { factWriter } from '../../../../server/revocation/write-facts.ts'
+import { putAuthority } from '../../../../server/store/authorities.ts'
+import { factsAfter } from '../../../../server/store/revocation-facts.ts'
+import type { AuditEvent } from '../../../../src/audit/event.ts'
+import type { Entry } from '../../../../src/entry/entry.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { authorityOf, entryOf } from '../entry/samples.ts'
+import { tempStore } from '../store/fixture.ts'
+
+const act = { actor: { kind: 'local', uid: 0 }, requestId: 'r' } as const
+
+async function start(entries: Entry[], deletes: (entry: Entry) => boolean, allowed = true) {
+  const clock = new FakeClock()
+  const events: AuditEvent[] = []
+  const store = await tempStore({ beforeCommit: async (given) => void events.push(...given) })
+  await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+  const left = new Set(entries)
+  const deps = {
+    ...{ store, clock, changes: { reached: async () => {} } },
+    writeFacts: factWriter({ clock, svidTtlSeconds: 3600 }),
+    policies: {
+      revision: 'r',
+      decide: () => ({
+        allowed,
+        reason: allowed ? ('policy-permits' as const) : ('policy-forbids' as const),
+        policies: ['countersign.operator-revokes'],
+      }),
+    },
+    index: { list: (_: object, __: undefined, limit: number) => [...left].slice(0, limit) },
+    registry: {
+      async deleteEntries(ids: readonly string[], { only }: { only(entry: Entry): boolean }) {
+        const results = [...left]
+          .filter(({ id }) => ids.includes(id))
+          .map((entry) =>
+            only(entry) && deletes(entry) ? { entry } : { error: new Error('not there') },
+          )
+        for (const { entry } of results) if (entry !== undefined) left.delete(entry)
+        return { results }
+      },
+    },
+  }
+  const facts = async () => (await factsAfter(store.db, 0, 100)).facts
+  return { deps, left, events, facts }
+}
+
+function owned(count: number): Entry[] {
+  return Array.from({ length: count }, (_, at) => entryOf({ id: `e${at}`, owner: 'team' }))
+}
+
+test('all entries of an owner go, however many, after his tokens', async () => {
+  const { deps, left, facts, events } = await start(owned(2500), () => true)
+  const { entries } = await offboardOwner(deps, 'team', 'left', act)
+  expect([entries.length, left.size]).toEqual([2500, 0])
+  expect(await facts()).toMatchObject([{ kind: 'owner', id: 'team' }])
+  expect(events).toMatchObject([
+    {
+      kind: 'revocation.written',
+      actor: act.actor,
+      reason: 'left',
+      policies: ['countersign.operator-revokes'],
+      details: { kind: 'owner', id: 'team' },
+    },
+  ])
+})
+
+test('what cannot be deleted is told and not tried for ever; the tokens are revoked all the same', async () => {
+  const { deps, facts } = await start(owned(3), ({ id }) => id !== 'e1')
+  await expect(offboardOwner(deps, 'team', 'left', act)).rejects.toMatchObject({
+    code: 'conflict',
+    reason: 'owner-raced',
+  })
+  expect(await facts()).toHaveLength(1)
+})
+
+test('what a policy forbids an operator is not done', async () => {
+  const { deps, left, facts } = await start(owned(3), () => true, false)
+  await expect(offboardOwner(deps, 'team', 'left', act)).rejects.toMatchObject({
+    code: 'forbidden',
+    reason: 'policy-forbids',
+  })
+  expect([left.size, (await facts()).length]).toEqual([3, 0])
+})
