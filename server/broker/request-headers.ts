@@ -58,6 +58,26 @@ export function isForwardable(name: string): boolean {
   return !never.has(name) && !/^(?:proxy-|sec-|x-forwarded-|x-real-|countersign-)/.test(name)
 }
 
+const framing: ReadonlySet<string> = new Set([
+  'accept-encoding',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Whether a vendor's key may be in this header, lower case: it says nothing of how the message is read. */
+export function isForKey(name: string): boolean {
+  return !framing.has(name)
+}
+
 /** What the framing of a request says of its body. */
 export type BodyFraming =
   | { readonly kind: 'none' | 'chunked' }

@@ -1,7 +1,7 @@
 import { CountersignError } from '../../src/errors.ts'
 import { parseNetworks } from '../../src/federation/networks.ts'
 import type { InjectFile, IntegrationFile, SecretFile } from './integration-file.ts'
-import { isForwardable } from './request-headers.ts'
+import { isForKey, isForwardable } from './request-headers.ts'
 
 /** Where a vendor wants its key. */
 export type Injection =
@@ -69,6 +69,9 @@ export function readIntegration(said: IntegrationFile, origin: string): Integrat
   const { id } = said
   parseNetworks(said.networks ?? [])
   const inject = readInjection(said.inject)
+  if (inject.kind === 'header' && !isForKey(inject.name.toLowerCase())) {
+    refuse(`integration ${id}: ${inject.name} is no header for a key`, 'name the vendor’s own')
+  }
   const requestHeaders = (said.request_headers ?? []).map((name) => name.toLowerCase())
   for (const name of requestHeaders) {
     if (!isForwardable(name) || (inject.kind === 'header' && inject.name.toLowerCase() === name)) {

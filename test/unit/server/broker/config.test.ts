@@ -71,6 +71,8 @@ test('what is unsound is refused, with the place and the nearest key', () => {
     [withAcme({ secret: { file: 'a', env: 'B' } }), /config-value|config-key/],
     [withAcme({ secret: undefined }), /config-value.*secret/],
     [withAcme({ inject: { header: 'X: y' } }), /config-value.*inject/],
+    [withAcme({ inject: { header: 'Transfer-Encoding' } }), /config-broker.*no header for a key/],
+    [withAcme({ inject: { header: 'host' } }), /config-broker/],
     [withAcme({ request_headers: ['Authorization'] }), /config-broker.*authorization/],
     [withAcme({ request_headers: ['X-Forwarded-For'] }), /config-broker/],
     [withAcme({ request_headers: ['x-api-key'] }), /config-broker/],
