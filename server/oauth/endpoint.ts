@@ -43,6 +43,7 @@ import { createRevocationDoor } from './revocation-door.ts'
 import type { OauthSettings } from './settings.ts'
 import { createTokenReader } from './shown-token.ts'
 import type { UseOnce } from './single-use.ts'
+import { checkPush } from './ssf/push.ts'
 import { addSsf, type SsfDeps } from './ssf/routes.ts'
 import { createTokenDoor, type TokenDoorDeps } from './token-door.ts'
 
@@ -133,11 +134,14 @@ export async function serveOauth(
   forms.add(paths.revocation, createRevocationDoor(revoking))
   const publisher = createPublisher({ ...deps, issuer: settings.issuer })
   const { logId } = deps.changes
-  const acknowledgements = createAcknowledgements({ logId, head: revocations.head.number, clock })
+  const acknowledgements = createAcknowledgements({
+    ...{ logId, head: () => revocations.head.number, clock },
+  })
   const { observeLag, store } = deps
   addFeed(web.app, paths.feed, chainOf, { ...doorDeps, publisher, acknowledgements })
   addAcknowledge(web.app, paths.acknowledge, chainOf, { ...doorDeps, acknowledgements, observeLag })
   const { issuer, streams } = settings
+  for (const { push } of streams.values()) if (push !== undefined) await checkPush(push)
   const { observeEvents, observeWaiting } = deps
   const runSsf = addSsf(web.app, chainOf, {
     ...{ ...doorDeps, ca, store, changes: deps.changes, issuer, streams, append },

@@ -51,16 +51,15 @@ interface Told {
 const maxTold = 10_000
 const headForm = /^([0-9a-f]{32})\.([0-9]{1,15})$/
 
-/** `head`: the number of the last fact that was told before. */
+/** `head`: the number of the last fact that there is. */
 export function createAcknowledgements(deps: {
   readonly logId: string
-  readonly head: number
+  readonly head: () => number
   readonly clock: Pick<Clock, 'monotonicMs'>
 }): Acknowledgements {
-  const { logId, clock } = deps
+  const { logId, head: last, clock } = deps
   const streams = new Map<string, Stream>()
   let told: readonly Told[] = []
-  let last = deps.head
   const keyOf = ({ spiffeId, nonce }: FeedStream): string => `${spiffeId} ${nonce}`
   const owedAfter = (number: number): number => firstAfter(told, number)
 
@@ -80,11 +79,10 @@ export function createAcknowledgements(deps: {
       const least = Math.min(...Array.from(streams.values(), ({ acknowledged }) => acknowledged))
       const owed = told.slice(owedAfter(least))
       told = [...owed, ...facts.map(({ number }) => ({ number, atMs }))].slice(-maxTold)
-      last = facts.at(-1)?.number ?? last
     },
     join(stream) {
       const one: Stream = {
-        ...{ spiffeId: stream.spiffeId, acknowledged: last, heard: false },
+        ...{ spiffeId: stream.spiffeId, acknowledged: last(), heard: false },
         openedMs: Number.POSITIVE_INFINITY,
       }
       streams.set(keyOf(stream), one)
@@ -105,7 +103,7 @@ export function createAcknowledgements(deps: {
         })
       }
       const [, log, number] = headForm.exec(head) ?? []
-      if (log !== logId || Number(number) > last) {
+      if (log !== logId || Number(number) > last()) {
         throw new CountersignError('invalid', 'head is none that was told', {
           reason: 'request-head',
         })

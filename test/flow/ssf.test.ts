@@ -51,6 +51,7 @@ let certificate: WebCertificate
 let policy: string
 let server: RunningServer
 let port: number
+let monitoring: number
 let receiver: Server
 let receiverPort: number
 let siem: TestIdentity
@@ -65,7 +66,9 @@ beforeAll(async () => {
     @id("web")
     permit (principal == Workload::"spiffe://example.org/web", action == Action::"issueToken", resource);
   `)
-  writeFileSync(join(certificate.folder, 'authorization'), 'Bearer of-the-receiver\n')
+  writeFileSync(join(certificate.folder, 'authorization'), 'Bearer of-the-receiver\n', {
+    mode: 0o600,
+  })
   accept()
   receiver = createServer(
     { cert: readFileSync(certificate.certificate), key: readFileSync(certificate.key) },
@@ -83,6 +86,7 @@ beforeAll(async () => {
   await once(receiver, 'listening')
   receiverPort = (receiver.address() as { port: number }).port
   port = await freePort()
+  monitoring = await freePort()
   server = await start()
   await register('/siem', '/stranger', '/web')
   siem = await mint(server, '/siem')
@@ -146,7 +150,7 @@ async function start(folder?: string): Promise<RunningServer> {
   }
   const started = await startServer({
     log,
-    overrides: { oauth },
+    overrides: { oauth, httpAddress: { host: '127.0.0.1', port: monitoring } },
     ...(folder !== undefined && { folder }),
   })
   await listening.promise
@@ -169,6 +173,12 @@ async function revoke(...paths: readonly string[]): Promise<readonly string[]> {
   return ids
 }
 
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${monitoring}/metrics`)).text()
+  const line = text.split('\n').find((one) => one.startsWith(`countersign_server_ssf_${name}`))
+  return Number(line?.split(' ').at(-1))
+}
+
 async function jwtSvid(path: string, audience = issuer): Promise<string> {
   const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
     id: { trust_domain: trustDomain, path },
@@ -177,26 +187,35 @@ async function jwtSvid(path: string, audience = issuer): Promise<string> {
   return svid?.token ?? ''
 }
 
-async function accessToken(resource: string, scope: string): Promise<string> {
-  const said = { client_assertion_type: assertionType, client_assertion: await jwtSvid('/web') }
+/** Bound to the certificate of `identity`, where there is one. */
+async function accessToken(
+  resource: string,
+  scope: string,
+  identity?: TestIdentity,
+): Promise<string> {
+  const said: Record<string, string> =
+    identity === undefined
+      ? { client_assertion_type: assertionType, client_assertion: await jwtSvid('/web') }
+      : { client_id: identity.id }
   const wish = { grant_type: 'client_credentials', resource, scope }
-  const options = { method: 'POST', headers: formHeaders, body: form({ ...said, ...wish }) }
-  const { body } = await ask(port, certificate, '/oauth/token', options)
-  return (JSON.parse(body) as { access_token: string }).access_token
+  const body = form({ ...said, ...wish })
+  const options = { method: 'POST', headers: formHeaders, body, identity }
+  const answered = await ask(port, certificate, '/oauth/token', options)
+  return (JSON.parse(answered.body) as { access_token: string }).access_token
 }
 
-type Caller = { readonly bearer: string } | { readonly identity: TestIdentity } | undefined
+type Caller = { readonly bearer?: string; readonly identity?: TestIdentity } | undefined
 
 function call(path: string, caller: Caller, body?: object): Promise<HttpAnswer> {
-  const identity = caller !== undefined && 'identity' in caller ? caller.identity : undefined
-  const client = identity === undefined ? '' : `client_id=${identity.id}`
+  const { identity, bearer } = caller ?? {}
+  const byCertificate = identity !== undefined && bearer === undefined
+  const client = byCertificate ? `client_id=${identity.id}` : ''
   const joined = client === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${client}`
   return ask(port, certificate, joined, {
     method: body === undefined ? 'GET' : 'POST',
     headers: {
       ...(body !== undefined && { 'content-type': 'application/json' }),
-      ...(caller !== undefined &&
-        'bearer' in caller && { authorization: `Bearer ${caller.bearer}` }),
+      ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
     ...(identity !== undefined && { identity }),
@@ -316,6 +335,8 @@ test('an access token for the audience, with the scope ssf.read, opens its strea
 test('T20 nobody else hears of a stream: neither strangers, nor with a token for something else', async () => {
   const now = { returnImmediately: true }
   const bearing = async (token: Promise<string>) => ({ bearer: await token })
+  const web = await mint(server, '/web')
+  const bound = await accessToken(tokenAudience, 'ssf.read', web)
   const cases: readonly (readonly [number, string, Caller])[] = [
     [401, 'siem', undefined],
     [401, 'siem', { bearer: 'x' }],
@@ -325,6 +346,9 @@ test('T20 nobody else hears of a stream: neither strangers, nor with a token for
     [403, 'siem', await bearing(jwtSvid('/web'))],
     [403, 'siem', { identity: stranger }],
     [403, 'tokens', { identity: siem }],
+    [200, 'tokens', { bearer: bound, identity: web }],
+    [401, 'tokens', { bearer: bound, identity: siem }],
+    [401, 'tokens', { bearer: bound }],
     [403, 'unknown', { identity: siem }],
     [403, 'siem', await bearing(accessToken(tokenAudience, 'ssf.read'))],
     [403, 'tokens', await bearing(accessToken(tokenAudience, 'other'))],
@@ -405,6 +429,7 @@ test('RFC 8935 §2.4 what the receiver says to be no event is given up, and said
   await revoke('/gone/four')
   const said = () => complaints.filter((one) => one['stream'] === 'hook')
   await eventually(() => said().length === 2)
+  expect(await metric('events_total{stream="hook",outcome="refused"}')).toBe(2)
   expect(said()).toMatchObject([
     { stream: 'hook', count: 1, reason: 'receiver-refused' },
     { stream: 'hook', count: 1, reason: 'receiver-refused' },

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { readJwkSet } from '../../../src/bundle/jwk-set.ts'
 import { CountersignError } from '../../../src/errors.ts'
 import type { EndpointProfile } from '../../../src/federation/connect.ts'
@@ -45,11 +45,27 @@ export async function exchangeWithin(
 
 const maxFileBytes = 1 << 20
 
+/** A secret, without blanks around it. Throws `forbidden` `secret-mode` where others may read it, and as `readBounded`. */
+export async function readSecret(path: string): Promise<string> {
+  const check = async (file: FileHandle): Promise<void> => {
+    if (((await file.stat()).mode & 0o077) === 0) return
+    throw new CountersignError('forbidden', `others can read ${path}`, {
+      reason: 'secret-mode',
+      fix: `chmod 600 ${path}`,
+    })
+  }
+  return (await readBounded(path, check)).trim()
+}
+
 /** A text file of at most 1 MiB, as it is by now. Throws `unavailable` `federated-file`. */
-export async function readBounded(path: string): Promise<string> {
+export async function readBounded(
+  path: string,
+  check?: (file: FileHandle) => Promise<void>,
+): Promise<string> {
   try {
     const file = await open(path, 'r')
     try {
+      await check?.(file)
       const buffer = Buffer.allocUnsafe(maxFileBytes + 1)
       const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
       if (bytesRead > maxFileBytes) throw new RangeError('more than 1 MiB')
@@ -58,6 +74,7 @@ export async function readBounded(path: string): Promise<string> {
       await file.close()
     }
   } catch (cause) {
+    if (cause instanceof CountersignError) throw cause
     throw unusable(path, 'a file of at most 1 MiB that this process may read', cause)
   }
 }
@@ -66,12 +83,15 @@ export async function readBounded(path: string): Promise<string> {
 export async function checkFiles({ keys, reach, tokenReview }: FederatedIssuer): Promise<void> {
   if (keys.at === 'file') readJwkSet(await readBounded(keys.path))
   if (tokenReview !== undefined) await readBounded(tokenReview.tokenFile)
-  for (const path of [reach.webCa, tokenReview?.caFile]) {
-    const blocks = path === undefined ? undefined : fromPem(await readBounded(path))
-    if (path === undefined || blocks?.some(({ label }) => label === 'CERTIFICATE') === true)
-      continue
-    throw unusable(path, 'a file with certificates in PEM')
-  }
+  for (const path of [reach.webCa, tokenReview?.caFile]) await checkCertificates(path)
+}
+
+/** Throws `unavailable` `federated-file` where the file has no certificates. */
+export async function checkCertificates(path: string | undefined): Promise<void> {
+  if (path === undefined) return
+  const blocks = fromPem(await readBounded(path))
+  if (blocks.some(({ label }) => label === 'CERTIFICATE')) return
+  throw unusable(path, 'a file with certificates in PEM')
 }
 
 function unusable(path: string, what: string, cause?: unknown): CountersignError {

@@ -2,7 +2,6 @@ import type { AuditEvent } from '../../../src/audit/event.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import { sleepUnlessWoken } from '../../../src/runtime/clock.ts'
 import type { Log } from '../../../src/runtime/log.ts'
-import { aborted } from '../../../src/runtime/tasks.ts'
 import type { Ca } from '../../ca/ca.ts'
 import type { Changes } from '../../changes/changes.ts'
 import {
@@ -37,7 +36,7 @@ export interface Outbox {
   /** Its receiver has them, or refuses them: that is said. */
   remove(stream: EventStream, jtis: readonly string[], refused?: boolean): Promise<void>
   add(event: OutboxEvent): Promise<void>
-  /** Aborts when there may be more than a moment ago, or the server stops. */
+  /** Aborts when there may be more than a moment ago; has aborted where the server stops. */
   woken(): AbortSignal
   /** Resolves then, or after `ms`; rejects where `signal` aborts. */
   wait(ms: number, woken: AbortSignal, signal: AbortSignal): Promise<void>
@@ -103,6 +102,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
     },
     release: ({ id }, jti) => store.write((tx) => releaseOutboxEvent(tx, id, jti)),
     async remove({ id }, jtis, refused = false) {
+      if (jtis.length === 0) return
       const count = await store.write((tx) => removeOutboxEvents(tx, id, jtis))
       if (count === 0) return
       observeEvents(id, refused ? 'refused' : 'delivered', count)
@@ -119,7 +119,7 @@ export function createOutbox(deps: OutboxDeps): Outbox {
         if (facts.length > 0) wake()
       })
       try {
-        await Promise.race([prune(deps, streams, signal), aborted(signal)])
+        await prune(deps, streams, signal)
       } finally {
         stopListening()
         stopped = true

@@ -4,7 +4,12 @@ import { parseJsonObject } from '../../../src/jwt/strict-json.ts'
 import { createBackoff } from '../../../src/runtime/backoff.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import type { Log } from '../../../src/runtime/log.ts'
-import { exchangeWithin, type ReachDeps, readBounded } from '../federated/reach.ts'
+import {
+  checkCertificates,
+  exchangeWithin,
+  type ReachDeps,
+  readSecret,
+} from '../federated/reach.ts'
 import type { Outbox, SignedEvent } from './outbox.ts'
 import type { EventStream, PushSettings } from './settings.ts'
 
@@ -65,6 +70,12 @@ export async function runPush(
   }
 }
 
+/** At the start, so that a slip of the pen does not wait for the first event. Throws as `readSecret`. */
+export async function checkPush({ authorizationFile, reach }: PushSettings): Promise<void> {
+  if (authorizationFile !== undefined) await readSecret(authorizationFile)
+  await checkCertificates(reach.webCa)
+}
+
 /** undefined: it was taken (§2.2); else why it never will be (§2.4). Throws where it may be taken another time. */
 async function send(
   { token }: SignedEvent,
@@ -72,7 +83,7 @@ async function send(
   deps: PushDeps,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const authorization = authorizationFile && (await readBounded(authorizationFile)).trim()
+  const authorization = authorizationFile && (await readSecret(authorizationFile))
   const post = {
     ...{ body: token, contentType: mediaType, statuses: [accepted, malformed] },
     authorization: authorization === '' ? undefined : authorization,

@@ -12,18 +12,25 @@ const orders = { spiffeId: idOf('/orders'), nonce: 'n1' }
 const refusal = (reason: string): unknown => expect.objectContaining({ reason })
 let clock: FakeClock
 let acks: Acknowledgements
+let last: number
+
+function note(...numbers: readonly number[]): void {
+  last = numbers.at(-1) ?? last
+  acks.note(numbers.map((number) => ({ number })))
+}
 
 beforeEach(() => {
   clock = new FakeClock()
-  acks = createAcknowledgements({ logId, head: 10, clock })
+  last = 10
+  acks = createAcknowledgements({ logId, head: () => last, clock })
 })
 
 test('the lag is that of the oldest fact that is acknowledged, and what is left is counted', async () => {
   acks.join(orders).opened()
   expect(acks.take(orders, head(10))).toBeUndefined()
-  acks.note([{ number: 12 }])
+  note(12)
   await clock.advance(300)
-  acks.note([{ number: 15 }, { number: 16 }])
+  note(15, 16)
   await clock.advance(100)
   expect(acks.standings()).toMatchObject([{ unacknowledged: 3, owesMs: 400 }])
   expect(acks.take(orders, head(15))).toBe(400)
@@ -63,9 +70,9 @@ test('nobody acknowledges for another, nor with another connection, nor what was
 
 test('what all have acknowledged is not kept, and what nobody acknowledges is kept up to a bound', () => {
   acks.join(orders).opened()
-  acks.note(Array.from({ length: 15_000 }, (_, at) => ({ number: 11 + at })))
+  note(...Array.from({ length: 15_000 }, (_, at) => 11 + at))
   expect(acks.standings()).toMatchObject([{ unacknowledged: 10_000 }])
   acks.take(orders, head(15_010))
-  acks.note([{ number: 15_011 }])
+  note(15_011)
   expect(acks.standings()).toMatchObject([{ unacknowledged: 1 }])
 })
