@@ -82,24 +82,37 @@ export function checkServes(
 
 /** What is said in a request without a form. */
 export function requestOf(request: FastifyRequest, chain: readonly Buffer[]): OauthRequest {
-  const { authorization, traceparent } = request.headers
+  const { traceparent } = request.headers
   const { remoteAddress: host = '', remotePort: port = 0 } = request.raw.socket
-  const bearer = bearerOf(request)
-  const form = new URLSearchParams(bearer === undefined ? {} : assertionForm(bearer))
-  const clientId = queryOf(request, 'client_id')
-  if (clientId !== undefined) form.set('client_id', clientId)
+  const form = new URLSearchParams()
+  const others: string[] = []
+  for (const said of authorizationsOf(request)) {
+    const bearer = bearerForm.exec(said)?.[1]
+    if (bearer === undefined) others.push(said)
+    else for (const [name, value] of Object.entries(assertionForm(bearer))) form.append(name, value)
+  }
+  const { client_id: clientIds = [] } = request.query as Readonly<Record<string, string | string[]>>
+  for (const clientId of [clientIds].flat()) form.append('client_id', clientId)
   return {
     body: form.toString(),
-    authorization: bearer === undefined ? authorization : undefined,
+    authorization: others[0],
     chain,
     address: formatHostPort({ host, port }),
     trace: typeof traceparent === 'string' ? traceparent : undefined,
   }
 }
 
-/** What is shown in `authorization: Bearer`. */
-export function bearerOf({ headers }: FastifyRequest): string | undefined {
-  return /^Bearer ([^ ]+)$/i.exec(headers.authorization ?? '')?.[1]
+const bearerForm = /^Bearer ([^ ]+)$/i
+
+/** What is shown in `authorization: Bearer`, where that is there once. */
+export function bearerOf(request: FastifyRequest): string | undefined {
+  const [said = '', another] = authorizationsOf(request)
+  return another === undefined ? bearerForm.exec(said)?.[1] : undefined
+}
+
+/** All that are there: of several, `headers` has the first alone. */
+function authorizationsOf({ raw }: FastifyRequest): readonly string[] {
+  return raw.headersDistinct['authorization'] ?? []
 }
 
 function nonceOf(request: FastifyRequest): string | undefined {

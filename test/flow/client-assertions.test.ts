@@ -1,0 +1,203 @@
+import { createVerifier } from 'countersign/resource-server'
+import { decodeJwt } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { spkiOf } from '../../src/x509/key.ts'
+import { hmac } from '../spec/jwt-svid/tokens.ts'
+import { askDoor, type Door } from '../support/client-doors.ts'
+import {
+  badIds,
+  type ClientWorld,
+  identity,
+  nowSeconds,
+  partner,
+  startClientWorld,
+  web,
+} from '../support/client-world.ts'
+import { ask, issuer, orders } from '../support/oauth.ts'
+import { reasonOf } from '../support/reason-of.ts'
+
+let world: ClientWorld
+
+beforeAll(async () => {
+  world = await startClientWorld()
+})
+
+afterAll(() => world?.stop())
+
+test('T30 at every door a client is known by a JWT-SVID whose audience is the issuer, as text or as a list of one', async () => {
+  await world.letInEverywhere({ assertion: world.assertion() })
+  await world.letInEverywhere({
+    assertion: world.assertion({ claims: { aud: issuer } }),
+    clientId: web,
+  })
+})
+
+const claims = (changed: Readonly<Record<string, unknown>>) => () =>
+  world.assertion({ claims: changed })
+
+const assertions: readonly (readonly [string, string, () => string | Promise<string>])[] = [
+  ['the token endpoint as audience', 'token-audience', claims({ aud: `${issuer}/oauth/token` })],
+  ['a slash behind the issuer', 'token-audience', claims({ aud: [`${issuer}/`] })],
+  [
+    'the issuer and its endpoint',
+    'client-audience',
+    claims({ aud: [issuer, `${issuer}/oauth/token`] }),
+  ],
+  ['the issuer and another', 'client-audience', claims({ aud: [issuer, 'https://b.example'] })],
+  ['no audience', 'token-audience', claims({ aud: undefined })],
+  ['an end of a minute ago', 'token-expired', claims({ exp: nowSeconds - 61 })],
+  ['a beginning in two minutes', 'token-not-yet-valid', claims({ nbf: nowSeconds + 120 })],
+  ...badIds.map((sub) => [`the subject ${sub}`, 'token-subject', claims({ sub })] as const),
+  ['no algorithm', 'token-algorithm', () => world.assertion({ header: { alg: 'none' } })],
+  [
+    'the public key as the secret of an HMAC',
+    'token-algorithm',
+    () =>
+      hmac(
+        { alg: 'HS256', kid: 'own', typ: 'JWT' },
+        decodeJwt(world.assertion()),
+        spkiOf(world.keyOf('own')),
+      ),
+  ],
+  ['a key id that nobody has', 'token-key', () => world.assertion({ header: { kid: 'nobody' } })],
+  [
+    'a key id of another key of the bundle',
+    'token-signature',
+    async () => {
+      const bundle = await world.server
+        .admin('spire.api.server.bundle.v1.Bundle')
+        .unary('GetBundle', {})
+      const other = bundle.jwt_authorities.find(({ key_id }) => key_id !== 'own')
+      return world.assertion({ header: { kid: other?.key_id } })
+    },
+  ],
+  [
+    'the signature of a stranger',
+    'token-signature',
+    () => world.assertion({ key: 'stranger', header: { kid: 'own' } }),
+  ],
+  ['the key of another trust domain', 'token-key', () => world.assertion({ key: 'theirs' })],
+  [
+    'the key of another trust domain under the id of ours',
+    'token-signature',
+    () => world.assertion({ key: 'theirs', header: { kid: 'own' } }),
+  ],
+  ['our key for another trust domain', 'token-key', claims({ sub: partner })],
+  [
+    'a trust domain that is not known',
+    'token-trust-domain',
+    claims({ sub: 'spiffe://c.example/web' }),
+  ],
+  [
+    'a key for WIT-SVIDs',
+    'token-key',
+    () => world.assertion({ key: 'wit', claims: { sub: partner } }),
+  ],
+  [
+    'the type of an access token',
+    'token-type',
+    () => world.assertion({ header: { typ: 'at+jwt' } }),
+  ],
+  ['the type of a WIT-SVID', 'token-type', () => world.assertion({ header: { typ: 'wit+jwt' } })],
+  [
+    'where to fetch its key',
+    'token-header',
+    () => world.assertion({ header: { jku: 'https://b.example' } }),
+  ],
+  ['its key', 'token-header', () => world.assertion({ header: { jwk: {} } })],
+  ['an access token in its place', 'token-type', async () => accessToken()],
+  ['two parts', 'token-malformed', () => world.assertion().replace(/\.[^.]*$/, '')],
+]
+
+async function accessToken(): Promise<string> {
+  const proof = { assertion: world.assertion() }
+  const { text } = await askDoor('token', proof, {
+    port: world.port,
+    web: world.certificate,
+    from: '127.0.0.1',
+  })
+  return (JSON.parse(text) as Token).access_token
+}
+
+interface Token {
+  readonly access_token: string
+}
+
+describe('T30 at no door a client is known by an assertion with', () => {
+  test.for(assertions)('%s (%s)', async ([, reason, forged]) => {
+    await world.refusedEverywhere({ assertion: await forged() }, reason)
+  })
+})
+
+describe('T30 at no door', () => {
+  test('a client is known by nothing, by the ID of another, or by two proofs at once', async () => {
+    await world.refusedEverywhere({}, 'client-missing')
+    const shown = { identity: await identity(world.own) }
+    await world.refusedEverywhere({ ...shown, clientId: [] }, 'client-id')
+    await world.refusedEverywhere({ ...shown, clientId: `${web}2` }, 'client-id')
+    await world.refusedEverywhere({ assertion: world.assertion(), clientId: partner }, 'client-id')
+    const invalid = [400, 'invalid_request'] as [number, string]
+    const both = { ...shown, assertion: world.assertion() }
+    await world.refusedEverywhere(both, 'request-two-mechanisms', invalid)
+  })
+
+  test('RFC 6749 §3.2 a proof is taken that is there twice, were it the same', async () => {
+    const invalid = [400, 'invalid_request'] as [number, string]
+    const reason = 'request-parameter-repeated'
+    await world.refusedEverywhere(
+      { assertion: world.assertion(), clientId: [web, web] },
+      reason,
+      invalid,
+    )
+    await world.refusedEverywhere(
+      { identity: await identity(world.own), clientId: [web, web] },
+      reason,
+      invalid,
+    )
+    await world.refusedEverywhere(
+      { assertion: [world.assertion(), world.assertion()] },
+      reason,
+      invalid,
+    )
+  })
+})
+
+test('T30 a workload of another trust domain is known by its key for JWT-SVIDs, and gets what a policy gives it: nothing', async () => {
+  const { answers } = await world.everywhere({
+    assertion: world.assertion({ key: 'theirs', claims: { sub: partner } }),
+  })
+  expect(answers.map(({ door, error }) => [door, error])).toEqual([
+    ['token', 'invalid_target'],
+    ['exchange', 'invalid_request'],
+    ['introspect', undefined],
+    ['revoke', undefined],
+    ['feed', 'access_denied'],
+    ['acknowledge', 'access_denied'],
+  ])
+})
+
+test('T30 a JWT-SVID is no access token: not to ask about, to revoke, to exchange, or to be let in with', async () => {
+  const from = '127.0.0.2'
+  const svid = world.assertion({ claims: { aud: orders, iss: issuer, jti: 'a', client_id: web } })
+  const show = (door: Door, values: Record<string, string>) =>
+    askDoor(
+      door,
+      { assertion: world.assertion() },
+      { port: world.port, web: world.certificate, from, values },
+    )
+  const introspected = await show('introspect', { token: svid })
+  expect(JSON.parse(introspected.text)).toEqual({ active: false })
+  expect(await show('revoke', { token: svid })).toMatchObject({ status: 200, text: '' })
+  const grant = {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    ...{ subject_token_type: 'urn:ietf:params:oauth:token-type:access_token', subject_token: svid },
+  }
+  const exchanged = await show('exchange', { ...grant, resource: orders })
+  expect([exchanged.status, exchanged.error]).toEqual([400, 'invalid_request'])
+  expect(await reasonOf(verifier().verify(svid))).toBe('token-type')
+})
+
+function verifier() {
+  const jwks = async () => (await ask(world.port, world.certificate, '/oauth/jwks')).body
+  return createVerifier({ issuer, audience: orders, jwks })
+}

@@ -1,0 +1,220 @@
+import type { KeyObject } from 'node:crypto'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { readForeignClients } from '../../server/oauth/foreign-clients.ts'
+import type { Bundle } from '../../src/bundle/bundle.ts'
+import { writeBundleDocument } from '../../src/bundle/document.ts'
+import { type Log, silentLog } from '../../src/runtime/log.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { generateKeyPair, softwareSigner, spkiOf } from '../../src/x509/key.ts'
+import { forge } from '../spec/jwt-svid/tokens.ts'
+import { askDoor, type ClientProof, type Door, type DoorAnswer, doorNames } from './client-doors.ts'
+import { runHere } from './command.ts'
+import { allowWeb, issuer, oauthSettings, orders, policyFolder, resourceOf } from './oauth.ts'
+import {
+  type RunningServer,
+  someAgent,
+  startServer,
+  type TestIdentity,
+  trustDomain,
+  wireEntry,
+} from './running-server.ts'
+import { type WebCertificate, webCertificate } from './web-certificate.ts'
+import {
+  bundleOf,
+  certify,
+  type Made,
+  party,
+  partyWith,
+  root,
+  type Shape,
+} from './x509-fixtures.ts'
+
+export const web: SpiffeId = SpiffeId.parse('spiffe://example.org/web')
+export const partner: SpiffeId = SpiffeId.parse('spiffe://partner.example/web')
+export const hourMs = 3_600_000
+export const nowSeconds: number = Math.floor(Date.now() / 1000)
+export const today: { notBefore: Date; notAfter: Date } = {
+  notBefore: new Date(Date.now() - hourMs),
+  notAfter: new Date(Date.now() + hourMs),
+}
+
+/** Texts that are read as a SPIFFE ID by whoever is lenient. */
+export const badIds: readonly string[] = [
+  ...['SPIFFE://example.org/web', 'spiffe://EXAMPLE.org/web', 'spiffe://example.org/w%65b'],
+  ...['spiffe://example.org/a/../web', 'spiffe://example.org/./web', 'spiffe://example.org//web'],
+  ...['spiffe://example.org/web/', 'spiffe://example.org:443/web', 'spiffe://u@example.org/web'],
+]
+
+export interface Said {
+  readonly claims?: Readonly<Record<string, unknown>>
+  readonly header?: Readonly<Record<string, unknown>>
+  readonly key?: string
+}
+
+/** What every door has said to one proof, and the reasons on record. */
+export interface Everywhere {
+  readonly answers: readonly (DoorAnswer & { readonly door: Door })[]
+  readonly reasons: readonly (string | undefined)[]
+}
+
+/**
+ * A server with tokens whose bundle, and that of `partner.example`, has authorities of which the test has the keys: all that
+ * is forged is signed as it should be, so that nothing but the fault in it can be why it is refused. The web has an entry and
+ * serves `orders`.
+ */
+export interface ClientWorld {
+  readonly server: RunningServer
+  readonly port: number
+  readonly certificate: WebCertificate
+  /** Authorities of the own trust domain, and of the other. */
+  readonly own: Made
+  readonly theirs: Made
+  /** `own`; `theirs` and `wit` of the other trust domain; `stranger` of nobody. */
+  keyOf(name: string): KeyObject
+  /** A JWT-SVID of the web for the issuer, with what is said laid over it; `undefined` takes a member out. */
+  assertion(said?: Said): string
+  everywhere(proof: ClientProof): Promise<Everywhere>
+  /** Every door refuses it, with the reason on record and not in the answer; 401 `invalid_client` unless told. */
+  refusedEverywhere(
+    proof: ClientProof,
+    reason: string,
+    as?: readonly [number, string],
+  ): Promise<void>
+  letInEverywhere(proof: ClientProof): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startClientWorld(): Promise<ClientWorld> {
+  const certificate = await webCertificate('as.example.org')
+  const policy = policyFolder(allowWeb)
+  const { server, port } = await start(certificate, policy)
+  const entry = wireEntry({ path: '/web', parent: someAgent })
+  await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', { entries: [entry] })
+  const keys = new Map<string, KeyObject>()
+  for (const name of ['own', 'theirs', 'wit', 'stranger'])
+    keys.set(name, (await generateKeyPair('ec-p256')).privateKey)
+  const keyOf = (name: string): KeyObject => keys.get(name) ?? expect.fail(name)
+  const own = await root('own', { uris: ['spiffe://example.org'], ...today })
+  const theirs = await root('theirs', { uris: ['spiffe://partner.example'], ...today })
+  await server.admin('spire.api.server.bundle.v1.Bundle').unary('AppendBundle', {
+    x509_authorities: [{ asn1: own.der }],
+    jwt_authorities: [
+      { key_id: 'own', public_key: spkiOf(keyOf('own')), expires_at: nowSeconds + 3600 },
+    ],
+  })
+  const of = (keyId: string) => ({
+    ...{ keyId, publicKey: spkiOf(keyOf(keyId)), expiresAt: undefined, tainted: false },
+  })
+  await setPartner(server, {
+    ...bundleOf('partner.example', theirs),
+    jwtAuthorities: [of('theirs'), of('wit')],
+  })
+  const everywhere = asker(server, port, certificate)
+  return {
+    ...{ server, port, certificate, own, theirs, keyOf, everywhere },
+    assertion({ claims, header, key = 'own' } = {}) {
+      const right = { sub: web, aud: [issuer], iat: nowSeconds, exp: nowSeconds + 240 }
+      const head = { alg: 'ES256', kid: key, typ: 'JWT', ...header }
+      return forge(head, { ...right, ...claims }, keyOf(key), 'ES256')
+    },
+    async refusedEverywhere(proof, reason, as = [401, 'invalid_client']) {
+      const { answers, reasons } = await everywhere(proof)
+      expect(reasons).toEqual(doorNames.map(() => reason))
+      for (const { door, status, error, text } of answers) {
+        expect([door, status, error]).toEqual([door, ...as])
+        expect(text).not.toContain('access_token')
+        expect(text).not.toContain(reason)
+      }
+    },
+    async letInEverywhere(proof) {
+      const { answers } = await everywhere(proof)
+      expect(Object.fromEntries(answers.map(({ door, status }) => [door, status]))).toEqual(known)
+    },
+    async stop() {
+      await server.remove()
+      for (const folder of [certificate.folder, policy])
+        rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Who is known and asks for what there is not: an exchange of `x`, and an acknowledgement of no head. */
+const known: Readonly<Record<Door, number>> = {
+  ...{ token: 200, exchange: 400, introspect: 200, revoke: 200, feed: 200, acknowledge: 400 },
+}
+
+async function start(certificate: WebCertificate, policy: string) {
+  const listening = Promise.withResolvers<number>()
+  const log: Log = {
+    ...silentLog,
+    info(message, fields) {
+      if (message !== 'access tokens are issued') return
+      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
+    },
+  }
+  const foreign = [{ spiffe_id: partner, owner: 'partner' }]
+  const oauth = {
+    ...oauthSettings(certificate, policy),
+    resources: new Map([[orders, resourceOf(orders, { servedBy: new Set([web]) })]]),
+    foreignClients: readForeignClients(foreign, trustDomain),
+  }
+  return { server: await startServer({ log, overrides: { oauth } }), port: await listening.promise }
+}
+
+/** The other trust domain's bundle, as an operator sets it from a document: the key `wit` is for WIT-SVIDs. */
+async function setPartner(server: RunningServer, bundle: Bundle): Promise<void> {
+  const document = JSON.parse(writeBundleDocument(bundle)) as { keys: { kid?: string }[] }
+  const marked = document.keys.map((key) => (key.kid === 'wit' ? { ...key, use: 'wit-svid' } : key))
+  const file = join(server.folder, 'partner.json')
+  writeFileSync(file, JSON.stringify({ ...document, keys: marked }))
+  const { code, stderr } = await runHere([
+    ...['bundle', 'set', '--trust-domain', 'partner.example', '--file', file],
+    ...['--admin-socket', server.config.adminSocket],
+  ])
+  expect([code, stderr]).toEqual([0, ''])
+}
+
+/** Each proof asks from an address of its own, so that all that is refused is on record. */
+function asker(server: RunningServer, port: number, web: WebCertificate) {
+  let asked = 0
+  return async (proof: ClientProof): Promise<Everywhere> => {
+    asked += 1
+    const from = `127.1.${asked >> 8}.${asked & 0xff}`
+    const answers = await Promise.all(
+      doorNames.map(async (door) => ({
+        door,
+        ...(await askDoor(door, proof, { port, web, from })),
+      })),
+    )
+    const reasons = readFileSync(server.config.auditFile, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { actor?: { address?: string }; reason?: string })
+      .filter(({ actor }) => actor?.address?.startsWith(`${from}:`))
+      .map(({ reason }) => reason)
+    return { answers, reasons }
+  }
+}
+
+/** A certificate of the web by this authority, with what is said of it; those behind it are shown along. */
+export async function identity(
+  by: Made,
+  shape: Shape = {},
+  behind: readonly Made[] = [],
+): Promise<TestIdentity> {
+  const { privateKey } = await generateKeyPair('ec-p256')
+  const holder = partyWith('holder', softwareSigner(privateKey))
+  const leaf = await certify(holder, by, { uris: [web], ...today, ...shape })
+  const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' })
+  return { id: web, chain: [leaf, ...behind].map(({ der }) => der), privateKey: pkcs8 }
+}
+
+/** An authority below this one. */
+export async function authorityBelow(by: Made, shape: Shape = {}): Promise<Made> {
+  const right = { ca: true, uris: ['spiffe://example.org'], ...today }
+  return certify(await party('middle'), by, { ...right, ...shape })
+}
