@@ -17,7 +17,7 @@ export interface ServerMetrics {
   ): void
   /** Of those who serve a resource and read the feed of revocations; `unacknowledged`: facts that the last of them lacks. */
   feedReaders(resource: string, readers: number, unacknowledged: number, alarmed: boolean): void
-  /** From a fact to the acknowledgement of a reader. */
+  /** From a fact until a reader had applied it, as it acknowledges. */
   feedLag(resource: string, lagMs: number): void
   /** Events for receivers outside, by stream and what became of them. */
   events(stream: string, outcome: 'delivered' | 'refused' | 'dropped', count: number): void
@@ -99,7 +99,7 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
   })
   const lags = new Histogram({
     name: 'countersign_server_feed_lag_seconds',
-    help: 'Time from a revocation until a reader of the feed acknowledged it, by the resource that it serves.',
+    help: 'Time from a revocation until a reader of the feed had applied it, by the resource that it serves.',
     labelNames: ['resource'],
     buckets: latencyBuckets,
     registers,

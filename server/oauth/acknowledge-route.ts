@@ -17,7 +17,7 @@ export interface AcknowledgeDeps extends ClientDoorDeps {
 
 /**
  * Where a reader of the feed says how far it has come: it proves itself as for the feed, and `nonce` names a connection of
- * its own. `head` is the id of the last event that it has applied.
+ * its own. `head` is the id of the last event that it has applied, `delay` for how long it has kept that to itself.
  */
 export function addAcknowledge(
   app: FastifyInstance,
@@ -31,9 +31,10 @@ export function addAcknowledge(
       const { spiffeId } = asking.client
       checkServes(asking, deps.settings)
       const [nonce, head] = [queryOf(request, 'nonce'), queryOf(request, 'head')]
-      if (nonce === undefined || head === undefined) throw incomplete()
+      const delay = queryOf(request, 'delay') ?? '0'
+      if (nonce === undefined || head === undefined || !delayForm.test(delay)) throw incomplete()
       limiter.take(`${spiffeId} ${nonce}`)
-      const lagMs = deps.acknowledgements.take({ spiffeId, nonce }, head)
+      const lagMs = deps.acknowledgements.take({ spiffeId, nonce }, head, Number(delay))
       if (lagMs !== undefined) {
         for (const resource of resourcesOf(spiffeId, deps.settings))
           deps.observeLag(resource, lagMs)
@@ -47,6 +48,8 @@ export function addAcknowledge(
   })
 }
 
+/** Milliseconds. */
+const delayForm = /^[0-9]{1,6}$/
 /** Of one connection: ours say it eight times a second at most. */
 const most: RateLimit = { perSecond: 20, burst: 40 }
 
@@ -59,7 +62,11 @@ function* resourcesOf(
 }
 
 function incomplete(): CountersignError {
-  return new CountersignError('invalid', 'nonce and head say what was applied', {
-    reason: 'request-malformed',
-  })
+  return new CountersignError(
+    'invalid',
+    'nonce and head say what was applied, delay how long ago',
+    {
+      reason: 'request-malformed',
+    },
+  )
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { CountersignError } from '../../src/errors.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
-import type { Acknowledgements } from '../revocation/acknowledgements.ts'
+import { type Acknowledgements, acknowledgeWithinMs } from '../revocation/acknowledgements.ts'
 import type { FeedPublisher } from '../revocation/publisher.ts'
 import { answerOf } from './answer.ts'
 import {
@@ -56,10 +56,11 @@ export function addFeed(
     const { client } = asking
     const said = request.headers['last-event-id']
     reply.hijack()
-    const standing = deps.acknowledgements.join({ spiffeId: client.spiffeId, nonce })
+    const withinMs = acknowledgeWithinMs(deps.publisher.readers)
+    const standing = deps.acknowledgements.join({ spiffeId: client.spiffeId, nonce }, withinMs)
     await streams.serve(reply.raw, {
       ...{ nonce, lastEventId: typeof said === 'string' ? said : undefined },
-      ...{ spiffeId: client.spiffeId, expiresAt: client.expiresAt },
+      ...{ spiffeId: client.spiffeId, expiresAt: client.expiresAt, withinMs },
       stillGood: () => checkStanding(client, deps),
       opened: () => standing.opened(),
     })

@@ -11,6 +11,7 @@ import type { FeedEvent, FeedPublisher } from '../revocation/publisher.ts'
 export interface StreamReader {
   readonly nonce: string
   readonly lastEventId: string | undefined
+  readonly withinMs: number
   readonly spiffeId: SpiffeId
   /** The end of its SVID. */
   readonly expiresAt: Date

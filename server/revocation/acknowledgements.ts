@@ -15,7 +15,7 @@ export interface StreamStanding {
   readonly spiffeId: SpiffeId
   /** How many facts it was told and has not acknowledged. */
   readonly unacknowledged: number
-  /** For how long it owes an acknowledgement, in milliseconds; 0: it owes none. */
+  /** For how long it has owed an acknowledgement beyond its time, in milliseconds; 0: it owes none. */
   readonly owesMs: number
 }
 
@@ -23,13 +23,14 @@ export interface StreamStanding {
 export interface Acknowledgements {
   /** Facts that are being told. */
   note(facts: readonly Pick<NumberedFact, 'number'>[]): void
-  join(stream: FeedStream): { opened(): void; leave(): void }
+  join(stream: FeedStream, withinMs: number): { opened(): void; leave(): void }
   /**
    * Takes the word of the reader of this connection, whose ID was proved, that it has applied all up to `head`; the time
-   * since the first of the facts that it thus acknowledges, in milliseconds, undefined where there is none. Throws
+   * from the first of the facts that it thus acknowledges until it had applied it, which was `delayMs` ago, in milliseconds;
+   * undefined where there is none. Throws
    * `invalid`: `feed-stream-unknown`, `request-head`.
    */
-  take(stream: FeedStream, head: string): number | undefined
+  take(stream: FeedStream, head: string, delayMs: number): number | undefined
   standings(): readonly StreamStanding[]
 }
 
@@ -40,11 +41,20 @@ interface Stream {
   heard: boolean
   /** Since when all that was there before is sent. */
   openedMs: number
+  readonly withinMs: number
 }
 
 interface Told {
   readonly number: number
   readonly atMs: number
+}
+
+/**
+ * Each acknowledgement costs a handshake: a fact that a thousand readers hear of at once must not keep the server from
+ * telling the next one.
+ */
+export function acknowledgeWithinMs(readers: number): number {
+  return Math.max(250, readers * 10)
 }
 
 /** Of more than these the oldest are not counted any more. */
@@ -64,13 +74,13 @@ export function createAcknowledgements(deps: {
   const owedAfter = (number: number): number => firstAfter(told, number)
 
   const standingOf = (stream: Stream, nowMs: number): StreamStanding => {
-    const { spiffeId, acknowledged, heard, openedMs } = stream
+    const { spiffeId, acknowledged, heard, openedMs, withinMs } = stream
     const from = owedAfter(acknowledged)
     const sinceMs = heard ? (told[from]?.atMs ?? nowMs) : openedMs
     return {
       spiffeId,
       unacknowledged: told.length - from,
-      owesMs: Math.max(0, nowMs - Math.max(sinceMs, openedMs)),
+      owesMs: Math.max(0, nowMs - Math.max(sinceMs, openedMs) - withinMs),
     }
   }
   return {
@@ -80,9 +90,9 @@ export function createAcknowledgements(deps: {
       const owed = told.slice(owedAfter(least))
       told = [...owed, ...facts.map(({ number }) => ({ number, atMs }))].slice(-maxTold)
     },
-    join(stream) {
+    join(stream, withinMs) {
       const one: Stream = {
-        ...{ spiffeId: stream.spiffeId, acknowledged: last(), heard: false },
+        ...{ spiffeId: stream.spiffeId, acknowledged: last(), heard: false, withinMs },
         openedMs: Number.POSITIVE_INFINITY,
       }
       streams.set(keyOf(stream), one)
@@ -95,7 +105,7 @@ export function createAcknowledgements(deps: {
         },
       }
     },
-    take(stream, head) {
+    take(stream, head, delayMs) {
       const known = streams.get(keyOf(stream))
       if (known === undefined) {
         throw new CountersignError('invalid', 'the feed is not read here by this connection', {
@@ -113,7 +123,7 @@ export function createAcknowledgements(deps: {
       known.acknowledged = Math.max(before, Number(number))
       const first = told[owedAfter(before)]
       if (first === undefined || first.number > known.acknowledged) return undefined
-      return clock.monotonicMs() - first.atMs
+      return Math.max(0, clock.monotonicMs() - first.atMs - delayMs)
     },
     standings() {
       const nowMs = clock.monotonicMs()

@@ -20,6 +20,8 @@ export interface FeedReader {
   readonly nonce: string
   /** What it had when it was last connected. */
   readonly lastEventId: string | undefined
+  /** In how long it is to acknowledge what it applies. */
+  readonly withinMs: number
   /** Gets each message that comes after the opening. Must not throw. */
   readonly onEvent: (event: FeedEvent) => void
 }
@@ -110,7 +112,8 @@ export function createPublisher(deps: PublisherDeps): FeedPublisher {
       readers.add(reader)
       async function* opening(): AsyncGenerator<FeedEvent> {
         for (const part of parts) {
-          const hello = { nonce: reader.nonce, now: clock.monotonicMs() }
+          const { nonce, withinMs: within } = reader
+          const hello = { nonce, now: clock.monotonicMs(), within }
           yield await eventOf({ ...message, ...part, hello })
         }
       }

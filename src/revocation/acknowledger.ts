@@ -8,6 +8,8 @@ export interface Acknowledgement {
   readonly nonce: string
   /** Of the last fact that was applied, `LOG.NUMBER`. */
   readonly head: string
+  /** How long ago the first of what is acknowledged was applied. */
+  readonly delayMs: number
 }
 
 /** Tells the issuer; rejects where it does not take it. */
@@ -22,30 +24,40 @@ export interface AcknowledgerDeps {
   readonly random?: (() => number) | undefined
 }
 
-/** Between two; within twice this an issuer has heard of a fact. */
-const spreadMs = 125
+/** In how long a head is told unless the issuer says otherwise, and at most. */
+const usualMs = 250
+const longestMs = 60_000
+/** Between two. */
+const leastMs = 125
 const patienceMs = 2000
 
 /**
- * The result is told each head that was applied, and has the issuer know of the newest, once each: many readers do not
- * say so at the same moment. What the issuer makes of it changes nothing for the reader: a failure is tried again.
+ * The result is told each head that was applied, and has the issuer know of the newest, once each, `withinMs` later at
+ * most: many readers do not say so at the same moment. What the issuer makes of it changes nothing for the reader: a
+ * failure is tried again.
  */
 export function createAcknowledger(
   { send, clock, random = Math.random }: AcknowledgerDeps,
   nonce: string,
   signal: AbortSignal,
-): (head: string) => void {
-  const backoff = createBackoff({ baseMs: 2 * spreadMs, capMs: 5000, random })
+): (head: string, withinMs?: number) => void {
+  const backoff = createBackoff({ baseMs: usualMs, capMs: 5000, random })
+  let spreadMs = usualMs
   let applied = ''
   let acknowledged = ''
   let running = false
+  let sinceMs = 0
   const run = async (): Promise<void> => {
     while (applied !== acknowledged && !signal.aborted) {
-      await clock.sleep(spreadMs * (1 + random()), signal)
+      await clock.sleep(Math.max(leastMs, spreadMs * random()), signal)
       const head = applied
+      const nowMs = clock.monotonicMs()
+      const delayMs = nowMs - sinceMs
       try {
-        await within(clock, patienceMs, send({ nonce, head }, signal), late)
+        await within(clock, patienceMs, send({ nonce, head, delayMs }, signal), late)
         acknowledged = head
+        // What was applied meanwhile waits since then, if not for less.
+        sinceMs = nowMs
         backoff.reset()
       } catch {
         await clock.sleep(backoff.next(), signal)
@@ -53,10 +65,12 @@ export function createAcknowledger(
     }
     running = false
   }
-  return (head) => {
+  return (head, withinMs = spreadMs) => {
+    spreadMs = Math.min(withinMs, longestMs)
     applied = head
-    if (running) return
+    if (running || applied === acknowledged) return
     running = true
+    sinceMs = clock.monotonicMs()
     // It rejects where the signal aborts, and then is not needed any more.
     run().catch(() => {})
   }

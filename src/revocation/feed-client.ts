@@ -124,7 +124,7 @@ async function follow(
       state.take(message)
       state.facts.drop(clock.now())
       took()
-      if (state.lastEventId !== undefined) applied?.(state.lastEventId)
+      if (state.lastEventId !== undefined) applied?.(state.lastEventId, message.hello?.within)
       if (message.facts.length > 0) onFacts?.()
     }
   } finally {

@@ -22,8 +22,13 @@ export interface FeedMessage {
   readonly facts: readonly NumberedFact[]
   /** Where the chain stood before `facts`; undefined: this is a page of a snapshot. */
   readonly prev?: Head | undefined
-  /** The first of a stream: what the reader has drawn for it, and the server's clock as this is said. */
-  readonly hello?: { readonly nonce: string; readonly now: number } | undefined
+  /**
+   * The first of a stream: what the reader has drawn for it, and the server's clock as this is said; and in how many
+   * milliseconds it is to acknowledge what it applies, so that not all do at once.
+   */
+  readonly hello?:
+    | { readonly nonce: string; readonly now: number; readonly within?: number }
+    | undefined
   readonly page?: { readonly number: number; readonly of: number } | undefined
 }
 
@@ -77,8 +82,9 @@ function messageOf(claims: Readonly<Record<string, unknown>>): FeedMessage {
   }
 }
 
-function helloOf({ nonce, now }: Readonly<Record<string, unknown>>): FeedMessage['hello'] {
-  return { nonce: text(nonce), now: amount(now) }
+function helloOf({ nonce, now, within }: Readonly<Record<string, unknown>>): FeedMessage['hello'] {
+  const time = within === undefined ? {} : { within: amount(within) }
+  return { nonce: text(nonce), now: amount(now), ...time }
 }
 
 function pageOf({ number, of }: Readonly<Record<string, unknown>>): FeedMessage['page'] {

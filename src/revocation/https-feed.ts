@@ -48,9 +48,10 @@ export function feedAt(location: FeedLocation): Pick<FeedOptions, 'open' | 'ackn
       response.destroy()
       throw refused(response)
     },
-    async acknowledge(acknowledgement, signal) {
+    async acknowledge({ nonce, head, delayMs }, signal) {
       const to = address
-      const request = await requestTo(location, acknowledgePath, { ...acknowledgement }, signal, {
+      const query = { nonce, head, delay: String(Math.round(delayMs)) }
+      const request = await requestTo(location, acknowledgePath, query, signal, {
         method: 'POST',
         ...(to !== undefined && { lookup: lookupOf(to) }),
       })

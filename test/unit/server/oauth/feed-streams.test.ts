@@ -42,6 +42,7 @@ async function start(opening: readonly FeedEvent[] = [{ id: 'log.0', data: 'open
       if (!stillGood) throw new Error('revoked')
     },
     opened: () => {},
+    withinMs: 250,
   }
   const server = createServer((request, response) => {
     const spiffeId = idOf(request.url ?? '')
@@ -200,7 +201,7 @@ test('a reader that has left before it is served takes no place', async () => {
   const response = new ServerResponse(new IncomingMessage(new Socket()))
   response.destroy()
   await once(response, 'close')
-  const reader = { nonce: 'n', lastEventId: undefined, spiffeId: orders }
+  const reader = { nonce: 'n', lastEventId: undefined, withinMs: 250, spiffeId: orders }
   const expiresAt = new Date(4e12)
   await streams.serve(response, { ...reader, expiresAt, stillGood() {}, opened() {} })
   expect(readers.size).toBe(0)

@@ -93,7 +93,8 @@ class Reader {
     this.state.begin({ nonce, sentAtMs: this.server.clock.monotonicMs() })
     const { lastEventId } = this.state
     const onEvent = (event: FeedEvent): void => void this.events.push(event)
-    const { opening, end } = this.server.publisher.subscribe({ nonce, lastEventId, onEvent })
+    const reader = { nonce, lastEventId, withinMs: 250, onEvent }
+    const { opening, end } = this.server.publisher.subscribe(reader)
     this.end = end
     let pages = 0
     for await (const event of opening) {

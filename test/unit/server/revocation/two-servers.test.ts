@@ -69,7 +69,10 @@ function reader() {
       await taking
       state.begin({ nonce, sentAtMs: systemClock.monotonicMs() })
       const { lastEventId } = state
-      const subscription = publisher.subscribe({ nonce, lastEventId, onEvent: (e) => void take(e) })
+      const subscription = publisher.subscribe({
+        ...{ nonce, lastEventId, withinMs: 250 },
+        onEvent: (e) => void take(e),
+      })
       end = subscription.end
       const before = taken.length
       for await (const event of subscription.opening) await take(event)
