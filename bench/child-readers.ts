@@ -49,7 +49,7 @@ async function follow(at: number): Promise<void> {
   let knew = ''
   for await (const event of eventsOf(chunks)) {
     if (state.lastEventId === undefined) ready += 1
-    state.take(await verify(event))
+    state.take(await verify(event), systemClock.monotonicMs())
     if (awaited === knew || state.facts.judge({ txn: awaited }) === undefined) continue
     knew = awaited
     times.push(now())

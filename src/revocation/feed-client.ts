@@ -62,6 +62,8 @@ export interface RevocationFeed {
 export const defaultStaleAfterMs = 700
 /** A stream that says nothing for so long is given up. */
 const silenceMs = 2000
+/** So is one that has told nothing but what is stale for so long: the server's clock may have stood still since it began. */
+const lateMs = 5000
 
 export function createRevocationFeed(options: FeedOptions): RevocationFeed {
   const { clock, staleAfterMs = defaultStaleAfterMs, onTrouble } = options
@@ -94,10 +96,13 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
 /** One connection, to its end. */
 async function follow(
   state: FollowedState,
-  { issuer, open, acknowledge, keyOf, clock, onFacts }: FeedOptions,
+  { issuer, open, acknowledge, keyOf, clock, onFacts, ...options }: FeedOptions,
   signal: AbortSignal,
   took: () => void,
 ): Promise<void> {
+  const { staleAfterMs = defaultStaleAfterMs } = options
+  const isLate = (ageMs: number): boolean => ageMs >= staleAfterMs && Number.isFinite(ageMs)
+  let lateSinceMs: number | undefined
   const stop = new AbortController()
   const session = {
     nonce: randomBytes(16).toString('base64url'),
@@ -121,7 +126,10 @@ async function follow(
       const event = await within(clock, silenceMs, events.next(), silent)
       if (event.done) return
       const message = await readFeedMessage(event.value, { issuer, keyOf })
-      state.take(message)
+      const nowMs = clock.monotonicMs()
+      state.take(message, nowMs)
+      lateSinceMs = isLate(state.ageMs(nowMs)) ? (lateSinceMs ?? nowMs) : undefined
+      if (nowMs - (lateSinceMs ?? nowMs) > lateMs) throw late()
       state.facts.drop(clock.now())
       took()
       if (state.lastEventId !== undefined) applied?.(state.lastEventId, message.hello?.within)
@@ -135,6 +143,12 @@ async function follow(
 function silent(): CountersignError {
   return new CountersignError('unavailable', 'the feed has fallen silent', {
     reason: 'feed-silent',
+  })
+}
+
+function late(): CountersignError {
+  return new CountersignError('unavailable', 'the feed tells what is stale already', {
+    reason: 'feed-late',
   })
 }
 

@@ -11,6 +11,9 @@ export interface FeedSession {
   sentAtMs: number
 }
 
+/** By how much two clocks may go apart in one session. More is one that stood still, as in a machine that slept. */
+const maxDriftMs = 250
+
 interface Open extends FeedSession {
   readonly run: string
   /** The server's clock when it said hello: later than `sentAtMs`. */
@@ -49,11 +52,11 @@ export class FollowedState {
   }
 
   /**
-   * Takes a message on. Throws `unauthenticated`: `feed-nonce`, `feed-run`, `feed-reordered`, `feed-gap`,
-   * `feed-forked`, `feed-went-back`, `feed-malformed`. After the last four nothing is known for sure until there is
-   * another session.
+   * Takes a message on that came at this time of the reader's monotonic clock. Throws `unauthenticated`: `feed-nonce`,
+   * `feed-run`, `feed-reordered`, `feed-clock`, `feed-gap`, `feed-forked`, `feed-went-back`, `feed-malformed`. After the
+   * last five nothing is known for sure until there is another session.
    */
-  take(message: FeedMessage): void {
+  take(message: FeedMessage, nowMs: number): void {
     const open = this.#admit(message)
     if (message.log === this.#log && message.head.number < this.#head.number) {
       this.#distrust('feed-went-back', 'the feed knows less than before')
@@ -64,7 +67,11 @@ export class FollowedState {
     // Between pages nothing is known of what was left out.
     if (open.snapshot === undefined) {
       const asOfMs = open.sentAtMs + (message.clock - open.helloAt)
-      this.#asOfMs = Math.max(this.#asOfMs, asOfMs)
+      if (asOfMs > nowMs + maxDriftMs) {
+        this.#asOfMs = Number.NEGATIVE_INFINITY
+        refuse('feed-clock', 'the clock stood still here: how old it is cannot be told')
+      }
+      this.#asOfMs = Math.max(this.#asOfMs, Math.min(asOfMs, nowMs))
     }
   }
 

@@ -57,7 +57,7 @@ export async function feedParser(): Promise<{
       const state = new FollowedState()
       state.begin({ nonce: 'nonce', sentAtMs: 0 })
       for await (const event of eventsOf(chunks(stream))) {
-        state.take(await readFeedMessage(event, { issuer, keyOf: async () => spki }))
+        state.take(await readFeedMessage(event, { issuer, keyOf: async () => spki }), 0)
       }
       return state.facts.judge({ sub: 'spiffe://a/b', iat: 1 })
     },

@@ -162,3 +162,22 @@ test('a gap makes it stale at once, and it asks for a snapshot', async () => {
   await eventually(() => feed.fresh())
   expect(feed.size).toBe(1)
 })
+
+test('T20 a feed of a server whose clock stood still is late for good, and is opened anew after five seconds', async () => {
+  await tell(teller.page(1, 1))
+  await eventually(() => feed.fresh())
+  // Its machine slept for a second: it tells all there is, and dates it back.
+  teller.now -= 1000
+  for (let told = 0; told < 7; told += 1) {
+    await clock.advance(1000)
+    teller.now += 1000
+    await tell(teller.message())
+    await eventually(() => feed.ageMs() === 1000 || troubles.length > 0)
+    expect(feed.fresh()).toBe(false)
+  }
+  await eventually(() => troubles.length > 0)
+  expect(troubles).toEqual(['feed-late'])
+  await reconnected()
+  await tell(teller.hello())
+  await eventually(() => feed.fresh())
+})

@@ -7,15 +7,18 @@ import { fact, Teller } from './feed-fixture.ts'
 const web = 'spiffe://example.org/web'
 let teller: Teller
 let state: FollowedState
+/** When messages come. */
+let nowMs: number
 
 beforeEach(() => {
   teller = new Teller()
   state = new FollowedState()
+  nowMs = 10_000
   state.begin({ nonce: 'nonce', sentAtMs: 100 })
 })
 
 function take(...messages: readonly FeedMessage[]): void {
-  for (const message of messages) state.take(message)
+  for (const message of messages) state.take(message, nowMs)
 }
 
 /** The reason for which one of them is refused. */
@@ -250,4 +253,20 @@ describe('what does not continue the chain is refused', () => {
       expect(state.lastEventId).toBeUndefined()
     }
   })
+})
+
+test('T20 what comes from later than now is believed by no clock that stood still: it is stale, and begins anew', () => {
+  catchUp()
+  nowMs = 100
+  teller.now += 250
+  take(teller.message())
+  expect(state.ageMs(100)).toBe(0)
+  // The machine slept for a minute, and its monotonic clock with it; what was sent meanwhile comes at once.
+  teller.now += 60_000
+  expect(refusal(teller.message())).toBe('feed-clock')
+  expect(state.ageMs(100)).toBe(Number.POSITIVE_INFINITY)
+  state.begin({ nonce: 'second', sentAtMs: 100 })
+  take({ ...teller.hello(), hello: { nonce: 'second', now: teller.now } })
+  expect(state.ageMs(100)).toBe(0)
+  expect(state.lastEventId).toBe(`log.${teller.head.number}`)
 })

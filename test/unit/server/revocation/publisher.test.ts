@@ -119,7 +119,7 @@ class Reader {
 
   async #take({ data }: FeedEvent): Promise<void> {
     const keyOf = async () => spkiOf(feedKey.publicKey)
-    this.state.take(await readFeedMessage(data, { issuer, keyOf }))
+    this.state.take(await readFeedMessage(data, { issuer, keyOf }), Number.POSITIVE_INFINITY)
   }
 }
 

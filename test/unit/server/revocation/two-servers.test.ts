@@ -55,7 +55,7 @@ function reader() {
   const take = ({ id, data }: FeedEvent): Promise<void> => {
     taking = taking.then(async () => {
       const keyOf = async () => spkiOf(feedKey.publicKey)
-      state.take(await readFeedMessage(data, { issuer, keyOf }))
+      state.take(await readFeedMessage(data, { issuer, keyOf }), systemClock.monotonicMs())
       taken.push(id)
     })
     return taking
