@@ -26,6 +26,7 @@ import { useToken } from '../store/used-tokens.ts'
 import { type AcknowledgeDeps, addAcknowledge } from './acknowledge-route.ts'
 import { type CanariesDeps, runCanaries } from './canaries.ts'
 import { maxEntries } from './client-door.ts'
+import { createCrossedTokens } from './crossed-tokens.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
 import { createFederated } from './federated/federated.ts'
@@ -94,6 +95,7 @@ export async function serveOauth(
   const { ca, policies, revocations, clock, log, index, trail } = deps
   const append = (events: readonly AuditEvent[]) => trail.append(events)
   const issued = createIssuedTokens({ store: deps.store, clock, log })
+  const crossed = createCrossedTokens(deps)
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const { federation } = settings
   const use = createLegacyUse({ store: deps.store, clock, log })
@@ -104,7 +106,13 @@ export async function serveOauth(
     settings,
     policies,
     tokens,
-    issued,
+    issued: {
+      ready: issued.ready,
+      note(token) {
+        issued.note(token)
+        crossed.note(token)
+      },
+    },
     useOnce,
     upToDate: () => deps.changes.upToDate(),
     federated: federation.size === 0 ? undefined : await createFederated(federation, deps),
@@ -153,6 +161,7 @@ export async function serveOauth(
     signal,
     (until) => policies.run(until),
     (until) => issued.run(until),
+    (until) => crossed.run(until),
     (until) => use.run(until),
     (until) => runRecheck(rechecked, until),
     (until) => runEntryRecheck({ ...rechecked, changes: deps.changes }, until),

@@ -3,8 +3,10 @@ import { uuidV7 } from '../../src/runtime/uuid.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { Ca } from '../ca/ca.ts'
 import type { Policies } from '../policy/policies.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { refuseBornDead } from '../revocation/svid-status.ts'
 import { answerOf, type OauthAnswer } from './answer.ts'
-import { actorOf, type ClientRequest } from './client-door.ts'
+import { actorOf, type ClientDoorDeps, type ClientRequest, checkStanding } from './client-door.ts'
 import { useUp } from './federated/client.ts'
 import { subjectRecord } from './federated/subject-refusal.ts'
 import type { IssuedTokens } from './issued-tokens.ts'
@@ -18,7 +20,10 @@ export interface IssueDeps {
   readonly settings: Pick<OauthSettings, 'issuer' | 'resources'>
   readonly ca: Pick<Ca, 'issueAccessToken'>
   readonly policies: Pick<Policies, 'decide' | 'revision'>
+  /** `note` hears of each token that leaves. */
   readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
+  readonly entriesOf: ClientDoorDeps['entriesOf']
+  readonly revocations: Pick<Revocations, 'find' | 'judge'>
   readonly clock: Clock
   readonly useOnce: UseOnce
 }
@@ -88,6 +93,11 @@ export async function issueToken(
       ...(client.federated !== undefined && subjectRecord(client.federated.token)),
     },
   })
+  // What was revoked while it was signed is known by now, or makes `issued` revoke it.
+  checkStanding(client, deps)
+  if (exchanged !== undefined) {
+    refuseBornDead(deps.revocations.judge(exchanged.from.claims, exchanged.from.keyId))
+  }
   issued.note({
     ...{ jti, txn, parent, entryId: entry.id, owner: entry.owner, subject, actors },
     ...{ clientId: client.spiffeId, audience: resource.id, scopes, auth: client.method, address },

@@ -27,7 +27,7 @@ import { shareOf } from './refusals.ts'
 import type { Client } from './spiffe-client-auth.ts'
 import { decideAll, readWish, type Wish } from './token.ts'
 
-export interface LegacyDoorDeps extends ClientDoorDeps, IssueDeps {
+export interface LegacyDoorDeps extends Omit<ClientDoorDeps, 'revocations'>, IssueDeps {
   readonly settings: IssueDeps['settings'] & { readonly legacyEdges: ReadonlySet<SpiffeId> }
   readonly index: Pick<EntryIndex, 'list'>
   readonly keyHash: KeyHash

@@ -16,7 +16,9 @@ import { authenticateClient } from './spiffe-client-auth.ts'
 import { decideAll, readWish } from './token.ts'
 import { tokenExchangeGrant } from './token-types.ts'
 
-export interface TokenDoorDeps extends Omit<ClientDoorDeps, 'settings'>, Omit<ExchangeDeps, 'ca'> {
+export interface TokenDoorDeps
+  extends Omit<ClientDoorDeps, 'settings' | 'revocations'>,
+    Omit<ExchangeDeps, 'ca'> {
   readonly ca: ExchangeDeps['ca'] & SvidDeps['ca']
   /** For tokens of other issuers; undefined where there are none. */
   readonly federated?: FederatedAuthenticator | undefined

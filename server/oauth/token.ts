@@ -97,18 +97,18 @@ export function claimsOf(
     ...(entry.owner !== '' && { owner: entry.owner }),
     ...(entry.purpose !== '' && { purpose: entry.purpose }),
     ...(certificate !== undefined && { cnf: { 'x5t#S256': certificate.thumbprint } }),
-    ...(actors.length > 0 && { act: nested(actors) }),
+    ...(actors.length > 0 && { act: nestedActors(actors) }),
     ...(mayAct !== undefined && { may_act: mayAct }),
   }
 }
 
-interface Act {
+export interface Act {
   readonly sub: string
   readonly act?: Act
 }
 
 /** RFC 8693 §4.1: the current actor outermost. */
-function nested(actors: readonly string[]): Act | undefined {
+export function nestedActors(actors: readonly string[]): Act | undefined {
   return actors.reduceRight<Act | undefined>(
     (before, sub) => (before === undefined ? { sub } : { sub, act: before }),
     undefined,

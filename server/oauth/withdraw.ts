@@ -8,23 +8,28 @@ import { type IssuedToken, listIssuedTokens } from '../store/issued-tokens.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 
-/** A token that the policies permit no longer. */
+/** A token that nobody would get now, and why. */
 export interface Withdrawal {
   readonly token: IssuedToken
-  readonly decision: Decision
+  readonly decision: Pick<Decision, 'policies'> & { readonly reason: string }
+}
+
+export interface WithdrawDeps {
+  readonly store: Pick<Store, 'write'> & { readonly db: Kysely<Schema> }
+  readonly revocations: Pick<Revocations, 'write'>
+  readonly clock: Pick<Clock, 'now'>
 }
 
 const maxDescendants = 1000
 
-/** Revokes them in one transaction, each with all that was bought with it, each on record. */
+/**
+ * Revokes them in one transaction, each with all that was bought with it, each on record. `revision`: of the policies,
+ * where they have decided it.
+ */
 export async function writeWithdrawals(
   found: readonly Withdrawal[],
-  revision: string,
-  deps: {
-    readonly store: Pick<Store, 'write'> & { readonly db: Kysely<Schema> }
-    readonly revocations: Pick<Revocations, 'write'>
-    readonly clock: Pick<Clock, 'now'>
-  },
+  revision: string | undefined,
+  deps: WithdrawDeps,
 ): Promise<void> {
   if (found.length === 0) return
   const { store, revocations, clock } = deps
@@ -55,7 +60,11 @@ async function causesOf(
   return [...dead].map(([id, endsAt]) => ({ kind: 'token', id, endsAt }))
 }
 
-function eventOf({ token, decision }: Withdrawal, revision: string, time: Date): AuditEvent {
+function eventOf(
+  { token, decision }: Withdrawal,
+  revision: string | undefined,
+  time: Date,
+): AuditEvent {
   return {
     kind: 'revocation.written',
     time,

@@ -365,3 +365,19 @@ test('RFC 8693 §2.1 what is malformed, or no access token of this server’s, i
     expect(records().at(-1)).toMatchObject({ kind: 'token.denied', details: { door: 'token' } })
   }
 })
+
+test('T26 a subject that is revoked while its token is exchanged is spoken for by nobody', async () => {
+  await using closing = new AsyncDisposableStack()
+  let meanwhile = (): void => {}
+  const world = await start(closing, { issued: { ready: () => meanwhile(), note() {} } })
+  const token = await world.first()
+  const proof = await world.asserting(serverOf(1))
+  meanwhile = () => {
+    const notBefore = Math.floor(world.clock.now().getTime() / 1000)
+    world.revocations.apply({ kind: 'spiffe-id', id: web, notBefore, endsAt: notBefore + 3600 })
+    world.clock.jump(1000)
+  }
+  const answer = await world.exchange(proof, token, { resource: resourceIdOf(2) })
+  expect(answer).toMatchObject({ status: 503, error: 'temporarily_unavailable' })
+  expect(answer).not.toHaveProperty('access_token')
+})

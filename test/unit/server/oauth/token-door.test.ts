@@ -261,3 +261,21 @@ test('T26 an assertion from before its ID was revoked proves nothing, and one of
   expect(world.records().at(-1)).toMatchObject({ reason: 'svid-revoked' })
   expect((await world.ask(await assertionOf(world))).status).toBe(200)
 })
+
+test('T26 a client that is revoked while its token is made gets none, though that is of a later second', async () => {
+  await using closing = new AsyncDisposableStack()
+  let meanwhile = (): void => {}
+  const left: IssuedToken[] = []
+  const issued = { ready: () => meanwhile(), note: (token: IssuedToken) => void left.push(token) }
+  const world = await start(closing, { issued })
+  const assertion = await assertionOf(world)
+  expect((await world.ask(assertion)).status).toBe(200)
+  meanwhile = () => {
+    const notBefore = Math.floor(world.clock.now().getTime() / 1000)
+    world.revocations.apply({ kind: 'spiffe-id', id: web, notBefore, endsAt: notBefore + 3600 })
+    world.clock.jump(1000)
+  }
+  expect(await world.ask(assertion)).toMatchObject({ status: 401, error: 'invalid_client' })
+  expect(left).toHaveLength(1)
+  expect(world.records().at(-1)).toMatchObject({ kind: 'token.denied', reason: 'svid-revoked' })
+})

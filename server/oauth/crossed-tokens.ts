@@ -1,0 +1,95 @@
+import { isEpoch, type NumberedFact } from '../../src/revocation/fact.ts'
+import { RevocationState } from '../../src/revocation/state.ts'
+import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import type { Changes } from '../changes/changes.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import type { IssuedToken } from '../store/issued-tokens.ts'
+import { nestedActors } from './token.ts'
+import { type WithdrawDeps, writeWithdrawals } from './withdraw.ts'
+
+/**
+ * What was issued here while a fact was on its way: after the second that the fact names, and before this server knew of
+ * it. No verifier would refuse it, so that it is revoked by itself as soon as the fact is here.
+ */
+export interface CrossedTokens {
+  note(token: IssuedToken): void
+  /** Until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/** How long before the last look at the log a fact that comes now may have been dated: its transaction takes time. */
+const keepMs = 5000
+const againMs = 1000
+
+export function createCrossedTokens(
+  deps: WithdrawDeps & {
+    readonly changes: Pick<Changes, 'subscribe' | 'onLook'>
+    readonly revocations: Pick<Revocations, 'judge' | 'write'>
+    readonly clock: Clock
+    readonly log: Log
+  },
+): CrossedTokens {
+  const { changes, revocations, clock, log } = deps
+  let noted: { readonly token: IssuedToken; readonly atMs: number }[] = []
+  let found: readonly IssuedToken[] = []
+  let woken = new AbortController()
+
+  const look = (facts: readonly NumberedFact[]): void => {
+    const state = new RevocationState()
+    for (const { kind, id } of facts) {
+      if (isEpoch(kind)) state.apply({ kind, id, notBefore: Infinity, endsAt: Infinity })
+    }
+    const crossed = noted.filter(({ token }) => {
+      const claims = claimsOf(token)
+      return state.judge(claims) !== undefined && revocations.judge(claims) === undefined
+    })
+    if (crossed.length === 0) return
+    found = [...found, ...crossed.map(({ token }) => token)]
+    woken.abort()
+  }
+  const revoke = async (): Promise<void> => {
+    const tokens = found
+    found = []
+    const decision = { reason: 'revoked-meanwhile', policies: [] }
+    try {
+      await writeWithdrawals(
+        tokens.map((token) => ({ token, decision })),
+        undefined,
+        deps,
+      )
+    } catch (error) {
+      found = [...tokens, ...found]
+      log.error('what was issued as it was revoked could not be revoked', { error })
+    }
+  }
+  return {
+    note: (token) => void noted.push({ token, atMs: clock.monotonicMs() }),
+    async run(signal) {
+      const stops = [
+        changes.subscribe(({ facts }) => look(facts)),
+        changes.onLook((sinceMs) => {
+          noted = noted.filter(({ atMs }) => atMs > sinceMs - keepMs)
+        }),
+      ]
+      try {
+        while (!signal.aborted) {
+          await sleepUnlessWoken(clock, againMs, woken.signal, signal)
+          woken = new AbortController()
+          if (found.length > 0) await revoke()
+        }
+      } finally {
+        for (const stop of stops) stop()
+      }
+    },
+  }
+}
+
+/** What the token says, as far as facts look at it. */
+function claimsOf(token: IssuedToken) {
+  const { jti, txn, subject, clientId, entryId, owner, audience, actors, issuedAt } = token
+  return {
+    ...{ jti, txn, sub: subject, client_id: clientId, entry_id: entryId, owner, aud: audience },
+    ...{ iat: issuedAt.getTime() / 1000, act: nestedActors(actors) },
+  }
+}

@@ -1,0 +1,85 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { openChanges } from '../../../../server/changes/changes.ts'
+import { createCrossedTokens } from '../../../../server/oauth/crossed-tokens.ts'
+import { createRevocations } from '../../../../server/revocation/revocations.ts'
+import { type Cause, factWriter } from '../../../../server/revocation/write-facts.ts'
+import { putAuthority } from '../../../../server/store/authorities.ts'
+import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import { eventually } from '../../../../src/testing/eventually.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { authorityOf, idOf } from '../entry/samples.ts'
+import { tempDatabase, tempStore } from '../store/fixture.ts'
+
+const web = idOf('/web')
+const start = new Date('2026-06-01T12:00:00.950Z')
+
+/** A server that hears of facts 200 ms late, and another one that writes them. */
+async function startWorld() {
+  const clock = new FakeClock(start)
+  const { connect } = await tempDatabase()
+  const store = await tempStore({ connect })
+  await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+  const other = await tempStore({ connect })
+  const write = factWriter({ clock, svidTtlSeconds: 60 })
+  const revocations = createRevocations({ clock, write })
+  const deps = { store, revocations, clock, log: silentLog }
+  const changes = await openChanges(store, { clock, log: silentLog, onBatch: revocations.apply })
+  const crossed = createCrossedTokens({ ...deps, changes })
+  const stop = new AbortController()
+  const running = [changes.run(stop.signal), crossed.run(stop.signal)]
+  onTestFinished(async () => {
+    stop.abort()
+    await Promise.allSettled(running)
+  })
+  await changes.upToDate()
+  return {
+    ...{ clock, crossed, revocations },
+    revokeElsewhere: (...causes: readonly Cause[]) => other.write((tx) => write(tx, causes)),
+    issue(jti: string, more: Partial<IssuedToken> = {}): void {
+      const issuedAt = new Date(Math.floor(clock.now().getTime() / 1000) * 1000)
+      crossed.note({
+        ...{ jti, txn: `txn-${jti}`, parent: undefined, entryId: 'e', owner: 'team' },
+        ...{ subject: web, clientId: web, audience: 'https://orders', scopes: ['read'] },
+        ...{ auth: 'spiffe_x509', address: '10.0.0.1:1', actors: [], issuedAt },
+        expiresAt: new Date(issuedAt.getTime() + 300_000),
+        ...more,
+      })
+    },
+  }
+}
+
+test.each<Cause>([
+  { kind: 'spiffe-id', id: web },
+  { kind: 'entry', id: 'e' },
+  { kind: 'owner', id: 'team' },
+  { kind: 'trust-domain', id: 'example.org' },
+])(
+  'T26 what is issued in the second after a $kind was revoked elsewhere dies once that is known here',
+  async (cause) => {
+    const { clock, revocations, revokeElsewhere, issue } = await startWorld()
+    await revokeElsewhere(cause)
+    await clock.advance(100)
+    issue('late')
+    issue('passed-on', { parent: 'late', txn: 'txn-late' })
+    issue('of-others', {
+      ...{ subject: 'spiffe://partner.test/api', clientId: idOf('/api') },
+      ...{
+        entryId: 'x',
+        owner: 'others',
+        ...(cause.kind === 'trust-domain' && {
+          clientId: 'spiffe://partner.test/api' as typeof web,
+        }),
+      },
+    })
+    await clock.advance(100)
+    await eventually(() => revocations.find('transaction', 'txn-late') !== undefined)
+    // What has just been issued by exchange goes by its own id as well.
+    expect(revocations.find('token', 'passed-on')).toBeDefined()
+    expect(revocations.find('transaction', 'txn-of-others')).toBeUndefined()
+    // Of what is issued once that is known, the door has judged.
+    issue('after')
+    await clock.advance(5000)
+    expect(revocations.find('transaction', 'txn-after')).toBeUndefined()
+  },
+)
