@@ -10,6 +10,7 @@ import { causesOfBan } from '../node/revoked-causes.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
 import { type Act, type Revoking, readTarget, revoke, type Target } from '../revocation/revoke.ts'
 import { listGrants } from '../store/issued-tokens.ts'
+import type { AuthorityRecord } from '../store/records.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 
 const maxShown = 1000
@@ -74,7 +75,7 @@ function isKnown({ kind, id }: Target, { index, ca, bundles }: Deps): boolean {
     case 'owner':
       return index.list({ owner: id }, undefined, 1).length > 0
     case 'key':
-      return slotOf(id, ca) !== undefined
+      return findKey(id, ca) !== undefined
     case 'trust-domain':
       return bundles.bundleOf(id as TrustDomain) !== undefined
     case 'node':
@@ -90,7 +91,7 @@ function revokingOf({ kind, id }: Target, deps: Deps, act: Act & { requestId: st
   return { causes: causesOfBan(deps.index, id as SpiffeId).filter((one) => one.kind !== 'node') }
 }
 
-/** A key that signs access tokens is replaced before it is revoked, and is published no more. */
+/** A key that signs access tokens, the feed or events is replaced before it is revoked, and is published no more. */
 async function retireKey(
   id: string,
   { ca }: Pick<Deps, 'ca'>,
@@ -104,19 +105,25 @@ async function retireKey(
       fix: 'see "countersign authority": prepare and activate another one, then taint and revoke this',
     })
   }
-  const slot = slotOf(id, ca)
+  const found = findKey(id, ca)
+  if (found === undefined) return
+  const { kind, slot } = found
   if (slot === 'active') {
-    const next = ca.state('oauth').prepared ?? (await ca.prepare('oauth', act))
-    await ca.activate('oauth', next.id, act)
+    const next = ca.state(kind).prepared ?? (await ca.prepare(kind, act))
+    await ca.activate(kind, next.id, act)
   }
-  if (slot === 'prepared') await ca.prepare('oauth', act)
-  else if (slot !== undefined) {
-    await ca.taint('oauth', id, act)
-    await ca.revoke('oauth', id, act)
+  if (slot === 'prepared') await ca.prepare(kind, act)
+  else {
+    await ca.taint(kind, id, act)
+    await ca.revoke(kind, id, act)
   }
 }
 
-function slotOf(id: string, ca: Deps['ca']): 'active' | 'prepared' | 'old' | undefined {
-  const { active, prepared, old } = ca.state('oauth')
-  return [active, prepared, ...old].find((record) => record?.id === id)?.slot
+function findKey(id: string, ca: Deps['ca']): Pick<AuthorityRecord, 'kind' | 'slot'> | undefined {
+  for (const kind of ['oauth', 'feed', 'events'] as const) {
+    const { active, prepared, old } = ca.state(kind)
+    const found = [active, prepared, ...old].find((record) => record?.id === id)
+    if (found !== undefined) return found
+  }
+  return undefined
 }

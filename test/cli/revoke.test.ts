@@ -1,6 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { EventStream } from '../../server/oauth/ssf/settings.ts'
 import { silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
@@ -41,12 +42,18 @@ beforeAll(async () => {
   await register('/orders', 'orders-team')
 })
 
+const siem: EventStream = {
+  ...{ id: 'siem', audience: 'https://siem.example.com', receivers: new Set() },
+  ...{ events: new Set(['session-revoked']), subjects: undefined, push: undefined },
+}
+
 async function startIssuer(folder: string, at: number): Promise<RunningServer> {
   const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
   const oauth = {
     ...oauthSettings(certificate, folder),
     address: { host: '127.0.0.1', port: at },
     resources: new Map([[orders, resourceOf(orders, { servedBy })]]),
+    streams: new Map([[siem.id, siem]]),
   }
   const listening = Promise.withResolvers<void>()
   const log = {
@@ -170,6 +177,23 @@ test('T26 revoke node: ends the tokens of all that the node had, whichever entry
   })
   expect(await isActive(other)).toBe(false)
 })
+
+test.each(['/oauth/feed-keys', '/oauth/ssf/keys'])(
+  'revoke key: another one signs what those of %s do',
+  async (path) => {
+    const kids = async (): Promise<readonly string[]> => {
+      const { keys } = JSON.parse((await ask(port, certificate, path)).body) as {
+        keys: readonly { kid: string }[]
+      }
+      return keys.map(({ kid }) => kid)
+    }
+    const [before = ''] = await kids()
+    expect(await json('revoke', 'key', before, '--reason', 'x')).toMatchObject({ known: true })
+    const after = await kids()
+    expect(after).toHaveLength(1)
+    expect(after).not.toContain(before)
+  },
+)
 
 test('revoke key: where a policy forbids it the key stays as it is', async () => {
   const folder = policyFolder(`@id("keys-stay")
