@@ -47,7 +47,7 @@ export function createBroker(deps: BrokerDeps): Serve {
   ): Promise<Answered> => {
     const { route } = admitted
     const { integration } = route
-    const under = route.calls.begin(admitted.caller, response)
+    const under = route.calls.begin(admitted.caller, response, integration.limits)
     try {
       await deps.append([calledEvent(known, clock.now())]).catch(unrecorded)
       // It may have been shut, or the caller have left, while the record was written.

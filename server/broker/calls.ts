@@ -2,19 +2,20 @@ import type { ServerResponse } from 'node:http'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Caller } from './caller.ts'
-import type { Integration } from './settings.ts'
+import type { Limits } from './settings.ts'
 
-/** The calls of an integration that are under way. */
+/** The calls of an integration that are under way, by whatever configuration they began. */
 export interface Calls {
   /**
-   * Begins one; it ends with its time, with its caller, or when the integration is shut. Throws `exhausted`
-   * `calls-many`, `forbidden` `integration-closed`.
+   * Begins one within these limits; it ends with its time, with its caller, or when the integration is shut. Throws
+   * `exhausted` `calls-many`, `forbidden` `integration-closed`.
    */
-  begin(caller: Caller, response: ServerResponse): CallUnderWay
+  begin(caller: Caller, response: ServerResponse, limits: Limits): CallUnderWay
   /** Ends those whose caller this gives an error for. */
   review(judge: (caller: Caller) => CountersignError | undefined): void
   /** Ends all of them at once, and begins no more. */
   shut(): void
+  isShut(): boolean
   underWay(): number
 }
 
@@ -28,6 +29,7 @@ export interface CallUnderWay {
 
 interface Live {
   readonly caller: Caller
+  readonly limits: Limits
   readonly startedMs: number
   movedMs: number
   stop(error: CountersignError): void
@@ -36,10 +38,7 @@ interface Live {
 /** One look at all of them, each so often, costs less than a timer for each. */
 const sweepMs = 250
 
-export function createCalls(
-  { id, limits }: Pick<Integration, 'id' | 'limits'>,
-  clock: Clock,
-): Calls {
+export function createCalls(id: string, clock: Clock): Calls {
   const live = new Set<Live>()
   let isShut = false
   let sweeping = false
@@ -49,7 +48,7 @@ export function createCalls(
     while (live.size > 0) {
       await clock.sleep(sweepMs)
       const nowMs = clock.monotonicMs()
-      for (const { movedMs, startedMs, stop } of live) {
+      for (const { limits, movedMs, startedMs, stop } of live) {
         const isLate = nowMs - movedMs > limits.timeoutMs || nowMs - startedMs > limits.durationMs
         if (isLate) stop(late())
       }
@@ -57,12 +56,15 @@ export function createCalls(
     sweeping = false
   }
   return {
-    begin(caller, response) {
+    begin(caller, response, limits) {
       if (isShut) throw closed()
       if (live.size >= limits.calls) throw tooMany(id, limits.calls)
       const over = new AbortController()
       const startedMs = clock.monotonicMs()
-      const call: Live = { caller, startedMs, movedMs: startedMs, stop: (why) => over.abort(why) }
+      const call: Live = {
+        ...{ caller, limits, startedMs, movedMs: startedMs },
+        stop: (why) => over.abort(why),
+      }
       const left = (): void => {
         if (!response.writableFinished) call.stop(gone())
       }
@@ -90,6 +92,7 @@ export function createCalls(
       isShut = true
       for (const { stop } of live) stop(closed())
     },
+    isShut: () => isShut,
     underWay: () => live.size,
   }
 }

@@ -53,7 +53,7 @@ export async function openRouteTable(
     try {
       const wanted = await deps.read()
       checkSame(config, wanted)
-      const next = await openRoutes(wanted, deps)
+      const next = await openRoutes(wanted, deps, routes)
       const old = routes
       routes = next
       retireRoutes(old, next)

@@ -35,11 +35,13 @@ export interface RoutesDeps {
 
 /**
  * Makes routes of a configuration: reads each secret, and takes them only where no two are the same. All or none.
- * Throws as `readSecret`, `Credentials.admit` and `VendorAgent`.
+ * What is under way by the routes `before` stays in sight of what ends calls. Throws as `readSecret`,
+ * `Credentials.admit` and `VendorAgent`.
  */
 export async function openRoutes(
   config: BrokerConfig,
   deps: RoutesDeps,
+  before: ReadonlyMap<string, Route> = new Map(),
 ): Promise<ReadonlyMap<string, Route>> {
   const { clock, credentials } = deps
   const routes = new Map<string, Route>()
@@ -47,6 +49,7 @@ export async function openRoutes(
   for (const integration of config.integrations) {
     const { id, owner, issuedAt, maxAgeSeconds, audience, rate } = integration
     const secret = await readSecret(integration.secret, id, deps)
+    const calls = before.get(id)?.calls
     held.push({ integration: id, owner, secret, issuedAt, maxAgeSeconds })
     routes.set(id, {
       integration,
@@ -59,7 +62,7 @@ export async function openRoutes(
       }),
       callers: new RateLimiter(rate.caller, clock),
       all: new RateLimiter(rate.all, clock),
-      calls: createCalls(integration, clock),
+      calls: calls === undefined || calls.isShut() ? createCalls(id, clock) : calls,
     })
   }
   credentials.admit(held)

@@ -85,6 +85,14 @@ describe('what was revoked makes no call any more:', () => {
   })
 })
 
+test('a call that was under way when the configuration was read again is cut off all the same', async () => {
+  const svid = await svidOf('before')
+  const { ended } = await underWay(svid)
+  await broker.reload({ acme: open })
+  broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('before'), notBefore: nowSeconds() })
+  expect((await ended).endsWith('0\r\n\r\n')).toBe(false)
+})
+
 test('while the feed is silent nobody is served, and nothing is sent', async () => {
   const svid = await svidOf('caller')
   broker.issuer.speak(false)

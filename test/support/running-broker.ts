@@ -8,6 +8,7 @@ import { type BrokerConfig, loadBrokerConfig } from '../../server/broker/config.
 import { runBroker } from '../../server/broker/main.ts'
 import { createLog } from '../../src/runtime/json-log.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
+import { eventually } from '../../src/testing/eventually.ts'
 import { FakeWorkloadApi } from '../../src/testing/fake-workload-api.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { freePort } from './free-port.ts'
@@ -58,7 +59,7 @@ export interface RunningBroker {
   /** Sends these bytes on a connection of their own, and resolves with all that comes until it ends, or an answer is whole. */
   raw(bytes: string, svid?: X509Svid): Promise<string>
   call(options?: CallOptions): Promise<Reply>
-  /** Writes the configuration anew, and has it read. */
+  /** Writes the configuration anew, and has it read; resolves when it was, or was refused. */
   reload(wishes: BrokerWishes): Promise<void>
   stop(): Promise<void>
 }
@@ -239,8 +240,11 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
       return parseReply(await raw(`${lines.join('\r\n')}\r\n\r\n${body ?? ''}`, svid))
     },
     async reload(wanted) {
+      const reads = () => logged.split(/configuration (?:has been read again|is kept)/).length
+      const before = reads()
       write(wanted)
       await reload()
+      await eventually(() => reads() > before)
     },
     stop: close,
   }
