@@ -35,6 +35,12 @@ export interface Credentials {
   flush(): void
 }
 
+/** Whose a credential is that was seen once; `since` is not known of what older versions wrote down. */
+interface Holder {
+  readonly integration: string
+  readonly since: Date | undefined
+}
+
 export interface HeldCredential {
   readonly integration: string
   readonly owner: string
@@ -56,8 +62,10 @@ const recordSchema = z.strictObject({
 const fileSchema = z.strictObject({
   version: z.literal(1),
   integrations: z.record(z.string().regex(/^[a-z0-9-]{1,64}$/), recordSchema),
-  /** Whose each credential is that was ever seen, the oldest first. */
-  fingerprints: z.array(z.tuple([z.string().regex(/^[0-9a-f]{64}$/), z.string()])),
+  /** Whose each credential is that was ever seen, the oldest first, and since when. */
+  fingerprints: z.array(
+    z.tuple([z.string().regex(/^[0-9a-f]{64}$/), z.string(), instant.optional()]),
+  ),
 })
 const maxFingerprints = 10_000
 
@@ -85,7 +93,12 @@ export function openCredentials(path: string, keys: SealingKey, clock: Clock): C
       asRecord(one),
     ]),
   )
-  let holders = new Map(state.fingerprints)
+  let holders = new Map(
+    state.fingerprints.map(([fingerprint, integration, since]): [string, Holder] => [
+      fingerprint,
+      { integration, since },
+    ]),
+  )
   let dirty = false
 
   const flush = (): void => {
@@ -93,7 +106,11 @@ export function openCredentials(path: string, keys: SealingKey, clock: Clock): C
     const text = JSON.stringify({
       version: 1,
       integrations: Object.fromEntries(records),
-      fingerprints: [...holders].slice(-maxFingerprints),
+      fingerprints: [...holders]
+        .slice(-maxFingerprints)
+        .map(([fingerprint, { integration, since }]) =>
+          since === undefined ? [fingerprint, integration] : [fingerprint, integration, since],
+        ),
     })
     writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600, flush: true })
     renameSync(`${path}.new`, path)
@@ -108,18 +125,23 @@ export function openCredentials(path: string, keys: SealingKey, clock: Clock): C
   return {
     admit(held) {
       const nextHolders = new Map(holders)
-      const next = new Map<string, CredentialRecord>()
+      // Of an integration that is left out nothing is forgotten: it may come back.
+      const next = new Map(records)
       for (const { integration, owner, secret, issuedAt, maxAgeSeconds } of held) {
         const fingerprint = fingerprintOf(secret)
-        const holder = nextHolders.get(fingerprint) ?? integration
-        if (holder !== integration) throw shared(integration, holder)
-        nextHolders.set(fingerprint, integration)
+        const holder = nextHolders.get(fingerprint)
+        if (holder !== undefined && holder.integration !== integration) {
+          throw shared(integration, holder.integration)
+        }
         const before = records.get(integration)
-        const seen = before?.fingerprint === fingerprint ? before.since : clock.now()
+        const known = before?.fingerprint === fingerprint ? before.since : holder?.since
+        const seen = known ?? clock.now()
+        const since = issuedAt !== undefined && issuedAt < seen ? issuedAt : seen
+        nextHolders.set(fingerprint, { integration, since })
         next.set(integration, {
           owner,
           fingerprint,
-          since: issuedAt !== undefined && issuedAt < seen ? issuedAt : seen,
+          since,
           maxAgeSeconds,
           lastUsed: before?.lastUsed,
           calls: before?.calls ?? 0,

@@ -83,6 +83,40 @@ test('what was shut stays so over restarts, until it is opened by a later word',
   expect(check(new Date(clock.now().getTime() + 1))).toBe('ok')
 })
 
+test('what is known of a key outlives its being left out: shut stays shut, and old stays old', async () => {
+  const credentials = open()
+  const born = clock.now()
+  credentials.admit([held('a', 'key-one'), held('b', 'key-two')])
+  credentials.close('a', clock.now())
+  await clock.advance(day)
+  credentials.admit([held('b', 'key-two')])
+  const again = open()
+  again.admit([held('a', 'key-one'), held('b', 'key-two')])
+  expect(again.record('a')).toMatchObject({ since: born, closedAt: born })
+})
+
+test('a key that comes back is as old as it was', async () => {
+  const credentials = open()
+  const born = clock.now()
+  credentials.admit([held('a', 'key-one')])
+  await clock.advance(day)
+  credentials.admit([held('a', 'key-two')])
+  await clock.advance(day)
+  const again = open()
+  again.admit([held('a', 'key-one')])
+  expect(again.record('a')?.since).toEqual(born)
+})
+
+test('a file of an older version, which does not say since when, is read and written on', () => {
+  const credentials = open()
+  credentials.admit([held('a', 'key-one')])
+  credentials.admit([held('a', 'key-two')])
+  const older = readFileSync(path, 'utf8').replaceAll(/("a"),"[0-9TZ:.-]+"\]/g, '$1]')
+  writeFileSync(path, older)
+  open().admit([held('a', 'key-two')])
+  expect(reasonOf(() => open().admit([held('b', 'key-one')]))).toBe('credential-shared')
+})
+
 test('T23 a file that no broker wrote is refused, and a prototype is nobody’s name', () => {
   for (const text of [
     '',
