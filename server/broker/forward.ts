@@ -65,6 +65,7 @@ export async function forward(
     const head = headOf(answer)
     checkVendorHead(head, limits.responseBytes)
     response.writeHead(head.statusCode, [...headersForCaller(head, forms), ...lengthOf(answer)])
+    response.flushHeaders()
     let scrubbed = 0
     const heard = (found: number): void => {
       scrubbed = found

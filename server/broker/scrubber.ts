@@ -1,6 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream'
 
 const star = 0x2a
+const newline = 0x0a
 
 /** From a byte up to another, which is not of it. */
 type Span = readonly [from: number, to: number]
@@ -15,9 +16,13 @@ export interface Scrubber {
   readonly found: number
 }
 
-/** Holds back no more than what may be the beginning of a form, so that a body that comes slowly goes on as it comes. */
+/**
+ * Holds back the end of what has come, as long as a form may have begun in it: whatever it is, since a caller who has a
+ * vendor repeat a guess must not see by what comes late that the guess is right. A form has no newline, so that lines,
+ * such as events, go on as they come.
+ */
 export function createScrubber(forms: readonly Buffer[]): Scrubber {
-  const longest = Math.max(0, ...forms.map(({ length }) => length))
+  const longest = Math.max(1, ...forms.map(({ length }) => length))
   let held: Buffer = Buffer.alloc(0)
   /** So many of the held bytes are the end of a form that began before them. */
   let masked = 0
@@ -32,22 +37,10 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
     }
     return spans
   }
-  /** The length of the longest end of these bytes with which a form begins. */
-  const beginningAtEnd = (bytes: Buffer): number => {
-    for (let length = Math.min(longest - 1, bytes.length); length > 0; length -= 1) {
-      const at = bytes.length - length
-      const begins = (form: Buffer): boolean =>
-        form.length > length &&
-        form[0] === bytes[at] &&
-        form.compare(bytes, at, bytes.length, 0, length) === 0
-      if (forms.some(begins)) return length
-    }
-    return 0
-  }
   return {
     push(chunk) {
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk])
-      const cut = bytes.length - beginningAtEnd(bytes)
+      const cut = Math.max(bytes.lastIndexOf(newline) + 1, bytes.length - longest + 1, 0)
       // One that begins in what is held back is found again.
       const begun = spansIn(bytes).filter(([from]) => from < cut)
       found += begun.length

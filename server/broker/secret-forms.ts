@@ -11,8 +11,7 @@ export function formsOf(secret: string): readonly Buffer[] {
     secret,
     bytes.toString('hex'),
     bytes.toString('hex').toUpperCase(),
-    encodeURIComponent(secret),
-    encodeURIComponent(secret).replaceAll(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase()),
+    ...urlForms(secret),
     new URLSearchParams({ '': secret }).toString().slice(1),
     ...jsonForms(secret),
     ...htmlForms(secret),
@@ -23,20 +22,40 @@ export function formsOf(secret: string): readonly Buffer[] {
     .map((form) => Buffer.from(form, 'latin1'))
 }
 
+/** RFC 3986 reserves five more than JavaScript escapes. */
+function urlForms(secret: string): readonly string[] {
+  const escaped = encodeURIComponent(secret)
+  const all = escaped.replaceAll(/[!'()*]/g, (one) => `%${hexOf(one).toUpperCase()}`)
+  return [escaped, all].flatMap((form) => [
+    form,
+    form.replaceAll(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase()),
+  ])
+}
+
+/** As JavaScript and PHP write it; as Go does, and others that keep HTML out of JSON; as .NET does. */
 function jsonForms(secret: string): readonly string[] {
   const escaped = JSON.stringify(secret).slice(1, -1)
-  return [escaped, escaped.replaceAll('/', '\\/')]
+  const unit = (one: string): string => `\\u00${hexOf(one)}`
+  return [
+    ...[escaped, escaped.replaceAll('/', '\\/')],
+    ...[escaped.replaceAll(/[&<>]/g, unit), escaped.replaceAll(/[&<>']/g, unit)],
+    secret
+      .replaceAll(/["&'+<>`]/g, (one) => `\\u00${hexOf(one).toUpperCase()}`)
+      .replaceAll(/\\(?!u00)/g, '\\\\'),
+  ]
 }
 
 function htmlForms(secret: string): readonly string[] {
-  const names: Readonly<Record<string, string>> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-  }
-  const escaped = secret.replaceAll(/[&<>"]/g, (character) => names[character] ?? character)
-  return [escaped, escaped.replaceAll("'", '&#39;'), escaped.replaceAll("'", '&#x27;')]
+  const named = secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  const quotes = ['&quot;', '&#34;', '&#x22;', '"']
+  const apostrophes = ["'", '&#39;', '&#x27;', '&#039;', '&apos;']
+  return quotes.flatMap((quote) =>
+    apostrophes.map((one) => named.replaceAll('"', quote).replaceAll("'", one)),
+  )
+}
+
+function hexOf(character: string): string {
+  return character.charCodeAt(0).toString(16).padStart(2, '0')
 }
 
 /** The characters that the secret alone decides, where `before` bytes (modulo 3) stand before it. */

@@ -161,7 +161,7 @@ describe('an answer in which the key could not be seen is refused:', () => {
 test('an answer that breaks off, or grows too large, is cut and does not pass for a whole one', async () => {
   const cut: readonly Answer[] = [
     (_, socket) => {
-      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf')
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhalf')
       return []
     },
     () => [
@@ -169,7 +169,7 @@ test('an answer that breaks off, or grows too large, is cut and does not pass fo
       ...Array<string>(12).fill(`200\r\n${'a'.repeat(512)}\r\n`),
       '0\r\n\r\n',
     ],
-    () => ['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf'],
+    () => ['HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhalf'],
   ]
   for (const answer of cut) {
     broker.vendor.answer = answer
@@ -236,14 +236,14 @@ test('bodies go both ways as they come', async () => {
   const reached = Promise.withResolvers<void>()
   broker.vendor.answer = () => [
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
-    '6\r\nfirst,\r\n',
+    '6\r\nfirst\n\r\n',
   ]
   const socket = await broker.dial(web)
   socket.write(`GET /acme/v2/stream HTTP/1.1\r\nhost: ${broker.host}\r\n\r\n`)
   let text = ''
   socket.on('data', (data) => {
     text += String(data)
-    if (text.includes('first,')) reached.resolve()
+    if (text.includes('first\n')) reached.resolve()
   })
   await reached.promise
   socket.destroy()

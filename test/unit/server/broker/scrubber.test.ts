@@ -47,11 +47,22 @@ test('T21 no cut of a body lets a form through, and nothing else is touched', ()
   )
 })
 
-test('no more is held back than what may be the beginning of the key', () => {
+test('T21 what is held back tells nothing of the key: how much comes when is the same for any guess', () => {
+  const sizes = (text: string): readonly number[] => {
+    const scrubber = createScrubber(formsOf('secret-key'))
+    return [scrubber.push(Buffer.from(text)).length, scrubber.end().length]
+  }
+  for (const guess of ['s', 'sec', 'secret-ke', 'secret-key']) {
+    const other = 'x'.repeat(guess.length)
+    expect(sizes(`no such contact: ${guess}`)).toEqual(sizes(`no such contact: ${other}`))
+  }
+})
+
+test('nothing is held back of a line that has ended, so that events go on as they come', () => {
   const scrubber = createScrubber([Buffer.from('secret-key')])
-  expect(scrubber.push(Buffer.from('data: 1\n\n')).toString()).toBe('data: 1\n\n')
-  expect(scrubber.push(Buffer.from('data: sec')).toString()).toBe('data: ')
-  expect(scrubber.push(Buffer.from('ond')).toString()).toBe('second')
+  expect(scrubber.push(Buffer.from('data: sec\n\n')).toString()).toBe('data: sec\n\n')
+  expect(scrubber.push(Buffer.from('data: sec')).length).toBe(0)
+  expect(scrubber.push(Buffer.from('ret-key\n\n')).toString()).toBe('data: **********\n\n')
   expect(scrubber.end().length).toBe(0)
 })
 
@@ -74,6 +85,20 @@ describe('a secret is known', () => {
       .replace(/</g, '&lt;')
       .replace(/>/g, '&gt;')
       .replace(/"/g, '&quot;'),
+    'in JSON that is safe in HTML': JSON.stringify({ k: secret }).replace(
+      /[&<>']/g,
+      (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+    ),
+    'in JSON with plus signs escaped': JSON.stringify({ k: secret })
+      .replaceAll('\\"q', '\\u0022q')
+      .replace(/[&<>'+]/g, (one) => `\\u00${one.charCodeAt(0).toString(16).toUpperCase()}`),
+    'in a URL, by RFC 3986': encodeURIComponent(secret).replaceAll("'", '%27'),
+    'in HTML by numbers': secret
+      .replace(/&/g, '&amp;')
+      .replace(/</g, '&lt;')
+      .replace(/>/g, '&gt;')
+      .replace(/"/g, '&#34;')
+      .replace(/'/g, '&#39;'),
   }
   for (const [how, text] of Object.entries(shown)) {
     test(how, () => {
