@@ -8,7 +8,7 @@ import { canonicalSegments, decodedText } from '../../src/request-target/canonic
 export interface Target {
   /** The first segment of what the caller asked for. */
   readonly integration: string
-  /** What is behind it: `/v2/contacts`. Unreserved characters are plain, escapes in upper case. */
+  /** What is behind it: `/v2/contacts`. Escapes only where they are needed, in upper case. */
   readonly path: string
   /** With its `?`; empty where there is none. */
   readonly query: string

@@ -1,7 +1,11 @@
 import { CountersignError } from '../errors.ts'
 
 const hex = /^[0-9A-Fa-f]{2}$/
-const unreserved = /^[A-Za-z0-9._~-]$/
+/**
+ * Unreserved characters, and those that mean themselves in a segment, which servers read as their escapes; but `+`: to
+ * some it is a blank, and `%2B` never is.
+ */
+const sameAsEscape = /^[A-Za-z0-9._~!$&'()*,=:@-]$/
 /** RFC 3986 §3.3 `pchar`, without `;`, at which some servers end a segment. */
 const plain = /^[A-Za-z0-9._~!$&'()*+,=:@-]$/
 /** What would end a segment, or begin another escape, for whoever decodes once more. */
@@ -14,7 +18,7 @@ const refusedEscapes: Readonly<Record<string, string>> = {
 
 /**
  * The segments of a path, which begins with a slash, in the one form that every reader finds, by whatever rules it reads:
- * unreserved characters are plain, escapes in upper case; the last is empty where there is a slash at the end. Throws
+ * escapes only where they are needed, and in upper case; the last is empty where there is a slash at the end. Throws
  * `invalid`: `path-…` (`form`, `character`, `encoding`, `encoded-slash`, `double-encoding`, `backslash`, `control`,
  * `parameter`, `dot-segment`, `empty-segment`).
  */
@@ -50,7 +54,7 @@ function canonicalEscape(digits: string): string {
   const code = Number.parseInt(digits, 16)
   if (code < 0x20 || code === 0x7f) refuse('path-control', 'the path holds a control character')
   const character = String.fromCharCode(code)
-  if (unreserved.test(character)) return character
+  if (sameAsEscape.test(character)) return character
   const octet = `%${digits.toUpperCase()}`
   const reason = refusedEscapes[octet]
   if (reason !== undefined) refuse(reason, `the path holds ${octet}`)

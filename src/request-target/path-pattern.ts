@@ -1,3 +1,5 @@
+import { canonicalSegments } from './canonical-path.ts'
+
 /**
  * Whether a canonical path is one that a pattern allows, segment by segment: `*` is any one segment, `**` at the
  * end whatever follows, and nothing too. Letters count as they are written.
@@ -14,7 +16,7 @@ export function matchesPath(pattern: string, path: string): boolean {
   })
 }
 
-/** Of the characters of a canonical path, with stars as whole segments alone. */
+/** A canonical path, with stars as whole segments alone. */
 export function isPathPattern(text: string): boolean {
   const [first, ...segments] = text.split('/')
   return (
@@ -23,9 +25,15 @@ export function isPathPattern(text: string): boolean {
     segments.slice(0, -1).every((segment) => segment !== '' && segment !== '**') &&
     segments.every(
       (segment) =>
-        ['*', '**'].includes(segment) ||
-        (/^(?:[A-Za-z0-9._~!$&'()+,=:@-]|%[0-9A-F]{2})*$/.test(segment) &&
-          !/^\.{1,2}$/.test(segment)),
+        ['*', '**'].includes(segment) || (!segment.includes('*') && isCanonical(segment)),
     )
   )
+}
+
+function isCanonical(segment: string): boolean {
+  try {
+    return canonicalSegments(`/${segment}`)[0] === segment
+  } catch {
+    return false
+  }
 }

@@ -7,6 +7,10 @@ test('a path has one form, whoever wrote it', () => {
   expect(canonicalSegments('/')).toEqual([''])
   expect(canonicalSegments('/a/b/')).toEqual(['a', 'b', ''])
   expect(canonicalSegments('/%61dmin/%c3%a9%7E')).toEqual(['admin', '%C3%A9~'])
+  // Who forbids `/keys:rotate` means this one too: a server decodes it.
+  expect(canonicalSegments('/keys%3Arotate/a%40b%2c%21')).toEqual(['keys:rotate', 'a@b,!'])
+  // To some a plus sign is a blank, and to others it is itself.
+  expect(canonicalSegments('/a+b%2Bc')).toEqual(['a+b%2Bc'])
 })
 
 test.for([
@@ -39,7 +43,17 @@ test('a pattern is a path with stars as whole segments', () => {
   expect(matchesPath('/orders/**', '/orders/7/lines')).toBe(true)
   expect(matchesPath('/orders/**', '/ordersx')).toBe(false)
   expect(matchesPath('/orders', '/Orders')).toBe(false)
-  for (const wrong of ['orders', '/a*', '/**/a', '/a/../b', '/a b']) {
+  for (const wrong of [
+    'orders',
+    '/a*',
+    '/**/a',
+    '/a/../b',
+    '/a b',
+    '/%61',
+    '/a%3Ab',
+    '/a%2Fb',
+    '/%FF',
+  ]) {
     expect(isPathPattern(wrong)).toBe(false)
   }
 })

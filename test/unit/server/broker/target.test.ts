@@ -30,10 +30,12 @@ test('what is let through is read in the same way by others, and by us again', (
   fc.assert(
     fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
       const text = `/acme/${parts.join('')}`
-      if (reasonOf(() => readTarget(text, origin)) !== undefined) return
+      if (reasonOf(() => readTarget(text, origin)) !== 'ok') return
       const { path, query } = readTarget(text, origin)
       const url = new URL(`${origin}/acme${path}${query}`)
-      expect([url.pathname, url.search]).toEqual([`/acme${path}`, query === '?' ? '' : query])
+      // `URL` escapes an apostrophe in a query, and leaves an empty one out.
+      const search = query === '?' ? '' : query.replaceAll("'", '%27')
+      expect([url.pathname, url.search]).toEqual([`/acme${path}`, search])
       expect(url.hash).toBe('')
       expect(readTarget(`/acme${path}${query}`, origin)).toEqual({
         integration: 'acme',
