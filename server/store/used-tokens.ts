@@ -10,12 +10,16 @@ export interface SingleUse {
   readonly expiresAt: Date
 }
 
+/** For servers whose clocks are behind, or are set back: by no more than this does any of them issue. */
+const skewMs = 600_000
+
 /**
  * Uses the token up; resolves with whether it was unused. One statement, so that of any number of callers, of any
  * number of servers, exactly one hears `true`.
  */
 export async function useToken(tx: WriteTx, token: SingleUse, now: Date): Promise<boolean> {
-  await tx.db.deleteFrom('used_tokens').where('expires_at', '<=', now.getTime()).execute()
+  const over = now.getTime() - skewMs
+  await tx.db.deleteFrom('used_tokens').where('expires_at', '<=', over).execute()
   const used = await tx.db
     .insertInto('used_tokens')
     .values({
