@@ -1,3 +1,4 @@
+import type { Entry } from '../../src/entry/entry.ts'
 import { sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Changes } from '../changes/changes.ts'
@@ -21,8 +22,8 @@ export async function runEntryRecheck(
   const late = new Map<SpiffeId, number>()
   const stop = changes.subscribe(({ entries }) => {
     for (const entry of entries.values()) {
-      // What is new has no tokens yet, and what is gone has been revoked with its entry.
-      if (entry !== undefined && entry.revision > 0) fresh.add(entry.spiffeId)
+      // What is gone has been revoked with its entry.
+      if (entry !== undefined && mayHaveTokens(entry, deps)) fresh.add(entry.spiffeId)
     }
     if (fresh.size > 0) woken.abort()
   })
@@ -46,4 +47,12 @@ export async function runEntryRecheck(
   } finally {
     stop()
   }
+}
+
+/** Nobody has tokens of an ID that is new; with another entry of one that is there, the policies ask for both. */
+function mayHaveTokens(
+  { revision, spiffeId }: Entry,
+  { entriesOf }: Pick<RecheckDeps, 'entriesOf'>,
+): boolean {
+  return revision > 0 || entriesOf(spiffeId).length > 1
 }

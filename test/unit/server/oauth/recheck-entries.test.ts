@@ -58,6 +58,14 @@ test('an entry that is new is nobody’s yet, and is not asked about', async () 
   await stop()
 })
 
+test('with another entry of an ID, which may not have its tokens, they are revoked', async () => {
+  const { add, token, facts, put, stop } = await start()
+  await add(token('a'))
+  put(3, { id: 'another', spiffeId: web, labels: {}, revision: 0 })
+  await expect.poll(facts).toEqual(['transaction t-a'])
+  await stop()
+})
+
 test('where very many were changed at once all are looked at', async () => {
   const { add, token, facts, put, stop } = await start()
   await add(token('a'), token('b', { clientId: orders, subject: orders, entryId: 'eers' }))
