@@ -151,6 +151,7 @@ export function readOauth(
     )
   }
   const resources = new Map<string, Resource>()
+  const twins = new Map<string, string>()
   for (const resource of said.resources) {
     const {
       id,
@@ -163,7 +164,14 @@ export function readOauth(
       owner,
       env,
     } = resource
-    if (resources.has(id)) refuse(`oauth.resources names ${id} twice`, 'name each resource once')
+    const twin = twins.get(urlOf(id))
+    if (twin !== undefined) {
+      refuse(
+        twin === id ? `oauth.resources names ${id} twice` : `${id} and ${twin} are one URL`,
+        'name each resource once, as its tokens are to name it',
+      )
+    }
+    twins.set(urlOf(id), id)
     if (scopes.includes(canaryScope)) {
       refuse(`${canaryScope} is no scope of ${id}`, 'it is for canaries, which open nothing')
     }
@@ -220,6 +228,11 @@ function readScopeMap(
     refuse(`scope_map of ${id} names ${scope}, which is no scope of it`, 'add it to scopes')
   }
   return new Map(Object.entries(said))
+}
+
+/** Names that a URL parser takes for one, such as with a slash at the end or in other case, are no two resources. */
+function urlOf(id: string): string {
+  return URL.canParse(id) ? new URL(id).href.replace(/\/$/, '') : id
 }
 
 /** RFC 8707 §2. */

@@ -80,6 +80,8 @@ test.for([
   { issuer: 'https://as.example.org:443' },
   { issuer: 'https://user@as.example.org' },
   { resources: [orders, orders] },
+  { resources: [orders, { ...orders, id: `${orders.id}/` }] },
+  { resources: [orders, { ...orders, id: 'https://ORDERS.example.org:443' }] },
   { foreign_clients: [partner, partner] },
   { foreign_clients: [{ ...partner, spiffe_id: 'spiffe://example.org/web' }] },
   { foreign_clients: [{ ...partner, spiffe_id: 'spiffe://partner.example' }] },
