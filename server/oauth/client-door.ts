@@ -43,6 +43,8 @@ type Origin = Pick<OauthRequest, 'address' | 'trace'>
 export interface ClientRequest extends Pick<OauthRequest, 'accept' | 'address' | 'trace'> {
   readonly form: Form
   readonly client: Client
+  /** Who has asked for the client, and proved itself in its place: for the record. */
+  readonly edge?: { readonly id: SpiffeId; readonly address: string }
   /** All entries that carry its ID, by their ids; at least one. */
   readonly entries: readonly [Entry, ...Entry[]]
 }

@@ -50,7 +50,7 @@ export async function issueToken(
   grant: TokenGrant,
   deps: IssueDeps,
 ): Promise<OauthAnswer> {
-  const { address, trace, form, client, entries } = request
+  const { address, trace, form, client, entries, edge } = request
   const { settings, ca, policies, issued } = deps
   const { resource, scopes, txn, exchanged } = grant
   const [entry] = entries
@@ -91,6 +91,7 @@ export async function issueToken(
       policyRevision: policies.revision,
       trace,
       ...(client.federated !== undefined && subjectRecord(client.federated.token)),
+      ...(edge !== undefined && { details: { edge: edge.id, edgeAddress: edge.address } }),
     },
   })
   // What was revoked while it was signed is known by now, or makes `issued` revoke it.

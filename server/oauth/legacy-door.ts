@@ -70,7 +70,8 @@ async function exchangeKey(
   deps.calls.take(client.spiffeId)
   const entries = checkStanding(client, deps)
   const wish = wishOf(form, caller, client, deps)
-  const asked = { ...request, address: withPort(address), client, entries }
+  const edge = { id: request.client.spiffeId, address: request.address }
+  const asked = { ...request, address: withPort(address), client, entries, edge }
   const decidedBy = decideAll(entries, deps.policies, (entry) => ({
     ...{ action: 'issueToken', entry, ...wish, auth: client.method, address },
     ttlSeconds: wish.resource.maxTtlSeconds,

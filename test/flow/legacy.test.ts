@@ -115,6 +115,7 @@ test('an edge gets a token of a minute for a key, for what that was registered f
   expect(lastRecord('token.issued')).toMatchObject({
     actor: { id: 'spiffe://example.org/legacy/till-1', auth: 'legacy_key', address: '10.7.0.9:0' },
     policies: ['tills'],
+    details: { edge: edge.id, edgeAddress: expect.stringMatching(/^127\.0\.0\.1:/) },
   })
   const trail = readFileSync(server.config.auditFile, 'utf8')
   expect(trail).not.toContain(said.key)
