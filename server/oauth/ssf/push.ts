@@ -61,10 +61,11 @@ export async function runPush(
       failing = false
       backoff.reset()
     } catch (error) {
+      // At a stop too: the next start, or another server, sends it first.
+      if (event !== undefined) await outbox.release(stream, event.jti).catch(() => {})
       signal.throwIfAborted()
       if (!failing) log.error('events cannot be sent', { stream: stream.id, error })
       failing = true
-      if (event !== undefined) await outbox.release(stream, event.jti).catch(() => {})
       await clock.sleep(backoff.next(), signal)
     }
   }
