@@ -38,7 +38,7 @@ describe('an integration is shut', () => {
     const cut = readAnswer(socket)
     const startedMs = performance.now()
     await broker.reload({ acme: { ...open, disabled: true } })
-    expect((await cut).endsWith('0\r\n\r\n')).toBe(false)
+    expect((await cut).endsWith('\r\n0\r\n\r\n')).toBe(false)
     expect(performance.now() - startedMs).toBeLessThan(500)
     expect((await broker.call({ svid: web })).reason).toBe('integration-disabled')
     await broker.reload({ acme: open })

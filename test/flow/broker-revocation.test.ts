@@ -50,7 +50,7 @@ async function cutAfter(svid: X509Svid, revoke: () => void): Promise<number> {
   const { ended } = await underWay(svid)
   const startedMs = performance.now()
   revoke()
-  expect((await ended).endsWith('0\r\n\r\n')).toBe(false)
+  expect((await ended).endsWith('\r\n0\r\n\r\n')).toBe(false)
   return performance.now() - startedMs
 }
 
@@ -90,7 +90,7 @@ test('a call that was under way when the configuration was read again is cut off
   const { ended } = await underWay(svid)
   await broker.reload({ acme: open })
   broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('before'), notBefore: nowSeconds() })
-  expect((await ended).endsWith('0\r\n\r\n')).toBe(false)
+  expect((await ended).endsWith('\r\n0\r\n\r\n')).toBe(false)
 })
 
 test('while the feed is silent nobody is served, and nothing is sent', async () => {
