@@ -262,8 +262,10 @@ describe('renewing while servers are away', () => {
   })
 
   test.each([
+    ['an hour behind', hourMs],
     ['a day behind', 24 * hourMs],
     ['almost a lifetime ahead', -0.9 * hourMs],
+    ['an hour ahead', -hourMs],
     ['a day ahead', -24 * hourMs],
   ])(
     'T20 with a clock that is %s each SVID is renewed once, at half of its life',
@@ -309,7 +311,9 @@ describe('renewing while servers are away', () => {
 describe('T20 a clock that is wrong when the node joins', () => {
   test.each([
     ['behind', 60_000],
+    ['behind', 30 * 24 * hourMs],
     ['ahead', -hourMs],
+    ['ahead', -24 * hourMs],
   ])('is found out before the token is spent: %s', async (how, aheadMs) => {
     const at = await node({ tellsTime: true })
     at.serverAheadMs = aheadMs

@@ -236,7 +236,7 @@ test('nothing gets longer: it ends with the token, with the SVID of who asks, an
   expect(answer.error).toBe('invalid_request')
 })
 
-test('T28 whatever is revoked on the way, nothing more is had for what comes after it', async () => {
+test('T26 whatever is revoked on the way, nothing more is had for what comes after it', async () => {
   await using closing = new AsyncDisposableStack()
   for (const revoke of ['transaction', 'subject', 'middle', 'token', 'entry'] as const) {
     const { chain, exchange, revocations, lastReason } = await start(closing)

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest'
 import { createIntrospectionDoor } from '../../../../server/oauth/introspection.ts'
+import type { UseOnce } from '../../../../server/oauth/single-use.ts'
+import { createTokenDoor } from '../../../../server/oauth/token-door.ts'
+import { useToken } from '../../../../server/store/used-tokens.ts'
 import { entryOf } from '../entry/samples.ts'
+import { tempDatabase, tempStore } from '../store/fixture.ts'
 import { type OauthWorld, send, startWorld, web, wish } from './oauth-world.ts'
 
 async function start(closing: AsyncDisposableStack): Promise<OauthWorld> {
@@ -19,6 +23,26 @@ test('T30 an assertion that is good once buys one token, however many ask with i
   expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(401)])
   expect(records().filter(({ reason }) => reason === 'client-assertion-replayed')).toHaveLength(7)
   expect((await send(server, await asserting(web, 300, 'another'), wish)).status).toBe(200)
+})
+
+test('T30 of two servers over one database one takes it, in each of twenty rounds', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { deps, asserting, clock } = await start(closing)
+  const { connect } = await tempDatabase()
+  const servers = await Promise.all(
+    ['one', 'other'].map(async () => {
+      const store = await tempStore({ connect })
+      const useOnce: UseOnce = (token) => store.write((tx) => useToken(tx, token, clock.now()))
+      return createTokenDoor({ ...deps, useOnce })
+    }),
+  )
+  for (let round = 0; round < 20; round += 1) {
+    const proof = await asserting(web, 300, `round-${round}`)
+    const answers = await Promise.all(
+      [...servers, ...servers].map((server) => send(server, proof, wish)),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401])
+  }
 })
 
 test('it is used up at whichever door, also where what was asked for is refused, until nobody would take it', async () => {
