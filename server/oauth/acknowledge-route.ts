@@ -6,7 +6,7 @@ import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Acknowledgements } from '../revocation/acknowledgements.ts'
 import { answerOf } from './answer.ts'
 import { type ClientDoorDeps, createClientDoor } from './client-door.ts'
-import { checkServes, queryOf, requestOf } from './feed-route.ts'
+import { checkServes, nonceOf, queryOf, requestOf } from './feed-route.ts'
 import type { OauthSettings } from './settings.ts'
 
 export interface AcknowledgeDeps extends ClientDoorDeps {
@@ -30,7 +30,7 @@ export function addAcknowledge(
     const door = createClientDoor('feed', deps, async (asking) => {
       const { spiffeId } = asking.client
       checkServes(asking, deps.settings)
-      const [nonce, head] = [queryOf(request, 'nonce'), queryOf(request, 'head')]
+      const [nonce, head] = [nonceOf(request), queryOf(request, 'head')]
       const delay = queryOf(request, 'delay') ?? '0'
       if (nonce === undefined || head === undefined || !delayForm.test(delay)) throw incomplete()
       limiter.take(`${spiffeId} ${nonce}`)

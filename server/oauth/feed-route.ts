@@ -116,7 +116,8 @@ function authorizationsOf({ raw }: FastifyRequest): readonly string[] {
   return raw.headersDistinct['authorization'] ?? []
 }
 
-function nonceOf(request: FastifyRequest): string | undefined {
+/** Where it is one: what is remembered by it has a bound. */
+export function nonceOf(request: FastifyRequest): string | undefined {
   const nonce = queryOf(request, 'nonce')
   return nonce !== undefined && nonceForm.test(nonce) ? nonce : undefined
 }

@@ -169,6 +169,7 @@ test('nobody acknowledges for another: neither a stranger nor another reader, no
   expect(await say({ ...own, nonce: 'm'.repeat(22) }, serving)).toBe(404)
   expect(await say({ ...own, head: `${head}0000` }, serving)).toBe(400)
   expect(await say({ client_id: serving.id, nonce }, serving)).toBe(400)
+  expect(await say({ ...own, nonce: 'm'.repeat(65) }, serving)).toBe(400)
   expect(await say(own, serving)).toBe(204)
   const flood = await Promise.all(Array.from({ length: 100 }, () => say(own, serving)))
   expect(new Set(flood)).toEqual(new Set([204, 503]))
