@@ -149,6 +149,7 @@ test('a reader that is connected and does not acknowledge is an alarm, on record
       .map((line) => JSON.parse(line) as Record<string, unknown>)
       .filter(({ kind }) => String(kind).startsWith('feed.'))
   const alarmed = { kind: 'feed.alarmed', spiffeId: serving.id, audience: [orders] }
+  await eventually(() => records().length > 0)
   expect(records()).toMatchObject([alarmed])
   close()
   await eventually(async () => (await metric('alarm')) === 0 && records().length === 2)
