@@ -45,6 +45,17 @@ test('policies come from a folder, or from the store where it says just that', (
   expect(read({ policy: './store' })?.policy).toMatch(/^\/.+\/store$/)
 })
 
+test('there are streams of events where they are named, for the resources that there are', () => {
+  expect(read({})?.streams.size).toBe(0)
+  const events = { id: 'https://events.example.org', scopes: ['ssf.read'] }
+  const siem = { id: 'siem', audience: events.id, delivery: 'poll' }
+  const settings = read({ resources: [orders, events], ssf: { streams: [siem] } })
+  expect([...(settings?.streams.keys() ?? [])]).toEqual(['siem'])
+  expect(() => read({ ssf: { streams: [siem] } })).toThrow(
+    expect.objectContaining({ reason: 'config-oauth-ssf' }),
+  )
+})
+
 test('environments are kept apart unless told; a resource may name its own, and its owner', () => {
   const own = { owner: 'shop', env: 'prod' }
   const settings = read({ resources: [{ ...orders, ...own }] })
