@@ -3,6 +3,9 @@
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (!(major >= 24 || (major === 22 && minor >= 18))) {
   console.error(`countersign needs Node 22.18, 24 or newer; this is ${process.version}`)
+  console.error(
+    '  fix: in a checkout, "npx countersign" runs it with the Node that "npm start" has brought',
+  )
   process.exit(78)
 }
 const { existsSync } = await import('node:fs')

@@ -51,16 +51,22 @@ const bytes = z
 const rate = z.union([z.string(), z.number()]).transform(String).pipe(parsedBy(parseRate))
 const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-const secretSchema = z.union([
-  z.strictObject({ file: path }),
-  z.strictObject({ env: z.string().regex(/^[A-Z][A-Z0-9_]{0,127}$/, 'a variable’s name') }),
-  z.strictObject({ sealed: path }),
-])
-const injectSchema = z.union([
-  z.strictObject({ header: fieldName, prefix: visible.optional() }),
-  z.strictObject({ query: z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/, 'a parameter’s name') }),
-  z.strictObject({ basic: z.string().regex(/^[\x20-\x39\x3b-\x7e]{0,128}$/, 'a user’s name') }),
-])
+const secretSchema = z.union(
+  [
+    z.strictObject({ file: path }),
+    z.strictObject({ env: z.string().regex(/^[A-Z][A-Z0-9_]{0,127}$/, 'a variable’s name') }),
+    z.strictObject({ sealed: path }),
+  ],
+  'one of {file: PATH}, {env: NAME} and {sealed: PATH}',
+)
+const injectSchema = z.union(
+  [
+    z.strictObject({ header: fieldName, prefix: visible.optional() }),
+    z.strictObject({ query: z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/, 'a parameter’s name') }),
+    z.strictObject({ basic: z.string().regex(/^[\x20-\x39\x3b-\x7e]{0,128}$/, 'a user’s name') }),
+  ],
+  'one of {header: NAME, prefix: TEXT}, {query: NAME} and {basic: USER}',
+)
 
 /** As an operator writes it. */
 export const integrationSchema: z.ZodType<IntegrationFile> = z.strictObject({
@@ -73,7 +79,15 @@ export const integrationSchema: z.ZodType<IntegrationFile> = z.strictObject({
   inject: injectSchema,
   methods: z.array(method).min(1).max(7),
   paths: z
-    .array(z.string().max(1024).refine(isPathPattern, 'a path with * and ** as segments'))
+    .array(
+      z
+        .string()
+        .max(1024)
+        .refine(
+          isPathPattern,
+          'not a path that begins with /, with * for one segment and ** for all that follow',
+        ),
+    )
     .min(1)
     .max(256),
   request_headers: z.array(fieldName).max(64).optional(),

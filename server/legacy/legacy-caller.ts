@@ -65,7 +65,10 @@ export function legacyEntry(
     throw refused('legacy-owner', 'it has an owner, who ends it, and a purpose')
   }
   if (expiresAt <= now || expiresAt.getTime() > now.getTime() + maxDays * dayMs) {
-    throw refused('legacy-expiry', `it ends within ${maxDays} days`)
+    throw refused(
+      'legacy-expiry',
+      `a legacy caller ends within ${maxDays} days: say --expires ${maxDays}d or less`,
+    )
   }
   checkNetworks(networks)
   const values = [
@@ -112,7 +115,10 @@ function checkNetworks(networks: readonly string[]): void {
     const [address = '', prefix = '128'] = network.split('/')
     const least = isIP(address) === 6 ? 32 : 8
     if (Number(prefix) < least) {
-      throw refused('legacy-network', `${network} is too wide: at least /${least}`)
+      throw refused(
+        'legacy-network',
+        `the network ${network} is too wide: name a /${least} or a narrower one`,
+      )
     }
   }
   networksOf(networks)

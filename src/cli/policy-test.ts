@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { CaseOutcome } from '../policy/run-cases.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { counted } from '../runtime/counted.ts'
 import { outputOption } from './admin.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRows } from './output.ts'
@@ -35,7 +36,7 @@ Example:
       const outcomes = runCases(cases, await readPolicySet(files, systemClock), systemClock)
       printOutcomes(io, output, outcomes)
       checkOutcomes(outcomes)
-      io.note(`${outcomes.length} cases as expected`)
+      io.note(`${counted(outcomes.length, 'case')} as expected`)
     })
 }
 

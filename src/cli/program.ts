@@ -184,6 +184,10 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .configureOutput({
         writeOut: (text) => io.write(text),
         writeErr: (text) => io.note(text.trimEnd()),
+        outputError: (text, write) =>
+          write(
+            text.includes('(Did you mean') ? text : `${text}  fix: see "${nameOf(command)} --help"`,
+          ),
       })
   }
   return program
@@ -207,6 +211,12 @@ function group(name: string, description: string, path: string = name): Command 
   return new Command(name)
     .description(description)
     .addHelpText('after', `\nExample:\n  countersign ${path} --help`)
+}
+
+/** As it is typed. */
+function nameOf(command: Command): string {
+  const { parent } = command
+  return parent === null ? command.name() : `${nameOf(parent)} ${command.name()}`
 }
 
 function all(command: Command): Command[] {

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { type FactKind, factKinds } from '../revocation/fact.ts'
 import type { OffboardOwnerResponse } from '../rpc/gen/countersign/revocation/v1/OffboardOwnerResponse.ts'
 import type { RevokeResponse } from '../rpc/gen/countersign/revocation/v1/RevokeResponse.ts'
+import { counted } from '../runtime/counted.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { printable, printJson } from './output.ts'
@@ -106,6 +107,9 @@ function printCut(
   answer: OffboardOwnerResponse,
 ): void {
   const { entries, deleted, tokens, revoked } = answer
+  if (deleted === 0 && tokens === 0) {
+    io.note('note: nothing here is of this owner; it is revoked all the same: see "entry list"')
+  }
   if (options.output === 'json') {
     printJson(io, {
       owner: options.owner,
@@ -118,7 +122,8 @@ function printCut(
   }
   for (const { id, spiffe_id } of entries) io.write(`deleted ${id} ${printable(spiffe_id)}\n`)
   if (deleted > entries.length) io.write(`deleted ${deleted - entries.length} more\n`)
-  io.write(`revoked owner ${printable(options.owner)}: ${deleted} entries, ${tokens} tokens\n`)
+  const cut = `${counted(deleted, 'entry', 'entries')}, ${counted(tokens, 'token')}`
+  io.write(`revoked owner ${printable(options.owner)}: ${cut}\n`)
 }
 
 function jsonOf({ number, not_before, ends_at, known }: RevokeResponse) {

@@ -47,7 +47,15 @@ function listening(
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         new CountersignError('unavailable', `cannot listen on port ${options.port}`, {
-          reason: error.code === 'EADDRINUSE' ? 'listen-address-in-use' : 'listen-failed',
+          ...(error.code === 'EADDRINUSE'
+            ? {
+                reason: 'listen-address-in-use',
+                fix: 'end the process that listens there, or choose another port',
+              }
+            : {
+                reason: 'listen-failed',
+                fix: 'choose an address and a port that this user may listen on',
+              }),
           cause: error,
         }),
       ),

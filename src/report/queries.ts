@@ -1,3 +1,4 @@
+import { counted } from '../runtime/counted.ts'
 import { type Answer, fine } from './answer.ts'
 import type { ServerFigures, TrailFigures } from './figures.ts'
 import { type TrailQuery, trailQueries } from './trail-queries.ts'
@@ -15,20 +16,23 @@ export type QueryName = TrailQuery | ServerQuery
 
 const serverQueries: Readonly<Record<ServerQuery, (server: ServerFigures) => Answer>> = {
   'entries that nobody answers for': ({ entries, withoutOwner, withoutPurpose }) => ({
-    text: `of ${entries} entries ${withoutOwner} without an owner, ${withoutPurpose} without a purpose`,
+    text: `of ${counted(entries, 'entry', 'entries')} ${withoutOwner} without an owner, ${withoutPurpose} without a purpose`,
     attention: withoutOwner > 0,
   }),
   'entries without an end': ({ entries, withoutEnd }) => ({
-    text: `${withoutEnd} of ${entries} entries`,
+    text: `${withoutEnd} of ${counted(entries, 'entry', 'entries')}`,
     attention: withoutEnd > 0,
   }),
-  'who can reach what now': ({ grants }) => fine(`${grants} grants with tokens that are good`),
+  'who can reach what now': ({ grants }) =>
+    fine(`${counted(grants, 'grant')} with tokens that are good`),
   'identities that are shared': ({ sharedIds }) => ({
-    text: `${sharedIds} IDs that several entries give`,
+    text: `${counted(sharedIds, 'ID')} that several entries give`,
     attention: sharedIds > 0,
   }),
-  'entries with more rights': ({ adminEntries }) => fine(`${adminEntries} admin entries`),
-  'other trust domains': ({ relationships }) => fine(`${relationships} are federated with`),
+  'entries with more rights': ({ adminEntries }) =>
+    fine(counted(adminEntries, 'admin entry', 'admin entries')),
+  'other trust domains': ({ relationships }) =>
+    fine(`federated with ${counted(relationships, 'trust domain')}`),
 }
 
 /** Undefined where the trail, or the server, that it is put to was not there. */

@@ -1,4 +1,5 @@
 import type { AuditKind } from '../audit/event.ts'
+import { counted } from '../runtime/counted.ts'
 import { type Answer, fine } from './answer.ts'
 import type { TrailFigures } from './figures.ts'
 
@@ -25,28 +26,28 @@ const longSeconds = 3600
 export const trailQueries: Readonly<Record<TrailQuery, (trail: TrailFigures) => Answer>> = {
   'what was taken away': (trail) =>
     fine(
-      `${sum(trail, 'entry.deleted')} entries deleted, ${sum(trail, 'agent.banned', 'agent.evicted')} agents banned or evicted, ${sum(trail, 'revocation.written')} revocations, of ${trail.ownersCutOff} owners`,
+      `${counted(sum(trail, 'entry.deleted'), 'entry', 'entries')} deleted, ${counted(sum(trail, 'agent.banned', 'agent.evicted'), 'agent')} banned or evicted, ${counted(sum(trail, 'revocation.written'), 'revocation')}, of ${counted(trail.ownersCutOff, 'owner')}`,
     ),
   'credentials kept out of the trail': ({ withheld }) => ({
-    text: `${withheld} records held something that looked like one`,
+    text: `${counted(withheld, 'record')} held something that looked like one`,
     attention: withheld > 0,
   }),
   'calls to vendors': (trail) =>
     fine(`${sum(trail, 'broker.called')} made, ${sum(trail, 'broker.denied')} refused`),
   'how clients proved themselves': ({ auth }) => fine(listed(auth)),
   'bound tokens': ({ tokens, boundTokens }) => ({
-    text: `${boundTokens} of ${tokens} tokens are of use with the client’s certificate alone`,
+    text: `of use with the client’s certificate alone: ${boundTokens} of ${counted(tokens, 'token')}`,
     attention: boundTokens < tokens,
   }),
   'what was refused': ({ denials }) => fine(listed(denials)),
   'what policies refused': ({ denials }) =>
     fine(listed([...denials].filter(([reason]) => reason.startsWith('policy-')))),
   'policies in force': (trail) => ({
-    text: `loaded ${sum(trail, 'policy.loaded')} times, refused ${sum(trail, 'policy.refused')} times; the last is ${trail.policyRevision ?? 'of before'}`,
+    text: `loaded ${counted(sum(trail, 'policy.loaded'), 'time')}, refused ${counted(sum(trail, 'policy.refused'), 'time')}; the last is ${trail.policyRevision ?? 'of before'}`,
     attention: sum(trail, 'policy.refused') > 0,
   }),
   'identities of other issuers': ({ foreignSubjects }) =>
-    fine(`${foreignSubjects} times somebody got something by one`),
+    fine(`somebody got something by one ${counted(foreignSubjects, 'time')}`),
   'the longest life of a token': ({ longestSeconds }) => ({
     text: `${longestSeconds} s`,
     attention: longestSeconds > longSeconds,
@@ -65,10 +66,10 @@ export const trailQueries: Readonly<Record<TrailQuery, (trail: TrailFigures) => 
   }),
   'SVIDs and attestations': (trail) =>
     fine(
-      `${sum(trail, 'svid.x509.issued', 'svid.jwt.issued')} SVIDs, ${sum(trail, 'agent.attested')} attestations of agents`,
+      `${counted(sum(trail, 'svid.x509.issued', 'svid.jwt.issued'), 'SVID')}, ${counted(sum(trail, 'agent.attested'), 'attestation')} of agents`,
     ),
   'the last signed head': ({ records, lastHead }) => ({
-    text: `${lastHead === undefined ? 'none' : `of ${lastHead}`}, in ${records} records`,
+    text: `${lastHead === undefined ? 'none' : `of ${lastHead}`}, in ${counted(records, 'record')}`,
     attention: lastHead === undefined,
   }),
 }

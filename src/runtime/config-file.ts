@@ -105,10 +105,27 @@ function describeIssue(
   }
   const issue = issues[0]
   const path = issue?.path ?? []
-  const where = path.length === 0 ? '' : `"${path.join('.')}": `
-  return new CountersignError('invalid', `${name}${lineOf(path)}: ${where}${issue?.message}`, {
+  const key = path.join('.')
+  if (issue !== undefined && isMissing(issue)) {
+    return new CountersignError('invalid', `${name}${lineOf(path)}: "${key}" is missing`, {
+      reason: 'config-value',
+      fix: `add ${String(path.at(-1))}`,
+    })
+  }
+  const where = path.length === 0 ? '' : `"${key}": `
+  const what = issue !== undefined && isEmpty(issue) ? 'must not be empty' : issue?.message
+  return new CountersignError('invalid', `${name}${lineOf(path)}: ${where}${what}`, {
     reason: 'config-value',
   })
+}
+
+/** A key that has to be there is not. The issue says what was expected; what came it says in words alone. */
+function isMissing({ code, message, path }: z.core.$ZodIssue): boolean {
+  return code === 'invalid_type' && path.length > 0 && message.endsWith('received undefined')
+}
+
+function isEmpty(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'too_small' && issue.minimum === 1 && issue.origin !== 'number'
 }
 
 /** The keys that the schema's object at this path has. */

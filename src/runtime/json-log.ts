@@ -46,12 +46,16 @@ function printableFields(entries: readonly [string, unknown][], depth: number): 
   return fields
 }
 
-function describeError(error: Error): Fields {
+/** What has a reason of ours was foreseen: there the stack of what lies beneath tells nothing more. */
+function describeError(error: Error, foreseen = false): Fields {
+  const ours = error instanceof CountersignError
   return {
-    ...(error instanceof CountersignError
+    ...(ours
       ? { code: error.code, reason: error.reason, message: error.message }
-      : { name: error.name, message: error.message, stack: error.stack }),
-    ...(error.cause instanceof Error ? { cause: describeError(error.cause) } : {}),
+      : { name: error.name, message: error.message, ...(!foreseen && { stack: error.stack }) }),
+    ...(error.cause instanceof Error
+      ? { cause: describeError(error.cause, foreseen || (ours && error.code !== 'internal')) }
+      : {}),
   }
 }
 

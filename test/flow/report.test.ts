@@ -25,11 +25,13 @@ test('countersign report puts each row’s questions to the trail and to the ser
   const answer = (id: string, query: string) =>
     rows.find((row) => row.id === id)?.findings.find((one) => one.query === query)?.answer
   expect(answer('NHI1:2025', 'entries that nobody answers for')).toEqual({
-    text: 'of 1 entries 1 without an owner, 1 without a purpose',
+    text: 'of 1 entry 1 without an owner, 1 without a purpose',
     attention: true,
   })
   expect(answer('NHI10:2025', 'SVIDs signed by hand')).toMatchObject({ attention: true })
-  expect(answer('PR.AA-02', 'SVIDs and attestations')?.text).toMatch(/^\d+ SVIDs, 1 attestations/)
+  expect(answer('PR.AA-02', 'SVIDs and attestations')?.text).toMatch(
+    /^\d+ SVIDs, 1 attestation of agents/,
+  )
   expect(answer('NHI5:2025', 'who can reach what now')?.text).toBe(
     '0 grants with tokens that are good',
   )

@@ -32,6 +32,28 @@ describe('a config file', () => {
     expect(error.fix).toContain('bind_address')
   })
 
+  test('a key that has to be there is called missing, and a list that must not be empty so', () => {
+    const strict = z.strictObject({
+      oauth: z.strictObject({ issuer: z.string(), ids: z.array(z.string()).min(1) }),
+    })
+    const said = (text: string) => {
+      try {
+        parseConfig(text, 'server.yaml', strict)
+      } catch (error) {
+        if (error instanceof CountersignError) return [error.reason, error.message, error.fix]
+      }
+      return undefined
+    }
+    expect(said('oauth:\n  ids: [a]\n')).toEqual([
+      'config-value',
+      'server.yaml:1: "oauth.issuer" is missing',
+      'add issuer',
+    ])
+    expect(said('oauth:\n  issuer: a\n  ids: []\n')?.[1]).toBe(
+      'server.yaml:3: "oauth.ids": must not be empty',
+    )
+  })
+
   test('so is one further down', () => {
     const error = refusal('ca:\n  ttl: 1h\n  tll: 1h\n')
     expect(error.message).toContain('server.yaml:3')

@@ -42,6 +42,15 @@ test('an error shows its reason, and bytes only their number', () => {
   expect(line).toMatchObject({ error: { code: 'invalid', reason: 'because' }, der: '[3 bytes]' })
 })
 
+test('the stack of what was foreseen is left out, and that of a bug is not', () => {
+  const of = (code: 'unavailable' | 'internal') => {
+    const error = new CountersignError(code, 'no', { reason: 'because', cause: new Error('ECONN') })
+    return JSON.parse(logged((log) => log.warn('x', { error }))).error.cause
+  }
+  expect(of('unavailable')).toEqual({ name: 'Error', message: 'ECONN' })
+  expect(of('internal').stack).toContain('json-log.test')
+})
+
 test('a message below the level costs nothing and prints nothing', () => {
   const stream = new PassThrough()
   createLog({ level: 'warn', component: 'test', stream }).info('quiet')

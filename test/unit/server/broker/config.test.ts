@@ -87,3 +87,10 @@ test('what is unsound is refused, with the place and the nearest key', () => {
   ]
   for (const [file, fault] of cases) expect(faultOf(file)).toMatch(fault)
 })
+
+test('a secret or a place for it of no known form is told the forms that there are', () => {
+  const withOne = (one: object) => ({ ...sound, integrations: [{ ...acme, ...one }] })
+  expect(() => load(withOne({ secret: { fil: 'acme.key' } }))).toThrow('{file: PATH}')
+  expect(() => load(withOne({ inject: { headers: 'X-Api-Key' } }))).toThrow('{query: NAME}')
+  expect(() => load(withOne({ paths: ['v2/contacts'] }))).toThrow('begins with /')
+})
