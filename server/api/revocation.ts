@@ -9,6 +9,8 @@ import type { Caller } from '../access/caller.ts'
 import { causesOfBan } from '../node/revoked-causes.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
 import { type Act, type Revoking, readTarget, revoke, type Target } from '../revocation/revoke.ts'
+import { causesOfOwner, causesOfShared } from '../revocation/shared-ids.ts'
+import type { Cause } from '../revocation/write-facts.ts'
 import { listGrants } from '../store/issued-tokens.ts'
 import type { AuthorityRecord } from '../store/records.ts'
 import { type ApiDeps, actOf } from './deps.ts'
@@ -87,8 +89,15 @@ function isKnown({ kind, id }: Target, { index, ca, bundles }: Deps): boolean {
 
 function revokingOf({ kind, id }: Target, deps: Deps, act: Act & { requestId: string }): Revoking {
   if (kind === 'key') return { before: () => retireKey(id, deps, act) }
-  if (kind !== 'node') return {}
-  return { causes: causesOfBan(deps.index, id as SpiffeId).filter((one) => one.kind !== 'node') }
+  return { causes: causesOf({ kind, id }, deps) }
+}
+
+/** What ends with the target. */
+function causesOf({ kind, id }: Target, { index }: Pick<Deps, 'index'>): readonly Cause[] {
+  if (kind === 'owner') return causesOfOwner(id, index)
+  if (kind === 'entry') return causesOfShared([index.get(id) ?? []].flat(), index)
+  if (kind !== 'node') return []
+  return causesOfBan(index, id as SpiffeId).filter((one) => one.kind !== 'node')
 }
 
 /** A key that signs access tokens, the feed or events is replaced before it is revoked, and is published no more. */

@@ -1,24 +1,17 @@
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { EntryIndex } from '../entry/index.ts'
+import { causesOfShared } from '../revocation/shared-ids.ts'
 import type { Cause } from '../revocation/write-facts.ts'
 
 type Index = Pick<EntryIndex, 'agentsFor' | 'authorisedFor' | 'list'>
 
-/**
- * What ends with a node that is trusted no longer: whoever has it has the keys of all its SVIDs. A token names one entry
- * alone, so that an ID which several entries carry ends as a whole.
- */
+/** What ends with a node that is trusted no longer: whoever has it has the keys of all its SVIDs. */
 export function causesOfBan(index: Index, id: SpiffeId): readonly Cause[] {
   const entries = [...index.authorisedFor(id).values()]
-  const shared = new Set(
-    entries
-      .map(({ spiffeId }) => spiffeId)
-      .filter((spiffeId) => index.list({ spiffeId }, undefined, 2).length > 1),
-  )
   return [
     { kind: 'node', id },
     ...entries.map((entry) => ({ kind: 'entry', id: entry.id }) as const),
-    ...[...shared].map((spiffeId) => ({ kind: 'spiffe-id', id: spiffeId }) as const),
+    ...causesOfShared(entries, index),
   ]
 }
 

@@ -1,11 +1,10 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { type Act, checkReason, type RevokeDeps, revoke } from './revoke.ts'
+import { causesOfOwner, type EntryLookup } from './shared-ids.ts'
 
 export interface OffboardDeps extends RevokeDeps {
-  readonly index: {
-    list(filter: { readonly owner: string }, after: undefined, limit: number): readonly Entry[]
-  }
+  readonly index: EntryLookup
   readonly registry: {
     deleteEntries(
       ids: readonly string[],
@@ -34,7 +33,8 @@ export async function offboardOwner(
     throw new CountersignError('invalid', 'no owner is named', { reason: 'owner-missing' })
   }
   checkReason(reason)
-  const number = await revoke(deps, { kind: 'owner', id: owner }, reason, act)
+  const causes = causesOfOwner(owner, deps.index)
+  const number = await revoke(deps, { kind: 'owner', id: owner }, reason, act, { causes })
   const deleted: Entry[] = []
   for (;;) {
     const entries = deps.index.list({ owner }, undefined, batchSize)

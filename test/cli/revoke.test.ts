@@ -195,6 +195,21 @@ test.each(['/oauth/feed-keys', '/oauth/ssf/keys'])(
   },
 )
 
+test.each(['entry', 'owner'])(
+  'revoke %s: of an ID that another entry carries too, the tokens that name that one',
+  async (kind) => {
+    await deleteWebs()
+    await register('/web', 'web-team')
+    const { id } = await server.joinAgent()
+    const second = await register('/web', 'second-team', id)
+    const token = await newToken()
+    expect(decodeJwt(token)).not.toMatchObject({ entry_id: second })
+    expect(await isActive(token)).toBe(true)
+    await json('revoke', kind, kind === 'entry' ? second : 'second-team', '--reason', 'stolen')
+    expect(await isActive(token)).toBe(false)
+  },
+)
+
 test('revoke key: where a policy forbids it the key stays as it is', async () => {
   const folder = policyFolder(`@id("keys-stay")
     forbid (principal is Operator, action == Action::"revoke", resource is Key);`)

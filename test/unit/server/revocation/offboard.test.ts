@@ -6,7 +6,7 @@ import { factsAfter } from '../../../../server/store/revocation-facts.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
-import { authorityOf, entryOf } from '../entry/samples.ts'
+import { authorityOf, entryOf, idOf } from '../entry/samples.ts'
 import { tempStore } from '../store/fixture.ts'
 
 const act = { actor: { kind: 'local', uid: 0 }, requestId: 'r' } as const
@@ -28,7 +28,13 @@ async function start(entries: Entry[], deletes: (entry: Entry) => boolean, allow
         policies: ['countersign.operator-revokes'],
       }),
     },
-    index: { list: (_: object, __: undefined, limit: number) => [...left].slice(0, limit) },
+    index: {
+      list: (filter: { owner?: string; spiffeId?: string }, _: undefined, limit: number) => {
+        const { owner, spiffeId } = filter
+        const found = [...left].filter((one) => one.owner === owner || one.spiffeId === spiffeId)
+        return found.slice(0, limit)
+      },
+    },
     registry: {
       async deleteEntries(ids: readonly string[], { only }: { only(entry: Entry): boolean }) {
         const results = [...left]
@@ -46,7 +52,9 @@ async function start(entries: Entry[], deletes: (entry: Entry) => boolean, allow
 }
 
 function owned(count: number): Entry[] {
-  return Array.from({ length: count }, (_, at) => entryOf({ id: `e${at}`, owner: 'team' }))
+  return Array.from({ length: count }, (_, at) =>
+    entryOf({ id: `e${at}`, owner: 'team', spiffeId: idOf(`/w${at}`) }),
+  )
 }
 
 test('all entries of an owner go, however many, after his tokens', async () => {
@@ -62,6 +70,17 @@ test('all entries of an owner go, however many, after his tokens', async () => {
       policies: ['countersign.operator-revokes'],
       details: { kind: 'owner', id: 'team' },
     },
+  ])
+})
+
+test('an ID that another owner’s entry carries too ends with his', async () => {
+  const shared = entryOf({ id: 'other', owner: 'other-team', spiffeId: idOf('/w0') })
+  const { deps, left, facts } = await start([shared, ...owned(2)], () => true)
+  await offboardOwner(deps, 'team', 'left', act)
+  expect([...left]).toEqual([shared])
+  expect((await facts()).map(({ kind, id }) => [kind, id])).toEqual([
+    ['spiffe-id', idOf('/w0')],
+    ['owner', 'team'],
   ])
 })
 
