@@ -22,8 +22,6 @@ export interface Known {
   sent?: boolean
 }
 
-const maxPathLength = 512
-
 /** The call is about to be sent. */
 export function calledEvent(known: Known, time: Date): AuditEvent {
   return { ...eventOf(known, time), kind: 'broker.called', decision: 'allow' }
@@ -64,7 +62,7 @@ function eventOf(known: Known, time: Date): Omit<AuditEvent, 'kind' | 'decision'
     details: {
       ...(integration !== undefined && { integration: integration.id }),
       ...(method !== undefined && { method }),
-      ...(path !== undefined && { path: path.slice(0, maxPathLength) }),
+      ...(path !== undefined && { path }),
     },
   }
 }

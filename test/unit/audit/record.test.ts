@@ -152,6 +152,16 @@ describe('an event as it is written', () => {
     },
   )
 
+  test('T28 keeps the words of a path, however long it is, and no token that is one of them', () => {
+    const path = '/v2/contacts/exportAll/everything/really/now'
+    const token = `eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.${'aB3'.repeat(14)}`
+    const said = (text: string) => recordOf({ ...plain, details: { path: text } })['details']
+    expect(said(path)).toEqual({ path })
+    expect(said(`${path}/${token}`)).toMatchObject({
+      path: expect.stringMatching(/^\/v2\/contacts\/exportAll\/everything\/really\/now\/\[secret /),
+    })
+  })
+
   test('says what was taken out by its SHA-256', () => {
     const token = `eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.${'sIg0'.repeat(21)}`
     expect(withoutSecrets(`see ${token}, please`)).toBe(
