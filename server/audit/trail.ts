@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs'
+import { fstatSync, lstatSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { type ChainHead, chainStart, nextLine } from '../../src/audit/chain.ts'
 import type { AuditEvent } from '../../src/audit/event.ts'
@@ -112,10 +112,11 @@ class TrailWriter implements Trail {
     if (this.#file === undefined) await this.#open()
   }
 
-  /** Neither longer nor shorter than we left it, and not deleted. */
+  /** Neither longer nor shorter than we left it, and where it was: neither deleted, moved away nor replaced. */
   #isOurs(file: FileHandle): boolean {
-    const stat = fstatSync(file.fd)
-    return stat.size === this.#size && stat.nlink > 0
+    const { size, dev, ino } = fstatSync(file.fd)
+    const there = lstatSync(this.#options.path, { throwIfNoEntry: false })
+    return size === this.#size && there?.ino === ino && there.dev === dev
   }
 
   async #open(): Promise<void> {

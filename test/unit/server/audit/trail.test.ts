@@ -5,6 +5,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   writeFile,
@@ -184,6 +185,19 @@ describe('the audit trail', () => {
     await trail.append([event('4')])
     expect(await serialsOf(path)).toEqual(['4'])
     expect(verify(await linesOf(path)).fault).toEqual({ kind: 'line-out-of-place', line: 1 })
+  })
+
+  test('T10 a file that is moved away or replaced while it runs gets nothing more', async () => {
+    await using trail = await open()
+    await trail.append([event('1')])
+    await rename(path, join(folder, 'elsewhere'))
+    await trail.append([event('2')])
+    expect(await serialsOf(path)).toEqual(['2'])
+    await rename(path, join(folder, 'elsewhere-2'))
+    await writeFile(path, '', { mode: 0o600 })
+    await trail.append([event('3')])
+    expect(await serialsOf(path)).toEqual(['3'])
+    expect(await serialsOf(join(folder, 'elsewhere-2'))).toEqual(['2'])
   })
 
   test('nothing is taken after it was closed', async () => {
