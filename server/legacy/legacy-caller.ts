@@ -106,13 +106,24 @@ export function isWithin(address: string, networks: readonly string[]): boolean 
   return isIP(address) > 0 && networksOf(networks).has(address)
 }
 
+const mapped = parseNetworks(['::ffff:0:0/96'])
+
+/** Whether it is an IPv4 address in the clothes of IPv6 (RFC 4291 §2.5.5.2), in whichever spelling. */
+export function isMapped(address: string): boolean {
+  return isIP(address) === 6 && mapped.has(address)
+}
+
 /** Throws `invalid` `legacy-network`. */
 function checkNetworks(networks: readonly string[]): void {
   if (networks.length === 0 || networks.length > 16) {
     throw refused('legacy-network', 'it comes from 1 to 16 networks')
   }
+  networksOf(networks)
   for (const network of networks) {
     const [address = '', prefix = '128'] = network.split('/')
+    if (isMapped(address) || (isIP(address) === 6 && networksOf([network]).has('0.0.0.0'))) {
+      throw refused('legacy-network', `${network} has IPv4 in it: write that as IPv4`)
+    }
     const least = isIP(address) === 6 ? 32 : 8
     if (Number(prefix) < least) {
       throw refused(
@@ -121,7 +132,6 @@ function checkNetworks(networks: readonly string[]): void {
       )
     }
   }
-  networksOf(networks)
 }
 
 function networksOf(networks: readonly string[]): Networks {

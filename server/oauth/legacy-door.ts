@@ -5,6 +5,7 @@ import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import {
+  isMapped,
   isWithin,
   type KeyHash,
   type LegacyCaller,
@@ -134,7 +135,8 @@ function wishOf(
 function addressIn(form: Form): string {
   const said = form.get('client_address') ?? ''
   const bare = said.startsWith('::ffff:') && isIP(said.slice(7)) === 4 ? said.slice(7) : said
-  if (isIP(bare) > 0 && !bare.includes('%')) return bare
+  // In any other spelling a policy would not know it again.
+  if (isIP(bare) > 0 && !bare.includes('%') && !isMapped(bare)) return bare
   throw new CountersignError('invalid', 'client_address is no IP address', {
     reason: 'request-client-address',
   })

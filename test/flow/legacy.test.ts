@@ -133,6 +133,8 @@ test('all others are refused: no edge, no such key, another network, beyond what
     [() => change(said.key, { client_address: '10.8.0.9' }), 401, 'legacy-network'],
     [() => change(said.key, { client_address: '' }), 400, 'request-client-address'],
     [() => change(said.key, { client_address: '10.7.0.9:80' }), 400, 'request-client-address'],
+    // An address that a policy would not know again.
+    [() => change(said.key, { client_address: '::ffff:a07:9' }), 400, 'request-client-address'],
     [() => change(said.key, { scope: 'orders:write' }), 400, 'scope-ceiling'],
     [() => change(said.key, { resource: 'https://x.example' }), 400, 'target-unknown'],
     [() => change(mute.key), 400, 'policy-none'],
