@@ -23,11 +23,11 @@ test('T28 what others wrote cannot drive the terminal', () => {
   printRows(
     io,
     'table',
-    [{ hint: 'a\u001b]0;x\u0007\nb' }],
+    [{ hint: 'a\u001b]0;x\u0007\nb\u202e' }],
     [{ title: 'HINT', text: (row) => row.hint }],
     (row) => row,
   )
-  expect(shown()).toBe('HINT\na\\u001b]0;x\\u0007\\u000ab\n')
+  expect(shown()).toBe('HINT\na\\u001b]0;x\\u0007\\u000ab\\u202e\n')
 })
 
 test('T28 JSON for programs cannot drive the terminal either', () => {
