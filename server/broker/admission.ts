@@ -3,7 +3,7 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Decision, VendorQuestion } from '../../src/policy/question.ts'
 import { matchesPath } from '../../src/request-target/path-pattern.ts'
 import { type Caller, identify, type Peer } from './caller.ts'
-import type { CredentialRecord } from './credentials.ts'
+import { type CredentialRecord, isClosed } from './credentials.ts'
 import type { Known } from './record.ts'
 import { type BodyFraming, checkHead, valuesOf } from './request-headers.ts'
 import type { Route } from './routes.ts'
@@ -77,8 +77,7 @@ export function checkOpen(
 ): void {
   const { id, disabled, maxAgeSeconds, reopenedAt } = integration
   if (disabled) refuse('integration-disabled', `the integration ${id} is disabled`)
-  const closedAt = record?.closedAt
-  if (closedAt !== undefined && (reopenedAt === undefined || reopenedAt <= closedAt)) {
+  if (isClosed(record, reopenedAt)) {
     refuse('integration-closed', `the integration ${id} has been shut by a revocation`)
   }
   const ageMs = now.getTime() - (record?.since ?? now).getTime()

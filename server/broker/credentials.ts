@@ -21,6 +21,15 @@ export interface CredentialRecord {
   readonly closedAt: Date | undefined
 }
 
+/** Whether a revocation has shut the integration, and nobody has opened it again since. */
+export function isClosed(
+  record: CredentialRecord | undefined,
+  reopenedAt: Date | undefined,
+): boolean {
+  const closedAt = record?.closedAt
+  return closedAt !== undefined && (reopenedAt === undefined || reopenedAt <= closedAt)
+}
+
 export interface Credentials {
   /**
    * Takes the credentials that are in use from now on. Throws `conflict` `credential-shared` where one is that of

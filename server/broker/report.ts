@@ -1,6 +1,8 @@
+import { CountersignError } from '../../src/errors.ts'
+import { nearest } from '../../src/runtime/suggest.ts'
 import { fileKeyManager } from '../ca/key-manager.ts'
 import type { BrokerConfig } from './config.ts'
-import { readCredentials, statePath } from './credentials.ts'
+import { type CredentialRecord, isClosed, readCredentials, statePath } from './credentials.ts'
 import { sealSecret } from './secrets.ts'
 import type { Integration } from './settings.ts'
 
@@ -27,7 +29,7 @@ export function reportOf(config: BrokerConfig, now: Date): readonly IntegrationR
       since !== undefined && maxAgeSeconds !== undefined
         ? new Date(since.getTime() + maxAgeSeconds * 1000)
         : undefined
-    const state = stateOf(integration, record?.closedAt, since, endsAt, now)
+    const state = stateOf(integration, record, endsAt, now)
     return {
       id,
       owner,
@@ -42,23 +44,32 @@ export function reportOf(config: BrokerConfig, now: Date): readonly IntegrationR
 
 function stateOf(
   { disabled, reopenedAt }: Integration,
-  closedAt: Date | undefined,
-  since: Date | undefined,
+  record: CredentialRecord | undefined,
   endsAt: Date | undefined,
   now: Date,
 ): IntegrationReport['state'] {
   if (disabled) return 'disabled'
-  if (closedAt !== undefined && !(reopenedAt !== undefined && reopenedAt > closedAt))
-    return 'closed'
-  if (since === undefined) return 'new'
+  if (isClosed(record, reopenedAt)) return 'closed'
+  if (record === undefined) return 'new'
   return endsAt !== undefined && endsAt < now ? 'old' : 'open'
 }
 
-/** One line for the file that `secret.sealed` of this integration names. Throws as `fileKeyManager` and `readSecret`. */
+/**
+ * One line for the file that `secret.sealed` of this integration names. Throws `not-found` `integration-unknown`, and
+ * as `fileKeyManager` and `readSecret`.
+ */
 export async function sealFor(
   config: BrokerConfig,
   integration: string,
   secret: string,
 ): Promise<string> {
+  const known = config.integrations.map(({ id }) => id)
+  if (!known.includes(integration)) {
+    const meant = nearest(integration, known)
+    throw new CountersignError('not-found', `there is no integration ${integration}`, {
+      reason: 'integration-unknown',
+      fix: meant === undefined ? `name one of ${known.join(', ')}` : `did you mean ${meant}?`,
+    })
+  }
   return sealSecret(secret, integration, await fileKeyManager(config.wrappingKey))
 }

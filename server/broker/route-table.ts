@@ -1,6 +1,7 @@
 import { CountersignError } from '../../src/errors.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { BrokerConfig } from './config.ts'
+import { isClosed } from './credentials.ts'
 import type { BrokerGauges } from './metrics.ts'
 import { openRoutes, type Route, type RoutesDeps, retireRoutes, shutRoute } from './routes.ts'
 import type { Standing } from './standing.ts'
@@ -78,9 +79,7 @@ export async function openRouteTable(
         if (!standing.isShut(integration)) continue
         shutRoute(route)
         // A later fact about the same is no other shutting.
-        const { closedAt } = credentials.record(integration.id) ?? {}
-        const { reopenedAt } = integration
-        if (closedAt !== undefined && !(reopenedAt !== undefined && reopenedAt > closedAt)) continue
+        if (isClosed(credentials.record(integration.id), integration.reopenedAt)) continue
         log.warn('an integration was shut by a revocation', { integration: integration.id })
         credentials.close(integration.id, clock.now())
       }

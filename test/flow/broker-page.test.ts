@@ -139,6 +139,11 @@ function typing(): void {
     await typed(
       'printf another-key-of-acme | countersign broker seal --config broker.yaml --integration acme-crm --secret-file - > acme.sealed && chmod 600 acme.sealed',
     )
+    expect(
+      await typed(
+        'printf another-key-of-acme | countersign broker seal --config broker.yaml --integration acme-cmr --secret-file - 2>&1 || true',
+      ),
+    ).toMatch(/integration-unknown.*\n.*did you mean acme-crm/)
     const sealed = here(config).replace('{file: acme.key}', '{sealed: acme.sealed}')
     writeFileSync(join(folder, 'broker.yaml'), sealed)
     process.kill(pid, 'SIGHUP')

@@ -58,6 +58,7 @@ test('what is unsound is refused, with the place and the nearest key', () => {
       /config-key.*integrations\.0\.mathods.*did you mean "methods"/,
     ],
     [withAcme({ methods: ['TRACE'] }), /config-value.*methods/],
+    [withAcme({ paths: ['/v2/a%3Ab'] }), /config-value.*paths/],
     [withAcme({ methods: [] }), /config-value/],
     [withAcme({ paths: ['/v2/*x'] }), /config-value.*paths/],
     [withAcme({ id: 'Acme' }), /config-value.*id/],
