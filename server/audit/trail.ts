@@ -1,5 +1,6 @@
 import { fstatSync, lstatSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ChainHead, chainStart, nextLine } from '../../src/audit/chain.ts'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
@@ -160,9 +161,9 @@ class TrailWriter implements Trail {
 
   /** One write and one sync at a time, for all that waits by then. */
   async #writeAll(): Promise<void> {
-    // Appends of the same turn of the loop share the first sync.
-    await undefined
     while (!this.#queue.isEmpty) {
+      // Appends of the same turn of the loop share a sync.
+      await nextTurn()
       const startedMs = this.#options.clock.monotonicMs()
       const group = await this.#writeGroup()
       this.#options.observe?.({
