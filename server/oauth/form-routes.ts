@@ -24,7 +24,9 @@ export function formRoutes(
   log: Log,
 ): FormRoutes {
   const doors = new Map<string, ClientDoor>()
-  const doorAt = (url: string): ClientDoor | undefined => doors.get(url.split('?')[0] ?? '')
+  // By the route that was found, however its path was written; where there is none, by the path as it came.
+  const doorOf = ({ routeOptions, url }: FastifyRequest): ClientDoor | undefined =>
+    doors.get(routeOptions.url ?? url.split('?')[0] ?? '')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
@@ -32,13 +34,13 @@ export function formRoutes(
     (_request, body, done) => done(null, body),
   )
   app.setNotFoundHandler(async (request, reply) => {
-    const door = doorAt(request.url)
+    const door = doorOf(request)
     if (door === undefined) return reply.code(404).send({ error: 'not found' })
     return send(reply, await door.refuse(originOf(request), malformed('request-method')))
   })
   app.setErrorHandler(async (error: Error & { readonly statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500
-    const door = doorAt(request.url)
+    const door = doorOf(request)
     if (door === undefined || (status >= 500 && !(error instanceof CountersignError))) {
       if (status >= 500) log.error('a request for a token could not be served', { error })
       return reply.code(status).send({ error: status >= 500 ? 'server_error' : 'invalid_request' })

@@ -624,6 +624,19 @@ async function dial(options: ConnectionOptions = {}): Promise<TLSSocket> {
   return socket
 }
 
+test.for(['/oauth/%74oken', 'https://other.example/oauth/token'])(
+  'T28 what is no request is put on record at %s too, and is no failure of the server',
+  async (path) => {
+    const before = trail().length
+    const answer = await ask(port, certificate, path, { method: 'POST' })
+    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([
+      400,
+      { error: 'invalid_request' },
+    ])
+    expect(trail().slice(before)).toMatchObject([{ reason: 'request-malformed' }])
+  },
+)
+
 test('a body that is too large is refused before its end, whether or not it says how large it is', async () => {
   const head =
     'POST /oauth/token HTTP/1.1\r\nhost: as.example.org\r\ncontent-type: application/x-www-form-urlencoded\r\n'
