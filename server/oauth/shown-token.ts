@@ -71,8 +71,9 @@ export function createTokenReader(deps: {
   const { issuer, ca, revocations, clock } = deps
   const remembered = new Recent<string, ShownToken>(maxRemembered)
   const spkiOf = (keyId: string): Buffer | undefined => {
-    const { active, old } = ca.state('oauth')
-    return [active, ...old].find((key) => key?.id === keyId)?.publicKey
+    const { active, prepared, old } = ca.state('oauth')
+    // All that are published: another server may have activated the prepared one by now.
+    return [active, prepared, ...old].find((key) => key?.id === keyId)?.publicKey
   }
   const verify = async (token: string): Promise<ShownToken> => {
     if (token.length > maxTokenBytes) refuse('token-too-large', 'the token is too large')
