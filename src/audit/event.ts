@@ -1,65 +1,68 @@
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 
 /** Everything that is ever put on record. A closed list: a reader of a trail knows each of these. */
-export type AuditKind =
-  | 'svid.x509.issued'
-  | 'svid.jwt.issued'
-  | 'ca.downstream.issued'
-  | 'agent.attested'
-  | 'agent.renewed'
-  | 'agent.banned'
-  | 'agent.evicted'
-  | 'agent.duplicated'
-  | 'entry.created'
-  | 'entry.updated'
-  | 'entry.deleted'
-  | 'token.created'
-  | 'token.used'
+export const auditKinds = [
+  'svid.x509.issued',
+  'svid.jwt.issued',
+  'ca.downstream.issued',
+  'agent.attested',
+  'agent.renewed',
+  'agent.banned',
+  'agent.evicted',
+  'agent.duplicated',
+  'entry.created',
+  'entry.updated',
+  'entry.deleted',
+  'token.created',
+  'token.used',
   /** An access token; the two above are of join tokens. */
-  | 'token.issued'
+  'token.issued',
   /** For another access token (RFC 8693). What is refused of an exchange is a `token.denied` with that grant. */
-  | 'token.exchanged'
-  | 'token.denied'
+  'token.exchanged',
+  'token.denied',
   /** RFC 7009, or by an operator: a token, a transaction, an ID … `details` names what. */
-  | 'revocation.written'
-  | 'revocation.denied'
+  'revocation.written',
+  'revocation.denied',
   /** A service took a token too long after it was revoked, or could not be tried; and that this is over. */
-  | 'canary.alarmed'
-  | 'canary.recovered'
+  'canary.alarmed',
+  'canary.recovered',
   /** A service that reads the feed does not say that it has applied what it was told; and that this is over. */
-  | 'feed.alarmed'
-  | 'feed.recovered'
+  'feed.alarmed',
+  'feed.recovered',
   /** What a receiver outside was to be told is not told: it did not fetch it in time, or refused it. */
-  | 'event.dropped'
+  'event.dropped',
   /** A vendor was called with a key that the caller never saw. */
-  | 'broker.called'
-  | 'broker.denied'
+  'broker.called',
+  'broker.denied',
   /** It was called, and no whole answer came or was wanted any more. */
-  | 'broker.failed'
+  'broker.failed',
   /** Into the store, for all servers. */
-  | 'policy.applied'
-  | 'policy.loaded'
-  | 'policy.refused'
-  | 'bundle.appended'
-  | 'bundle.set'
-  | 'bundle.deleted'
-  | 'federation.set'
-  | 'federation.deleted'
-  | 'authority.prepared'
-  | 'authority.activated'
-  | 'authority.retired'
-  | 'authority.tainted'
-  | 'authority.revoked'
-  | 'access.denied'
-  | 'clock.accepted'
-  | 'store.row.refused'
-  | 'server.started'
-  | 'server.stopped'
-  | 'trail.repaired'
+  'policy.applied',
+  'policy.loaded',
+  'policy.refused',
+  'bundle.appended',
+  'bundle.set',
+  'bundle.deleted',
+  'federation.set',
+  'federation.deleted',
+  'authority.prepared',
+  'authority.activated',
+  'authority.retired',
+  'authority.tainted',
+  'authority.revoked',
+  'access.denied',
+  'clock.accepted',
+  'store.row.refused',
+  'server.started',
+  'server.stopped',
+  'trail.repaired',
   /** `signedHead` says where the chain stands. */
-  | 'trail.head'
+  'trail.head',
   /** The records `details.first` to `details.last` name changes that were not kept. */
-  | 'commit.failed'
+  'commit.failed',
+] as const
+
+export type AuditKind = (typeof auditKinds)[number]
 
 const withoutChange: ReadonlySet<AuditKind> = new Set([
   'svid.x509.issued',

@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
+import { auditKinds } from '../audit/event.ts'
 import type { RecordFilter } from '../audit/search.ts'
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
+import { nearest } from '../runtime/suggest.ts'
 
 /** As the command line says it. */
 export interface FilterOptions {
@@ -46,8 +48,17 @@ export function filterOf(options: FilterOptions): RecordFilter {
 }
 
 function addTo(text: string, before: readonly string[]): readonly string[] {
-  if (/^[a-z0-9]+\.[a-z0-9.]*$/.test(text)) return [...before, text]
-  throw usage(`no such kind: ${text}`, 'write it as token.issued, or token. for all of them')
+  if (auditKinds.some((kind) => kind === text || (text.endsWith('.') && kind.startsWith(text)))) {
+    return [...before, text]
+  }
+  const groups = auditKinds.map((kind) => kind.slice(0, kind.lastIndexOf('.') + 1))
+  const near = nearest(text, text.endsWith('.') ? groups : auditKinds)
+  throw usage(
+    `no such kind: ${text}`,
+    near === undefined
+      ? 'write it as token.issued, or token. for all of them'
+      : `did you mean ${near}?`,
+  )
 }
 
 function parseDecision(text: string): 'allow' | 'deny' {

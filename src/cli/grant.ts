@@ -15,7 +15,9 @@ interface GrantOptions extends AdminOptions {
 
 /** `countersign grant list` */
 export function grantList(io: Io): Command {
-  return withFilter(new Command('list').description('who can reach what, with tokens good now'))
+  return withFilter(
+    new Command('list').description('who can reach what, with tokens that have not expired'),
+  )
     .addHelpText(
       'after',
       '\nExample:\n  countersign grant list --audience https://orders.example.org',
@@ -54,7 +56,9 @@ export function grantList(io: Io): Command {
 
 /** `countersign grant tokens` */
 export function grantTokens(io: Io): Command {
-  return withFilter(new Command('tokens').description('each token that is good now, by its jti'))
+  return withFilter(
+    new Command('tokens').description('each token that has not expired, by its jti'),
+  )
     .option('--txn <id>', 'of this transaction: a token and all that was exchanged for it')
     .addHelpText(
       'after',

@@ -188,6 +188,11 @@ describe('countersign audit search', () => {
     expect(stderr).toContain('error[usage]')
   })
 
+  test('a kind that there is not is refused with the nearest one, not answered with nothing', async () => {
+    expect((await search('--kind', 'tokn.')).stderr).toContain('did you mean token.?')
+    expect((await search('--kind', 'token.isued')).stderr).toContain('did you mean token.issued?')
+  })
+
   test('says what to do about a file that is not there', async () => {
     const { stderr } = await runHere(['audit', 'search', `${path}.gone`])
     expect(stderr).toContain('error[audit-file-unreadable]')
