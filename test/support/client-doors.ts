@@ -21,7 +21,14 @@ export interface DoorAnswer {
   readonly text: string
 }
 
-export type Door = 'token' | 'exchange' | 'introspect' | 'revoke' | 'feed' | 'acknowledge'
+export type Door =
+  | 'token'
+  | 'exchange'
+  | 'introspect'
+  | 'revoke'
+  | 'feed'
+  | 'acknowledge'
+  | 'events'
 
 type Values = Readonly<Record<string, string>>
 
@@ -41,6 +48,7 @@ const doors: Readonly<Record<Door, { path: string; method: string; values?: Valu
   revoke: { path: '/oauth/revoke', method: 'POST', values: { token: 'x' } },
   feed: { path: `/oauth/feed?${query}`, method: 'GET' },
   acknowledge: { path: `/oauth/feed/acknowledge?${query}&head=x`, method: 'POST' },
+  events: { path: '/oauth/ssf/streams?', method: 'GET' },
 }
 
 export const doorNames: readonly Door[] = Object.keys(doors) as Door[]

@@ -3,6 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { readForeignClients } from '../../server/oauth/foreign-clients.ts'
+import type { EventName } from '../../server/oauth/ssf/caep.ts'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { writeBundleDocument } from '../../src/bundle/document.ts'
 import { type Log, silentLog } from '../../src/runtime/log.ts'
@@ -77,12 +78,14 @@ export interface ClientWorld {
   assertion(said?: Said): string
   /** The same with more members, as JSON. */
   assertionOf(more: string): string
-  everywhere(proof: ClientProof): Promise<Everywhere>
+  /** At all doors but those that are left out. */
+  everywhere(proof: ClientProof, without?: Door): Promise<Everywhere>
   /** Every door refuses it, with the reason on record and not in the answer; 401 `invalid_client` unless told. */
   refusedEverywhere(
     proof: ClientProof,
     reason: string,
     as?: readonly [number, string],
+    without?: Door,
   ): Promise<void>
   letInEverywhere(proof: ClientProof): Promise<void>
   stop(): Promise<void>
@@ -127,9 +130,9 @@ export async function startClientWorld(): Promise<ClientWorld> {
       const payload = `${more.slice(0, -1)},${JSON.stringify(right).slice(1)}`
       return forge({ alg: 'ES256', kid: 'own', typ: 'JWT' }, payload, keyOf('own'), 'ES256')
     },
-    async refusedEverywhere(proof, reason, as = [401, 'invalid_client']) {
-      const { answers, reasons } = await everywhere(proof)
-      expect(reasons).toEqual(doorNames.map(() => reason))
+    async refusedEverywhere(proof, reason, as = [401, 'invalid_client'], without) {
+      const { answers, reasons } = await everywhere(proof, without)
+      expect(reasons).toEqual(answers.map(() => reason))
       for (const { door, status, error, text } of answers) {
         expect([door, status, error]).toEqual([door, ...as])
         expect(text).not.toContain('access_token')
@@ -150,7 +153,15 @@ export async function startClientWorld(): Promise<ClientWorld> {
 
 /** Who is known and asks for what there is not: an exchange of `x`, and an acknowledgement of no head. */
 const known: Readonly<Record<Door, number>> = {
-  ...{ token: 200, exchange: 400, introspect: 200, revoke: 200, feed: 200, acknowledge: 400 },
+  ...{
+    token: 200,
+    exchange: 400,
+    introspect: 200,
+    revoke: 200,
+    feed: 200,
+    acknowledge: 400,
+    events: 200,
+  },
 }
 
 async function start(certificate: WebCertificate, policy: string) {
@@ -163,9 +174,14 @@ async function start(certificate: WebCertificate, policy: string) {
     },
   }
   const foreign = [{ spiffe_id: partner, owner: 'partner' }]
+  const stream = {
+    ...{ id: 'one', audience: 'https://siem.example', receivers: new Set([web]) },
+    ...{ events: new Set<EventName>(), subjects: undefined, push: undefined },
+  }
   const oauth = {
     ...oauthSettings(certificate, policy),
     resources: new Map([[orders, resourceOf(orders, { servedBy: new Set([web]) })]]),
+    streams: new Map([[stream.id, stream]]),
     foreignClients: readForeignClients(foreign, trustDomain),
   }
   return { server: await startServer({ log, overrides: { oauth } }), port: await listening.promise }
@@ -187,14 +203,16 @@ async function setPartner(server: RunningServer, bundle: Bundle): Promise<void> 
 /** Each proof asks from an address of its own, so that all that is refused is on record. */
 function asker(server: RunningServer, port: number, web: WebCertificate) {
   let asked = 0
-  return async (proof: ClientProof): Promise<Everywhere> => {
+  return async (proof: ClientProof, without?: Door): Promise<Everywhere> => {
     asked += 1
     const from = `127.1.${asked >> 8}.${asked & 0xff}`
     const answers = await Promise.all(
-      doorNames.map(async (door) => ({
-        door,
-        ...(await askDoor(door, proof, { port, web, from })),
-      })),
+      doorNames
+        .filter((door) => door !== without)
+        .map(async (door) => ({
+          door,
+          ...(await askDoor(door, proof, { port, web, from })),
+        })),
     )
     const reasons = readFileSync(server.config.auditFile, 'utf8')
       .trim()
