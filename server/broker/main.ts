@@ -138,7 +138,8 @@ async function serve(
     )
     reason = 'asked'
   } finally {
-    const stopped = stoppedEvent({ trustDomain, reason, deniedLeftOut: 0 }, clock.now())
+    const deniedLeftOut = refusals.leftOut
+    const stopped = stoppedEvent({ trustDomain, reason, deniedLeftOut }, clock.now())
     await trail
       .append([stopped])
       .catch((error: unknown) => log.error('the stop is not on record', { error }))

@@ -10,6 +10,8 @@ import { type RateLimit, RateLimiter } from '../access/limits.ts'
 export interface RefusalRecord {
   /** Resolves when it is on record, or left out. Throws as `append`. */
   note(denial: AuditEvent): Promise<void>
+  /** Refusals that are on no record yet, not even by their number. */
+  readonly leftOut: number
 }
 
 /** Of one client that is known. */
@@ -46,6 +48,9 @@ export function createRefusalRecord(deps: {
         leftOut += before + 1
         throw error
       }
+    },
+    get leftOut() {
+      return leftOut
     },
   }
 }

@@ -17,12 +17,20 @@ test('the trail of a broker goes to its sinks, and its heads are signed by a key
   })
   try {
     expect((await broker.call({ token: await broker.token() })).status).toBe(200)
+    const strangers = Array.from({ length: 70 }, () => broker.call())
+    expect(new Set((await Promise.all(strangers)).map(({ status }) => status))).toEqual(
+      new Set([401]),
+    )
   } finally {
     await broker.stop()
   }
   const kinds = () => far.lines().map((line) => JSON.parse(line).kind)
   await expect.poll(() => kinds().slice(-2)).toEqual(['server.stopped', 'trail.head'])
   expect(kinds()).toContain('broker.called')
+  // Of a flood a part is on record, and of the others how many they were.
+  const stopped = JSON.parse(far.lines().at(-2) ?? '')
+  const told = kinds().filter((kind) => kind === 'broker.denied').length
+  expect(stopped.details).toEqual({ deniedLeftOut: 70 - told })
   const copy = join(folder, 'copy.log')
   writeFileSync(
     copy,
