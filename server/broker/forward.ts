@@ -123,7 +123,10 @@ function begin(outgoing: Outgoing, { agent, signal }: Exchange): ClientRequest {
     maxHeaderSize: maxVendorHeadBytes,
     signal,
   }
-  return httpRequest(options)
+  const sent = httpRequest(options)
+  // Bounded by the size of the head: what goes beyond a count would not be seen.
+  sent.maxHeadersCount = 0
+  return sent
 }
 
 function answerTo(
@@ -165,10 +168,10 @@ function headOf({ statusCode = 0, rawHeaders }: IncomingMessage): VendorHead {
   return { statusCode, rawHeaders }
 }
 
-/** Stars are as many as what they stand for. */
-function lengthOf({ headers }: IncomingMessage): readonly string[] {
+/** Stars are as many as what they stand for. A 204 has no length (RFC 9110 §8.6): a caller may wait for so many bytes. */
+function lengthOf({ headers, statusCode }: IncomingMessage): readonly string[] {
   const { 'content-length': length } = headers
-  return length === undefined ? [] : ['content-length', length]
+  return length === undefined || statusCode === 204 ? [] : ['content-length', length]
 }
 
 function failureOf(error: unknown, signal: AbortSignal): CountersignError {

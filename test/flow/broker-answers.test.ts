@@ -105,6 +105,12 @@ describe('an answer in which the key could not be seen is refused:', () => {
         'HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\na',
     ],
     [
+      'compressed, said behind 2000 other headers',
+      'vendor-encoding',
+      () =>
+        `HTTP/1.1 200 OK\r\n${'a:\r\n'.repeat(2100)}content-encoding: br\r\ncontent-length: 1\r\n\r\na`,
+    ],
+    [
       'in another transfer coding',
       'vendor-framing',
       () => 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n',
@@ -230,6 +236,12 @@ describe('what a vendor sends beyond its answer is no answer', () => {
     await eventually(() => broker.vendor.sockets.size === 0)
     expect((await broker.call({ svid: three })).body).toBe('next')
   })
+})
+
+test('RFC 9110 §8.6 an answer without content has no length that somebody could wait for', async () => {
+  const reply = await answered(() => 'HTTP/1.1 204 No\r\ncontent-length: 5\r\n\r\n')
+  expect(reply.status).toBe(204)
+  expect(reply.headers).not.toHaveProperty('content-length')
 })
 
 test('bodies go both ways as they come', async () => {
