@@ -69,6 +69,7 @@ export function createCalls(id: string, clock: Clock): Calls {
         if (!response.writableFinished) call.stop(gone())
       }
       live.add(call)
+      if (response.closed) left()
       response.once('close', left)
       if (!sweeping) void sweep()
       return {
