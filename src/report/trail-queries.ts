@@ -33,7 +33,9 @@ export const trailQueries: Readonly<Record<TrailQuery, (trail: TrailFigures) => 
     attention: withheld > 0,
   }),
   'calls to vendors': (trail) =>
-    fine(`${sum(trail, 'broker.called')} made, ${sum(trail, 'broker.denied')} refused`),
+    fine(
+      `${sum(trail, 'broker.called')} made, ${sum(trail, 'broker.denied')} refused in this trail; a broker has its own`,
+    ),
   'how clients proved themselves': ({ auth }) => fine(listed(auth)),
   'bound tokens': ({ tokens, boundTokens }) => ({
     text: `of use with the client’s certificate alone: ${boundTokens} of ${counted(tokens, 'token')}`,

@@ -51,7 +51,7 @@ function describeError(error: Error, foreseen = false): Fields {
   const ours = error instanceof CountersignError
   return {
     ...(ours
-      ? { code: error.code, reason: error.reason, message: error.message }
+      ? { code: error.code, reason: error.reason, message: error.message, fix: error.fix }
       : { name: error.name, message: error.message, ...(!foreseen && { stack: error.stack }) }),
     ...(error.cause instanceof Error
       ? { cause: describeError(error.cause, foreseen || (ours && error.code !== 'internal')) }

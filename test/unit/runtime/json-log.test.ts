@@ -36,10 +36,13 @@ test('T21 a secret is not printed, by its type or by the name of its field', () 
   expect(text).toContain('[secret]')
 })
 
-test('an error shows its reason, and bytes only their number', () => {
-  const error = new CountersignError('invalid', 'no', { reason: 'because' })
+test('an error shows its reason and what to do, and bytes only their number', () => {
+  const error = new CountersignError('invalid', 'no', { reason: 'because', fix: 'do so' })
   const line = JSON.parse(logged((log) => log.warn('x', { error, der: Buffer.alloc(3) })))
-  expect(line).toMatchObject({ error: { code: 'invalid', reason: 'because' }, der: '[3 bytes]' })
+  expect(line).toMatchObject({
+    error: { code: 'invalid', reason: 'because', fix: 'do so' },
+    der: '[3 bytes]',
+  })
 })
 
 test('the stack of what was foreseen is left out, and that of a bug is not', () => {
