@@ -76,7 +76,9 @@ async function requestTo(
   if (id !== undefined) url.searchParams.set('client_id', id)
   const token = await jwtSvid?.()
   // No session of before is resumed: its certificate may have ended.
-  const request = httpsRequest(url, { ...tls?.(), ...options, agent: false, signal })
+  // Whatever the environment says of TLS: it is the issuer that is asked.
+  const checked = { ...tls?.(), ...options, rejectUnauthorized: true }
+  const request = httpsRequest(url, { ...checked, agent: false, signal })
   if (token !== undefined) request.setHeader('authorization', `Bearer ${token}`)
   return request
 }

@@ -37,6 +37,7 @@ export function otlpSink(settings: OtlpSettings, chain: string, log: Log): Sink 
         ...options,
         ...tlsTrusting(settings.ca),
         maxCachedSessions: 0,
+        rejectUnauthorized: true,
       })
     : new HttpAgent(options)
   return {

@@ -60,7 +60,10 @@ async function open(
   const socket =
     trust === undefined
       ? connect(address)
-      : connectTls({ ...address, ...trust, ...(isIP(host) === 0 && { servername: host }) })
+      : connectTls({
+          ...{ ...address, ...trust, rejectUnauthorized: true },
+          ...(isIP(host) === 0 && { servername: host }),
+        })
   // A server has nothing to say: what it sends is dropped, and its end is the end.
   socket.resume()
   socket.once('end', () => socket.destroy())

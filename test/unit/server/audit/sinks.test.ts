@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { createServer as createTls } from 'node:tls'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readSinks, sinksSchema } from '../../../../server/audit/settings.ts'
 import { otlpSink } from '../../../../server/audit/sinks/otlp-sink.ts'
 import type { Sink } from '../../../../server/audit/sinks/sink.ts'
@@ -27,6 +27,7 @@ const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 let folder: string
 
 beforeEach(() => {
+  onTestFinished(() => void vi.unstubAllEnvs())
   folder = mkdtempSync(join(tmpdir(), 'sinks-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
 })
@@ -129,6 +130,8 @@ describe('a syslog sink', () => {
     await to('localhost', web.ca).send(two, never)
     await expect.poll(() => unframed(taken.text()).length).toBe(2)
     expectSyslog(unframed(taken.text()))
+    // Whatever somebody has set for all programs of the machine.
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
     for (const sink of [to('127.0.0.1', web.ca), to('localhost', undefined)]) {
       await expect(sink.send(two, never)).rejects.toMatchObject({ reason: 'audit-sink-address' })
     }
@@ -248,6 +251,7 @@ describe('an OTLP sink', () => {
     })
     expect(denied).toMatchObject({ severityNumber: 13, severityText: 'WARN' })
     expect(denied).not.toHaveProperty('traceId')
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
     const stranger = closing(otlpSink({ url, ca: undefined, tokenFile }, 'c0', silentLog))
     await expect(stranger.send(two, never)).rejects.toThrow()
     expect(bodies).toHaveLength(1)
