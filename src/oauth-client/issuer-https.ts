@@ -39,6 +39,8 @@ export function issuerHttps(
     ...(ca !== undefined && { ca: [...ca] }),
     keepAlive: true,
     maxSockets: maxConnections,
+    // It gets proofs and tokens: whatever the environment says of TLS.
+    rejectUnauthorized: true,
     // What is resumed does not show its certificate again.
     maxCachedSessions: 0,
   })
