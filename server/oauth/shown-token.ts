@@ -82,7 +82,7 @@ export function createTokenReader(deps: {
     const spki = spkiOf(keyId)
     const key = spki && publicKeyOf(spki)
     if (key === undefined) return refuse('token-key', 'no key of this server has the id')
-    if (!verifySignature(token, parsed, key)) {
+    if (!(await verifySignature(token, parsed, key))) {
       refuse('token-signature', 'the signature of the token is wrong')
     }
     const said = claimsSchema.safeParse(claims).data

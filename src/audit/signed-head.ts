@@ -64,7 +64,7 @@ export async function readSignedHead(text: string): Promise<SignedHead | undefin
   const spki = Buffer.from(claims.key, 'base64')
   try {
     const key = createPublicKey({ key: spki, format: 'der', type: 'spki' })
-    if (!verifySignature(text, token, key)) return undefined
+    if (!(await verifySignature(text, token, key))) return undefined
   } catch {
     return undefined
   }

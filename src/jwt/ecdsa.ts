@@ -1,6 +1,5 @@
 import { CountersignError } from '../errors.ts'
 import { DerReader, TAG } from '../x509/der.ts'
-import { integer, sequence } from '../x509/der-write.ts'
 
 /**
  * ECDSA-Sig-Value, DER, to r || s of exactly `coordinateBytes` each (RFC 7518 §3.4). Signers answer
@@ -32,13 +31,4 @@ function place(content: Buffer, into: Buffer): void {
     throw new RangeError('a coordinate out of range')
   }
   digits.copy(into, into.length - digits.length)
-}
-
-/**
- * r || s as ECDSA-Sig-Value, DER: a verifier that is told `dsaEncoding` makes the key anew each time, and takes half
- * as long again.
- */
-export function p1363ToDer(signature: Buffer): Buffer {
-  const half = signature.length / 2
-  return sequence(integer(signature.subarray(0, half)), integer(signature.subarray(half)))
 }

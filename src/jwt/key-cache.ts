@@ -7,7 +7,10 @@ const MAX_KEYS = 1024
 
 const cache = new Map<string, KeyObject | undefined>()
 
-/** The key of a SubjectPublicKeyInfo, DER; undefined where it is unsound or too weak to be used. */
+/**
+ * The key of a SubjectPublicKeyInfo, DER; undefined where it is unsound or too weak to be used. The
+ * same bytes give the same KeyObject, by which jose in turn remembers its own form of the key.
+ */
 export function publicKeyOf(spki: Buffer): KeyObject | undefined {
   const bytes = spki.toString('latin1')
   const known = cache.get(bytes)

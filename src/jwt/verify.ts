@@ -1,26 +1,26 @@
-import { constants, type KeyObject, verify } from 'node:crypto'
-import { coordinateBytesOf, fits, signatureBytesOf } from './algorithm.ts'
+import type { KeyObject } from 'node:crypto'
+import { JOSEError } from 'jose/errors'
+import { compactVerify } from 'jose/jws/compact/verify'
+import { fits, signatureBytesOf } from './algorithm.ts'
 import type { CompactToken } from './compact.ts'
-import { p1363ToDer } from './ecdsa.ts'
-
-/** RFC 7518 §3.5: the salt is as long as the hash. */
-const pss = {
-  padding: constants.RSA_PKCS1_PSS_PADDING,
-  saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
-} as const
 
 /**
  * Whether the key signed the token. `parsed` is what `readCompact` made of the same `token`. A key
  * that does not fit the algorithm, and a signature of another length than it must have, never reach
- * the cryptography. It is done at once, as a P-256 signature takes less than to hand it to another thread.
+ * the cryptography.
  */
-export function verifySignature(token: string, parsed: CompactToken, key: KeyObject): boolean {
+export async function verifySignature(
+  token: string,
+  parsed: CompactToken,
+  key: KeyObject,
+): Promise<boolean> {
   const { algorithm, signature } = parsed
   if (!fits(algorithm, key) || signature.length !== signatureBytesOf(algorithm, key)) return false
-  const digest = `sha${algorithm.slice(2)}`
-  const signed = Buffer.from(token.slice(0, token.lastIndexOf('.')))
-  if (coordinateBytesOf(algorithm) !== undefined) {
-    return verify(digest, signed, key, p1363ToDer(signature))
+  try {
+    await compactVerify(token, key, { algorithms: [algorithm] })
+    return true
+  } catch (error) {
+    if (error instanceof JOSEError) return false
+    throw error
   }
-  return verify(digest, signed, algorithm.startsWith('PS') ? { key, ...pss } : key, signature)
 }

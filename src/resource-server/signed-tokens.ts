@@ -35,7 +35,7 @@ export function signedTokens(keyOf: KeyLookup): (token: string) => Promise<Signe
     const spki = keyId === undefined ? undefined : await keyOf(keyId)
     const key = spki && publicKeyOf(spki)
     if (keyId === undefined || spki === undefined || key === undefined) return unknownKey()
-    if (!verifySignature(token, parsed, key)) {
+    if (!(await verifySignature(token, parsed, key))) {
       refuse('token-signature', 'the signature of the token is wrong')
     }
     return { keyId, claims, key: spki }

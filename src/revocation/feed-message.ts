@@ -59,7 +59,7 @@ export async function readFeedMessage(
   const spki = parsed.keyId === undefined ? undefined : await keyOf(parsed.keyId)
   const key = spki && publicKeyOf(spki)
   if (key === undefined) return refuse('feed-key', 'the feed has no key of this id')
-  if (!verifySignature(text, parsed, key)) {
+  if (!(await verifySignature(text, parsed, key))) {
     refuse('feed-signature', 'the signature of the feed is wrong')
   }
   if (parsed.claims['iss'] !== issuer) refuse('feed-issuer', 'the feed is of another issuer')

@@ -82,7 +82,7 @@ export async function verifyByBundle(
   if (bundle === undefined) {
     return refuse('token-trust-domain', 'the trust domain of the token is not known here')
   }
-  return { svid, bundle, authority: signerOf(token, parsed, bundle, now) }
+  return { svid, bundle, authority: await signerOf(token, parsed, bundle, now) }
 }
 
 /** Throws `unauthenticated`: `token-expired`, `token-not-yet-valid`. */
@@ -170,7 +170,12 @@ function instantOf(seconds: unknown): Date | undefined {
     : undefined
 }
 
-function signerOf(token: string, parsed: CompactToken, bundle: Bundle, now: Date): JwtAuthority {
+async function signerOf(
+  token: string,
+  parsed: CompactToken,
+  bundle: Bundle,
+  now: Date,
+): Promise<JwtAuthority> {
   let tried = 0
   for (const authority of bundle.jwtAuthorities) {
     if (parsed.keyId !== undefined && parsed.keyId !== authority.keyId) continue
@@ -179,7 +184,7 @@ function signerOf(token: string, parsed: CompactToken, bundle: Bundle, now: Date
     const key = publicKeyOf(authority.publicKey)
     if (key === undefined || !fits(parsed.algorithm, key)) continue
     if (++tried > MAX_KEYS_TRIED) break
-    if (verifySignature(token, parsed, key)) return authority
+    if (await verifySignature(token, parsed, key)) return authority
   }
   if (tried === 0) {
     refuse('token-key', 'no key of the trust domain has the id of the token and fits its algorithm')

@@ -30,7 +30,8 @@ export function integer(bigEndian: Uint8Array): Buffer {
   let start = 0
   while (start < bigEndian.length - 1 && bigEndian[start] === 0) start++
   const digits = bigEndian.subarray(start)
-  return (digits[0] ?? 0x80) >= 0x80 ? element(0x02, Buffer.of(0), digits) : element(0x02, digits)
+  const signed = (digits[0] ?? 0x80) >= 0x80 ? Buffer.concat([Buffer.of(0), digits]) : digits
+  return primitive(Type.INTEGER, signed)
 }
 
 export function boolean(value: boolean): Buffer {

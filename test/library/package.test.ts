@@ -52,6 +52,7 @@ test('T32 the package has its own short list of dependencies, no script, and not
   expect(Object.keys(installed.manifest.dependencies)).toEqual([
     '@grpc/grpc-js',
     '@grpc/proto-loader',
+    'jose',
     'node-forge',
   ])
   expect(installed.manifest.scripts).toBeUndefined()

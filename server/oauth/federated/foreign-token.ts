@@ -60,7 +60,7 @@ export async function verifyForeignToken(
   const spki = keyId === undefined ? undefined : await known.keys(keyId)
   const key = spki && publicKeyOf(spki)
   if (key === undefined || !fits(algorithm, key)) return refuse('subject-key')
-  if (!verifySignature(token, parsed, key)) refuse('token-signature')
+  if (!(await verifySignature(token, parsed, key))) refuse('token-signature')
   return { issuer: settings, claims, subject: String(sub), jti: named, podUid, ...times }
 }
 

@@ -233,7 +233,7 @@ describe('a signature that was good', () => {
   })
 
   test('is forgotten where 4,096 others were shown since', async () => {
-    const verified = vi.spyOn(signatures, 'verifySignature').mockReturnValue(true)
+    const verified = vi.spyOn(signatures, 'verifySignature').mockResolvedValue(true)
     onTestFinished(() => verified.mockRestore())
     const verifier = verifierWith()
     const [header, payload] = (await sign()).split('.')
