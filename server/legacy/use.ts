@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/runtime/clock.ts'
+import { flushEvery } from '../../src/runtime/flush-every.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { putLegacyUse } from '../store/legacy-use.ts'
 import type { Store } from '../store/store.ts'
@@ -32,17 +33,6 @@ export function createLegacyUse(deps: {
   }
   return {
     note: (entryId) => void used.set(entryId, clock.now()),
-    async run(signal) {
-      try {
-        while (!signal.aborted) {
-          await clock.sleep(flushMs, signal)
-          await flush()
-        }
-      } catch (error) {
-        if (!signal.aborted) throw error
-      } finally {
-        await flush()
-      }
-    },
+    run: (signal) => flushEvery(clock, flushMs, flush, signal),
   }
 }

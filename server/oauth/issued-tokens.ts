@@ -1,5 +1,6 @@
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { flushEvery } from '../../src/runtime/flush-every.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { addIssuedTokens, type IssuedToken, pruneIssuedTokens } from '../store/issued-tokens.ts'
 import type { Store } from '../store/store.ts'
@@ -59,17 +60,6 @@ export function createIssuedTokens(deps: {
     },
     note: (token) => void waiting.push(token),
     flush,
-    async run(signal) {
-      try {
-        while (!signal.aborted) {
-          await clock.sleep(flushMs, signal)
-          await flush()
-        }
-      } catch (error) {
-        if (!signal.aborted) throw error
-      } finally {
-        await flush()
-      }
-    },
+    run: (signal) => flushEvery(clock, flushMs, flush, signal),
   }
 }
