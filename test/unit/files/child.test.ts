@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Child } from '../../../src/files/child.ts'
@@ -12,11 +12,14 @@ const stubborn = (file: string) => {
   return ['sh', '-c', script, file] as const
 }
 
+/** Its line is there: the file alone may be, and nothing in it yet. */
+const hasRun = (file: string): boolean => existsSync(file) && statSync(file).size > 0
+
 test('a program that does not end is killed after its time, and started anew', async () => {
   const clock = new FakeClock()
   const file = join(temporaryFolder(), 'runs')
   const child = new Child([...stubborn(file)], process.env, clock)
-  await eventually(() => existsSync(file))
+  await eventually(() => hasRun(file))
   const renewed = child.renew('restart')
   await clock.advance(10_000)
   await renewed
@@ -27,7 +30,7 @@ test('a program that was told to end by us and by others is not started anew', a
   const clock = new FakeClock()
   const file = join(temporaryFolder(), 'runs')
   const child = new Child([...stubborn(file)], process.env, clock)
-  await eventually(() => existsSync(file))
+  await eventually(() => hasRun(file))
   const renewed = child.renew('restart')
   child.pass('SIGTERM')
   await clock.advance(10_000)
