@@ -16,6 +16,7 @@ const noStore = {
 /** By the first word of a reason (RFC 6749 §5.2, RFC 8707 §2, RFC 8693 §2.2.2). */
 const errors: ReadonlyMap<string, string> = new Map([
   ['request', 'invalid_request'],
+  ['client', 'invalid_request'],
   ['subject', 'invalid_request'],
   ['token', 'invalid_request'],
   ['grant', 'unsupported_grant_type'],

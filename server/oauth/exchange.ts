@@ -6,6 +6,7 @@ import { type IssueDeps, issueToken } from './issue-token.ts'
 import type { Resource } from './settings.ts'
 import type { ShownToken, TokenReader } from './shown-token.ts'
 import type { Client } from './spiffe-client-auth.ts'
+import { checkAsksForAccessToken, readSubject, subjectTokenOf } from './subject-token.ts'
 import { decideAll, readWish, type Wish } from './token.ts'
 import { tokenTypes } from './token-types.ts'
 
@@ -29,7 +30,7 @@ export async function exchangeToken(
 ): Promise<OauthAnswer> {
   const { address, form, client, entries } = request
   const { resources } = deps.settings
-  const from = await readSubject(form, deps.tokens)
+  const from = await accessTokenShown(form, deps.tokens)
   const wish = readWish(form, resources, client)
   const hop = isNextHop(from, wish, client, resources)
   const actors = hop ? [client.spiffeId, ...from.actors] : from.actors
@@ -50,30 +51,16 @@ export async function exchangeToken(
 }
 
 /** RFC 8693 §2.1. */
-async function readSubject(form: Form, tokens: TokenReader): Promise<ShownToken> {
-  const token = form.get('subject_token')
-  if (token === undefined) {
-    return refuse('request-subject-missing', 'subject_token is missing')
-  }
+async function accessTokenShown(form: Form, tokens: TokenReader): Promise<ShownToken> {
+  const token = subjectTokenOf(form)
   if (form.get('subject_token_type') !== tokenTypes.accessToken) {
     refuse('request-subject-type', `subject_token_type has to be ${tokenTypes.accessToken}`)
   }
   if (form.has('actor_token') || form.has('actor_token_type')) {
     refuse('request-actor-token', 'the actor is the client, by its own proof: send no actor_token')
   }
-  if ((form.get('requested_token_type') ?? tokenTypes.accessToken) !== tokenTypes.accessToken) {
-    refuse('request-requested-type', `the one requested_token_type is ${tokenTypes.accessToken}`)
-  }
-  try {
-    return await tokens.read(token)
-  } catch (cause) {
-    // §2.2.2: the client is believed; what it shows is not.
-    if (!(cause instanceof CountersignError) || cause.code !== 'unauthenticated') throw cause
-    throw new CountersignError('invalid', 'the subject token is not good', {
-      reason: cause.reason,
-      cause,
-    })
-  }
+  checkAsksForAccessToken(form)
+  return readSubject(tokens.read(token))
 }
 
 /** False: it is the holder's own, for the same resource. */

@@ -14,7 +14,7 @@ import type { OauthSettings } from './settings.ts'
 import type { ShownToken } from './shown-token.ts'
 import type { UseOnce } from './single-use.ts'
 import { claimsOf, type DecidedBy, type Wish } from './token.ts'
-import { tokenTypes } from './token-types.ts'
+import { tokenExchangeGrant, tokenTypes } from './token-types.ts'
 
 export interface IssueDeps {
   readonly settings: Pick<OauthSettings, 'issuer' | 'resources'>
@@ -106,7 +106,7 @@ export async function issueToken(
   })
   return answerOf({
     access_token: token,
-    ...((exchanged ?? client.federated) !== undefined && {
+    ...(form.get('grant_type') === tokenExchangeGrant && {
       issued_token_type: tokenTypes.accessToken,
     }),
     token_type: 'Bearer',

@@ -77,17 +77,26 @@ export async function authenticateClient(
   return refuse('client-missing', 'the client has not proved who it is')
 }
 
-/** §3.1: one JWT-SVID whose only audience is the issuer, by simple comparison of strings. */
 async function byAssertion(form: Form, deps: ClientAuthDeps): Promise<Client> {
   if (form.get('client_assertion_type') !== assertionType) {
     refuse('client-assertion-type', 'the assertion is of a type that is not taken')
   }
-  const { issuer, bundles, now } = deps
-  const assertion = form.get('client_assertion') ?? ''
-  const svid = await verifyJwtSvidAgain(assertion, { audience: issuer, bundles, now })
+  const client = await clientOfSvid(form.get('client_assertion') ?? '', deps)
+  checkClientId(form.get('client_id') ?? client.spiffeId, client.spiffeId)
+  return client
+}
+
+/**
+ * §3.1: a JWT-SVID whose only audience is the issuer, by simple comparison of strings. Throws `unauthenticated`
+ * `client-audience`, and as `verifyJwtSvid`.
+ */
+export async function clientOfSvid(
+  token: string,
+  { issuer, bundles, now }: ClientAuthDeps,
+): Promise<Client> {
+  const svid = await verifyJwtSvidAgain(token, { audience: issuer, bundles, now })
   const { spiffeId, issuedAt, expiresAt } = svid
-  if (svid.audience.length !== 1) refuse('client-audience', 'the assertion is for others as well')
-  checkClientId(form.get('client_id') ?? spiffeId, spiffeId)
+  if (svid.audience.length !== 1) refuse('client-audience', 'the JWT-SVID is for others as well')
   const { jti } = svid.claims
   const named = typeof jti === 'string' && jti !== '' ? jti : undefined
   return { spiffeId, method: 'spiffe_jwt', issuedAt, expiresAt, jti: named }
@@ -109,7 +118,8 @@ function byCertificate(form: Form, chain: readonly Buffer[], deps: ClientAuthDep
   }
 }
 
-function checkClientId(said: string | undefined, spiffeId: SpiffeId): void {
+/** Throws `unauthenticated` `client-id`. */
+export function checkClientId(said: string | undefined, spiffeId: SpiffeId): void {
   if (said !== spiffeId) refuse('client-id', 'client_id is not the ID that was proved')
 }
 

@@ -8,11 +8,13 @@ import {
   createClientDoor,
 } from './client-door.ts'
 import { type ExchangeDeps, exchangeToken } from './exchange.ts'
-import { authenticateForeign, showsForeignToken } from './federated/client.ts'
+import { authenticateForeign } from './federated/client.ts'
 import type { FederatedAuthenticator } from './federated/federated.ts'
 import { issueSvid, requestedOf, type SvidDeps } from './federated/issue-svid.ts'
 import { type IssueDeps, issueToken } from './issue-token.ts'
 import { authenticateClient } from './spiffe-client-auth.ts'
+import { authenticateBySubject, claimsToBeSvid } from './subject-svid.ts'
+import { showsJwt } from './subject-token.ts'
 import { decideAll, readWish } from './token.ts'
 import { tokenExchangeGrant } from './token-types.ts'
 
@@ -35,17 +37,24 @@ const grants: ReadonlyMap<string, Grant> = new Map([
 export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
   const answer = async (request: ClientRequest): Promise<OauthAnswer> => {
     const { federated } = request.client
-    if (federated === undefined) return grantOf(request)(request, deps)
+    if (federated === undefined) {
+      return showsJwt(request.form)
+        ? clientCredentials(request, deps)
+        : grantOf(request)(request, deps)
+    }
     const kind = requestedOf(request.form, federated)
     return kind === 'access_token'
       ? clientCredentials(request, deps)
       : issueSvid(kind, request, federated, deps)
   }
-  return createClientDoor('token', deps, answer, (proof, auth) =>
-    deps.federated !== undefined && showsForeignToken(proof.form)
-      ? authenticateForeign(proof, deps.federated)
-      : authenticateClient(proof, auth),
-  )
+  return createClientDoor('token', deps, answer, (proof, auth) => {
+    const { form } = proof
+    const { federated } = deps
+    if (!showsJwt(form)) return authenticateClient(proof, auth)
+    return federated === undefined || claimsToBeSvid(form, (issuer) => federated.knows(issuer))
+      ? authenticateBySubject(proof, auth)
+      : authenticateForeign(proof, federated)
+  })
 }
 
 /** Throws `invalid`: `request-grant-missing`, `grant-unsupported`. */

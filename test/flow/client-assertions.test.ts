@@ -131,6 +131,24 @@ describe('T30 at no door a client is known by an assertion with', () => {
   })
 })
 
+describe('T30, RFC 8693 §2.2.2 as a subject token no better is a JWT-SVID with', () => {
+  test.for(assertions)('%s (%s)', async ([, reason, forged]) => {
+    const { status, error, text, reason: written } = await world.shownAsSubject(await forged())
+    expect([status, error, written]).toEqual([400, 'invalid_request', reason])
+    expect(text).not.toContain(reason)
+  })
+})
+
+test('RFC 8693 as a subject token a JWT-SVID is as good as an assertion, and one of another trust domain too', async () => {
+  const own = await world.shownAsSubject(world.assertion())
+  expect([own.status, JSON.parse(own.text).issued_token_type]).toEqual([
+    ...[200, 'urn:ietf:params:oauth:token-type:access_token'],
+  ])
+  const theirs = { key: 'theirs', claims: { sub: partner } }
+  const { status, error, reason } = await world.shownAsSubject(world.assertion(theirs))
+  expect([status, error, reason]).toEqual([400, 'invalid_target', 'policy-none'])
+})
+
 describe('T30 at no door', () => {
   test('a client is known by nothing, by the ID of another, or by two proofs at once', async () => {
     await world.refusedEverywhere({}, 'client-missing')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { readForeignClients } from '../../server/oauth/foreign-clients.ts'
 import type { EventName } from '../../server/oauth/ssf/caep.ts'
+import { tokenExchangeGrant, tokenTypes } from '../../server/oauth/token-types.ts'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { writeBundleDocument } from '../../src/bundle/document.ts'
 import { type Log, silentLog } from '../../src/runtime/log.ts'
@@ -80,6 +81,8 @@ export interface ClientWorld {
   assertionOf(more: string): string
   /** At all doors but those that are left out. */
   everywhere(proof: ClientProof, without?: Door): Promise<Everywhere>
+  /** The token alone, as subject token of an exchange: what is said, and the reason on record. */
+  shownAsSubject(token: string): Promise<DoorAnswer & { readonly reason: string | undefined }>
   /** Every door refuses it, with the reason on record and not in the answer; 401 `invalid_client` unless told. */
   refusedEverywhere(
     proof: ClientProof,
@@ -119,9 +122,9 @@ export async function startClientWorld(): Promise<ClientWorld> {
     jwtAuthorities: [of('theirs'), of('wit')],
   })
   const right = { sub: web, aud: [issuer], iat: nowSeconds, exp: nowSeconds + 240 }
-  const everywhere = asker(server, port, certificate)
+  const { everywhere, shownAsSubject } = asker(server, port, certificate)
   return {
-    ...{ server, port, certificate, own, theirs, keyOf, everywhere },
+    ...{ server, port, certificate, own, theirs, keyOf, everywhere, shownAsSubject },
     assertion({ claims, header, key = 'own' } = {}) {
       const head = { alg: 'ES256', kid: key, typ: 'JWT', ...header }
       return forge(head, { ...right, ...claims }, keyOf(key), 'ES256')
@@ -201,26 +204,42 @@ async function setPartner(server: RunningServer, bundle: Bundle): Promise<void> 
 }
 
 /** Each proof asks from an address of its own, so that all that is refused is on record. */
-function asker(server: RunningServer, port: number, web: WebCertificate) {
+function asker(
+  server: RunningServer,
+  port: number,
+  web: WebCertificate,
+): Pick<ClientWorld, 'everywhere' | 'shownAsSubject'> {
   let asked = 0
-  return async (proof: ClientProof, without?: Door): Promise<Everywhere> => {
+  const newAddress = (): string => {
     asked += 1
-    const from = `127.1.${asked >> 8}.${asked & 0xff}`
-    const answers = await Promise.all(
-      doorNames
-        .filter((door) => door !== without)
-        .map(async (door) => ({
-          door,
-          ...(await askDoor(door, proof, { port, web, from })),
-        })),
-    )
-    const reasons = readFileSync(server.config.auditFile, 'utf8')
+    return `127.1.${asked >> 8}.${asked & 0xff}`
+  }
+  const reasonsOf = (from: string): readonly (string | undefined)[] =>
+    readFileSync(server.config.auditFile, 'utf8')
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { actor?: { address?: string }; reason?: string })
       .filter(({ actor }) => actor?.address?.startsWith(`${from}:`))
       .map(({ reason }) => reason)
-    return { answers, reasons }
+  return {
+    async everywhere(proof, without) {
+      const from = newAddress()
+      const answers = await Promise.all(
+        doorNames
+          .filter((door) => door !== without)
+          .map(async (door) => ({ door, ...(await askDoor(door, proof, { port, web, from })) })),
+      )
+      return { answers, reasons: reasonsOf(from) }
+    },
+    async shownAsSubject(token) {
+      const from = newAddress()
+      const values = {
+        ...{ grant_type: tokenExchangeGrant, resource: orders, scope: 'orders:read' },
+        ...{ subject_token: token, subject_token_type: tokenTypes.jwt },
+      }
+      const answer = await askDoor('token', {}, { port, web, from, values })
+      return { ...answer, reason: reasonsOf(from).at(-1) }
+    },
   }
 }
 

@@ -1,48 +1,21 @@
-import { CountersignError } from '../../../src/errors.ts'
-import type { Form } from '../form.ts'
 import type { UseOnce } from '../single-use.ts'
-import type { Client, ClientProof } from '../spiffe-client-auth.ts'
-import { tokenExchangeGrant, tokenTypes } from '../token-types.ts'
+import { type Client, type ClientProof, checkClientId } from '../spiffe-client-auth.ts'
+import { checkShownAlone, subjectTokenOf } from '../subject-token.ts'
 import type { Federated, FederatedAuthenticator } from './federated.ts'
 import { SubjectRefusal } from './subject-refusal.ts'
 
-const subjectTypes: ReadonlySet<string | undefined> = new Set([tokenTypes.jwt, tokenTypes.idToken])
-
-/** Whether the request shows a token of another issuer in place of a proof of this trust domain's. */
-export function showsForeignToken(form: Form): boolean {
-  return (
-    form.get('grant_type') === tokenExchangeGrant &&
-    subjectTypes.has(form.get('subject_token_type'))
-  )
-}
-
 /**
- * The client of an exchange (RFC 8693 §2.1) of a foreign token: that token is all the proof there is. Throws
- * `invalid`: `request-two-mechanisms`, `request-actor-token`, `request-subject-missing`, and as
- * `FederatedAuthenticator`; `unauthenticated` `client-id`.
+ * The client of an exchange (RFC 8693 §2.1) of a foreign token: that token is all the proof there is. Throws as
+ * `checkShownAlone`, `subjectTokenOf` and `FederatedAuthenticator`, and `unauthenticated` `client-id`.
  */
 export async function authenticateForeign(
-  { form, authorization, chain }: ClientProof,
-  authenticate: FederatedAuthenticator,
+  proof: ClientProof,
+  deps: Pick<FederatedAuthenticator, 'authenticate'>,
 ): Promise<Client> {
-  const proofs = ['client_assertion', 'client_assertion_type', 'client_secret']
-  if (authorization !== undefined || chain.length > 0 || proofs.some((name) => form.has(name))) {
-    refuse('request-two-mechanisms', 'a token of another issuer is shown alone')
-  }
-  if (form.has('actor_token') || form.has('actor_token_type')) {
-    refuse('request-actor-token', 'who shows a token of another issuer acts for nobody else')
-  }
-  const subjectToken = form.get('subject_token')
-  if (subjectToken === undefined) {
-    return refuse('request-subject-missing', 'subject_token is missing')
-  }
-  const federated = await authenticate(subjectToken)
+  checkShownAlone(proof)
+  const federated = await deps.authenticate(subjectTokenOf(proof.form))
   const { spiffeId, token } = federated
-  if ((form.get('client_id') ?? spiffeId) !== spiffeId) {
-    throw new CountersignError('unauthenticated', 'client_id is not the ID of the rule', {
-      reason: 'client-id',
-    })
-  }
+  checkClientId(proof.form.get('client_id') ?? spiffeId, spiffeId)
   const { issuedAt, expiresAt } = token
   return { spiffeId, method: 'oidc', issuedAt, expiresAt, federated }
 }
@@ -57,8 +30,4 @@ export async function useUp({ token }: Federated, useOnce: UseOnce): Promise<voi
   if (jti === undefined || !(await useOnce({ issuer: issuer.issuer, jti, expiresAt }))) {
     throw new SubjectRefusal('subject-replayed', token)
   }
-}
-
-function refuse(reason: string, message: string): never {
-  throw new CountersignError('invalid', message, { reason })
 }

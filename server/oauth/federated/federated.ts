@@ -15,11 +15,15 @@ export interface Federated {
   readonly token: ForeignToken
 }
 
-/**
- * Resolves with whom a token of another issuer speaks for, by the first rule that fits it. Whether it was used
- * before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `TokenReview`.
- */
-export type FederatedAuthenticator = (subjectToken: string) => Promise<Federated>
+export interface FederatedAuthenticator {
+  /** Whether this is the `iss` of an issuer that is listed. */
+  knows(issuer: unknown): boolean
+  /**
+   * Resolves with whom a token of another issuer speaks for, by the first rule that fits it. Whether it was used
+   * before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `TokenReview`.
+   */
+  authenticate(subjectToken: string): Promise<Federated>
+}
 
 /** Throws `unavailable` `federated-file` where a file that the settings name cannot be read, or is not what it should be. */
 export async function createFederated(
@@ -34,11 +38,14 @@ export async function createFederated(
     ]),
   )
   const review = createTokenReview(deps)
-  return async (subjectToken) => {
-    const token = await verifyForeignToken(subjectToken, known, deps.clock.now())
-    const rule = ruleFor(token.issuer.rules, token.claims)
-    if (rule === undefined) throw new SubjectRefusal('subject-rule', token)
-    await review(subjectToken, token)
-    return { spiffeId: rule.as, rule, token }
+  return {
+    knows: (issuer) => typeof issuer === 'string' && known.has(issuer),
+    async authenticate(subjectToken) {
+      const token = await verifyForeignToken(subjectToken, known, deps.clock.now())
+      const rule = ruleFor(token.issuer.rules, token.claims)
+      if (rule === undefined) throw new SubjectRefusal('subject-rule', token)
+      await review(subjectToken, token)
+      return { spiffeId: rule.as, rule, token }
+    },
   }
 }

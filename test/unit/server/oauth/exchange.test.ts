@@ -348,7 +348,8 @@ test('RFC 8693 §2.1 what is malformed, or no access token of this server’s, i
   for (const [values, reason] of [
     [{ subject_token: '' }, 'request-subject-missing'],
     [{ subject_token_type: '' }, 'request-subject-type'],
-    [{ subject_token_type: tokenTypes.idToken }, 'request-subject-type'],
+    [{ subject_token_type: tokenTypes.idToken }, 'request-two-mechanisms'],
+    [{ subject_token_type: tokenTypes.jwt }, 'request-two-mechanisms'],
     [{ actor_token: actor.actor_token }, 'request-actor-token'],
     [{ actor_token_type: actor.actor_token_type }, 'request-actor-token'],
     [actor, 'request-actor-token'],
