@@ -93,6 +93,7 @@ export async function runAgent(
   const jwt = new JwtCache({
     issue: issueJwt(channel),
     bundles: cache,
+    goodFrom: (entryId) => cache.snapshot.goodFrom.get(entryId),
     clock,
     log,
     capacity: config.jwtSvidCacheSize,

@@ -9,7 +9,7 @@ import type { SharedMap } from './shared-map.ts'
 import type { Change, Snapshot } from './snapshot.ts'
 
 /** What a change makes of a snapshot, but for its SVIDs: those may change while it is prepared. */
-export interface Prepared extends Pick<Snapshot, 'logId' | 'position' | 'entries' | 'bundles'> {
+export interface Prepared extends Omit<Snapshot, 'svids'> {
   /** By id; undefined: gone. Empty where a snapshot brought nothing new. */
   readonly changed: ReadonlyMap<string, Entry | undefined>
   readonly bundlesChanged: boolean
@@ -37,6 +37,7 @@ export function* prepareChange(
     position: change.position,
     entries,
     bundles: bundles ?? before.bundles,
+    goodFrom: nextGoodFrom(before, change),
     changed,
     bundlesChanged: bundles !== undefined,
     index: changed.size > indexedAtOnce ? yield* indexOf(entries) : undefined,
@@ -103,6 +104,21 @@ function nextBundles(
     for (const name of before.bundles.keys()) if (!present.has(name)) drop(name)
   }
   return changed ? next : undefined
+}
+
+/** The same as before where nothing is new. */
+function nextGoodFrom(before: Snapshot, change: Change): Snapshot['goodFrom'] {
+  const next = new Map(change.snapshot ? [] : before.goodFrom)
+  for (const id of change.removedEntryIds) next.delete(id)
+  for (const { id } of change.entries) {
+    const [was, is] = [before.goodFrom.get(id), change.goodFrom.get(id)]
+    if (is === undefined) next.delete(id)
+    else next.set(id, was?.x509 === is.x509 && was.jwt === is.jwt ? was : is)
+  }
+  const isSame =
+    next.size === before.goodFrom.size &&
+    Array.from(next).every(([id, one]) => before.goodFrom.get(id) === one)
+  return isSame ? before.goodFrom : next
 }
 
 /** An SVID goes with its entry, and at once when the entry stands for another ID now. */

@@ -106,7 +106,8 @@ export class Cache implements Updates, BundleLookup {
     if (this.#restored !== restored) throw replaced()
     const { changed, bundlesChanged, index, ...next } = step.value
     const isSame = change.logId === before.logId && change.position === before.position
-    if (isSame && changed.size === 0 && !bundlesChanged) return
+    const isSaid = next.goodFrom === before.goodFrom
+    if (isSame && changed.size === 0 && !bundlesChanged && isSaid) return
     const { svids } = this.#snapshot
     this.#snapshot = { ...next, svids: svids.with(withdrawnSvids(svids, changed)) }
     if (index === undefined) for (const [id, entry] of changed) this.#index(id, entry)

@@ -7,6 +7,7 @@ import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
 import type { Moment } from './held-svid.ts'
 import { type JwtRecord, jwtKey, jwtRecord } from './jwt-record.ts'
+import type { GoodFrom } from './snapshot.ts'
 import { Wake } from './wake.ts'
 
 /** What the Workload API gets JWT-SVIDs from. A call's signal is asked for only where it has to wait. */
@@ -29,6 +30,8 @@ export type IssueJwt = (
 export interface JwtCacheOptions {
   readonly issue: IssueJwt
   readonly bundles: BundleLookup
+  /** Where a revocation has ended tokens of this entry. */
+  readonly goodFrom: (entryId: string) => GoodFrom | undefined
   readonly clock: Clock
   readonly log: Log
   readonly random?: () => number
@@ -93,11 +96,11 @@ export class JwtCache implements JwtSource {
     return issued
   }
 
-  /** Forgets tokens signed by keys that are tainted or gone, and those of entries that changed. */
+  /** Forgets tokens signed by keys that are tainted or gone, those of before a revocation, and those of entries that changed. */
   retain(current: (id: string) => Entry | undefined): void {
     for (const [key, record] of this.#records) {
       const { entry } = record
-      if (current(entry.id)?.revision !== entry.revision || !this.#isTrusted(record)) {
+      if (current(entry.id)?.revision !== entry.revision || !this.#isGood(record)) {
         this.#records.delete(key)
       }
     }
@@ -170,7 +173,9 @@ export class JwtCache implements JwtSource {
     return record.expiresAtMs > clock.monotonicMs() && record.expiresAt > clock.now()
   }
 
-  #isTrusted({ entry, keyId }: JwtRecord): boolean {
+  #isGood({ entry, keyId, issuedAt }: JwtRecord): boolean {
+    const goodFrom = this.#options.goodFrom(entry.id)
+    if (goodFrom !== undefined && issuedAt.getTime() < goodFrom.jwt * 1000) return false
     const bundle = this.#options.bundles.bundleOf(SpiffeId.trustDomainOf(entry.spiffeId))
     const key = bundle?.jwtAuthorities.find((authority) => authority.keyId === keyId)
     return key !== undefined && !key.tainted
@@ -182,8 +187,8 @@ export class JwtCache implements JwtSource {
     if (before !== undefined) return before
     const flight = this.#issue(entry, audience, this.#over.signal)
       .then((record) => {
-        // A token of a key that was tainted meanwhile is answered, and not kept.
-        if (this.#isTrusted(record)) this.#keep(key, record)
+        // A token of a key that was tainted meanwhile, or of the second of a revocation, is answered, and not kept.
+        if (this.#isGood(record)) this.#keep(key, record)
         return record
       })
       .finally(() => this.#flights.delete(key))

@@ -5,7 +5,7 @@ import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { type HeldSvid, halfLife, holdKeptSvid, type Moment } from './held-svid.ts'
 import type { JwtRecord } from './jwt-record.ts'
 import { SharedMap } from './shared-map.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { GoodFrom, Snapshot } from './snapshot.ts'
 
 /*
  * What the sealed cache holds, one JSON object a line, so that it can be written in slices. Only what
@@ -39,6 +39,11 @@ interface SvidLine {
   readonly expiresAt: number
 }
 
+interface GoodFromLine extends Pick<GoodFrom, 'x509' | 'jwt'> {
+  readonly is: 'good-from'
+  readonly entryId: string
+}
+
 interface TokenLine {
   readonly is: 'token'
   readonly entryId: string
@@ -49,12 +54,15 @@ interface TokenLine {
   readonly expiresAt: number
 }
 
-type SnapshotLine = EntryLine | BundleLine | SvidLine
+type SnapshotLine = EntryLine | BundleLine | SvidLine | GoodFromLine
 
 export function* snapshotLines(snapshot: Snapshot): Generator<string, void, void> {
   for (const bundle of snapshot.bundles.values()) yield written(bundleLine(bundle))
   for (const entry of snapshot.entries.values()) yield written(entryLine(entry))
   for (const [id, held] of snapshot.svids.entries()) yield written(svidLine(id, held))
+  for (const [entryId, { x509, jwt }] of snapshot.goodFrom) {
+    yield written({ is: 'good-from', entryId, x509, jwt })
+  }
 }
 
 export function* tokenLines(tokens: readonly JwtRecord[]): Generator<string, void, void> {
@@ -133,6 +141,7 @@ export function readSnapshot(
   const entries = new Map<string, Entry>()
   const bundles = new Map<TrustDomain, Bundle>()
   const svids = new Map<string, HeldSvid>()
+  const goodFrom = new Map<string, GoodFrom>()
   for (const line of readLines(text) as Iterable<SnapshotLine>) {
     if (line.is === 'entry') entries.set(line.id, readEntry(line))
     else if (line.is === 'bundle')
@@ -141,9 +150,12 @@ export function readSnapshot(
       const held = readSvid(line, at, chance())
       const fits = entries.get(line.entryId)?.spiffeId === held.svid.spiffeId
       if (fits && held.expiresAtMs > at.monotonicMs) svids.set(line.entryId, held)
+    } else if (line.is === 'good-from') {
+      const { entryId, x509, jwt } = line
+      goodFrom.set(entryId, { x509, jwt, renewAtMs: at.monotonicMs })
     }
   }
-  return { ...where, entries: SharedMap.of(entries), bundles, svids: SharedMap.of(svids) }
+  return { ...where, entries: SharedMap.of(entries), bundles, svids: SharedMap.of(svids), goodFrom }
 }
 
 /** The tokens of these entries that have not expired. */

@@ -173,6 +173,10 @@ export async function openSealedCache(options: {
 /** A change gives new ones, so that the same ones hold the same. */
 function sameContent(a: Snapshot, b: Snapshot): boolean {
   return (
-    a.logId === b.logId && a.entries === b.entries && a.bundles === b.bundles && a.svids === b.svids
+    a.logId === b.logId &&
+    a.entries === b.entries &&
+    a.bundles === b.bundles &&
+    a.svids === b.svids &&
+    a.goodFrom === b.goodFrom
   )
 }

@@ -1,6 +1,7 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import type { HeldSvid } from './held-svid.ts'
 import { SharedMap } from './shared-map.ts'
 
@@ -15,6 +16,22 @@ export interface Snapshot {
   readonly bundles: ReadonlyMap<TrustDomain, Bundle>
   /** By entry id. */
   readonly svids: SharedMap<HeldSvid>
+  /** By entry id, where a revocation has ended SVIDs. */
+  readonly goodFrom: ReadonlyMap<string, GoodFrom>
+}
+
+/** Of which second, since 1970, or later SVIDs of an entry have to be: those of before prove nothing to servers. */
+export interface GoodFrom {
+  /** `notBefore` of an X.509-SVID. */
+  readonly x509: number
+  /** `iat` of a JWT-SVID. */
+  readonly jwt: number
+  /** When to ask for another X.509-SVID: ms of the monotonic clock, drawn once. */
+  readonly renewAtMs: number
+}
+
+export function isEnded({ notBefore }: Pick<X509Svid, 'notBefore'>, goodFrom: GoodFrom): boolean {
+  return notBefore.getTime() < goodFrom.x509 * 1000
 }
 
 export const emptySnapshot: Snapshot = {
@@ -23,6 +40,7 @@ export const emptySnapshot: Snapshot = {
   entries: SharedMap.of(),
   bundles: new Map(),
   svids: SharedMap.of(),
+  goodFrom: new Map(),
 }
 
 /** What the server sent up to one position. */
@@ -35,4 +53,6 @@ export interface Change {
   readonly removedEntryIds: readonly string[]
   readonly bundles: readonly Bundle[]
   readonly removedTrustDomains: readonly TrustDomain[]
+  /** By entry id, of `entries`; the others of them have none. */
+  readonly goodFrom: ReadonlyMap<string, GoodFrom>
 }

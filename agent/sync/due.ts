@@ -3,7 +3,7 @@ import { isUntainted } from '../../src/bundle/key-ids.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import type { HeldSvid, Moment } from '../cache/held-svid.ts'
 import { shownBy } from '../cache/held-svid.ts'
-import type { Snapshot } from '../cache/snapshot.ts'
+import { type GoodFrom, isEnded, type Snapshot } from '../cache/snapshot.ts'
 
 /** What became of the last request for an entry's SVID, where it gave none. */
 export interface Refusal {
@@ -19,7 +19,7 @@ export interface Refusal {
   readonly clocksApartMs: number | undefined
 }
 
-export type DueReason = 'missing' | 'changed' | 'tainted' | 'expired' | 'half-life'
+export type DueReason = 'missing' | 'changed' | 'tainted' | 'revoked' | 'expired' | 'half-life'
 
 export interface DueEntry {
   readonly entry: Entry
@@ -37,6 +37,7 @@ const urgency: Readonly<Record<DueReason, number>> = {
   missing: 0,
   changed: 0,
   tainted: 1,
+  revoked: 1,
   expired: 1,
   'half-life': 2,
 }
@@ -59,8 +60,9 @@ export function due(
   for (const entry of wanted) {
     const held = snapshot.svids.get(entry.id)
     const refusal = refusals.get(entry.id)
-    if (held !== undefined) nextMs = Math.min(nextMs, nextTimeOf(held, at.monotonicMs))
-    const reason = dueReason(entry, held, at, own)
+    const ended = held === undefined ? undefined : endOf(held, snapshot.goodFrom.get(entry.id))
+    if (held !== undefined) nextMs = Math.min(nextMs, nextTimeOf(held, ended, at.monotonicMs))
+    const reason = dueReason(entry, held, ended, at, own)
     if (reason === undefined) continue
     if (refusal !== undefined && holds(refusal, entry, at)) {
       nextMs = Math.min(nextMs, refusal.retryAtMs)
@@ -87,19 +89,27 @@ function holds(refusal: Refusal, entry: Entry, at: Moment): boolean {
   return retryAtMs > at.monotonicMs && shows === shownBy(entry) && !wasSet
 }
 
-function nextTimeOf(held: HeldSvid, nowMs: number): number {
-  return held.renewAtMs > nowMs ? held.renewAtMs : held.expiresAtMs
+/** What a revocation says of this SVID; undefined: nothing. */
+function endOf(held: HeldSvid, goodFrom: GoodFrom | undefined): GoodFrom | undefined {
+  return goodFrom !== undefined && isEnded(held.svid, goodFrom) ? goodFrom : undefined
+}
+
+function nextTimeOf(held: HeldSvid, ended: GoodFrom | undefined, nowMs: number): number {
+  const renewAtMs = Math.min(held.renewAtMs, ended?.renewAtMs ?? Infinity)
+  return renewAtMs > nowMs ? renewAtMs : held.expiresAtMs
 }
 
 function dueReason(
   entry: Entry,
   held: HeldSvid | undefined,
+  ended: GoodFrom | undefined,
   at: Moment,
   own: Bundle | undefined,
 ): DueReason | undefined {
   if (held === undefined) return 'missing'
   if (held.shows !== shownBy(entry)) return 'changed'
   if (own !== undefined && !isUntainted(held.signedBy, own)) return 'tainted'
+  if (ended !== undefined && ended.renewAtMs <= at.monotonicMs) return 'revoked'
   if (held.expiresAtMs <= at.monotonicMs) return 'expired'
   if (held.wallClockCounts && held.svid.expiresAt <= at.now) return 'expired'
   return held.renewAtMs <= at.monotonicMs ? 'half-life' : undefined

@@ -66,6 +66,7 @@ export function pollChanges(deps: PollDeps): ChangeSource {
         removedEntryIds: [],
         bundles: await bundlesFor(deps, entries, signal),
         removedTrustDomains: [],
+        goodFrom: new Map(),
       }
       await clock.sleep(intervalMs * (0.9 + 0.2 * random()), signal)
       if (clock.monotonicMs() >= endMs) return

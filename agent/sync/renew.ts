@@ -1,3 +1,4 @@
+import type { Entry } from '../../src/entry/entry.ts'
 import { asCountersignError, CountersignError } from '../../src/errors.ts'
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
@@ -7,6 +8,7 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { readCertificate } from '../../src/x509/certificate.ts'
 import type { Cache } from '../cache/cache.ts'
 import { type HeldSvid, holdNewSvid, shownBy } from '../cache/held-svid.ts'
+import { isEnded } from '../cache/snapshot.ts'
 import { Wake } from '../cache/wake.ts'
 import { type MakeKey, makeNewKey, type NewKey } from '../node-attestation/new-key.ts'
 import { clocksApart, type DueEntry, due, type Refusal } from './due.ts'
@@ -156,12 +158,19 @@ class Renewal {
       if (answer instanceof CountersignError) throw answer
       const at = { now: clock.now(), monotonicMs: clock.monotonicMs() }
       const svid = checkIssued({ entry, ...key }, answer, cache, at.now)
-      const held = holdNewSvid(svid, shownBy(entry), at, random())
-      this.#refusals.delete(entry.id)
-      return held
+      const goodFrom = cache.snapshot.goodFrom.get(entry.id)
+      // Servers that refuse those of before it are ahead of the one that has signed it.
+      if (goodFrom !== undefined && isEnded(svid, goodFrom)) this.#putOff(entry)
+      else this.#refusals.delete(entry.id)
+      return holdNewSvid(svid, shownBy(entry), at, random())
     } catch (error) {
       const refused = asCountersignError(error)
-      const waitMs = this.#refuse(entry.id, shownBy(entry), refused, answer)
+      const misdatedMs = misdatedWaitMs(refused, answer)
+      const waitMs = this.#putOff(
+        entry,
+        Math.max(refused.retryAfterMs ?? 0, misdatedMs),
+        misdatedMs > 0,
+      )
       log.warn('an SVID could not be had', {
         entryId: entry.id,
         spiffeId: entry.spiffeId,
@@ -173,24 +182,20 @@ class Renewal {
     }
   }
 
-  #refuse(
-    id: string,
-    shows: string,
-    error: CountersignError,
-    answer: readonly Buffer[] | CountersignError,
-  ): number {
+  /** Until the entry is asked for again, in ms; ever longer, and at least `leastMs`. */
+  #putOff(entry: Entry, leastMs = 0, misdated = false): number {
     const { clock, random = Math.random } = this.#deps
+    const [{ id }, shows] = [entry, shownBy(entry)]
     const before = this.#refusals.get(id)
     const failures = before?.shows === shows ? before.failures + 1 : 1
     const drawn = Math.min(retryBaseMs * 2 ** (failures - 1), retryCapMs) * (0.75 + random() / 2)
-    const misdatedMs = misdatedWaitMs(error, answer)
-    const waitMs = Math.max(drawn, error.retryAfterMs ?? 0, misdatedMs)
+    const waitMs = Math.max(drawn, leastMs)
     const at = { now: clock.now(), monotonicMs: clock.monotonicMs() }
     this.#refusals.set(id, {
       shows,
       failures,
       retryAtMs: at.monotonicMs + waitMs,
-      clocksApartMs: misdatedMs > 0 ? clocksApart(at) : undefined,
+      clocksApartMs: misdated ? clocksApart(at) : undefined,
     })
     return waitMs
   }

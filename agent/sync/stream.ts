@@ -26,6 +26,7 @@ export interface StreamDeps {
   readonly silenceMs?: number
   /** Names this process, so that the server can tell a copy of the data folder from it. Default: drawn. */
   readonly instance?: string
+  readonly random?: () => number
 }
 
 const defaultSilenceMs = 60_000
@@ -62,7 +63,7 @@ async function* changesOf(
 ): AsyncGenerator<Change, void, void> {
   const responses = stream.responses[Symbol.asyncIterator]()
   const slice = new Slice(deps.clock)
-  let group = new Group(deps.trustDomain, deps.log)
+  let group = new Group(deps)
   for (;;) {
     const next = await withinSilence(deps, responses.next(), over)
     if (next.done) return
@@ -70,7 +71,7 @@ async function* changesOf(
     // Many messages may have come in already.
     if (slice.isOver) await slice.rest()
     if (change === undefined) continue
-    group = new Group(deps.trustDomain, deps.log)
+    group = new Group(deps)
     yield change
   }
 }

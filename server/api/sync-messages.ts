@@ -1,4 +1,6 @@
+import type { Entry } from '../../src/entry/entry.ts'
 import { bundleToWire, entryToWire } from '../../src/rpc/convert.ts'
+import type { GoodFrom$Input } from '../../src/rpc/gen/countersign/sync/v1/GoodFrom.ts'
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import type { Bundle$Input } from '../../src/rpc/gen/spire/api/types/Bundle.ts'
 import type { Entry$Input } from '../../src/rpc/gen/spire/api/types/Entry.ts'
@@ -13,6 +15,7 @@ interface Chunk {
   readonly removed_trust_domains: string[]
   readonly entries: Entry$Input[]
   readonly removed_entry_ids: string[]
+  readonly good_from: GoodFrom$Input[]
 }
 
 interface Item {
@@ -25,9 +28,13 @@ interface Item {
  * The group in messages of bounded size, however many entries and bundles it has; `more` on all but the
  * last. Only a single item may be larger than a message is to be.
  */
-export function* messagesOf(group: FollowerGroup, logId: string): Generator<Update$Input> {
+export function* messagesOf(
+  group: FollowerGroup,
+  logId: string,
+  goodFrom: (entry: Entry) => GoodFrom$Input | undefined,
+): Generator<Update$Input> {
   const base = { log_id: logId, position: group.position, snapshot: group.snapshot }
-  const chunks = chunksOf(group)
+  const chunks = chunksOf(group, goodFrom)
   let chunk = chunks.next()
   while (!chunk.done) {
     const next = chunks.next()
@@ -37,10 +44,10 @@ export function* messagesOf(group: FollowerGroup, logId: string): Generator<Upda
 }
 
 /** Each is made when the one before is on its way: nobody else waits for all of them. */
-function* chunksOf(group: FollowerGroup): Generator<Chunk, void, void> {
+function* chunksOf(...of: Parameters<typeof itemsOf>): Generator<Chunk, void, void> {
   let chunk = emptyChunk()
   let size = 0
-  for (const { bytes, addTo } of itemsOf(group)) {
+  for (const { bytes, addTo } of itemsOf(...of)) {
     if (size > 0 && size + bytes > chunkBytes) {
       yield chunk
       chunk = emptyChunk()
@@ -53,10 +60,16 @@ function* chunksOf(group: FollowerGroup): Generator<Chunk, void, void> {
 }
 
 function emptyChunk(): Chunk {
-  return { bundles: [], removed_trust_domains: [], entries: [], removed_entry_ids: [] }
+  return {
+    ...{ bundles: [], removed_trust_domains: [] },
+    ...{ entries: [], removed_entry_ids: [], good_from: [] },
+  }
 }
 
-function* itemsOf(group: FollowerGroup): Generator<Item, void, void> {
+function* itemsOf(
+  group: FollowerGroup,
+  goodFrom: (entry: Entry) => GoodFrom$Input | undefined,
+): Generator<Item, void, void> {
   for (const bundle of group.bundles) {
     yield {
       bytes: sizeOfBundle(bundle),
@@ -69,7 +82,10 @@ function* itemsOf(group: FollowerGroup): Generator<Item, void, void> {
   for (const entry of group.entries) {
     yield {
       bytes: sizeOfEntry(entry),
-      addTo: ({ entries }) => entries.push(entryToWire(entry)),
+      addTo({ entries, good_from }) {
+        entries.push(entryToWire(entry))
+        good_from.push(...[goodFrom(entry) ?? []].flat())
+      },
     }
   }
   for (const id of group.removedEntryIds) {

@@ -1,12 +1,16 @@
+import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { FollowRequest } from '../../src/rpc/gen/countersign/sync/v1/FollowRequest.ts'
+import type { GoodFrom$Input } from '../../src/rpc/gen/countersign/sync/v1/GoodFrom.ts'
 import type { Update$Input } from '../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import { bidiStream, type RpcHandler } from '../../src/rpc/handler.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
+import { backdateSeconds } from '../ca/rotation.ts'
 import type { Follower } from '../entry/follower.ts'
 import { type Held, isOfThisLog, maxMissed, resumeFrom } from '../entry/resume.ts'
+import { svidsEndedUntil } from '../revocation/svid-status.ts'
 import { type Change, readChanges } from '../store/changes.ts'
 import type { ApiDeps } from './deps.ts'
 import { nextRequest } from './next-request.ts'
@@ -17,7 +21,7 @@ const maxInstanceLength = 64
 
 type Deps = Pick<
   ApiDeps,
-  'trustDomain' | 'store' | 'changes' | 'index' | 'followers' | 'bundles' | 'clock'
+  'trustDomain' | 'store' | 'changes' | 'index' | 'followers' | 'bundles' | 'revocations' | 'clock'
 >
 
 /** countersign.sync.v1.Sync */
@@ -78,7 +82,7 @@ async function* follow(
     for (;;) {
       const group = await follower.next()
       if (group === undefined) return
-      yield* messagesOf(group, deps.changes.logId)
+      yield* messagesOf(group, deps.changes.logId, (entry) => goodFromOf(deps, entry))
     }
   } finally {
     done.abort()
@@ -96,6 +100,20 @@ function resumeOf(
 ): ReturnType<typeof resumeFrom> {
   const knowsBundle = (name: TrustDomain): boolean => deps.bundles.bundleOf(name) !== undefined
   return resumeFrom({ ...deps, knowsBundle }, id, held, missed)
+}
+
+/** More entries of one ID than are looked at of a client. */
+const maxOfOneId = 17
+
+/** Since when SVIDs of this entry are good again, where a revocation has ended those of before. */
+function goodFromOf({ index, revocations }: Deps, entry: Entry): GoodFrom$Input | undefined {
+  if (revocations.size === 0) return undefined
+  const { id, spiffeId } = entry
+  const sharing = index.list({ spiffeId }, undefined, maxOfOneId)
+  const until = svidsEndedUntil(revocations, spiffeId, sharing)
+  if (until === undefined) return undefined
+  const good = until + 1
+  return { entry_id: id, x509_not_before: good - backdateSeconds, jwt_issued_at: good }
 }
 
 /** An agent takes a server that says nothing for a minute for dead. */

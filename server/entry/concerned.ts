@@ -18,6 +18,8 @@ export interface Applied {
   readonly before: ReadonlyMap<string, Entry>
   /** Agents that changed themselves, or whose aliases did. */
   readonly agents: ReadonlySet<SpiffeId>
+  /** Entries that are as they were, and of which there is something to be told all the same. */
+  readonly touched: ReadonlySet<Entry>
 }
 
 interface Change {
@@ -61,7 +63,7 @@ export function agentsConcernedBy(
 function changesOf(
   forest: Forest,
   batch: ChangeBatch,
-  { before }: Applied,
+  { before, touched }: Applied,
   now: Date,
 ): readonly Change[] {
   const changes: Change[] = []
@@ -75,6 +77,11 @@ function changesOf(
       after: after !== undefined && forest.isActive(after, now) ? after : undefined,
     }
     if (change.before !== undefined || change.after !== undefined) changes.push(change)
+  }
+  for (const entry of touched) {
+    const same = unlessAlias(entry)
+    if (same === undefined || batch.entries.has(entry.id) || !forest.isActive(same, now)) continue
+    changes.push({ id: entry.id, before: same, after: same })
   }
   return changes
 }

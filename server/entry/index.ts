@@ -1,5 +1,6 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { sortSelectors } from '../../src/entry/selector.ts'
+import type { Fact } from '../../src/revocation/fact.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
@@ -10,6 +11,7 @@ import { type EntryFilter, matcherOf } from './filter.ts'
 import { agentsAbove, authorisedFor, createForest, isAuthorised } from './forest.ts'
 import { sameSelectors } from './nodes.ts'
 import { OrderedIds } from './order.ts'
+import { touchedBy } from './touched.ts'
 
 /** Up to this many candidates are sorted for a page; among more, the page is looked for in the order of all. */
 const maxSorted = 1024
@@ -36,6 +38,8 @@ export interface EntryIndex {
   isAuthorised(agentId: SpiffeId, entryId: string): Entry | undefined
   /** All agents that may get SVIDs for at least one of these entries. */
   agentsFor(entryIds: Iterable<string>): ReadonlySet<SpiffeId>
+  /** The entries whose SVIDs these facts may end. */
+  touchedBy(facts: Iterable<Pick<Fact, 'kind' | 'id'>>): ReadonlySet<Entry>
   /** What a batch that was applied means for each of the agents that are connected; absent: nothing. */
   agentsConcernedBy(
     batch: ChangeBatch,
@@ -58,7 +62,7 @@ export function createEntryIndex(options: {
   const { byParent, bySpiffeId, nodes } = forest
   const entries = new Map<string, Entry>()
   const order = new OrderedIds(entries)
-  const applied = new WeakMap<ChangeBatch, Applied>()
+  const applied = new WeakMap<ChangeBatch, Omit<Applied, 'touched'>>()
 
   /** Puts or removes one entry; answers what was there before. */
   const replace = (id: string, entry: Entry | undefined): Entry | undefined => {
@@ -156,8 +160,10 @@ export function createEntryIndex(options: {
       if (connected.size === 0) return new Map()
       const memory = applied.get(batch)
       if (memory === undefined) return new Map([...connected].map((id) => [id, 'recompute']))
-      return agentsConcernedBy(forest, batch, memory, connected, clock.now())
+      const touched = touchedBy(batch.facts, entries, bySpiffeId)
+      return agentsConcernedBy(forest, batch, { ...memory, touched }, connected, clock.now())
     },
+    touchedBy: (facts) => touchedBy(facts, entries, bySpiffeId),
     rightsOf(id) {
       const now = clock.now()
       let admin = false

@@ -1,10 +1,11 @@
 import type { Entry } from '../../src/entry/entry.ts'
+import type { FactKind } from '../../src/revocation/fact.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Change } from '../store/changes.ts'
 import type { EntryIndex } from './index.ts'
 
-/** Where an agent goes on: nothing, or creations that it missed and nothing else. */
+/** Where an agent goes on: nothing, or what it missed: creations, and entries whose SVIDs were revoked. */
 export type Resume =
   | { readonly from: 'snapshot' }
   | { readonly from: 'position'; readonly applied: number; readonly missed: readonly Entry[] }
@@ -18,7 +19,7 @@ export interface Held {
 export interface ResumeDeps {
   readonly trustDomain: TrustDomain
   readonly changes: { readonly logId: string; readonly position: number }
-  readonly index: Pick<EntryIndex, 'get' | 'count' | 'isAuthorised'>
+  readonly index: Pick<EntryIndex, 'get' | 'count' | 'isAuthorised' | 'touchedBy'>
   knowsBundle(trustDomain: TrustDomain): boolean
 }
 
@@ -53,9 +54,11 @@ export function resumeFrom(
     return snapshot
   }
   const missed = new Map<string, Entry | undefined>()
+  const facts: ReturnType<typeof factOf>[] = []
   for (const { kind, ref } of missedChanges) {
     if (kind === 'agent' && ref === agentId) return snapshot
     if (kind === 'bundle' && !deps.knowsBundle(ref as TrustDomain)) return snapshot
+    if (kind === 'revocation') facts.push(factOf(ref))
     if (kind !== 'entry') continue
     const entry = deps.index.get(ref)
     // Named twice it went and was made anew: the agent may hold another one by that name.
@@ -63,8 +66,17 @@ export function resumeFrom(
     if (!isCreation || movesOthers(deps, entry)) return snapshot
     missed.set(ref, deps.index.isAuthorised(agentId, ref))
   }
+  for (const { id } of deps.index.touchedBy(facts)) {
+    missed.set(id, deps.index.isAuthorised(agentId, id))
+  }
   const own = [...missed.values()].filter((entry) => entry !== undefined)
   return { from: 'position', applied, missed: own }
+}
+
+/** As a line of the log names it. */
+function factOf(ref: string): { readonly kind: FactKind; readonly id: string } {
+  const end = ref.indexOf(' ')
+  return { kind: ref.slice(0, end) as FactKind, id: ref.slice(end + 1) }
 }
 
 /** A new alias, or a new entry above others: it may have given the agent more than itself. */

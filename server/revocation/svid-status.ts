@@ -12,16 +12,14 @@ export interface ShownSvid {
 }
 
 /**
- * Refuses an SVID from before its ID, an entry of its ID, their owner or its node was revoked. Whether its trust domain's
- * authority is good still, the bundle says, and SVIDs of a tainted one are replaced by themselves. Throws
- * `unauthenticated` `svid-revoked`.
+ * The last second, since 1970, whose SVIDs are no proof any more, as their ID, an entry of their ID, the owner of one or
+ * their node was revoked; undefined: there is none.
  */
-export function checkSvid(
+export function svidsEndedUntil(
   revocations: Pick<Revocations, 'find'>,
-  { spiffeId, issuedAt }: ShownSvid,
+  spiffeId: SpiffeId,
   entries: readonly Pick<Entry, 'id' | 'owner'>[],
-): void {
-  const issued = issuedAt === undefined ? Number.NEGATIVE_INFINITY : issuedAt.getTime() / 1000
+): number | undefined {
   const facts: (Fact | undefined)[] = [
     revocations.find('spiffe-id', spiffeId),
     revocations.find('node', spiffeId),
@@ -29,7 +27,22 @@ export function checkSvid(
   for (const { id, owner } of entries) {
     facts.push(revocations.find('entry', id), revocations.find('owner', owner))
   }
-  if (facts.every((fact) => fact === undefined || Math.floor(issued) > fact.notBefore)) return
+  const ended = facts.flatMap((fact) => fact?.notBefore ?? [])
+  return ended.length === 0 ? undefined : Math.max(...ended)
+}
+
+/**
+ * Refuses an SVID that `svidsEndedUntil` says to be ended. Whether its trust domain's authority is good still, the bundle
+ * says, and SVIDs of a tainted one are replaced by themselves. Throws `unauthenticated` `svid-revoked`.
+ */
+export function checkSvid(
+  revocations: Pick<Revocations, 'find'>,
+  { spiffeId, issuedAt }: ShownSvid,
+  entries: readonly Pick<Entry, 'id' | 'owner'>[],
+): void {
+  const issued = issuedAt === undefined ? Number.NEGATIVE_INFINITY : issuedAt.getTime() / 1000
+  const until = svidsEndedUntil(revocations, spiffeId, entries)
+  if (until === undefined || Math.floor(issued) > until) return
   throw new CountersignError('unauthenticated', 'the SVID is from before a revocation', {
     reason: 'svid-revoked',
     fix: 'ask the agent for a new one',

@@ -36,7 +36,11 @@ export interface X509ClientOptions extends IssuerOptions {
 
 /** By JWT-SVID; whoever gets hold of such a token can use it. `ca` is for the servers that are asked, too. */
 export interface JwtClientOptions extends IssuerOptions {
-  readonly jwtSource: { fetchJwtSvid(audience: string): Promise<{ readonly token: string }> }
+  readonly jwtSource: {
+    fetchJwtSvid(audience: string): Promise<{ readonly token: string }>
+    /** The issuer does not take this one; another is asked for then. */
+    discard?(token: string): void
+  }
 }
 
 /** A service to be asked with a token for it. */
@@ -241,10 +245,11 @@ function proving(
   const { jwtSource, issuer } = options
   return {
     next: undefined,
-    proof: async () => ({
-      client_assertion_type: assertionType,
-      client_assertion: (await jwtSource.fetchJwtSvid(issuer)).token,
-    }),
+    proof: async (refused) => {
+      if (refused !== undefined) jwtSource.discard?.(refused['client_assertion'] ?? '')
+      const { token } = await jwtSource.fetchJwtSvid(issuer)
+      return { client_assertion_type: assertionType, client_assertion: token }
+    },
   }
 }
 

@@ -23,8 +23,8 @@ export interface StandingOptions {
   /** PEM. */
   readonly ca: readonly string[] | undefined
   readonly clock: Clock
-  /** What says in a form who asks. */
-  readonly proof: () => Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>
+  /** What says in a form who asks; `refused` is what has said it before, where that was not taken. */
+  readonly proof: (refused?: Proof) => Promise<Proof> | Proof
   /** With which its tokens are good; undefined: they are bound to none. */
   readonly svid: X509Svid | undefined
   /** Who is asked with such tokens, and by which bundles they are checked. */
@@ -32,6 +32,8 @@ export interface StandingOptions {
     | { readonly source: IdentitySource; readonly authorize: SpiffeIdMatcher }
     | undefined
 }
+
+type Proof = Readonly<Record<string, string>>
 
 interface HttpClient {
   readonly fetch: typeof Fetch
@@ -137,7 +139,14 @@ export class Standing {
   }
 
   async #post(url: string, form: Readonly<Record<string, string>>) {
-    return this.#issuer.post(url, { ...form, ...(await this.#options.proof()) })
+    const { proof } = this.#options
+    const shown = await proof()
+    const answer = await this.#issuer.post(url, { ...form, ...shown })
+    if (answer.status !== 401) return answer
+    const other = await proof(shown)
+    // Of before a revocation, perhaps: once more, with what is newer.
+    const isOther = other['client_assertion'] !== shown['client_assertion']
+    return isOther ? this.#issuer.post(url, { ...form, ...other }) : answer
   }
 }
 

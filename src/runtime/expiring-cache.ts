@@ -70,6 +70,11 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
     if (this.#kept.get(key)?.value === value) this.#kept.delete(key)
   }
 
+  /** What is meant serves nobody any more. */
+  forgetIf(isMeant: (value: T) => boolean): void {
+    for (const [key, { value }] of this.#kept) if (isMeant(value)) this.#kept.delete(key)
+  }
+
   /** Nothing that is here, or on its way, serves anybody any more. */
   clear(): void {
     this.#kept = new Map()

@@ -71,6 +71,14 @@ export class JwtSource implements BundleLookup, AsyncDisposable {
     return { authorization: `Bearer ${token}` }
   }
 
+  /**
+   * Gives this token to nobody any more: for one that a server refuses, as it does where it is from before a revocation.
+   * The next that is asked for comes from the agent.
+   */
+  discard(token: string): void {
+    this.#tokens.discard(token)
+  }
+
   /** The JWT authorities of a trust domain; undefined where it is not trusted here. */
   bundleOf(trustDomain: TrustDomain): Bundle | undefined {
     return this.#feed.peek()?.bundleOf(trustDomain)

@@ -31,6 +31,10 @@ export class TokenCache {
     }
   }
 
+  discard(token: string): void {
+    this.#kept.forgetIf((svid) => svid.token === token)
+  }
+
   /** Nothing that is here, or on its way, serves anybody any more. */
   clear(): void {
     this.#kept.clear()

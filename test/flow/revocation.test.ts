@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
+import { JwtSource, X509Source, type X509Svid } from 'countersign'
 import {
   createVerifier,
   type RevocationFeed,
@@ -28,6 +29,7 @@ import {
   resourceOf,
 } from '../support/oauth.ts'
 import { reasonOf } from '../support/reason-of.ts'
+import { agentIdOf, startAgent } from '../support/running-agent.ts'
 import {
   mint,
   type RunningServer,
@@ -328,6 +330,51 @@ test('the key of the feed is none of access tokens, nor the other way', async ()
     (await ask(port, certificate, '/.well-known/oauth-authorization-server')).body,
   ) as Record<string, unknown>
   expect(metadata['revocation_endpoint']).toBe(`${issuer}/oauth/revoke`)
+})
+
+test('T26 a workload that is registered still has other SVIDs within seconds of a revocation, and is refused by those of before', async () => {
+  const agent = await startAgent(server)
+  onTestFinished(() => agent.stop())
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const parent = await agentIdOf(server)
+  const selectors = [`unix:uid:${process.getuid?.()}`]
+  const { results } = await entries.unary('BatchCreateEntry', {
+    entries: [wireEntry({ path: '/again', parent, selectors })],
+  })
+  const source = await X509Source.open({ endpoint: `unix://${agent.socket}` })
+  onTestFinished(() => source.close())
+  const jwts = await JwtSource.open({ endpoint: `unix://${agent.socket}` })
+  onTestFinished(() => jwts.close())
+  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+  const known = async (proof: Record<string, string>, svid?: X509Svid): Promise<boolean> => {
+    const { status, body } = await ask(port, certificate, '/oauth/token', {
+      ...{ method: 'POST', headers: formHeaders, body: form({ ...wish, ...proof }) },
+      identity: svid && { id: svid.spiffeId, ...svid },
+    })
+    // No policy gives it anything: who has proved itself hears just that.
+    expect([status, JSON.parse(body).error]).toBeOneOf([
+      [401, 'invalid_client'],
+      [400, 'invalid_target'],
+    ])
+    return status === 400
+  }
+  const byCertificate = (svid: X509Svid) => known({ client_id: svid.spiffeId }, svid)
+  const byToken = (token: string) =>
+    known({ client_assertion_type: assertionType, client_assertion: token })
+  const newJwt = async () => (await jwts.fetchJwtSvid(issuer)).token
+
+  const before = { svid: source.svid(), token: await newJwt() }
+  expect([await byCertificate(before.svid), await byToken(before.token)]).toEqual([true, true])
+  await server
+    .admin('countersign.revocation.v1.Revocation')
+    .unary('Revoke', { kind: 'entry', id: results[0]?.entry?.id ?? '', reason: 'test' })
+  expect([await byCertificate(before.svid), await byToken(before.token)]).toEqual([false, false])
+  await eventually(() => source.svid() !== before.svid, 15_000)
+  expect(await byCertificate(source.svid())).toBe(true)
+  expect(await byToken(await newJwt())).toBe(false)
+  jwts.discard(before.token)
+  expect(await byToken(await newJwt())).toBe(true)
+  expect([await byCertificate(before.svid), await byToken(before.token)]).toEqual([false, false])
 })
 
 test('T26 what happens to entries, agents, keys and trust domains reaches the feed by itself', async () => {

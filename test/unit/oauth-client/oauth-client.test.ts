@@ -303,3 +303,28 @@ test('a workload with a JWT-SVID gets tokens that are bound to nothing', async (
     client_assertion: `svid for ${issuer.issuer}`,
   })
 })
+
+test('T26 a JWT-SVID that the issuer does not take is replaced, once', async () => {
+  const { issuer, clock } = await stand()
+  const gone: string[] = []
+  const client = new OauthClient({
+    ...{ issuer: issuer.issuer, clock, ca: issuer.ca, endpoints: { token: issuer.url } },
+    jwtSource: {
+      fetchJwtSvid: async () => ({ token: `svid ${gone.length}` }),
+      discard: (token) => void gone.push(token),
+    },
+  })
+  onTestFinished(() => client.close())
+  issuer.answer = { status: 401, body: '{"error":"invalid_client"}' }
+  await expect(client.call(stock, 'stock:read').token()).rejects.toMatchObject({
+    reason: 'client-refused',
+  })
+  issuer.hold = async () => {
+    if (issuer.asked.length === 4) issuer.answer = undefined
+  }
+  await client.call(stock, 'stock:read').token()
+  expect(issuer.asked.map((form) => form.get('client_assertion'))).toEqual([
+    ...['svid 0', 'svid 1', 'svid 1', 'svid 2'],
+  ])
+  expect(gone).toEqual(['svid 0', 'svid 1'])
+})

@@ -55,6 +55,15 @@ describe('a token', () => {
     expect(callsOf(api, fetches)).toBe(2)
   })
 
+  test('T26 that a server has refused is given to nobody any more', async () => {
+    const { api, source } = await opened()
+    const [first, other] = [await source.fetchJwtSvid('a'), await source.fetchJwtSvid('b')]
+    source.discard(first.token)
+    expect(await source.fetchJwtSvid('a')).not.toBe(first)
+    expect(await source.fetchJwtSvid('b')).toBe(other)
+    expect(callsOf(api, fetches)).toBe(3)
+  })
+
   test('serves while the agent is away until it expires, and not longer', async () => {
     const { api, clock, source } = await opened()
     const first = await source.fetchJwtSvid('a')

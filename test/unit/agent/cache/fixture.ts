@@ -141,6 +141,7 @@ export function changeOf(change: Partial<Change>): Change {
     removedEntryIds: [],
     bundles: [],
     removedTrustDomains: [],
+    goodFrom: new Map(),
     ...change,
   }
 }

@@ -52,6 +52,7 @@ beforeEach(() => {
       return signCompact(signers.get(keyId) as Signer, keyId, claims)
     },
     bundles: { bundleOf: (name) => (name === trustDomain ? bundle : undefined) },
+    goodFrom: () => undefined,
     clock,
     log: silentLog,
     random: () => 0.5,

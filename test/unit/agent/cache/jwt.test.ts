@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { JwtCache } from '../../../../agent/cache/jwt.ts'
 import { jwtKey } from '../../../../agent/cache/jwt-record.ts'
+import type { GoodFrom } from '../../../../agent/cache/snapshot.ts'
 import type { Bundle, JwtAuthority } from '../../../../src/bundle/bundle.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { CountersignError } from '../../../../src/errors.ts'
@@ -21,6 +22,7 @@ let bundle: Bundle
 let clock: FakeClock
 let asked: string[][]
 let failing: CountersignError | undefined
+let goodFrom: GoodFrom | undefined
 let answer: (entry: Entry, audience: readonly string[]) => Promise<string>
 let cache: JwtCache
 
@@ -41,6 +43,7 @@ beforeEach(() => {
   clock = new FakeClock()
   asked = []
   failing = undefined
+  goodFrom = undefined
   bundle = bundleWith([], { jwtAuthorities: [authority] })
   answer = token
   cache = new JwtCache({
@@ -50,6 +53,7 @@ beforeEach(() => {
       return answer(web, audience)
     },
     bundles: { bundleOf: (name) => (name === trustDomain ? bundle : undefined) },
+    goodFrom: () => goodFrom,
     clock,
     log: silentLog,
     random: () => 0.5,
@@ -145,6 +149,22 @@ describe('a token', () => {
     expect(cache.size).toBe(0)
   })
 
+  test('T26 of before a revocation is forgotten, and of its very second not kept', async () => {
+    await cache.fetch(web, ['a'], never)
+    goodFrom = { x509: 0, jwt: Math.floor(clock.now().getTime() / 1000), renewAtMs: 0 }
+    cache.retain(() => web)
+    expect(cache.size).toBe(1)
+    goodFrom = { ...goodFrom, jwt: goodFrom.jwt + 1 }
+    cache.retain(() => web)
+    expect(cache.size).toBe(0)
+    await cache.fetch(web, ['a'], never)
+    expect([asked.length, cache.size]).toEqual([2, 0])
+    await clock.advance(1000)
+    await cache.fetch(web, ['a'], never)
+    await cache.fetch(web, ['a'], never)
+    expect([asked.length, cache.size]).toEqual([3, 1])
+  })
+
   test('is waited for no longer than the bound', async () => {
     answer = () => new Promise(() => {})
     const late = reasonOf(
@@ -154,6 +174,7 @@ describe('a token', () => {
             signal.addEventListener('abort', () => reject(signal.reason))
           }),
         bundles: { bundleOf: () => bundle },
+        goodFrom: () => undefined,
         clock,
         log: silentLog,
       }).fetch(web, ['a'], never),

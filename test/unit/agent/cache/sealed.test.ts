@@ -118,6 +118,17 @@ describe('a sealed cache', () => {
     expect(restored?.lastContact).toEqual(start)
   })
 
+  test('T26 knows after a restart which of them a revocation has ended', async () => {
+    const goodFrom = new Map([['web', { x509: 90, jwt: 100, renewAtMs: 5000 }]])
+    await cache.apply(changeOf({ position: 8, entries: [web], goodFrom }))
+    await save()
+    const due = { x509: 90, jwt: 100, renewAtMs: clock.monotonicMs() }
+    expect((await load())?.snapshot.goodFrom).toEqual(new Map([['web', due]]))
+    await cache.apply(changeOf({ position: 9, entries: [web] }))
+    await save()
+    expect((await load())?.snapshot.goodFrom.size).toBe(0)
+  })
+
   test('shows nothing of a key or an ID, and is for our eyes only', async () => {
     await save()
     const key = cache.snapshot.svids.get('web')?.svid.privateKey.toString('base64') ?? ''

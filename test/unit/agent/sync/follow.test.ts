@@ -57,6 +57,7 @@ class FakeStream implements SyncStream {
       removed_entry_ids: [],
       bundles: [],
       removed_trust_domains: [],
+      good_from: [],
       ...update,
     })
     this.#wake()

@@ -5,10 +5,12 @@ import { bundleToWire, entryToWire } from '../../../../src/rpc/convert.ts'
 import type { Update } from '../../../../src/rpc/gen/countersign/sync/v1/Update.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { reasonOf } from '../../../support/x509-fixtures.ts'
 import { bundleWith, entryOf, makeCa, trustDomain } from '../cache/fixture.ts'
 
 const web = entryOf('/web', ['unix:uid:1000'], { id: 'web' })
+const clock = new FakeClock()
 const friend = TrustDomain.parse('friend.test')
 
 let own: Bundle
@@ -26,9 +28,10 @@ const update = (given: Partial<Update>): Update => ({
   removed_entry_ids: [],
   bundles: [],
   removed_trust_domains: [],
+  good_from: [],
   ...given,
 })
-const group = (): Group => new Group(trustDomain, silentLog)
+const group = (): Group => new Group({ trustDomain, clock, log: silentLog, random: () => 0.5 })
 
 describe('a group of messages', () => {
   test('is one change, of all of them, at the position of the last', () => {
@@ -37,7 +40,8 @@ describe('a group of messages', () => {
     const first = { more: true, position: '0', snapshot: true }
     expect(gathered.add(update({ ...first, entries: [entryToWire(web)] }))).toBeUndefined()
     expect(gathered.add(update({ ...first, bundles: [bundleToWire(own)] }))).toBeUndefined()
-    const last = { snapshot: true, position: '7', entries: [entryToWire(db)] }
+    const good_from = [{ entry_id: 'db', x509_not_before: '90', jwt_issued_at: '100' }]
+    const last = { snapshot: true, position: '7', entries: [entryToWire(db)], good_from }
     expect(gathered.add(update({ ...last, removed_entry_ids: ['x'] }))).toEqual({
       logId: 'log',
       position: 7,
@@ -46,6 +50,8 @@ describe('a group of messages', () => {
       removedEntryIds: ['x'],
       bundles: [own],
       removedTrustDomains: [],
+      // A second after it came, and within the next.
+      goodFrom: new Map([['db', { x509: 90, jwt: 100, renewAtMs: clock.monotonicMs() + 1500 }]]),
     })
   })
 
@@ -55,10 +61,12 @@ describe('a group of messages', () => {
         entries: [entryToWire(web), { ...entryToWire(web), id: '' }],
         bundles: [{ ...bundleToWire(own), trust_domain: 'NOT a name' }, bundleToWire(own)],
         removed_trust_domains: ['', 'friend.test'],
+        good_from: [{ entry_id: web.id, x509_not_before: '1e99', jwt_issued_at: '1' }],
       }),
     )
     expect(change?.entries).toEqual([web])
     expect(change?.bundles).toEqual([own])
+    expect(change?.goodFrom.size).toBe(0)
     expect(change?.removedTrustDomains).toEqual([friend])
   })
 

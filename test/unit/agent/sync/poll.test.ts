@@ -203,6 +203,7 @@ describe('a server without a stream', () => {
         removedEntryIds: [],
         bundles: [bundleWith([{ ca }])],
         removedTrustDomains: [],
+        goodFrom: new Map(),
       }
       await clock.sleep(1_000_000, signal)
     }
@@ -263,6 +264,7 @@ describe('a server without a stream', () => {
       removedEntryIds: [],
       bundles: [bundleWith([{ ca }])],
       removedTrustDomains: [],
+      goodFrom: new Map(),
     })
     await during(async () => {
       expect(server.asked.flat()).toEqual(['a', 'b', 'c'])

@@ -229,6 +229,33 @@ describe('the loop', () => {
       await expect.poll(() => cache.snapshot.svids.get('n1') !== before.get('n1')).toBe(true)
     })
   })
+
+  test('T26 what a revocation has ended is renewed once, when it is due; a server whose clock is behind is asked ever more slowly', async () => {
+    const [first, second] = some(2) as [Entry, Entry]
+    give([first, second])
+    await during(async () => {
+      await expect.poll(() => cache.snapshot.svids.size).toBe(2)
+      batches = []
+      const good = Math.floor(clock.now().getTime() / 1000) + 1
+      const goodFrom = { x509: good - 10, jwt: good, renewAtMs: clock.monotonicMs() + 1500 }
+      const revoked = { entries: [first], goodFrom: new Map([[first.id, goodFrom]]) }
+      await cache.apply(changeOf({ position: 2, ...revoked }))
+      await pass(1499, 500)
+      expect(batches).toEqual([])
+      serverAheadMs = -8000
+      await pass(60_000, 500)
+      expect(new Set(batches.flat())).toEqual(new Set([first.id]))
+      // Its SVIDs are good from the eighth second on.
+      expect(batches.length).toBeGreaterThan(2)
+      expect(batches.length).toBeLessThan(6)
+      const { svid } = cache.snapshot.svids.get(first.id) ?? {}
+      expect(svid?.notBefore.getTime()).toBeGreaterThanOrEqual(goodFrom.x509 * 1000)
+      batches = []
+      await cache.apply(changeOf({ position: 3, ...revoked }))
+      await pass(5000, 500)
+      expect(batches).toEqual([])
+    })
+  })
 })
 
 describe('what a server answers', () => {

@@ -9,6 +9,7 @@ import type { Change } from '../../../../server/store/changes.ts'
 import type { AgentRecord } from '../../../../server/store/records.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
+import type { Fact } from '../../../../src/revocation/fact.ts'
 import { type SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { agentIdOf, agentOf, entryOf, idOf, selectorsOf, server, trustDomain } from './samples.ts'
@@ -36,6 +37,7 @@ export interface Write {
   readonly entries?: readonly Named<Entry>[]
   readonly agents?: readonly ReturnType<typeof agentOf>[]
   readonly bundles?: readonly (readonly [name: TrustDomain, bundle: Bundle | undefined])[]
+  readonly facts?: readonly Pick<Fact, 'kind' | 'id'>[]
 }
 
 /** A server's index, bundles, log and followers, as main.ts joins them. */
@@ -76,11 +78,12 @@ export function world(): World {
     bundles,
     log,
     followers,
-    write({ entries = [], agents = [], bundles: changed = [] }: Write): number {
+    write({ entries = [], agents = [], bundles: changed = [], facts = [] }: Write): number {
       const from = log.length
       for (const [id] of entries) note('entry', id)
       for (const { id } of agents) note('agent', id)
       for (const [name] of changed) note('bundle', name)
+      for (const { kind, id } of facts) note('revocation', `${kind} ${id}`)
       const batch: ChangeBatch = {
         from,
         to: log.length,
@@ -89,7 +92,10 @@ export function world(): World {
         bundles: new Map(changed),
         authoritiesChanged: false,
         policiesChanged: false,
-        facts: [],
+        facts: facts.map((fact) => ({
+          ...fact,
+          ...{ number: 1, notBefore: 1, endsAt: 1, hash: '' },
+        })),
       }
       index.apply(batch)
       for (const [name, bundle] of changed) {

@@ -12,6 +12,7 @@ import {
   put,
   take,
   type World,
+  type Write,
   Writer,
   world,
 } from './followed-world.ts'
@@ -32,6 +33,34 @@ test('what was created meanwhile is told by itself, each agent its own', () => {
   w.write({ entries: [put(entryOf({ id: 'new' })), put(entryOf({ id: 'other', parentId: b }))] })
   expect(w.resume(a, at)).toMatchObject({ from: 'position', missed: [{ id: 'new' }] })
   expect(w.resume(a, w.log.length)).toMatchObject({ from: 'position', missed: [] })
+})
+
+test('T26 whose SVIDs were revoked is told again, to each agent that has it and to one that was away', async () => {
+  const w = started()
+  const own = { owner: 'team', spiffeId: idOf('/own') }
+  const entries = [
+    entryOf({ id: 'mine', ...own }),
+    entryOf({ id: 'shared', parentId: b, spiffeId: own.spiffeId }),
+  ]
+  w.write({ entries: entries.map(put) })
+  const at = w.log.length
+  const followers = [w.open(a), w.open(b)]
+  for (const follower of followers) await take(follower)
+  const facts: readonly NonNullable<Write['facts']>[number][] = [
+    { kind: 'spiffe-id', id: own.spiffeId },
+    { kind: 'entry', id: 'shared' },
+    { kind: 'owner', id: 'team' },
+    { kind: 'owner', id: 'nobody' },
+    { kind: 'token', id: 'mine' },
+  ]
+  for (const [nth, fact] of facts.entries()) {
+    w.write({ facts: [fact] })
+    const told = []
+    for (const follower of followers) told.push((await take(follower)).entries.map(({ id }) => id))
+    expect([fact, ...told]).toEqual([fact, ...(nth < 3 ? [['mine'], ['shared']] : [[], []])])
+  }
+  expect(w.resume(a, at)).toMatchObject({ from: 'position', missed: [{ id: 'mine' }] })
+  expect(w.resume(b, at + 3)).toMatchObject({ from: 'position', missed: [] })
 })
 
 test.each([
