@@ -50,9 +50,12 @@ export function csvLine(record: StoredRecord): string {
     .join(',')}\r\n`
 }
 
-/** A spreadsheet would run what begins like a formula, and others choose what stands in a record. */
+/**
+ * What a spreadsheet would take for a formula, by whatever separator it reads, gets an apostrophe: others choose what stands
+ * in a record. Tabs and line ends are escaped by `printable`.
+ */
 function cell(value: unknown): string {
   const text = printable(Array.isArray(value) ? value.join(' ') : String(value ?? ''))
-  const safe = /^[=+\-@]/.test(text) ? `'${text}` : text
-  return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  const safe = text.replaceAll(/(^|[;|])(\s*[=+\-@＝＋－＠])/g, "$1'$2")
+  return /[",;]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }

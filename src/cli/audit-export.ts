@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { CountersignError } from '../errors.ts'
 import { type FilterOptions, withFilter } from './audit-filter.ts'
-import { chosen } from './audit-search.ts'
+import { chosen, jsonLine } from './audit-search.ts'
 import type { Io } from './io.ts'
 import { printJsonLine } from './output.ts'
 
@@ -31,10 +31,10 @@ Example:
       const { csvHeader, csvLine } = await import('./audit-csv.ts')
       const { ocsfEvent } = await import('../audit/ocsf.ts')
       if (options.format === 'csv') io.write(csvHeader)
-      for await (const { record, line } of chosen(io, file, options)) {
-        if (options.format === 'csv') io.write(csvLine(record))
-        else if (options.format === 'json') io.write(`${line}\n`)
-        else printJsonLine(io, ocsfEvent(record))
+      for await (const found of chosen(io, file, options)) {
+        if (options.format === 'csv') io.write(csvLine(found.record))
+        else if (options.format === 'json') io.write(jsonLine(found))
+        else printJsonLine(io, ocsfEvent(found.record))
       }
     })
 }

@@ -4,6 +4,7 @@ import type { RecordFilter } from '../audit/search.ts'
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
+import { parseInstant } from '../runtime/instant.ts'
 import { nearest } from '../runtime/suggest.ts'
 
 /** As the command line says it. */
@@ -32,7 +33,7 @@ export function withFilter(command: Command): Command {
     .option('--txn <id>', 'a transaction: a token and all its descendants')
     .option('--decision <word>', 'allow or deny', parseDecision)
     .option('--reason <word>', 'why it was denied, or done')
-    .option('--since <time>', 'ISO 8601, or how long ago: 1h, 7d', parseTime)
+    .option('--since <time>', 'RFC 3339, a date (UTC), or how long ago: 1h, 7d', parseTime)
     .option('--until <time>', 'the same; not including it', parseTime)
     .option('--text <text>', 'anywhere in the record')
 }
@@ -68,13 +69,14 @@ function parseDecision(text: string): 'allow' | 'deny' {
 
 /** `2026-06-01T12:00:00Z`, or how long ago: `7d`. Throws `invalid` / `usage`. */
 export function parseTime(text: string): Date {
-  if (/^[0-9]{4}-[0-9]{2}-[0-9]{2}/.test(text)) {
-    const time = new Date(text)
-    if (!Number.isNaN(time.getTime())) return time
-  } else if (/^[0-9]{1,9}[smhd]$/.test(text)) {
-    return new Date(systemClock.now().getTime() - parseDuration(text) * 1000)
-  }
-  throw usage(`not a time: ${text}`, 'write it as 2026-06-01T12:00:00Z, 2026-06-01, 90m or 7d')
+  const time = /^[0-9]{1,9}[smhd]$/.test(text)
+    ? new Date(systemClock.now().getTime() - parseDuration(text) * 1000)
+    : parseInstant(text)
+  if (time !== undefined) return time
+  throw usage(
+    `not a time: ${text}`,
+    'write it as 2026-06-01T12:00:00Z, with its zone, as 2026-06-01, which begins in UTC, as 90m or 7d',
+  )
 }
 
 function usage(message: string, fix: string): CountersignError {

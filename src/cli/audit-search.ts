@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { inAscii } from '../audit/chain.ts'
 import type { Found } from '../audit/search.ts'
 import { CountersignError } from '../errors.ts'
 import { outputOption } from './admin.ts'
@@ -39,7 +40,7 @@ Examples:
     .action(async (file: string, options: Options) => {
       let shown = 0
       for await (const found of chosen(io, file, options)) {
-        io.write(options.output === 'json' ? `${found.line}\n` : tableLine(found, shown === 0))
+        io.write(options.output === 'json' ? jsonLine(found) : tableLine(found, shown === 0))
         shown += 1
       }
       if (shown === 0) io.note('none')
@@ -75,6 +76,12 @@ export async function* chosen(
   if (broken > 0) {
     io.note(`${broken} lines are no records: see "countersign audit verify ${file}"`)
   }
+}
+
+/** As it stands in the trail. What no server has written there, but somebody else, can drive no terminal. */
+export function jsonLine({ line }: Found): string {
+  const isAsWritten = /^[\x20-\x7e]*$/.test(line)
+  return `${isAsWritten ? line : inAscii(JSON.stringify(JSON.parse(line)))}\n`
 }
 
 function tableLine({ record }: Found, first: boolean): string {

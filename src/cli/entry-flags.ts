@@ -5,6 +5,7 @@ import type { RegisteredEntry$Input } from '../rpc/gen/countersign/registry/v1/R
 import type { RegisteredEntryMask$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntryMask.ts'
 import type { SPIFFEID$Input } from '../rpc/gen/spire/api/types/SPIFFEID.ts'
 import { parseDuration } from '../runtime/duration.ts'
+import { parseInstant } from '../runtime/instant.ts'
 import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 
 /** What `entry create` and `entry update` may say of an entry; what is absent was not said. */
@@ -167,7 +168,11 @@ export function parseLabel(text: string): [string, string] {
 /** Unix seconds of an instant, or of a duration from now; 0 is never. */
 function expiry(text: string | undefined, now: Date): number {
   if (text === undefined || text === '' || text === 'never') return 0
-  const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
-  if (!Number.isNaN(at)) return Math.floor(at / 1000)
-  return Math.floor(now.getTime() / 1000) + parseDuration(text)
+  if (!text.includes('T')) return Math.floor(now.getTime() / 1000) + parseDuration(text)
+  const at = parseInstant(text)
+  if (at !== undefined) return Math.floor(at.getTime() / 1000)
+  throw new CountersignError('invalid', `not a time: ${text}`, {
+    reason: 'usage',
+    fix: 'write it as 2026-06-01T12:00:00Z, with its zone, as 30d or never',
+  })
 }

@@ -91,9 +91,9 @@ export function printJsonLine(io: Io, value: unknown): void {
   io.write(`${safely(JSON.stringify(value))}\n`)
 }
 
-/** JSON leaves DEL, C1 controls and line separators as they are; a terminal would act on them. */
+/** JSON leaves DEL, C1 controls, line separators and direction marks as they are; a terminal would act on them. */
 function safely(json: string): string {
-  return json.replace(/[\u007f-\u009f\u2028\u2029]/g, escaped)
+  return json.replace(/[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, escaped)
 }
 
 function escaped(character: string): string {
@@ -109,11 +109,12 @@ export function printable(text: string): string {
   )
 }
 
-/** `in 59m`, `3d ago`, `never`: for tables; JSON has the instant itself. */
+/** `in 59m`, `3d ago`, `now`, `never`: for tables; JSON has the instant itself. */
 export function relativeTime(instant: Date | undefined, now: Date): string {
   if (instant === undefined) return 'never'
   const seconds = Math.round((instant.getTime() - now.getTime()) / 1000)
   const size = Math.abs(seconds)
+  if (size === 0) return 'now'
   const text =
     size < 120
       ? `${size}s`

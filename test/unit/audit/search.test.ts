@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -38,7 +38,7 @@ const events: readonly Partial<AuditEvent>[] = [
     decision: 'deny',
     reason: 'policy-none',
     actor: { kind: 'workload', id: id('/db') },
-    purpose: '=SUM(1)"x"',
+    purpose: '=SUM(1)"x"; @cmd;a-b',
   },
   {
     kind: 'svid.x509.issued',
@@ -165,6 +165,21 @@ describe('countersign audit search', () => {
     expect(await search('--jti', 'none')).toMatchObject({ code: 0, stdout: '', stderr: 'none\n' })
   })
 
+  test('T28 what somebody else wrote into the trail cannot drive the terminal', async () => {
+    const [first = ''] = readFileSync(`${path}.000001`, 'utf8').split('\n')
+    const doctored = first.replace('"decision"', '"reason":"\u009b2J\u202e",\r\t"decision"')
+    writeFileSync(path, `${doctored}\n`)
+    for (const verb of [
+      ['search', path, '-o', 'json'],
+      ['export', path],
+    ]) {
+      const { stdout } = await runHere(['audit', ...verb])
+      expect(stdout).toMatch(/^[\x20-\x7e\n]+$/)
+      const last = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')
+      expect(last).toMatchObject({ n: 1, reason: '\u009b2J\u202e' })
+    }
+  })
+
   test('prints the first so many, or the newest', async () => {
     const numbers = ({ stdout }: { stdout: string }) =>
       stdout
@@ -178,6 +193,7 @@ describe('countersign audit search', () => {
   test.each([
     ['--since', 'yesterday'],
     ['--until', '2026-13-01'],
+    ['--since', '2026-06-01T12:00:00'],
     ['--kind', 'token'],
     ['--decision', 'maybe'],
     ['--last', '10001'],
@@ -214,7 +230,7 @@ describe('countersign audit export', () => {
     expect(rows[0]).toMatch(
       /^2,2026-06-01T12:01:00.000Z,token.issued,allow,,workload,spiffe:\/\/example.org\/web,/,
     )
-    expect(rows[2]).toContain(`"'=SUM(1)""x"""`)
+    expect(rows[2]).toContain(`"'=SUM(1)""x"";' @cmd;a-b"`)
     const columns = heading.split(',').length
     expect(rows[1]?.split(',')).toHaveLength(columns)
   })

@@ -10,6 +10,7 @@ test('an entry ends at an instant, after a time, or never', () => {
   expect(expiry('1h')).toBe(seconds + 3600)
   expect(expiry('never')).toBe(0)
   expect(() => expiry('tomorrow')).toThrow('not a duration')
+  expect(() => expiry('2026-01-02T00:00:00')).toThrow('not a time')
 })
 
 test('what is said goes to the wire as it is meant', () => {

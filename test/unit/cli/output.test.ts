@@ -66,6 +66,8 @@ test('times are told as people say them', () => {
     at(86_000),
     at(864_000),
     at(-30),
+    at(-0.2),
+    at(0.2),
     relativeTime(undefined, now),
-  ]).toEqual(['in 59s', 'in 59m', 'in 23h', 'in 10d', '30s ago', 'never'])
+  ]).toEqual(['in 59s', 'in 59m', 'in 23h', 'in 10d', '30s ago', 'now', 'now', 'never'])
 })
