@@ -3,12 +3,14 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Decision, VendorQuestion } from '../../src/policy/question.ts'
 import { matchesPath } from '../../src/request-target/path-pattern.ts'
 import { type Caller, identify, type Peer } from './caller.ts'
-import { type CredentialRecord, isClosed } from './credentials.ts'
+import type { CredentialRecord } from './credential-file.ts'
+import { isClosed } from './credentials.ts'
+import { readsAs } from './query.ts'
 import type { Known } from './record.ts'
 import { type BodyFraming, checkHead, valuesOf } from './request-headers.ts'
 import type { Route } from './routes.ts'
 import type { Integration } from './settings.ts'
-import { namesIn, readTarget, type Target } from './target.ts'
+import { readTarget, type Target } from './target.ts'
 
 /** A call that may be made. */
 export interface Admitted {
@@ -32,7 +34,7 @@ export interface AdmissionDeps {
 /**
  * Decides whether the call may be made, on the one form of it that will be sent. What comes to light on the way goes
  * into `known`. Rejects as `readTarget`, `checkHead`, `identify`, `checkStanding`, `checkOpen` do, with `not-found` `integration-unknown`,
- * `forbidden` (`method-not-allowed`, `path-not-allowed`, `query-credential`, `policy-…`), `exhausted` `rate-limited`.
+ * `forbidden` (`method-not-allowed`, `path-not-allowed`, `parameter-not-allowed`, `query-credential`, `policy-…`), `exhausted` `rate-limited`.
  */
 export async function admit(
   request: IncomingMessage,
@@ -80,22 +82,29 @@ export function checkOpen(
   if (isClosed(record, reopenedAt)) {
     refuse('integration-closed', `the integration ${id} has been shut by a revocation`)
   }
-  const ageMs = now.getTime() - (record?.since ?? now).getTime()
-  if (maxAgeSeconds !== undefined && ageMs > maxAgeSeconds * 1000) {
+  if (isTooOld(record?.since ?? now, maxAgeSeconds, now)) {
     refuse('credential-old', `the key of ${id} is older than it may be`)
   }
 }
 
+/** Whether a key that is in use since then is older than it may be. */
+export function isTooOld(since: Date, maxAgeSeconds: number | undefined, now: Date): boolean {
+  return maxAgeSeconds !== undefined && now.getTime() - since.getTime() > maxAgeSeconds * 1000
+}
+
 function checkCall(
-  { id, methods, paths, inject }: Integration,
+  { id, methods, paths, parameters, inject }: Integration,
   method: string,
-  { path, query }: Target,
+  { path, parameters: sent }: Target,
 ): void {
   if (!methods.has(method)) refuse('method-not-allowed', `${id} is not called with this method`)
   if (!paths.some((pattern) => matchesPath(pattern, path))) {
     refuse('path-not-allowed', `this path of ${id} is not called`)
   }
-  if (inject.kind === 'query' && namesIn(query).includes(inject.name.toLowerCase())) {
+  if (parameters !== undefined && !sent.every((name) => parameters.has(name))) {
+    refuse('parameter-not-allowed', `${id} is not called with one of these parameters`)
+  }
+  if (inject.kind === 'query' && readsAs(sent, inject.name)) {
     refuse('query-credential', `the parameter ${inject.name} is the broker’s`)
   }
 }

@@ -7,7 +7,8 @@ import type { RefusalRecord } from '../oauth/refusals.ts'
 import { type AdmissionDeps, type Admitted, admit, checkOpen } from './admission.ts'
 import type { Peer } from './caller.ts'
 import type { Credentials } from './credentials.ts'
-import { type Answered, forward } from './forward.ts'
+import { exchangeKeys } from './exchange-keys.ts'
+import { type Answered, forward, type Outgoing } from './forward.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { calledEvent, deniedEvent, failedEvent, type Known } from './record.ts'
 import { refusalFor } from './refusal.ts'
@@ -39,6 +40,11 @@ export function createBroker(deps: BrokerDeps): Serve {
     now: () => clock.now(),
   }
 
+  const onFallback = (integration: string, key: 'current' | 'previous'): void => {
+    if (key === 'previous') credentials.used(integration, key)
+    metrics.fellBack(integration)
+    log.warn('a vendor refused a key, and is called with another', { integration, key })
+  }
   const call = async (
     admitted: Admitted,
     request: IncomingMessage,
@@ -54,10 +60,15 @@ export function createBroker(deps: BrokerDeps): Serve {
       under.signal.throwIfAborted()
       deps.checkStanding(integration, admitted.caller)
       checkOpen(integration, credentials.record(integration.id), clock.now())
-      credentials.used(integration.id)
+      credentials.used(integration.id, 'current')
       known.sent = true
       if (request.headers.expect !== undefined) response.writeContinue()
-      return await forward(outgoingOf(admitted, request), { ...route, ...under }, request, response)
+      const keys = exchangeKeys(route, {
+        ...{ routes: deps.routes, record: credentials.record, clock },
+        onFallback: (key) => onFallback(integration.id, key),
+      })
+      const exchange = { ...under, integration, agent: route.agent, keys }
+      return await forward(outgoingOf(admitted, request), exchange, request, response)
     } finally {
       under.end()
     }
@@ -104,22 +115,19 @@ function unrecorded(cause: unknown): never {
   })
 }
 
-/** The call as the vendor gets it: what was decided on, and the key. */
+/** The call as the vendor gets it, but for the key: what was decided on. */
 function outgoingOf(
   { route, caller, method, target, framing }: Admitted,
   request: IncomingMessage,
-) {
-  const { integration, key } = route
-  const { query, headers } = key.inject({
-    query: target.query,
-    headers: headersForVendor(request.rawHeaders, integration.requestHeaders),
-  })
+): Outgoing {
+  const { integration } = route
   return {
     caller: caller.spiffeId,
     upstream: integration.upstream,
     method,
-    target: `${target.path}${query}`,
-    headers,
+    path: target.path,
+    query: target.query,
+    headers: headersForVendor(request.rawHeaders, integration.requestHeaders),
     framing,
   }
 }

@@ -1,24 +1,47 @@
 import { createHmac } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Secret } from '../../src/runtime/secret.ts'
+import {
+  type CredentialRecord,
+  type PreviousCredential,
+  readState,
+  writeState,
+} from './credential-file.ts'
 import type { SealingKey } from './secrets.ts'
+import type { Integration } from './settings.ts'
 
-/** What is known of an integration's credential; not the credential. */
-export interface CredentialRecord {
-  readonly owner: string
-  /** HMAC-SHA-256, hex, under a key of this broker's own. */
-  readonly fingerprint: string
-  /** When it was first seen here, or when the vendor issued it. */
+/** What is known of the credentials that a broker has, and written down as it changes. */
+export interface Credentials {
+  /**
+   * Which of these are not in use yet. Throws `conflict` `credential-shared` where one is that of another integration,
+   * now or before.
+   */
+  newAmong(held: readonly HeldCredential[]): readonly NewCredential[]
+  /** Takes the credentials that are in use from now on. Throws as `newAmong`; then nothing changes. */
+  admit(held: readonly HeldCredential[]): void
+  record(integration: string): CredentialRecord | undefined
+  /** A call was sent just now with the key that the integration has; or once more, with the one before. */
+  used(integration: string, key: 'current' | 'previous'): void
+  close(integration: string, at: Date): void
+  /** Writes what has changed. */
+  flush(): void
+}
+
+/** An integration, and the secret that was found for it. */
+export interface HeldCredential {
+  readonly integration: Pick<
+    Integration,
+    'id' | 'audience' | 'owner' | 'issuedAt' | 'maxAgeSeconds'
+  >
+  readonly secret: Secret
+}
+
+export interface NewCredential {
+  readonly integration: HeldCredential['integration']
   readonly since: Date
-  readonly maxAgeSeconds: number | undefined
-  readonly lastUsed: Date | undefined
-  readonly calls: number
-  /** When a revocation shut the integration; a later `reopened` of its settings opens it. */
-  readonly closedAt: Date | undefined
+  /** Whether the integration has had another. */
+  readonly replaces: boolean
 }
 
 /** Whether a revocation has shut the integration, and nobody has opened it again since. */
@@ -30,170 +53,93 @@ export function isClosed(
   return closedAt !== undefined && (reopenedAt === undefined || reopenedAt <= closedAt)
 }
 
-export interface Credentials {
-  /**
-   * Takes the credentials that are in use from now on. Throws `conflict` `credential-shared` where one is that of
-   * another integration, now or before; then nothing changes.
-   */
-  admit(held: readonly HeldCredential[]): void
-  record(integration: string): CredentialRecord | undefined
-  /** The integration was used just now. */
-  used(integration: string): void
-  close(integration: string, at: Date): void
-  /** Writes what has changed. */
-  flush(): void
-}
-
-/** Whose a credential is that was seen once; `since` is not known of what older versions wrote down. */
-interface Holder {
-  readonly integration: string
-  readonly since: Date | undefined
-}
-
-export interface HeldCredential {
-  readonly integration: string
-  readonly owner: string
-  readonly secret: Secret
-  readonly issuedAt: Date | undefined
-  readonly maxAgeSeconds: number | undefined
-}
-
-const instant = z.iso.datetime().transform((text) => new Date(text))
-const recordSchema = z.strictObject({
-  owner: z.string(),
-  fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
-  since: instant,
-  maxAgeSeconds: z.number().optional(),
-  lastUsed: instant.optional(),
-  calls: z.number().int().min(0),
-  closedAt: instant.optional(),
-})
-const fileSchema = z.strictObject({
-  version: z.literal(1),
-  integrations: z.record(z.string().regex(/^[a-z0-9-]{1,64}$/), recordSchema),
-  /** Whose each credential is that was ever seen, the oldest first, and since when. */
-  fingerprints: z.array(
-    z.tuple([z.string().regex(/^[0-9a-f]{64}$/), z.string(), instant.optional()]),
-  ),
-})
-const maxFingerprints = 10_000
-
-/** Where a broker keeps what it knows of its credentials. */
-export function statePath(dataDir: string): string {
-  return join(dataDir, 'credentials.json')
-}
-
-/** What a broker wrote down of its credentials. Throws `invalid` `broker-state`. */
-export function readCredentials(path: string): ReadonlyMap<string, CredentialRecord> {
-  return new Map(
-    Object.entries(readState(path).integrations).map(([name, one]) => [name, asRecord(one)]),
-  )
-}
-
 /** Throws `invalid` `broker-state`. */
 export function openCredentials(path: string, keys: SealingKey, clock: Clock): Credentials {
-  const state = readState(path)
+  let { records, holders } = readState(path)
   const fingerprintKey = keys.deriveKey('broker fingerprints')
   const fingerprintOf = (secret: Secret): string =>
     createHmac('sha256', fingerprintKey).update(secret.reveal()).digest('hex')
-  let records = new Map(
-    Object.entries(state.integrations).map(([name, one]): [string, CredentialRecord] => [
-      name,
-      asRecord(one),
-    ]),
-  )
-  let holders = new Map(
-    state.fingerprints.map(([fingerprint, integration, since]): [string, Holder] => [
-      fingerprint,
-      { integration, since },
-    ]),
-  )
   let dirty = false
 
   const flush = (): void => {
     if (!dirty) return
-    const text = JSON.stringify({
-      version: 1,
-      integrations: Object.fromEntries(records),
-      fingerprints: [...holders]
-        .slice(-maxFingerprints)
-        .map(([fingerprint, { integration, since }]) =>
-          since === undefined ? [fingerprint, integration] : [fingerprint, integration, since],
-        ),
-    })
-    writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600, flush: true })
-    renameSync(`${path}.new`, path)
+    writeState(path, { records, holders })
     dirty = false
   }
-  const change = (integration: string, changed: Partial<CredentialRecord>): void => {
+  const change = (
+    integration: string,
+    changed: (before: CredentialRecord) => Partial<CredentialRecord>,
+  ): void => {
     const before = records.get(integration)
     if (before === undefined) return
-    records.set(integration, { ...before, ...changed })
+    records.set(integration, { ...before, ...changed(before) })
     dirty = true
   }
-  return {
-    admit(held) {
-      const nextHolders = new Map(holders)
-      // Of an integration that is left out nothing is forgotten: it may come back.
-      const next = new Map(records)
-      for (const { integration, owner, secret, issuedAt, maxAgeSeconds } of held) {
-        const fingerprint = fingerprintOf(secret)
-        const holder = nextHolders.get(fingerprint)
-        if (holder !== undefined && holder.integration !== integration) {
-          throw shared(integration, holder.integration)
-        }
-        const before = records.get(integration)
-        const known = before?.fingerprint === fingerprint ? before.since : holder?.since
-        const seen = known ?? clock.now()
-        const since = issuedAt !== undefined && issuedAt < seen ? issuedAt : seen
-        nextHolders.set(fingerprint, { integration, since })
-        next.set(integration, {
-          owner,
-          fingerprint,
-          since,
-          maxAgeSeconds,
-          lastUsed: before?.lastUsed,
-          calls: before?.calls ?? 0,
-          closedAt: before?.closedAt,
-        })
+  const next = (held: readonly HeldCredential[]) => {
+    const nextHolders = new Map(holders)
+    // Of an integration that is left out nothing is forgotten: it may come back.
+    const nextRecords = new Map(records)
+    for (const { integration, secret } of held) {
+      const { id, owner, issuedAt, maxAgeSeconds } = integration
+      const fingerprint = fingerprintOf(secret)
+      const holder = nextHolders.get(fingerprint)
+      if (holder !== undefined && holder.integration !== id) {
+        throw shared(id, holder.integration)
       }
-      records = next
-      holders = nextHolders
+      const before = records.get(id)
+      const same = before?.fingerprint === fingerprint
+      const older = same ? before.previous : before
+      const seen = (same ? before.since : holder?.since) ?? clock.now()
+      // What says when the older one was issued may have been left where it stands.
+      const isMeant = older === undefined || (issuedAt !== undefined && issuedAt > older.since)
+      const since = isMeant && issuedAt !== undefined && issuedAt < seen ? issuedAt : seen
+      nextHolders.set(fingerprint, { integration: id, since })
+      nextRecords.set(id, {
+        ...{ owner, fingerprint, since, maxAgeSeconds },
+        lastUsed: same ? before.lastUsed : undefined,
+        calls: before?.calls ?? 0,
+        closedAt: before?.closedAt,
+        previous: same ? before.previous : before && replaced(before, clock.now()),
+      })
+    }
+    return { records: nextRecords, holders: nextHolders }
+  }
+  return {
+    newAmong(held) {
+      const { records: after } = next(held)
+      return held.flatMap(({ integration }) => {
+        const before = records.get(integration.id)
+        const now = after.get(integration.id)
+        if (now === undefined || now.fingerprint === before?.fingerprint) return []
+        return [{ integration, since: now.since, replaces: before !== undefined }]
+      })
+    },
+    admit(held) {
+      const after = next(held)
+      records = after.records
+      holders = after.holders
       dirty = true
       flush()
     },
     record: (integration) => records.get(integration),
-    used(integration) {
-      change(integration, {
-        lastUsed: clock.now(),
-        calls: (records.get(integration)?.calls ?? 0) + 1,
-      })
+    used(integration, key) {
+      const lastUsed = clock.now()
+      change(integration, ({ calls, previous }) =>
+        key === 'current'
+          ? { lastUsed, calls: calls + 1 }
+          : { previous: previous && { ...previous, lastUsed } },
+      )
     },
-    close(integration, at) {
-      change(integration, { closedAt: at })
+    close(integration, closedAt) {
+      change(integration, () => ({ closedAt }))
       flush()
     },
     flush,
   }
 }
 
-function readState(path: string): z.output<typeof fileSchema> {
-  if (!existsSync(path)) return { version: 1, integrations: {}, fingerprints: [] }
-  try {
-    return fileSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
-  } catch (cause) {
-    throw new CountersignError('invalid', `${path} is not what a broker wrote`, {
-      reason: 'broker-state',
-      fix: 'restore it; without it the age of each credential counts from now, unless issued says otherwise',
-      cause,
-    })
-  }
-}
-
-function asRecord(one: z.output<typeof recordSchema>): CredentialRecord {
-  const { owner, fingerprint, since, calls } = one
-  const { maxAgeSeconds, lastUsed, closedAt } = one
-  return { owner, fingerprint, since, calls, maxAgeSeconds, lastUsed, closedAt }
+function replaced({ since, lastUsed }: CredentialRecord, replacedAt: Date): PreviousCredential {
+  return { since, lastUsed, replacedAt }
 }
 
 function shared(integration: string, holder: string): CountersignError {

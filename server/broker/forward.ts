@@ -20,8 +20,9 @@ export interface Outgoing {
   readonly caller: string
   readonly upstream: URL
   readonly method: string
-  /** Path and query, the key with it where it belongs there. */
-  readonly target: string
+  readonly path: string
+  /** Without the key, as `headers` are. */
+  readonly query: string
   readonly headers: ReadonlyMap<string, string>
   readonly framing: BodyFraming
 }
@@ -30,10 +31,20 @@ export interface Outgoing {
 export interface Exchange {
   readonly agent: VendorAgent
   readonly integration: Pick<Integration, 'limits'>
-  readonly key: Pick<VendorKey, 'forms'>
+  readonly keys: ExchangeKeys
   /** Something came or went. */
   readonly moved: () => void
   readonly signal: AbortSignal
+}
+
+/** The keys of an integration as they are by then: another may come while a call is under way. */
+export interface ExchangeKeys {
+  /** Those that the call may be sent with, the one that is in use first. */
+  usable(): readonly [VendorKey, ...VendorKey[]]
+  /** How an answer may repeat any. */
+  forms(): readonly Buffer[]
+  /** The vendor has refused the first that was tried, and this one is tried. */
+  fellBack(key: VendorKey): void
 }
 
 export interface Answered {
@@ -43,6 +54,7 @@ export interface Answered {
 }
 
 const maxVendorHeadBytes = 32_768
+const unauthenticated = 401
 const repeatable: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
@@ -58,11 +70,11 @@ export async function forward(
 ): Promise<Answered> {
   const { moved } = exchange
   const { limits } = exchange.integration
-  const { forms } = exchange.key
-  const answer = await ask(outgoing, exchange, request)
+  const answer = await askWithKeys(outgoing, exchange, request)
   try {
     moved()
     const head = headOf(answer)
+    const forms = exchange.keys.forms()
     checkVendorHead(head, limits.responseBytes)
     response.writeHead(head.statusCode, [...headersForCaller(head, forms), ...lengthOf(answer)])
     response.flushHeaders()
@@ -86,7 +98,31 @@ export async function forward(
   }
 }
 
-/** The vendor's answer. A connection that the vendor shut while it lay idle is no answer: one more is tried. */
+/**
+ * The vendor's answer. While a key takes the place of another, its vendor may know one of the two alone: what it does not
+ * know it has not acted upon, so that a call without a body is sent once more.
+ */
+async function askWithKeys(
+  outgoing: Outgoing,
+  exchange: Exchange,
+  request: IncomingMessage,
+): Promise<IncomingMessage> {
+  const { keys } = exchange
+  const [key] = keys.usable()
+  const answer = await ask(withKey(outgoing, key), exchange, request)
+  if (answer.statusCode !== unauthenticated || outgoing.framing.kind !== 'none') return answer
+  const other = keys.usable().find(({ secret }) => !secret.equals(key.secret))
+  if (other === undefined) return answer
+  answer.destroy()
+  keys.fellBack(other)
+  return ask(withKey(outgoing, other), exchange, request)
+}
+
+function withKey(outgoing: Outgoing, key: VendorKey): Outgoing {
+  return { ...outgoing, ...key.inject(outgoing) }
+}
+
+/** A connection that the vendor shut while it lay idle is no answer: one more is tried. */
 async function ask(
   outgoing: Outgoing,
   exchange: Exchange,
@@ -107,12 +143,12 @@ async function ask(
 }
 
 function begin(outgoing: Outgoing, { agent, signal }: Exchange): ClientRequest {
-  const { caller, upstream, method, target, headers, framing } = outgoing
+  const { caller, upstream, method, path, query, headers, framing } = outgoing
   const options: VendorRequestOptions = {
     agent,
     caller,
     method,
-    path: target,
+    path: `${path}${query}`,
     headers: {
       host: upstream.host,
       ...Object.fromEntries(headers),

@@ -25,6 +25,7 @@ export interface IntegrationFile {
   readonly inject: InjectFile
   readonly methods: readonly string[]
   readonly paths: readonly string[]
+  readonly parameters?: readonly string[] | undefined
   readonly request_headers?: readonly string[] | undefined
   readonly rate?: Rate | undefined
   readonly rate_all?: Rate | undefined
@@ -90,6 +91,7 @@ export const integrationSchema: z.ZodType<IntegrationFile> = z.strictObject({
     )
     .min(1)
     .max(256),
+  parameters: z.array(z.string().min(1).max(256)).max(256).optional(),
   request_headers: z.array(fieldName).max(64).optional(),
   rate: rate.optional(),
   rate_all: rate.optional(),

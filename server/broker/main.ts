@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { AuditEvent } from '../../src/audit/event.ts'
 import type { CountersignError } from '../../src/errors.ts'
-import { type Clock, systemClock } from '../../src/runtime/clock.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
+import { flushEvery } from '../../src/runtime/flush-every.ts'
 import { createLog } from '../../src/runtime/json-log.ts'
-import type { Log } from '../../src/runtime/log.ts'
 import { serveMonitoring } from '../../src/runtime/monitoring.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import { version } from '../../src/runtime/version.ts'
@@ -16,8 +17,8 @@ import { openTrail } from '../audit/trail.ts'
 import { openWitness } from '../audit/witness.ts'
 import { lockFolder } from '../store/folder-lock.ts'
 import type { BrokerConfig } from './config.ts'
-import type { Credentials } from './credentials.ts'
 import { serveBroker } from './endpoint.ts'
+import { watchKeys } from './key-watch.ts'
 import { watchSinks } from './metrics.ts'
 import { type OwnSource, openOwnSource } from './own-source.ts'
 import { type BrokerHooks, type BrokerParts, makeParts, type Opened } from './parts.ts'
@@ -108,6 +109,14 @@ async function serve(
     log,
   })
   watchSinks(metrics.registry, () => witness.lag())
+  const append = (events: readonly AuditEvent[]) => trail.append(events)
+  const flushed = async (): Promise<void> => {
+    try {
+      credentials.flush()
+    } catch (error) {
+      log.error('when credentials were used cannot be written down', { error })
+    }
+  }
   let reason: 'asked' | 'failed' = 'failed'
   try {
     await trail.append([startedEvent({ trustDomain, version, config }, clock.now())])
@@ -116,7 +125,8 @@ async function serve(
       (until) => policies.run(until),
       (until) => witness.run(until),
       async (until) => feed?.run(until),
-      (until) => flushing(credentials, clock, log, until),
+      (until) => flushEvery(clock, flushMs, flushed, until),
+      (until) => watchKeys({ table: parts.table, append, clock, log }, until),
       async (until) => {
         if (config.httpAddress === undefined) return
         const notReady = async () =>
@@ -144,21 +154,5 @@ async function serve(
       .append([stopped])
       .catch((error: unknown) => log.error('the stop is not on record', { error }))
     await witness.stop()
-  }
-}
-
-async function flushing(
-  credentials: Credentials,
-  clock: Clock,
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  for (;;) {
-    await clock.sleep(flushMs, signal)
-    try {
-      credentials.flush()
-    } catch (error) {
-      log.error('when credentials were used cannot be written down', { error })
-    }
   }
 }

@@ -6,6 +6,8 @@ export interface BrokerMetrics {
   /** `outcome`: the class of the vendor's status, as `2xx`, or why there was no answer of its. */
   call(integration: string | undefined, outcome: string, elapsedMs: number): void
   scrubbed(integration: string, times: number): void
+  /** A call was sent once more, with another key. */
+  fellBack(integration: string): void
 }
 
 export interface BrokerGauges {
@@ -36,6 +38,12 @@ export function createBrokerMetrics(gauges: BrokerGauges): BrokerMetrics {
   const scrubbed = new Counter({
     name: 'countersign_broker_key_echoes_total',
     help: 'Times that a vendor’s answer held its key, which was taken out.',
+    labelNames: ['integration'],
+    registers,
+  })
+  const fallbacks = new Counter({
+    name: 'countersign_broker_key_fallbacks_total',
+    help: 'Calls whose key the vendor refused, and that were sent once more with another.',
     labelNames: ['integration'],
     registers,
   })
@@ -73,6 +81,7 @@ export function createBrokerMetrics(gauges: BrokerGauges): BrokerMetrics {
       seconds.observe({ integration }, elapsedMs / 1000)
     },
     scrubbed: (integration, times) => scrubbed.inc({ integration }, times),
+    fellBack: (integration) => fallbacks.inc({ integration }),
   }
 }
 

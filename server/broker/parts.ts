@@ -12,7 +12,8 @@ import { openPolicies, type Policies } from '../policy/policies.ts'
 import { folderSource } from '../policy/policy-source.ts'
 import { createBroker, type Serve } from './broker.ts'
 import type { BrokerConfig } from './config.ts'
-import { type Credentials, openCredentials, statePath } from './credentials.ts'
+import { statePath } from './credential-file.ts'
+import { type Credentials, openCredentials } from './credentials.ts'
 import { openFeed } from './feed.ts'
 import { issuerKeys, readIssuerCa } from './issuer-keys.ts'
 import { type BrokerMetrics, createBrokerMetrics } from './metrics.ts'
@@ -72,7 +73,8 @@ export async function makeParts(config: BrokerConfig, opened: Opened): Promise<B
   if (feed === undefined) log.warn('what is revoked does not reach this broker: feed is false')
   const standing = createStanding(feed)
   const table: RouteTable = await openRouteTable(config, {
-    ...{ env: hooks.env, read: hooks.readAgain ?? (async () => config), keys, credentials },
+    ...{ env: hooks.env, read: hooks.readAgain ?? (async () => config), keys },
+    ...{ credentials, append },
     ...{ jwks: keysOf('/oauth/jwks'), revocations: feed, standing, lookup, clock, log },
   })
   const policySource = folderSource(config.policy)

@@ -2,7 +2,13 @@ import { CountersignError } from '../../src/errors.ts'
 import { nearest } from '../../src/runtime/suggest.ts'
 import { fileKeyManager } from '../ca/key-manager.ts'
 import type { BrokerConfig } from './config.ts'
-import { type CredentialRecord, isClosed, readCredentials, statePath } from './credentials.ts'
+import {
+  type CredentialRecord,
+  type PreviousCredential,
+  readState,
+  statePath,
+} from './credential-file.ts'
+import { isClosed } from './credentials.ts'
 import { sealSecret } from './secrets.ts'
 import type { Integration } from './settings.ts'
 
@@ -15,12 +21,14 @@ export interface IntegrationReport {
   readonly since: Date | undefined
   readonly endsAt: Date | undefined
   readonly lastUsed: Date | undefined
+  /** The key that it has taken the place of. */
+  readonly previous: PreviousCredential | undefined
   readonly calls: number
 }
 
 /** In the order of the configuration. Throws `invalid` `broker-state`. */
 export function reportOf(config: BrokerConfig, now: Date): readonly IntegrationReport[] {
-  const records = readCredentials(statePath(config.dataDir))
+  const { records } = readState(statePath(config.dataDir))
   return config.integrations.map((integration) => {
     const { id, owner, maxAgeSeconds } = integration
     const record = records.get(id)
@@ -37,6 +45,7 @@ export function reportOf(config: BrokerConfig, now: Date): readonly IntegrationR
       since,
       endsAt,
       lastUsed: record?.lastUsed,
+      previous: record?.previous,
       calls: record?.calls ?? 0,
     }
   })

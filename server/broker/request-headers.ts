@@ -24,7 +24,7 @@ const forwarded: ReadonlySet<string> = new Set([
   'user-agent',
 ])
 
-/** These say who asks, how the message is to be read, or that another method is meant; or would bring the key in parts. */
+/** These say who asks, how the message is to be read, or that another method or path is meant; or would bring the key in parts. */
 const never: ReadonlySet<string> = new Set([
   'accept-encoding',
   'authorization',
@@ -51,6 +51,8 @@ const never: ReadonlySet<string> = new Set([
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
 ])
 
 /** Whether an integration may name the header, lower case, to reach its vendor. */

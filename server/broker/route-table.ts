@@ -2,8 +2,17 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { BrokerConfig } from './config.ts'
 import { isClosed } from './credentials.ts'
+import { takeKeys } from './key-change.ts'
 import type { BrokerGauges } from './metrics.ts'
-import { openRoutes, type Route, type RoutesDeps, retireRoutes, shutRoute } from './routes.ts'
+import {
+  keysAfter,
+  openRoutes,
+  type Route,
+  type RoutesDeps,
+  retireRoutes,
+  shutRoute,
+} from './routes.ts'
+import { readSecret } from './secrets.ts'
 import type { Standing } from './standing.ts'
 
 /** The routes in force, and how others come in their place. */
@@ -11,6 +20,8 @@ export interface RouteTable extends Omit<BrokerGauges, 'feedAgeMs'> {
   readonly current: () => ReadonlyMap<string, Route>
   /** Reads configuration and secrets again. What cannot be used changes nothing, and is logged. */
   reload(): Promise<void>
+  /** Reads the secret of one integration again; calls that have begun keep theirs. Rejects as `readSecret` and `takeKeys`. */
+  takeKey(integration: string): Promise<void>
   /** Something was revoked: shuts integrations that it hits for good, and ends calls of whom it hits. */
   review(): void
   close(): void
@@ -33,7 +44,7 @@ export async function openRouteTable(
 ): Promise<RouteTable> {
   const { credentials, standing, clock, log } = deps
   let routes = await openRoutes(config, deps)
-  let reloading = Promise.resolve()
+  let changing = Promise.resolve()
   const warnOfAge = (): void => {
     for (const { integration } of routes.values()) {
       const { id, maxAgeSeconds } = integration
@@ -65,13 +76,26 @@ export async function openRouteTable(
       log.error('the configuration is kept as it was: the new one cannot be used', { error })
     }
   }
+  const takeKey = async (id: string): Promise<void> => {
+    const route = routes.get(id)
+    if (route === undefined) return
+    const { integration, keys } = route
+    const secret = await readSecret(integration.secret, id, deps)
+    if (secret.equals(keys.current.secret)) return
+    await takeKeys([{ integration, secret }], deps)
+    routes = new Map(routes).set(id, { ...route, keys: keysAfter(route, integration, secret) })
+    log.info('another key of a vendor is in use', { integration: id })
+  }
+  const oneByOne = (change: () => Promise<void>): Promise<void> => {
+    const done = changing.then(change)
+    changing = done.catch(() => {})
+    return done
+  }
   warnOfAge()
   const table: RouteTable = {
     current: () => routes,
-    reload() {
-      reloading = reloading.then(reload)
-      return reloading
-    },
+    reload: () => oneByOne(reload),
+    takeKey: (id) => oneByOne(() => takeKey(id)),
     review() {
       for (const route of routes.values()) {
         const { integration, calls } = route

@@ -1,20 +1,23 @@
+import type { AuditEvent } from '../../src/audit/event.ts'
 import type { HostLookup } from '../../src/federation/locate.ts'
 import type { Revocations } from '../../src/resource-server/standing-check.ts'
 import { createVerifier, type Verifier } from '../../src/resource-server/verifier.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import type { Secret } from '../../src/runtime/secret.ts'
 import { RateLimiter } from '../access/limits.ts'
 import { type Calls, createCalls } from './calls.ts'
 import type { BrokerConfig } from './config.ts'
-import type { Credentials } from './credentials.ts'
+import type { Credentials, HeldCredential } from './credentials.ts'
+import { takeKeys } from './key-change.ts'
 import { readSecret, type SealingKey } from './secrets.ts'
 import type { Integration } from './settings.ts'
 import { VendorAgent } from './vendor-agent.ts'
-import { type VendorKey, vendorKey } from './vendor-key.ts'
+import { keysWith, type VendorKeys, vendorKey } from './vendor-key.ts'
 
 /** An integration in use. */
 export interface Route {
   readonly integration: Integration
-  readonly key: VendorKey
+  readonly keys: VendorKeys
   readonly agent: VendorAgent
   readonly verifier: Verifier
   readonly callers: RateLimiter
@@ -26,6 +29,7 @@ export interface RoutesDeps {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly keys: SealingKey
   readonly credentials: Credentials
+  readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
   readonly jwks: (signal: AbortSignal) => Promise<string>
   /** undefined: none is followed. */
   readonly revocations: Revocations | undefined
@@ -36,24 +40,25 @@ export interface RoutesDeps {
 /**
  * Makes routes of a configuration: reads each secret, and takes them only where no two are the same. All or none.
  * What is under way by the routes `before` stays in sight of what ends calls. Throws as `readSecret`,
- * `Credentials.admit` and `VendorAgent`.
+ * `takeKeys` and `VendorAgent`.
  */
 export async function openRoutes(
   config: BrokerConfig,
   deps: RoutesDeps,
   before: ReadonlyMap<string, Route> = new Map(),
 ): Promise<ReadonlyMap<string, Route>> {
-  const { clock, credentials } = deps
+  const { clock } = deps
   const routes = new Map<string, Route>()
-  const held = []
+  const held: HeldCredential[] = []
   for (const integration of config.integrations) {
-    const { id, owner, issuedAt, maxAgeSeconds, audience, rate } = integration
+    const { id, audience, rate } = integration
     const secret = await readSecret(integration.secret, id, deps)
-    const calls = before.get(id)?.calls
-    held.push({ integration: id, owner, secret, issuedAt, maxAgeSeconds })
+    const old = before.get(id)
+    const calls = old?.calls
+    held.push({ integration, secret })
     routes.set(id, {
       integration,
-      key: vendorKey(secret, integration.inject),
+      keys: keysAfter(old, integration, secret),
       agent: new VendorAgent(integration, deps),
       verifier: createVerifier({
         ...{ issuer: config.issuer, audience, jwks: deps.jwks, clock },
@@ -65,8 +70,26 @@ export async function openRoutes(
       calls: calls === undefined || calls.isShut() ? createCalls(id, clock) : calls,
     })
   }
-  credentials.admit(held)
+  await takeKeys(held, deps)
   return routes
+}
+
+/** The keys of an integration that has this secret from now on. What was for one vendor is never sent to another. */
+export function keysAfter(
+  old: Route | undefined,
+  integration: Integration,
+  secret: Secret,
+): VendorKeys {
+  const before =
+    old !== undefined && isSameVendor(old.integration, integration) ? old.keys : undefined
+  return keysWith(vendorKey(secret, integration.inject), before)
+}
+
+export function isSameVendor(
+  one: Pick<Integration, 'upstream'>,
+  other: Pick<Integration, 'upstream'>,
+): boolean {
+  return one.upstream.origin === other.upstream.origin
 }
 
 /**

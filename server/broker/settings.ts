@@ -31,6 +31,8 @@ export interface Integration {
   readonly inject: Injection
   readonly methods: ReadonlySet<string>
   readonly paths: readonly string[]
+  /** Names that a query may have, as they are once decoded; undefined: any. */
+  readonly parameters: ReadonlySet<string> | undefined
   /** Headers of the caller that reach the vendor besides the usual ones, lower case. */
   readonly requestHeaders: ReadonlySet<string>
   /** Calls of each caller, and of all together. */
@@ -93,6 +95,7 @@ export function readIntegration(said: IntegrationFile, origin: string): Integrat
     inject,
     methods: new Set(said.methods),
     paths: said.paths,
+    parameters: said.parameters && new Set(said.parameters),
     requestHeaders: new Set(requestHeaders),
     rate: { caller: perCaller, all: said.rate_all ?? { perSecond: 1000, burst: 2000 } },
     maxAgeSeconds: said.max_age,

@@ -1,5 +1,6 @@
 import { CountersignError } from '../../src/errors.ts'
-import { canonicalSegments, decodedText } from '../../src/request-target/canonical-path.ts'
+import { canonicalSegments } from '../../src/request-target/canonical-path.ts'
+import { parameterNames } from './query.ts'
 
 /**
  * What is asked of an integration, in the one form that the policy sees and the vendor gets: whoever reads
@@ -10,17 +11,18 @@ export interface Target {
   readonly integration: string
   /** What is behind it: `/v2/contacts`. Escapes only where they are needed, in upper case. */
   readonly path: string
-  /** With its `?`; empty where there is none. */
+  /** With its `?`, as it came; empty where there is none. */
   readonly query: string
+  /** The names of its parameters, decoded. */
+  readonly parameters: readonly string[]
 }
 
 const maxTargetLength = 8192
-const queryText = /^(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*$/
 
 /**
  * Reads a request's target: origin-form, or absolute-form that names `origin`. Throws `invalid`: `target-too-large`,
  * `target-form`, `target-authority`, `path-…` (`character`, `encoding`, `encoded-slash`, `double-encoding`,
- * `backslash`, `control`, `parameter`, `dot-segment`, `empty-segment`), `query-character`, `query-token`.
+ * `backslash`, `control`, `parameter`, `dot-segment`, `empty-segment`); as `parameterNames`.
  */
 export function readTarget(target: string, origin: string): Target {
   if (target.length > maxTargetLength) {
@@ -32,19 +34,10 @@ export function readTarget(target: string, origin: string): Target {
   const query = mark < 0 ? '' : local.slice(mark)
   const [integration = '', ...segments] = canonicalSegments(path)
   if (integration === '') refuse('path-empty-segment', 'the path has an empty segment')
-  if (!queryText.test(query)) refuse('query-character', 'the query holds what no URL may')
-  if (namesIn(query).includes('access_token')) {
-    refuse('query-token', 'a token belongs into the header authorization, not into the URL')
+  return {
+    ...{ integration, path: `/${segments.join('/')}` },
+    ...{ query, parameters: parameterNames(query) },
   }
-  return { integration, path: `/${segments.join('/')}`, query }
-}
-
-/** The parameters' names in a query, decoded, in lower case. */
-export function namesIn(query: string): readonly string[] {
-  return query
-    .slice(1)
-    .split(/[&;]/)
-    .map((pair) => decodedText((pair.split('=')[0] ?? '').replaceAll('+', ' ')).toLowerCase())
 }
 
 function withoutOrigin(target: string, origin: string): string {

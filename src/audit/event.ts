@@ -36,6 +36,9 @@ export const auditKinds = [
   'broker.denied',
   /** It was called, and no whole answer came or was wanted any more. */
   'broker.failed',
+  /** A vendor's key has come into use, in the place of another or as the first; and one that cannot be used. */
+  'broker.key.taken',
+  'broker.key.refused',
   /** Into the store, for all servers. */
   'policy.applied',
   'policy.loaded',
@@ -79,6 +82,8 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'broker.called',
   'broker.denied',
   'broker.failed',
+  'broker.key.taken',
+  'broker.key.refused',
   'policy.loaded',
   'policy.refused',
   'access.denied',

@@ -18,7 +18,10 @@ const configFlag = '--config <path>'
 export function brokerRun(io: Io): Command {
   return new Command('run')
     .description('call vendors for workloads, with keys that no workload holds')
-    .requiredOption(configFlag, 'a YAML or JSON file; read again, with the keys, at SIGHUP')
+    .requiredOption(
+      configFlag,
+      'a YAML or JSON file; read again, with the keys, at SIGHUP; a key, when its file changes',
+    )
     .option('--check-config', 'read and check the configuration, and exit')
     .addHelpText('after', '\nExample:\n  countersign broker run --config broker.yaml')
     .action(async ({ config: file, checkConfig }: RunOptions) => {
@@ -53,11 +56,16 @@ export function brokerReport(io: Io): Command {
         { title: 'SINCE', text: ({ since }) => relativeTime(since, now) },
         { title: 'KEY ENDS', text: ({ endsAt }) => relativeTime(endsAt, now) },
         { title: 'LAST USED', text: ({ lastUsed }) => relativeTime(lastUsed, now) },
+        { title: 'KEY BEFORE USED', text: ({ previous }) => previousUse(previous, now) },
         { title: 'CALLS', text: ({ calls }) => String(calls) },
       ]
       const rows = await readBrokerReport(options.config, now)
       printRows(io, options.output, rows, columns, (row) => row)
     })
+}
+
+function previousUse(previous: Row['previous'], now: Date): string {
+  return previous === undefined ? '-' : relativeTime(previous.lastUsed, now)
 }
 
 /** `countersign broker seal` */

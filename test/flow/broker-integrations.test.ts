@@ -107,8 +107,25 @@ test('the key goes where the vendor wants it: into the query, or into Basic, in 
   await broker.call({ svid: web, path: '/other/a?b=c' })
   const line = 'GET /a?b=c&api_key=a%20key%2Fwith%3Fblank%26s%2Bmore HTTP/1.1'
   expect(broker.vendor.requests.at(-1)?.split('\r\n')[0]).toBe(line)
-  const twice = await broker.call({ svid: web, path: '/other/a?API%5Fkey=mine' })
-  expect(twice.reason).toBe('query-credential')
+  const names = ['API%5Fkey', 'api.key', 'api_key%5B%5D', 'api%5Bkey', '+api_key', 'b;api_key']
+  for (const name of names) {
+    const twice = await broker.call({ svid: web, path: `/other/a?${name}=mine` })
+    expect([name, twice.reason]).toEqual([name, 'query-credential'])
+  }
+})
+
+test('where parameters are named, a query has no others', async () => {
+  const broker = await start({ acme: { parameters: ['page', 'filter[name]'] } })
+  const ask = async (query: string) => {
+    const { reason, status } = await broker.call({ svid: web, path: `/acme/v2/contacts${query}` })
+    return reason ?? status
+  }
+  for (const query of ['', '?', '?page=1&page=2&', '?filter%5Bname%5D=a', '?p%61ge']) {
+    expect([query, await ask(query)]).toEqual([query, 200])
+  }
+  for (const query of ['?Page=1', '?page=1&rest_route=/users', '?page=1;do=it', '?=a', '?filter']) {
+    expect([query, await ask(query)]).toEqual([query, 'parameter-not-allowed'])
+  }
 })
 
 describe('T8 the vendor’s name leads to no other place:', () => {

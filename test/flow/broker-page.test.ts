@@ -24,11 +24,10 @@ import { type WebCertificate, webCertificate } from '../support/web-certificate.
 
 const bin = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 const page = readFileSync(new URL('../../docs/broker.md', import.meta.url), 'utf8')
-const [, example = ''] = /^## One example\n([\s\S]*?)^## /m.exec(page) ?? []
-const blocks = [...example.matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block)
-const [resources, policies, setUp, config, run, call, report] = blocks as [
+const [resources, policies, setUp, config, run, call, report] = blocksOf('One example') as [
   ...[string, string, string, string, string, string, string],
 ]
+const [anotherKey = ''] = blocksOf('Another key')
 const key = 'made-up-key-of-acme'
 
 let folder: string
@@ -39,6 +38,11 @@ let vendor: RawVendor
 let policy: string
 let parent: SpiffeId
 let ports: Readonly<Record<string, number>>
+
+function blocksOf(heading: string): readonly string[] {
+  const [section = ''] = page.split(`\n## ${heading}\n`)[1]?.split('\n## ') ?? []
+  return [...section.matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block)
+}
 
 /** The page, with this test's ports in the place of its own. */
 function here(text: string): string {
@@ -134,6 +138,14 @@ function typing(): void {
     expect(sent).not.toContain('Bearer')
   })
 
+  test('another key is put in its place', async () => {
+    expect(await typed(anotherKey)).toMatch(
+      /^INTEGRATION .* KEY BEFORE USED +CALLS\nacme-crm +sales +open .* +never +(?:now|\d+s ago) +\d+$/m,
+    )
+    await typed(call)
+    expect(vendor.requests.at(-1)).toContain('\r\nx-api-key: another-made-up-key\r\n')
+  })
+
   test('the key can be changed, the report tells of it, and all that was written holds no key', async () => {
     const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'))
     await typed(
@@ -154,7 +166,7 @@ function typing(): void {
     process.kill(pid, 'SIGTERM')
     await eventually(() => written('broker.log').includes('the broker has stopped'))
     expect(await typed(report)).toMatch(
-      /^INTEGRATION +OWNER .*\nacme-crm +sales +open .* (?:in 0s|\d+s ago) +\d+$/m,
+      /^INTEGRATION +OWNER .*\nacme-crm +sales +open .* (?:now|\d+s ago) +(?:now|\d+s ago) +\d+$/m,
     )
     await typed('countersign audit verify broker/audit.log')
     for (const name of [
@@ -163,7 +175,8 @@ function typing(): void {
       'broker/credentials.json',
       'acme.sealed',
     ]) {
-      for (const one of [key, 'another-key-of-acme']) expect(written(name)).not.toContain(one)
+      for (const one of [key, 'another-made-up-key', 'another-key-of-acme'])
+        expect(written(name)).not.toContain(one)
     }
   })
 }

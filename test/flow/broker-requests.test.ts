@@ -264,6 +264,17 @@ describe('one form of the path is decided on and sent:', () => {
     ['/acme/a?b=[c]', 'query-character'],
     ['/acme/a?access_token=x', 'query-token'],
     ['/acme/a?b;%41ccess_token=x', 'query-token'],
+    ['/acme/a?access.token=x', 'query-token'],
+    ['/acme/a?method=a&text=%0A%25&&+b', '/a?method=a&text=%0A%25&&+b'],
+    ['/acme/a?_method=DELETE', 'query-method'],
+    ['/acme/a?b=c;%5FMethod=DELETE', 'query-method'],
+    ['/acme/a?.method=DELETE', 'query-method'],
+    ['/acme/a?+_method%5B%5D=DELETE', 'query-method'],
+    ['/acme/a?X-HTTP-Method-Override=DELETE', 'query-method'],
+    ['/acme/a?%255Fmethod=DELETE', 'query-double-encoding'],
+    ['/acme/a?_method%0a=DELETE', 'query-control'],
+    ['/acme/a?b=c%00', 'query-control'],
+    ['/acme/a?%ff=c', 'path-encoding'],
   ]
   for (const [target, path] of cases) {
     test(`${target} → ${path}`, async () => {

@@ -76,6 +76,7 @@ test('what is unsound is refused, with the place and the nearest key', () => {
     [withAcme({ inject: { header: 'host' } }), /config-broker/],
     [withAcme({ request_headers: ['Authorization'] }), /config-broker.*authorization/],
     [withAcme({ request_headers: ['X-Forwarded-For'] }), /config-broker/],
+    [withAcme({ request_headers: ['X-Original-URL'] }), /config-broker/],
     [withAcme({ request_headers: ['x-api-key'] }), /config-broker/],
     [withAcme({ rate: '10/d' }), /config-value.*rate/],
     [withAcme({ rate: '0/s' }), /config-value.*rate/],

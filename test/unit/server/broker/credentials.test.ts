@@ -3,11 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { checkOpen } from '../../../../server/broker/admission.ts'
-import {
-  openCredentials,
-  readCredentials,
-  statePath,
-} from '../../../../server/broker/credentials.ts'
+import { readState, statePath } from '../../../../server/broker/credential-file.ts'
+import { openCredentials } from '../../../../server/broker/credentials.ts'
 import { memoryKeyManager } from '../../../../server/ca/key-manager.ts'
 import { Secret } from '../../../../src/runtime/secret.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
@@ -26,8 +23,11 @@ beforeEach(() => {
 })
 
 const held = (integration: string, secret: string, issuedAt?: Date) => ({
-  ...{ integration, owner: 'sales', secret: new Secret(secret), issuedAt },
-  maxAgeSeconds: 86_400,
+  integration: {
+    ...{ id: integration, audience: `https://broker.example.org/${integration}`, owner: 'sales' },
+    ...{ issuedAt, maxAgeSeconds: 86_400 },
+  },
+  secret: new Secret(secret),
 })
 const open = () => openCredentials(path, keys, clock)
 
@@ -68,10 +68,50 @@ test('the age of a key counts from when it was first seen or issued, whichever w
   expect(later.record('a')?.since).toEqual(clock.now())
 })
 
+test('the age of a key that has taken the place of another counts from then, though the other’s date was left', async () => {
+  const day0 = clock.now()
+  const issued = new Date(day0.getTime() - 20 * day)
+  open().admit([held('a', 'key-one', issued)])
+  await clock.advance(day)
+  const credentials = open()
+  expect(credentials.newAmong([held('a', 'key-one', issued)])).toEqual([])
+  credentials.used('a', 'current')
+  const change = [held('a', 'key-two', issued)]
+  expect(credentials.newAmong(change)).toMatchObject([{ since: clock.now(), replaces: true }])
+  credentials.admit(change)
+  const replacedAt = clock.now()
+  await clock.advance(day)
+  const again = open()
+  again.admit(change)
+  expect(again.record('a')).toMatchObject({
+    ...{ since: replacedAt, lastUsed: undefined, calls: 1 },
+    previous: { since: issued, replacedAt, lastUsed: replacedAt },
+  })
+  again.admit([held('a', 'key-two', clock.now())])
+  expect(again.record('a')?.since).toEqual(replacedAt)
+})
+
+test('which key was used last is known of both', async () => {
+  const credentials = open()
+  credentials.admit([held('a', 'key-one')])
+  credentials.admit([held('a', 'key-two')])
+  await clock.advance(day)
+  credentials.used('a', 'current')
+  await clock.advance(day)
+  credentials.used('a', 'previous')
+  credentials.flush()
+  const { lastUsed, previous, calls } = open().record('a') ?? expect.fail()
+  expect([clock.now().getTime() - (lastUsed?.getTime() ?? 0), previous?.lastUsed, calls]).toEqual([
+    day,
+    clock.now(),
+    1,
+  ])
+})
+
 test('what was shut stays so over restarts, until it is opened by a later word', async () => {
   const credentials = open()
   credentials.admit([held('a', 'key-one')])
-  credentials.used('a')
+  credentials.used('a', 'current')
   credentials.close('a', clock.now())
   const record = open().record('a')
   expect(record).toMatchObject({ calls: 1, closedAt: clock.now(), lastUsed: clock.now() })
@@ -126,9 +166,9 @@ test('T23 a file that no broker wrote is refused, and a prototype is nobody’s 
     '{"version":1,"integrations":{"a":{}},"fingerprints":[]}',
   ]) {
     writeFileSync(path, text)
-    expect([text, reasonOf(() => readCredentials(path))]).toEqual([text, 'broker-state'])
+    expect([text, reasonOf(() => readState(path))]).toEqual([text, 'broker-state'])
   }
   writeFileSync(path, '{"version":1,"integrations":{"__proto__":{"calls":1}},"fingerprints":[]}')
-  expect(readCredentials(path).size).toBe(0)
+  expect(readState(path).records.size).toBe(0)
   expect({}).not.toHaveProperty('calls')
 })

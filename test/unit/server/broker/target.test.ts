@@ -37,7 +37,7 @@ test('what is let through is read in the same way by others, and by us again', (
       const search = query === '?' ? '' : query.replaceAll("'", '%27')
       expect([url.pathname, url.search]).toEqual([`/acme${path}`, search])
       expect(url.hash).toBe('')
-      expect(readTarget(`/acme${path}${query}`, origin)).toEqual({
+      expect(readTarget(`/acme${path}${query}`, origin)).toMatchObject({
         integration: 'acme',
         path,
         query,

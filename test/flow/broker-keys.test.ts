@@ -1,0 +1,189 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { X509Svid } from '../../src/svid/x509-svid.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import { startRawVendor } from '../support/raw-vendor.ts'
+import {
+  caller,
+  type RunningBroker,
+  startBroker,
+  type TrailLine,
+  vendorKey,
+} from '../support/running-broker.ts'
+import { webCertificate } from '../support/web-certificate.ts'
+
+let broker: RunningBroker
+let svid: X509Svid
+let known: Set<string>
+let made = 0
+
+const acme = { svid_alone: true, request_headers: ['x-note'] }
+const refused = 'HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\nno'
+const keyOf = (request: string): string => /\r\nx-api-key: (.*)\r\n/.exec(request)?.[1] ?? ''
+const keysSent = (): readonly string[] => broker.vendor.requests.map(keyOf)
+const call = (more = {}) => broker.call({ svid, ...more })
+
+beforeAll(async () => {
+  const folder = { 'another.key': 'the-key-of-another-integration' }
+  broker = await startBroker({ acme })
+  for (const [name, key] of Object.entries(folder)) put(key, name)
+  await broker.reload({ acme, others: [{ ...another() }] })
+  svid = await broker.api.trustDomain.issueX509(SpiffeId.parse(caller))
+})
+
+afterAll(() => broker?.stop())
+
+beforeEach(() => {
+  known = new Set([keyInFile()])
+  broker.vendor.answer = (request) =>
+    known.has(keyOf(request)) ? 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi' : refused
+})
+
+function another() {
+  return {
+    ...{ id: 'another', owner: 'sales', secret: { file: join(broker.folder, 'another.key') } },
+    ...{ upstream: `https://api.acme.test:${broker.vendor.port}`, networks: ['127.0.0.0/8'] },
+    ...{ ca: broker.config.integrations[0]?.ca, inject: { header: 'X-Api-Key' } },
+    ...{ methods: ['GET'], paths: ['/**'] },
+  }
+}
+
+/** As a rotating program puts it: whole at once. */
+function put(key: string, name = 'acme.key', mode = 0o600): void {
+  const path = join(broker.folder, name)
+  writeFileSync(`${path}.new`, `${key}\n`, { mode })
+  renameSync(`${path}.new`, path)
+}
+
+function keyInFile(): string {
+  return readFileSync(join(broker.folder, 'acme.key'), 'utf8').trim()
+}
+
+function newKey(): string {
+  made += 1
+  return `key-number-${made}-of-acme`
+}
+
+const onRecord = (kind: string): readonly TrailLine[] =>
+  broker.trail().filter((line) => line.kind === kind)
+
+/** Puts another key there, and has it read at once. */
+async function change(key = newKey()): Promise<string> {
+  put(key)
+  await broker.reload({ acme, others: [another()] })
+  return key
+}
+
+test('a key whose file changes is taken over while it runs, on record, and no call fails by it', async () => {
+  const old = keyInFile()
+  const key = newKey()
+  known.add(key)
+  let over = false
+  const failures: unknown[] = []
+  const calling = (async () => {
+    while (!over) {
+      const { status, reason } = await call()
+      if (status !== 200) failures.push([status, reason])
+    }
+  })()
+  put(key)
+  await eventually(() => keysSent().includes(key))
+  known.delete(old)
+  for (let n = 0; n < 5; n += 1) expect((await call()).status).toBe(200)
+  over = true
+  await calling
+  expect(failures).toEqual([])
+  expect(onRecord('broker.key.taken').at(-1)).toMatchObject({
+    ...{ actor: { kind: 'server' }, decision: 'allow', resourceOwner: 'sales' },
+    audience: [broker.audience()],
+    details: { integration: 'acme', replaces: true, since: expect.any(String) },
+  })
+  for (const one of [vendorKey, old, key]) {
+    expect(broker.log()).not.toContain(one)
+    expect(JSON.stringify(broker.trail())).not.toContain(one)
+  }
+})
+
+describe('while one key takes the place of another,', () => {
+  test('a vendor that does not take the new one yet is called with the old one', async () => {
+    const old = keyInFile()
+    const key = await change()
+    broker.vendor.requests.length = 0
+    expect((await call({ method: 'DELETE' })).status).toBe(200)
+    expect(keysSent()).toEqual([key, old])
+    expect(broker.log()).toContain('is called with another')
+  })
+
+  test('a call that had begun is sent once more with the new one, where the old one is taken no more', async () => {
+    const old = keyInFile()
+    const heard = Promise.withResolvers<void>()
+    const replaced = Promise.withResolvers<void>()
+    const answer = broker.vendor.answer
+    broker.vendor.answer = (request, socket) => {
+      if (keyOf(request) !== old) return answer(request, socket)
+      heard.resolve()
+      return replaced.promise.then(() => void socket.write(refused))
+    }
+    broker.vendor.requests.length = 0
+    const calling = call({ path: '/acme/v2/slow' })
+    await heard.promise
+    const key = newKey()
+    known.add(key)
+    await change(key)
+    replaced.resolve()
+    expect((await calling).status).toBe(200)
+    expect(keysSent().filter((one) => one === old)).toHaveLength(1)
+  })
+
+  test('a call with a body is not sent twice, nor any more than twice', async () => {
+    await change()
+    known.clear()
+    broker.vendor.requests.length = 0
+    expect((await call({ method: 'POST', body: 'x' })).status).toBe(401)
+    expect(keysSent()).toHaveLength(1)
+    expect((await call()).status).toBe(401)
+    expect(keysSent()).toHaveLength(3)
+  })
+
+  test('both are taken out of what comes back', async () => {
+    const old = keyInFile()
+    const key = await change()
+    const body = `${old} ${key}`
+    broker.vendor.answer = () => `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+    expect((await call()).body).toBe(body.replaceAll(/\S/g, '*'))
+  })
+
+  test('the one before is never sent to another vendor', async () => {
+    const web = await webCertificate('other.test')
+    const other = await startRawVendor(web)
+    other.answer = () => refused
+    put(newKey(), 'other.key')
+    await broker.reload({
+      acme: {
+        ...{ ...acme, upstream: `https://other.test:${other.port}`, ca: web.ca },
+        secret: { file: join(broker.folder, 'other.key') },
+      },
+      others: [another()],
+    })
+    expect((await call()).status).toBe(401)
+    expect(other.requests.map(keyOf)).toEqual([`key-number-${made}-of-acme`])
+    await broker.reload({ acme, others: [another()] })
+    await other.close()
+    rmSync(web.folder, { recursive: true })
+  })
+})
+
+test('a key that cannot be used is refused, on record, and the one that there is stays', async () => {
+  const key = keyInFile()
+  put('the-key-of-another-integration')
+  await eventually(() => onRecord('broker.key.refused').length > 0)
+  expect(onRecord('broker.key.refused')).toMatchObject([
+    { reason: 'credential-shared', decision: 'deny', details: { integration: 'acme' } },
+  ])
+  broker.vendor.requests.length = 0
+  known.add(key)
+  expect((await call()).status).toBe(200)
+  expect(keysSent()).toEqual([key])
+})
