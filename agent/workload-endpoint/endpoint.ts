@@ -25,7 +25,7 @@ import { descriptorsForConnections, type EndpointLimits, withDefaults } from './
 import type { Peer } from './peer.ts'
 import { type ClientKind, peekPreface, readPreface } from './preface.ts'
 import { addReflectionService } from './reflection-service.ts'
-import { refuseConnection } from './refusal.ts'
+import { Refusals } from './refusal.ts'
 import { addSecretService } from './secret-service.ts'
 import { addServices } from './services.ts'
 import { StreamCaps } from './streams.ts'
@@ -80,7 +80,7 @@ const refusalTimeoutMs = 1000
 /** Of the descriptors for connections, the part that keeps callers' entries in /proc open. */
 const processesPart = 16
 const maxProcesses = 1024
-/** Of the descriptors for connections, how many those may hold that are being told of a refusal. */
+/** Those that are being told of a refusal hold what is free of the descriptors for connections, and so much of them beyond. */
 const refusalPart = 8
 /** A session is as much work as so many other jobs: its calls, which have come in, are read at once. */
 const sessionJobs = 16
@@ -169,20 +169,15 @@ export async function openWorkloadEndpoint(
       consequence: 'a caller that is replaced before it is accepted may go unnoticed',
     })
   }
-  let refusing = 0
+  const refusals = new Refusals(tooManyConnections(), deadlines, refusalTimeoutMs)
   let mended = 0
   let accepted = 0
 
+  const makeRoom = (): void =>
+    refusals.keep(capacity + Math.ceil(capacity / refusalPart) - connections.stats.descriptors)
   const refuse = (socket: Socket): void => {
-    if (refusing >= capacity / refusalPart) {
-      socket.destroy()
-      return
-    }
-    refusing += 1
-    socket.once('close', () => {
-      refusing -= 1
-    })
-    refuseConnection(socket, tooManyConnections(), deadlines, refusalTimeoutMs)
+    refusals.add(socket)
+    makeRoom()
   }
 
   const serve = (socket: Socket, credentials: PeerCredentials): void => {
@@ -191,6 +186,7 @@ export async function openWorkloadEndpoint(
       refuse(socket)
       return
     }
+    makeRoom()
     accepted += 1
     // At once: what the process has become by its turn would pass for what it was when it connected.
     const caller = acceptCaller(socket, credentials, accepted, processes, onPidFdKind)

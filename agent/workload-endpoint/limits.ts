@@ -15,8 +15,8 @@ export interface EndpointLimits {
   readonly audienceBytes: number
   /**
    * What callers may use together in descriptors: a sixteenth for their files in /proc, the rest for
-   * connections, of which one uid gets at most half of what others leave. By default three quarters of
-   * the process's limit, less what is open at the start.
+   * connections, of which one uid gets at most half of what others leave. Those beyond are told so on
+   * what nobody has taken. By default three quarters of the process's limit, less what is open at the start.
    */
   readonly descriptors: number | undefined
   /** A connection that has not sent its HTTP/2 preface by then is closed. */

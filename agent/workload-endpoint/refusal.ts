@@ -9,20 +9,59 @@ const flag = { ack: 0x1, endStream: 0x1, endHeaders: 0x4 } as const
 const maxPendingBytes = 65_536
 
 /**
- * Answers every call on a connection that there is no room for, and closes it. Without a session:
- * the answer is the same bytes for each stream, so that a refusal costs next to nothing.
+ * Connections that there is no room for, each open until it was told so or its time is over. One that has
+ * been told gives way to the next, then the one that has waited longest.
  */
-export function refuseConnection(
-  socket: Socket,
-  error: CountersignError,
-  deadlines: Deadlines,
-  timeoutMs: number,
-): void {
+export class Refusals {
+  readonly #waiting = new Set<Socket>()
+  readonly #told = new Set<Socket>()
+  readonly #error: CountersignError
+  readonly #deadlines: Deadlines
+  readonly #timeoutMs: number
+
+  constructor(error: CountersignError, deadlines: Deadlines, timeoutMs: number) {
+    this.#error = error
+    this.#deadlines = deadlines
+    this.#timeoutMs = timeoutMs
+  }
+
+  add(socket: Socket): void {
+    this.#waiting.add(socket)
+    this.#deadlines.set(socket, this.#timeoutMs, () => socket.destroy())
+    socket.once('close', () => {
+      this.#deadlines.clear(socket)
+      this.#waiting.delete(socket)
+      this.#told.delete(socket)
+    })
+    answerCalls(socket, this.#error, () => {
+      if (this.#waiting.delete(socket)) this.#told.add(socket)
+    })
+  }
+
+  /** Closes so many that no more than `most` are open. */
+  keep(most: number): void {
+    while (this.#told.size + this.#waiting.size > Math.max(0, most)) {
+      const [told] = this.#told
+      const [waiting] = this.#waiting
+      if (told !== undefined) {
+        this.#told.delete(told)
+        told.destroySoon()
+      } else if (waiting !== undefined) {
+        this.#waiting.delete(waiting)
+        waiting.destroy()
+      }
+    }
+  }
+}
+
+/**
+ * Answers every call on a connection. Without a session: the answer is the same bytes for each stream,
+ * so that a refusal costs next to nothing.
+ */
+function answerCalls(socket: Socket, error: CountersignError, onTold: () => void): void {
   const response = responseHeaders(error)
   let passing = preface.length
   let pending: Buffer = Buffer.alloc(0)
-  deadlines.set(socket, timeoutMs, () => socket.destroy())
-  socket.once('close', () => deadlines.clear(socket))
   socket.write(frame(type.settings, 0, 0, Buffer.alloc(0)))
   socket.on('data', (chunk: Buffer) => {
     let bytes = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
@@ -36,6 +75,7 @@ export function refuseConnection(
         socket.write(frame(type.settings, flag.ack, 0, Buffer.alloc(0)))
       } else if (bytes[3] === type.headers) {
         socket.write(frame(type.headers, flag.endStream | flag.endHeaders, streamId, response))
+        onTold()
       }
       passing = frameHeaderBytes + bytes.readUIntBE(0, 3)
     }

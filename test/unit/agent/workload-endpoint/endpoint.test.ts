@@ -10,6 +10,7 @@ import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import {
   authority,
+  callBytes,
   flag,
   frame,
   headerBlock,
@@ -206,6 +207,36 @@ describe('many streams of one process', () => {
       expect(codes.slice(50)).toEqual(Array.from({ length: share }, () => 'forbidden'))
     },
   )
+
+  test('beyond the share of connections each is told so; one that was told gives way before one that has not called', async () => {
+    const { path, endpoint } = await startEndpoint({ limits: { descriptors: 20 } })
+    // 2 are for files in /proc; of 18 connections one user gets 9, and 12 more are told that they are too many.
+    const open = async (count: number) => {
+      const clients = Array.from({ length: count }, () => rawClient(path))
+      const { refusedConnections } = endpoint.stats()
+      await until(() => clients.every(({ socket }) => !socket.connecting))
+      return { clients, refusedBefore: refusedConnections }
+    }
+    await open(9)
+    await until(() => endpoint.stats().connections === 9)
+    const waiting = (await open(4)).clients
+    await until(() => endpoint.stats().refusedConnections === 4)
+    const told = (await open(8)).clients
+    const call = callBytes('/SpiffeWorkloadAPI/FetchX509SVID')
+    for (const { socket } of told) socket.write(call)
+    const answers = () =>
+      told.map(({ frames }) =>
+        frames.some(({ payload }) => payload.includes('grpc-status') && payload.includes('8')),
+      )
+    await until(() => answers().every(Boolean))
+    expect([...waiting, ...told].some(({ closed }) => closed())).toBe(false)
+    await open(5)
+    await until(() => told.filter(({ closed }) => closed()).length === 5)
+    expect(waiting.some(({ closed }) => closed())).toBe(false)
+    await open(4)
+    await until(() => told.every(({ closed }) => closed()) && waiting[0]?.closed() === true)
+    expect(waiting.slice(1).some(({ closed }) => closed())).toBe(false)
+  })
 
   test('a slow reader holds one pending message, not a queue', async () => {
     const { path, updates } = await startEndpoint()

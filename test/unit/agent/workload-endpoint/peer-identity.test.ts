@@ -260,11 +260,22 @@ describe.skipIf(whyNot !== undefined)(`one user and the others ${whyNot ?? ''}`,
       if (connections + refusedConnections >= 600) break
     }
     for (let call = 0; call < 100; call += 1) await honestCall(path)
-    expect((await stats()).connections).toBeLessThan(128)
+    // A second later it has its share, which is half of what is free: those beyond it have been cut.
+    await expect.poll(async () => (await stats()).connections).toBeLessThan(80)
     // Its own share used up, the user is told so, once those who only hold the line are off it.
     let code: number | undefined
     while (code === undefined || code === unavailable) code = (await hostile.ask('fetch')).code
     expect(code).toBe(resourceExhausted)
+  })
+
+  test('T13 250 connections at once at a limit of 512 descriptors: each within the share is served, each beyond it told so', async () => {
+    const { path } = await startServer(512)
+    const busy = await startChild(path, 20_001)
+    const { answers = {} } = await busy.ask('flood 250 250')
+    expect(Object.keys(answers)).toEqual(['0', String(resourceExhausted)])
+    expect(answers[0]).toBeGreaterThan(150)
+    expect(answers[0]).toBeLessThan(190)
+    await honestCall(path)
   })
 
   /**
