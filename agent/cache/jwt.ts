@@ -3,6 +3,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { untilAborted } from '../../src/runtime/until-aborted.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../src/svid/jwt-svid.ts'
 import type { Moment } from './held-svid.ts'
@@ -91,7 +92,8 @@ export class JwtCache implements JwtSource {
       if (record.renewAtMs <= this.#options.clock.monotonicMs()) this.#wake.set()
       return record
     }
-    const issued = await unlessAborted(this.#fly(key, entry, audience), call.signal)
+    // The flight goes on for the others who wait for it.
+    const issued = await untilAborted(this.#fly(key, entry, audience), call.signal)
     issued.used = true
     return issued
   }
@@ -235,16 +237,4 @@ export class JwtCache implements JwtSource {
     }
     this.#wake.set()
   }
-}
-
-/** The flight goes on for the others who wait for it. */
-function unlessAborted<T>(flight: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    flight
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', abort))
-      .catch(() => undefined)
-  })
 }

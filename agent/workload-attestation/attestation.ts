@@ -74,9 +74,10 @@ export function createAttestation(deps: AttestationDeps): Attestation {
   const selectorsOf = (process: PeerProcess, call: Asking): Result => {
     const results = deps.attestors.map((attestor): Result | undefined => {
       try {
-        const result = attestor.attest(process, call)
+        const asking = new OneAttestor(call)
+        const result = attestor.attest(process, asking)
         if (!(result instanceof Promise)) return result
-        return withDeadline(result, deps, call.signal)
+        return withDeadline(result, deps, asking)
       } catch (error) {
         failed(attestor, process, error)
         return undefined
@@ -152,15 +153,31 @@ function merged(results: readonly (readonly Selector[] | undefined)[]): readonly
   return sortSelectors(known.flat())
 }
 
-/** The attestor's own signal ends with the call; this one keeps a call from waiting for ever. */
+/** The call, for one attestor: over once that has answered, or may answer no more. */
+class OneAttestor implements Asking {
+  readonly #call: Asking
+  #over: AbortController | undefined
+
+  constructor(call: Asking) {
+    this.#call = call
+  }
+
+  get signal(): AbortSignal {
+    this.#over ??= new AbortController()
+    return AbortSignal.any([this.#call.signal, this.#over.signal])
+  }
+
+  end(): void {
+    this.#over?.abort()
+  }
+}
+
 async function withDeadline<T>(
   result: Promise<T>,
   deps: Pick<AttestationDeps, 'clock' | 'timeoutMs'>,
-  signal: AbortSignal,
+  asking: OneAttestor,
 ): Promise<T> {
-  const settled = new AbortController()
-  const timer = AbortSignal.any([signal, settled.signal])
-  const late = deps.clock.sleep(deps.timeoutMs, timer).then(() => {
+  const late = deps.clock.sleep(deps.timeoutMs, asking.signal).then(() => {
     throw new CountersignError('deadline', 'the attestor took too long', {
       reason: 'attestor-timeout',
     })
@@ -169,6 +186,6 @@ async function withDeadline<T>(
   try {
     return await Promise.race([result, late])
   } finally {
-    settled.abort()
+    asking.end()
   }
 }

@@ -22,7 +22,7 @@ export interface PeerProcess {
 
 /** The call that somebody is attested for. An AbortController is one. */
 export interface Asking {
-  /** Aborts when the call ends. Made when it is asked for, since most calls need none. */
+  /** Aborts when the call ends, or the time for an answer. Made when it is asked for, since most calls need none. */
   readonly signal: AbortSignal
 }
 

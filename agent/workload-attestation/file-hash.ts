@@ -1,8 +1,10 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { type BigIntStats, statSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { CountersignError } from '../../src/errors.ts'
+import { untilAborted } from '../../src/runtime/until-aborted.ts'
 import type { FileIdentity } from './attestor.ts'
+import { ReadingTurns } from './reading-turns.ts'
 
 export interface FileHashesOptions {
   /** Larger files are refused; 0 stands for no limit. */
@@ -21,38 +23,79 @@ export interface FileHashes {
 }
 
 const chunkBytes = 1 << 18
+/** Some ten milliseconds of work. */
+const sliceBytes = 1 << 24
+const maxResting = 256
+
+/** How far a file has been read. */
+interface Reading {
+  readonly sum: Hash
+  at: number
+}
+
+interface Job {
+  readonly digest: Promise<string>
+  /** How many wait for it. */
+  waiting: number
+}
 
 /**
  * Hashes of executables, remembered by device, inode, size and both times: a changed file is read
  * anew. One file is read once however many ask, on libuv's pool, a bounded number at a time and in
- * turn by user, so that nobody's large programs keep others waiting.
+ * turn by user, so that nobody's large programs keep others waiting. A reading that nobody waits for any
+ * more rests, and goes on from there for whoever asks next.
  */
 export function fileHashes(options: FileHashesOptions = {}): FileHashes {
-  const maxRemembered = options.maxRemembered ?? 4096
   const remembered = new Map<string, string>()
-  const running = new Map<string, Promise<string>>()
-  const lanes = userLanes(options.concurrency ?? 2)
+  const maxRemembered = options.maxRemembered ?? 4096
+  const resting = new Map<string, Reading>()
+  const running = new Map<string, Job>()
+  const turns = new ReadingTurns(options.concurrency ?? 2)
   let reads = 0
 
-  const remember = (key: string, digest: string): void => {
-    remembered.delete(key)
-    remembered.set(key, digest)
-    if (remembered.size <= maxRemembered) return
-    const oldest = remembered.keys().next()
-    if (!oldest.done) remembered.delete(oldest.value)
+  const restUnlessWanted = (shared: string, reading: Reading): void => {
+    if (running.get(shared)?.waiting !== 0) return
+    running.delete(shared)
+    put(resting, shared, reading, maxResting)
+    throw new CountersignError('cancelled', 'nobody waits for the hash any more', {
+      reason: 'hash-abandoned',
+    })
   }
 
-  const read = async (path: string, key: string, uid: number): Promise<string> => {
-    // Nothing is opened while it waits: those who wait must not use up the descriptors.
-    const leave = await lanes.enter(uid)
+  // Nothing is opened while it waits: those who wait must not use up the descriptors.
+  const read = async (path: string, key: string, shared: string): Promise<string> => {
+    const reading = resting.get(shared) ?? { sum: createHash('sha256'), at: 0 }
+    resting.delete(shared)
+    restUnlessWanted(shared, reading)
+    const handle = await open(path, 'r')
     try {
-      const digest = await digestOf(path, key)
-      reads += 1
-      remember(key, digest)
-      return digest
+      if (keyOf(await handle.stat({ bigint: true })) !== key) throw changedFile()
+      while (!(await turns.slice(() => readSlice(handle, reading)))) {
+        restUnlessWanted(shared, reading)
+      }
+      if (keyOf(await handle.stat({ bigint: true })) !== key) throw changedFile()
     } finally {
-      leave()
+      await handle.close()
     }
+    reads += 1
+    const digest = reading.sum.digest('hex')
+    put(remembered, key, digest, maxRemembered)
+    return digest
+  }
+
+  const jobFor = (path: string, key: string, uid: number): Job => {
+    // Shared by one user's callers only: nobody waits behind the other files of another user.
+    const shared = `${uid} ${key}`
+    const before = running.get(shared)
+    if (before !== undefined) return before
+    const digest = turns.afterOwn(uid, () => read(path, key, shared))
+    const job: Job = { digest, waiting: 0 }
+    running.set(shared, job)
+    const end = (): void => {
+      if (running.get(shared) === job) running.delete(shared)
+    }
+    digest.then(end, end)
+    return job
   }
 
   return {
@@ -67,82 +110,43 @@ export function fileHashes(options: FileHashesOptions = {}): FileHashes {
       const key = keyOf(stats)
       const known = remembered.get(key)
       if (known !== undefined) {
-        remember(key, known)
+        put(remembered, key, known, maxRemembered)
         return known
       }
-      // Shared by one user's callers only: nobody waits behind the other files of another user.
-      const shared = `${uid} ${key}`
-      let job = running.get(shared)
-      if (job === undefined) {
-        job = read(path, key, uid).finally(() => running.delete(shared))
-        running.set(shared, job)
+      const job = jobFor(path, key, uid)
+      job.waiting += 1
+      try {
+        return await untilAborted(job.digest, signal)
+      } finally {
+        job.waiting -= 1
       }
-      return await untilAborted(job, signal)
     },
   }
 }
 
-async function digestOf(path: string, key: string): Promise<string> {
-  const handle = await open(path, 'r')
-  try {
-    if (keyOf(await handle.stat({ bigint: true })) !== key) throw changedFile()
-    const sum = createHash('sha256')
-    const buffer = Buffer.allocUnsafe(chunkBytes)
-    for (;;) {
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length)
-      if (bytesRead === 0) break
-      sum.update(buffer.subarray(0, bytesRead))
-    }
-    if (keyOf(await handle.stat({ bigint: true })) !== key) throw changedFile()
-    return sum.digest('hex')
-  } finally {
-    await handle.close()
+/** As the one used last; the one that was not used for longest makes room. */
+function put<V>(map: Map<string, V>, key: string, value: V, most: number): void {
+  map.delete(key)
+  map.set(key, value)
+  if (map.size <= most) return
+  const oldest = map.keys().next()
+  if (!oldest.done) map.delete(oldest.value)
+}
+
+/** True once the file has been read to its end. */
+async function readSlice(handle: FileHandle, reading: Reading): Promise<boolean> {
+  const buffer = Buffer.allocUnsafe(chunkBytes)
+  for (let left = sliceBytes; left > 0; left -= chunkBytes) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, reading.at)
+    if (bytesRead === 0) return true
+    reading.sum.update(buffer.subarray(0, bytesRead))
+    reading.at += bytesRead
   }
+  return false
 }
 
 function keyOf(stats: BigIntStats): string {
   return `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`
-}
-
-/** The reading goes on for those who still wait, and for the memory. */
-function untilAborted<T>(job: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    if (signal.aborted) abort()
-    job.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
-}
-
-/** At most `width` at a time, one a user, in turn. */
-function userLanes(width: number): { enter(uid: number): Promise<() => void> } {
-  const active = new Set<number>()
-  const waiting = new Map<number, (() => void)[]>()
-  const next = (): void => {
-    for (const [uid, queue] of waiting) {
-      if (active.size >= width) return
-      if (active.has(uid)) continue
-      active.add(uid)
-      const enter = queue.shift()
-      waiting.delete(uid)
-      if (queue.length > 0) waiting.set(uid, queue)
-      enter?.()
-    }
-  }
-  return {
-    async enter(uid) {
-      await new Promise<void>((resolve) => {
-        const queue = waiting.get(uid)
-        if (queue === undefined) waiting.set(uid, [resolve])
-        else queue.push(resolve)
-        next()
-      })
-      return () => {
-        active.delete(uid)
-        next()
-      }
-    },
-  }
 }
 
 function changedFile(): CountersignError {

@@ -98,12 +98,23 @@ describe('attestation', () => {
     }
   })
 
-  test('an attestor that hangs counts as failed after its time', async () => {
+  test('an attestor that hangs counts as failed after its time, and is told to stop', async () => {
     const clock = new FakeClock()
-    const attestation = attestationOf([good, late], { clock })
+    let asked: AbortSignal | undefined
+    const hanging: WorkloadAttestor = {
+      type: 'late',
+      attest(_process, { signal }) {
+        asked = signal
+        return new Promise(() => {})
+      },
+    }
+    const attestation = attestationOf([good, hanging], { clock })
     const attested = attestation.attest(callerOf(), call)
-    await clock.advance(1000)
+    await clock.advance(999)
+    expect(asked?.aborted).toBe(false)
+    await clock.advance(1)
     expect((await attested).selectors).toHaveLength(2)
+    expect(asked?.aborted).toBe(true)
     expect(attestation.failures.get('late')).toBe(1)
     expect(clock.sleeping).toBe(0)
   })

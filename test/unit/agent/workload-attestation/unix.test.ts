@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
+  appendFileSync,
   chmodSync,
   copyFileSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -42,6 +46,17 @@ function peer(more: Partial<PeerProcess> = {}): PeerProcess {
     executable: identity('/proc/self/exe'),
     ...more,
   }
+}
+
+/** How many files below it this process has open. */
+function openBelow(path: string): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path)
+    } catch {
+      return false
+    }
+  }).length
 }
 
 const values = (selectors: readonly { type: string; value: string }[]): string[] =>
@@ -215,6 +230,44 @@ describe('T14 hashes', () => {
     writeFileSync(join(base, 'small'), 'small')
     await Promise.all([...large.map((name) => ask(name, 1)), ask('small', 2)])
     expect(done.indexOf('small')).toBeLessThan(2)
+  })
+
+  test('of files without end keep no other user waiting, and are left where nobody waits for them', async () => {
+    const base = folder()
+    const endless = ['first', 'second', 'third'].map((name) => join(base, name))
+    for (const path of endless) {
+      writeFileSync(path, '')
+      truncateSync(path, 2 ** 42)
+    }
+    writeFileSync(join(base, 'other'), Buffer.alloc(40 << 20))
+    const hashes = fileHashes({ concurrency: 2 })
+    const leaving = new AbortController()
+    const asked = endless.map((path, uid) =>
+      hashes.sha256(path, identity(path), uid, leaving.signal).catch(() => 'left'),
+    )
+    const other = join(base, 'other')
+    expect(await hashes.sha256(other, identity(other), 9, signal)).toHaveLength(64)
+    leaving.abort()
+    expect(await Promise.all(asked)).toEqual(['left', 'left', 'left'])
+    await expect.poll(() => openBelow(base)).toBe(0)
+  })
+
+  test('go on where they stopped when somebody asks again', async () => {
+    const base = folder()
+    const file = join(base, 'file')
+    const bytes = randomBytes(1 << 20)
+    for (let copy = 0; copy < 96; copy += 1) appendFileSync(file, bytes)
+    const hashes = fileHashes()
+    for (let round = 0; round < 3; round += 1) {
+      const leaving = new AbortController()
+      const left = hashes.sha256(file, identity(file), 1, leaving.signal).catch(() => {})
+      await expect.poll(() => openBelow(base), { interval: 1 }).toBe(1)
+      leaving.abort()
+      await left
+    }
+    const expected = createHash('sha256').update(readFileSync(file)).digest('hex')
+    expect(await hashes.sha256(file, identity(file), 1, signal)).toBe(expected)
+    expect(hashes.reads).toBe(1)
   })
 
   test('end for the caller who leaves, not for the others', async () => {
