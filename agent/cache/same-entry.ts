@@ -34,6 +34,7 @@ export function sameEntry(a: Entry, b: Entry): boolean {
     a.createdAt.getTime() === b.createdAt.getTime() &&
     a.disableX509SvidPrefetch === b.disableX509SvidPrefetch &&
     a.jwtSvidIncludeJti === b.jwtSvidIncludeJti &&
+    a.jwtSvidSingleUse === b.jwtSvidSingleUse &&
     a.owner === b.owner &&
     a.purpose === b.purpose &&
     sameList(a.selectors, b.selectors, (x, y) => x.type === y.type && x.value === y.value) &&

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import type { CountersignError } from '../../../src/errors.ts'
 import type { JWTSVIDResponse } from '../../../src/rpc/gen/JWTSVIDResponse.ts'
 import type { ValidateJWTSVIDResponse } from '../../../src/rpc/gen/ValidateJWTSVIDResponse.ts'
 import { silentLog } from '../../../src/runtime/log.ts'
@@ -19,6 +20,7 @@ import {
   signing,
   trustDomain,
 } from '../../unit/agent/workload-endpoint/identities.ts'
+import { corpus, bundle as forged, good } from '../jwt-svid/attack-corpus.ts'
 
 const mine = `unix:uid:${ownUid}`
 type Api = ReturnType<typeof dial>
@@ -265,6 +267,26 @@ describe('ValidateJWTSVID', () => {
     for (const token of tokens) {
       await expect(validate(api, 'a', token)).rejects.toMatchObject({ code: 'invalid' })
     }
+  })
+
+  test('WLA-49 T11 each of the forgeries that no validator may take is an invalid argument', async () => {
+    const { path, updates } = await startEndpoint({
+      home: { bundle: forged, sign: () => Promise.reject(new Error('unused')) },
+    })
+    updates.set([entryOf('/web', [mine])])
+    const api = dial(path)
+    const codes = await Promise.all(
+      corpus.map(([, token]) =>
+        validate(api, 'me', token).then(
+          () => 'accepted',
+          ({ code, reason }: CountersignError) => `${code} ${reason.split('-')[0]}`,
+        ),
+      ),
+    )
+    // What is larger than any message may be has no reason of a token.
+    expect(new Set(codes)).toEqual(new Set(['invalid token', 'exhausted rpc']))
+    expect(codes.filter((code) => code.startsWith('exhausted')).length).toBeLessThan(5)
+    expect((await validate(api, 'me', good)).spiffe_id).toBe('spiffe://example.org/web')
   })
 
   test('WLA-50 WLA-53 a foreign token is checked against its own bundle and tells less', async () => {

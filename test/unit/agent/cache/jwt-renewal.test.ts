@@ -21,6 +21,7 @@ let clock: FakeClock
 let asked: string[]
 /** What the server signs with, and the audiences that it refuses. */
 let keyId: string
+let serverAheadMs: number
 let refused: (audience: string) => boolean
 let cache: JwtCache
 
@@ -39,6 +40,7 @@ beforeEach(() => {
   clock = new FakeClock()
   asked = []
   keyId = 'k1'
+  serverAheadMs = 0
   refused = () => false
   bundle = bundleWith([], { jwtAuthorities: authorities })
   cache = new JwtCache({
@@ -46,7 +48,7 @@ beforeEach(() => {
       const [first = ''] = audience
       asked.push(first)
       if (refused(first)) throw new CountersignError('forbidden', 'no', { reason: 'no' })
-      const issuedAt = clock.now()
+      const issuedAt = new Date(clock.now().getTime() + serverAheadMs)
       const expiresAt = new Date(issuedAt.getTime() + ttlMs)
       const claims = jwtSvidClaims({ spiffeId: web.spiffeId, audience, issuedAt, expiresAt })
       return signCompact(signers.get(keyId) as Signer, keyId, claims)
@@ -104,3 +106,23 @@ test('a server that signs with a tainted key is not asked in a busy loop', async
   expect(asked.length).toBeGreaterThan(2)
   expect(asked.length).toBeLessThan(14)
 })
+
+test.each([
+  ['back', -3_600_000, 1],
+  ['ahead', 3_600_000, 0],
+])(
+  'T20 a clock that jumps an hour %s, while the server’s is right, has nobody asked in a busy loop',
+  async (_, jumpMs, renewals) => {
+    await cache.fetch(web, ['a'], never)
+    await renewing(async () => {
+      asked = []
+      clock.jump(jumpMs)
+      serverAheadMs = -jumpMs
+      await pass(ttlMs / 2 - 10_000, 1000)
+      expect(asked).toEqual([])
+      await pass(ttlMs, 1000)
+      // By a clock that is ahead the token was over at once, and so would be the next.
+      expect(asked).toHaveLength(renewals)
+    })
+  },
+)
