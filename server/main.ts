@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AuditEvent } from '../src/audit/event.ts'
 import type { CountersignError } from '../src/errors.ts'
@@ -7,6 +7,7 @@ import { systemClock } from '../src/runtime/clock.ts'
 import type { HostPort } from '../src/runtime/config-value.ts'
 import { createLevelSwitch, createLog } from '../src/runtime/json-log.ts'
 import type { LevelSwitch, Log } from '../src/runtime/log.ts'
+import { openPrivateFolder } from '../src/runtime/private-folder.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
 import { version } from '../src/runtime/version.ts'
 import {
@@ -43,7 +44,7 @@ export async function runServer(
 ): Promise<void> {
   const logLevel = createLevelSwitch(config.logLevel)
   const log = hooks.log ?? createLog({ level: logLevel, component: 'server' })
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  openPrivateFolder(config.dataDir)
   const unlock = lockFolder(config.dataDir)
   try {
     await runLocked(config, signal, { ...hooks, log, logLevel })
@@ -59,12 +60,13 @@ async function runLocked(
 ): Promise<void> {
   const { log, logLevel } = hooks
   const clock = systemClock
-  const keys = await openKeys(config)
+  const database = join(config.dataDir, 'store.sqlite')
+  const keys = await openKeys(config, database)
   const trail = await openTrail({ path: config.auditFile, clock, log })
   try {
     let recorder: CommitRecorder | undefined
     const store = await openStore({
-      connect: () => openSqlite(join(config.dataDir, 'store.sqlite')),
+      connect: () => openSqlite(database),
       trustDomain: config.trustDomain,
       sealKey: keys.deriveKey(`row seal of ${config.trustDomain}`),
       onRefused: (row) => recordRefusal(row, trail, log),
@@ -104,10 +106,10 @@ function recordRefusal({ table, id }: RefusedRow, trail: Trail, log: Log): void 
     .catch((error: unknown) => log.error('a refusal is not on record', { error }))
 }
 
-function openKeys(config: ServerConfig): Promise<KeyManager> {
-  return config.keyManager.type === 'file'
-    ? fileKeyManager(config.keyManager.path)
-    : Promise.resolve(memoryKeyManager())
+async function openKeys({ keyManager }: ServerConfig, database: string): Promise<KeyManager> {
+  return keyManager.type === 'file'
+    ? fileKeyManager(keyManager.path, existsSync(database))
+    : memoryKeyManager()
 }
 
 async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): Promise<void> {

@@ -3,10 +3,10 @@ import { z } from 'zod'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { parseBundleDocument, writeBundleDocument } from '../../src/bundle/document.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { openPrivateFolder } from '../../src/runtime/private-folder.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type X509Svid, x509SvidFrom } from '../../src/svid/x509-svid.ts'
 import {
-  openPrivateFolder,
   readPrivateFile,
   removePrivateFile,
   removeUnfinished,
@@ -52,7 +52,7 @@ const identitySchema = z.strictObject({
  * may look inside.
  */
 export async function openKeyStore(folder: string, trustDomain: TrustDomain): Promise<KeyStore> {
-  await openPrivateFolder(folder)
+  openPrivateFolder(folder)
   const identityPath = join(folder, 'identity.json')
   const bundlePath = join(folder, 'bundle.json')
   await removeUnfinished(identityPath)

@@ -1,29 +1,8 @@
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CountersignError } from '../../src/errors.ts'
-
-/**
- * Makes the folder, 0700, where it is not there. Throws `forbidden` / `data-mode` where it is no
- * folder, not ours, or others may look into it, `unavailable` / `data-folder` where it cannot be made.
- */
-export async function openPrivateFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
-  } catch (cause) {
-    throw new CountersignError('unavailable', `cannot make the folder ${path}`, {
-      reason: 'data-folder',
-      fix: 'look at the owner and mode of the folder above it',
-      cause,
-    })
-  }
-  const stat = await lstat(path)
-  if (!stat.isDirectory()) throw refused(path, 'is not a folder')
-  if (stat.uid !== process.geteuid?.()) throw refused(path, 'belongs to another user')
-  if ((stat.mode & 0o077) !== 0) {
-    throw refused(path, 'can be accessed by others', `chmod 700 ${path}`)
-  }
-}
+import { refusedPath } from '../../src/runtime/private-folder.ts'
 
 /**
  * The file's bytes; undefined where there is none. Throws `forbidden` / `data-mode` where it is no
@@ -32,7 +11,7 @@ export async function openPrivateFolder(path: string): Promise<void> {
 export async function readPrivateFile(path: string, maxBytes: number): Promise<Buffer | undefined> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((error) => {
     if (codeOf(error) === 'ENOENT') return undefined
-    if (codeOf(error) === 'ELOOP') throw refused(path, 'is a symbolic link')
+    if (codeOf(error) === 'ELOOP') throw refusedPath(path, 'is a symbolic link')
     throw new CountersignError('unavailable', `cannot read ${path}`, {
       reason: 'data-file',
       cause: error,
@@ -41,10 +20,10 @@ export async function readPrivateFile(path: string, maxBytes: number): Promise<B
   if (file === undefined) return undefined
   try {
     const stat = await file.stat()
-    if (!stat.isFile()) throw refused(path, 'is not a plain file')
-    if (stat.uid !== process.geteuid?.()) throw refused(path, 'belongs to another user')
+    if (!stat.isFile()) throw refusedPath(path, 'is not a plain file')
+    if (stat.uid !== process.geteuid?.()) throw refusedPath(path, 'belongs to another user')
     if ((stat.mode & 0o077) !== 0) {
-      throw refused(path, 'can be accessed by others', `chmod 600 ${path}`)
+      throw refusedPath(path, 'can be accessed by others', `chmod 600 ${path}`)
     }
     if (stat.size > maxBytes) {
       throw new CountersignError('invalid', `${path} is too large`, { reason: 'data-file' })
@@ -118,12 +97,4 @@ function ignoreAbsent(error: unknown): void {
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined
-}
-
-/** What stands there is somebody's: nothing of it is touched, and the operator is to look at it. */
-const LOOK = 'see who made it and why; then remove it, or choose another data_dir'
-
-function refused(path: string, what: string, fix: string = LOOK): CountersignError {
-  const reason = 'data-mode'
-  return new CountersignError('forbidden', `${path} ${what}`, { reason, fix })
 }

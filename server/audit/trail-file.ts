@@ -49,7 +49,8 @@ export async function openTrailFile(path: string): Promise<OpenTrailFile> {
   }
 }
 
-async function checkFile(handle: FileHandle, path: string): Promise<void> {
+/** Throws `invalid`: `audit-file-kind`, `audit-file-owner`, `audit-file-loose`. */
+export async function checkFile(handle: FileHandle, path: string): Promise<void> {
   const stat = await handle.stat()
   if (!stat.isFile()) {
     throw new CountersignError('invalid', `the audit trail ${path} is not a file`, {
@@ -112,6 +113,7 @@ async function headOfLastNumbered(path: string): Promise<ChainHead> {
   if (last === undefined) return chainStart
   const handle = await open(last.path, constants.O_RDONLY | constants.O_NOFOLLOW)
   try {
+    await checkFile(handle, last.path)
     const { size } = await handle.stat()
     const tail = await readRange(handle, Math.max(0, size - maxGroupBytes), size)
     const end = tail.lastIndexOf(0x0a)

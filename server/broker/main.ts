@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import type { CountersignError } from '../../src/errors.ts'
@@ -7,6 +6,7 @@ import { formatHostPort } from '../../src/runtime/config-value.ts'
 import { flushEvery } from '../../src/runtime/flush-every.ts'
 import { createLog } from '../../src/runtime/json-log.ts'
 import { serveMonitoring } from '../../src/runtime/monitoring.ts'
+import { openPrivateFolder } from '../../src/runtime/private-folder.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import { version } from '../../src/runtime/version.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
@@ -40,7 +40,7 @@ export async function runBroker(
 ): Promise<void> {
   const log = hooks.log ?? createLog({ level: config.logLevel, component: 'broker' })
   const clock = hooks.clock ?? systemClock
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  openPrivateFolder(config.dataDir)
   const unlock = lockFolder(config.dataDir)
   try {
     const trail = await openTrail({ path: config.auditFile, clock, log })

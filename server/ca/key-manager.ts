@@ -30,9 +30,9 @@ export interface KeyManager {
   deriveKey(purpose: string): Buffer
 }
 
-/** Seals with the key in this file, which is made with mode 0600 where it is absent. Throws as `readWrappingKey`. */
-export async function fileKeyManager(path: string): Promise<KeyManager> {
-  return sealingWith(await readWrappingKey(path))
+/** Seals with the key in this file, which is made where nothing was `written` under it yet. Throws as `readWrappingKey`. */
+export async function fileKeyManager(path: string, written = false): Promise<KeyManager> {
+  return sealingWith(await readWrappingKey(path, written))
 }
 
 /** Seals with a key that ends with the process: what it sealed cannot be opened after a restart. */

@@ -1,21 +1,37 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises'
+import { type FileHandle, link, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CountersignError } from '../../src/errors.ts'
+import { makePrivateFolder } from '../../src/runtime/private-folder.ts'
 
 const prefix = 'countersign-wrapping-key-v1 '
 const keyLength = 32
 
 /**
- * The 32 bytes in a wrapping key's file: one line, base64url after a prefix. Made where it is absent,
- * 0600 and synced before it is used. Throws `invalid`: `wrapping-key-loose` (open to other users),
- * `wrapping-key-owner`, `wrapping-key-kind` or `wrapping-key-format`.
+ * The 32 bytes in a wrapping key's file: one line, base64url after a prefix. Made where it is absent and nothing was
+ * `written` under it yet, 0600 and synced before it is used. Throws `invalid`: `wrapping-key-loose` (open to other
+ * users), `wrapping-key-owner`, `wrapping-key-kind`, `wrapping-key-format`, `wrapping-key-missing` or
+ * `wrapping-key-unwritable`.
  */
-export async function readWrappingKey(path: string): Promise<Buffer> {
+export async function readWrappingKey(path: string, written = false): Promise<Buffer> {
   const found = await tryOpen(path)
   if (found !== undefined) return readFrom(found, path)
-  await makeKey(path)
+  if (written) {
+    throw fault(
+      'missing',
+      `there is no wrapping key ${path}, and data that was written under it`,
+      'restore it from a backup: without it the data cannot be used',
+    )
+  }
+  await makeKey(path).catch((error: unknown) => {
+    throw fault(
+      'unwritable',
+      `the wrapping key ${path} cannot be made`,
+      'look at the space, the owner and the mode of its folder',
+      error,
+    )
+  })
   const made = await tryOpen(path)
   if (made === undefined) throw fault('kind', `the wrapping key ${path} went away`)
   return readFrom(made, path)
@@ -70,7 +86,7 @@ function parse(text: string, path: string): Buffer {
 /** Written beside it and then linked, so that nobody ever reads half a key, and one of two makers wins. */
 async function makeKey(path: string): Promise<void> {
   const folder = dirname(path)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  makePrivateFolder(folder)
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   const handle = await open(draft, 'wx', 0o600)
   try {
@@ -95,7 +111,7 @@ async function makeKey(path: string): Promise<void> {
 }
 
 function fault(
-  word: 'loose' | 'owner' | 'kind' | 'format',
+  word: 'loose' | 'owner' | 'kind' | 'format' | 'missing' | 'unwritable',
   message: string,
   fix?: string,
   cause?: unknown,

@@ -1,19 +1,18 @@
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { closeSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CountersignError } from '../../src/errors.ts'
+import { openPrivateFolder } from '../../src/runtime/private-folder.ts'
 
 /**
  * Makes the folder (0700) and the file (0600) where they are not there yet. SQLite gives the files
- * beside it the same mode. Throws `forbidden` / `store-mode` where others may look into an existing
- * one, `unavailable` / `store-unwritable` where it cannot be made.
+ * beside it the same mode. Throws as `openPrivateFolder`, `forbidden` / `store-mode` where others may look into an
+ * existing file, `unavailable` / `store-unwritable` where it cannot be made.
  */
 export function preparePrivateFile(path: string): void {
-  const folder = dirname(path)
+  openPrivateFolder(dirname(path))
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    refuseLooser(folder, '700')
     closeSync(openSync(path, 'a', 0o600))
-    for (const file of [path, `${path}-wal`, `${path}-shm`]) refuseLooser(file, '600')
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) refuseLooser(file)
   } catch (error) {
     if (error instanceof CountersignError) throw error
     throw new CountersignError('unavailable', `cannot create the data file ${path}`, {
@@ -24,11 +23,11 @@ export function preparePrivateFile(path: string): void {
   }
 }
 
-function refuseLooser(path: string, mode: string): void {
+function refuseLooser(path: string): void {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (stat === undefined || (stat.mode & 0o077) === 0) return
   throw new CountersignError('forbidden', `others can access ${path}`, {
     reason: 'store-mode',
-    fix: `chmod ${mode} ${path}`,
+    fix: `chmod 600 ${path}`,
   })
 }

@@ -6,13 +6,25 @@ import type { WriteTx } from './store.ts'
 
 /** What the server keeps about itself: one short text a name. Undefined too where somebody else has written it. */
 export async function getSetting(db: Kysely<Schema>, name: string): Promise<string | undefined> {
-  const row = await db
+  const row = await rowOf(db, name)
+  if (row === undefined) return undefined
+  return sealOf(db).holds(row.mac, 'settings', name, row.value) ? row.value : undefined
+}
+
+/** What stands there, whoever has written it: fit for the text of a refusal, and never to be believed. */
+export async function peekSetting(db: Kysely<Schema>, name: string): Promise<string | undefined> {
+  return (await rowOf(db, name))?.value
+}
+
+function rowOf(
+  db: Kysely<Schema>,
+  name: string,
+): Promise<{ readonly value: string; readonly mac: string } | undefined> {
+  return db
     .selectFrom('settings')
     .select(['value', 'mac'])
     .where('name', '=', name)
     .executeTakeFirst()
-  if (row === undefined) return undefined
-  return sealOf(db).holds(row.mac, 'settings', name, row.value) ? row.value : undefined
 }
 
 export async function putSetting(

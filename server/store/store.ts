@@ -14,7 +14,7 @@ import { GroupCommit } from './group-commit.ts'
 import { migrate } from './migrations.ts'
 import { attachSeal, createRowSeal, type RefusedRow, type RowSeal } from './row-seal.ts'
 import type { ChangeKind, Schema } from './schema.ts'
-import { putSetting, settleSetting } from './settings.ts'
+import { peekSetting, putSetting, settleSetting } from './settings.ts'
 import type { Written } from './written.ts'
 
 /** What a job of `Store.write` works with; good only until the job has ended. */
@@ -91,7 +91,7 @@ export type BeforeCommit = (
 /**
  * Opens the database, and brings it to this version.
  * Throws `conflict` / `store-trust-domain` for another trust domain's file, `conflict` / `store-seal`
- * under another wrapping key, `store-unsealed`, `store-version`, `forbidden` / `store-mode`, `internal` / `store-corrupt`, `unavailable` /
+ * under another wrapping key, `store-unsealed`, `store-version`, `forbidden` / `data-mode` or `store-mode`, `internal` / `store-corrupt`, `unavailable` /
  * `store-unwritable`.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -113,17 +113,8 @@ async function prepareSchema(connections: Connections, options: StoreOptions): P
   const transaction = await begin(connections.writer, options.clock)
   try {
     await migrate(transaction, connections.takeConsent())
-    const trustDomain = await settleSetting(transaction, 'trust-domain', options.trustDomain)
-    if (trustDomain !== options.trustDomain) {
-      throw new CountersignError(
-        'conflict',
-        `the data file belongs to trust domain ${trustDomain}, not to ${options.trustDomain}`,
-        {
-          reason: 'store-trust-domain',
-          fix: 'correct the trust domain, or name another data folder',
-        },
-      )
-    }
+    await refuseOtherTrustDomain(transaction, options.trustDomain)
+    await settleSetting(transaction, 'trust-domain', options.trustDomain)
     const logId = await settleSetting(transaction, 'log-id', randomBytes(16).toString('hex'))
     await transaction.commit().execute()
     return logId
@@ -134,6 +125,20 @@ async function prepareSchema(connections: Connections, options: StoreOptions): P
       .catch(() => {})
     throw error
   }
+}
+
+/** Before any MAC is looked at: its key is one of the trust domain, and a slip of the pen is no wrong wrapping key. */
+async function refuseOtherTrustDomain(db: Kysely<Schema>, own: TrustDomain): Promise<void> {
+  const there = await peekSetting(db, 'trust-domain')
+  if (there === undefined || there === own) return
+  throw new CountersignError(
+    'conflict',
+    `the data file belongs to trust domain ${there}, not to ${own}`,
+    {
+      reason: 'store-trust-domain',
+      fix: 'correct the trust domain, or name another data folder',
+    },
+  )
 }
 
 const busyWaitMs = 25

@@ -29,6 +29,9 @@ const exitOf = {
   internal: exitCodes.failed,
 } as const satisfies Record<ErrorCode, number>
 
+/** What the operator has set up, files and folders with it, is not as it has to be. */
+const aboutConfig = /^(?:config|data-mode|store-mode|wrapping-key|audit-file)(?:-|$)/
+
 export interface Failure {
   readonly exitCode: number
   /** What goes to standard error: what happened, then what to do next. */
@@ -48,7 +51,7 @@ export function describeFailure(error: unknown): Failure {
   const exitCode =
     error.reason === 'usage'
       ? exitCodes.usage
-      : error.reason.startsWith('config-')
+      : aboutConfig.test(error.reason)
         ? exitCodes.config
         : exitOf[error.code]
   const fix = error.fix === undefined ? [] : [`  fix: ${printable(error.fix)}`]

@@ -1,12 +1,25 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { verifyFiles } from '../../src/audit/verify-files.ts'
+import { describeFailure } from '../../src/cli/failure.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
+import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { run } from '../support/command.ts'
 import { someAgent, startServer, wireEntry } from '../support/running-server.ts'
 
@@ -88,6 +101,51 @@ test('T31 two servers share neither a data folder nor an admin socket: the secon
   } finally {
     await first.remove()
   }
+})
+
+test('T22 whatever of the data folder others could have read or written ends the start with 78, and so do a lost key and another trust domain', async () => {
+  const server = await startServer()
+  const { folder, config } = server
+  await server.stop()
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const refused = (overrides: Partial<typeof config> = {}) =>
+    startServer({ folder, overrides }).then(
+      () => expect.unreachable('it has started'),
+      (error: unknown) => ({ error, ...describeFailure(error) }),
+    )
+  const files = readdirSync(config.dataDir).filter((name) => !['admin', 'lock'].includes(name))
+  expect(files.sort()).toEqual(['audit.log', 'audit.log.id', 'store.sqlite', 'wrapping.key'])
+  for (const path of [config.dataDir, ...files.map((name) => join(config.dataDir, name))]) {
+    const { mode } = statSync(path)
+    chmodSync(path, mode | 0o040)
+    const fix = `  fix: chmod ${(mode & 0o777).toString(8)} ${path}`
+    expect(await refused()).toMatchObject({ exitCode: 78, lines: [expect.anything(), fix] })
+    chmodSync(path, mode)
+  }
+  const key = join(config.dataDir, 'wrapping.key')
+  renameSync(key, join(folder, 'kept'))
+  expect(await refused()).toMatchObject({
+    exitCode: 78,
+    error: { reason: 'wrapping-key-missing' },
+  })
+  renameSync(join(folder, 'kept'), key)
+  expect(await refused({ trustDomain: TrustDomain.parse('other.org') })).toMatchObject({
+    error: { reason: 'store-trust-domain' },
+  })
+  await (await startServer({ folder })).stop()
+})
+
+test('a data folder that is a file, or on a disk that cannot be written, is told with what to look at', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  const start = (dataDir: string) =>
+    startServer({ folder, overrides: { dataDir, auditFile: join(dataDir, 'audit.log') } })
+  await expect(start(file)).rejects.toMatchObject({ reason: 'data-mode' })
+  await expect(start(join(file, 'below'))).rejects.toMatchObject({ reason: 'data-folder' })
+  mkdirSync(join(folder, 'data', 'lock'), { recursive: true, mode: 0o700 })
+  await expect(start(join(folder, 'data'))).rejects.toMatchObject({ reason: 'data-unwritable' })
 })
 
 const isRoot = process.getuid?.() === 0

@@ -12,7 +12,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
-  openPrivateFolder,
   readPrivateFile,
   removePrivateFile,
   writePrivateFile,
@@ -98,22 +97,5 @@ describe('a read', () => {
     writeFileSync(join(folder, 'good'), 'good', { mode: 0o600 })
     symlinkSync(join(folder, 'good'), path)
     expect(await reasonOfAsync(read)).toBe('data-mode')
-  })
-})
-
-describe('the folder', () => {
-  test('T22 is made 0700 with all above it, whatever the umask', async () => {
-    const before = process.umask(0)
-    try {
-      await openPrivateFolder(join(folder, 'a', 'b'))
-    } finally {
-      process.umask(before)
-    }
-    expect(statSync(join(folder, 'a', 'b')).mode & 0o777).toBe(0o700)
-  })
-
-  test('that cannot be made says so', async () => {
-    await write('a file')
-    expect(await reasonOfAsync(() => openPrivateFolder(join(path, 'below')))).toBe('data-folder')
   })
 })

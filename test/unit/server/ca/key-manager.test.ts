@@ -128,6 +128,17 @@ describe('the wrapping key file', () => {
     await expect(fileKeyManager(link)).rejects.toMatchObject({ reason: 'wrapping-key-kind' })
   })
 
+  test('where data was written under it and it is gone, no other is made in its place', async () => {
+    const opened = fileKeyManager(path, true)
+    await expect(opened).rejects.toMatchObject({ reason: 'wrapping-key-missing' })
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  test('one that cannot be made says so', async () => {
+    const opened = fileKeyManager('/proc/countersign/wrapping.key')
+    await expect(opened).rejects.toMatchObject({ reason: 'wrapping-key-unwritable' })
+  })
+
   test('anything but a whole key is refused and left as it is', async () => {
     const texts = [
       '',

@@ -33,16 +33,16 @@ test('files are made 0600 in a folder of 0700, whatever the umask', async () => 
 })
 
 test.each([
-  ['the folder', (folder: string) => chmodSync(folder, 0o750)],
-  ['the file', (_: string, path: string) => writeFileSync(path, '', { mode: 0o640 })],
-])('where others may look into %s, it is refused', async (_, loosen) => {
+  ['the folder', 'data-mode', (folder: string) => chmodSync(folder, 0o750)],
+  ['the file', 'store-mode', (_: string, path: string) => writeFileSync(path, '', { mode: 0o640 })],
+])('T22 where others may look into %s, it is refused', async (_, reason, loosen) => {
   const folder = join(tempFolder(), 'data')
   mkdirSync(folder, { mode: 0o700 })
   const path = join(folder, 'data.sqlite')
   loosen(folder, path)
   expect(
     await rejection(openStore({ ...storeOptions, connect: () => openSqlite(path) })),
-  ).toMatchObject({ reason: 'store-mode' })
+  ).toMatchObject({ reason })
 })
 
 test('what is committed is synced to the disk', async () => {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { lastChange } from '../../../../server/store/changes.ts'
 import { insertEntries, loadEntries } from '../../../../server/store/entries.ts'
+import type { RefusedRow } from '../../../../server/store/row-seal.ts'
 import { getSetting, putSetting } from '../../../../server/store/settings.ts'
 import { openStore } from '../../../../server/store/store.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
@@ -233,10 +234,13 @@ describe('opening', () => {
   test('the database of another trust domain is refused and stays as it is', async () => {
     const { connect } = await tempDatabase()
     const store = await tempStore({ connect })
-    const error = await rejection(
-      openStore({ ...storeOptions, connect, trustDomain: TrustDomain.parse('other.test') }),
-    )
+    const trustDomain = TrustDomain.parse('other.test')
+    // Of another trust domain the MACs have another key: that is not what is wrong.
+    const other = { ...storeOptions, connect, trustDomain, sealKey: Buffer.alloc(32, 8) }
+    const refused: RefusedRow[] = []
+    const error = await rejection(openStore({ ...other, onRefused: (row) => refused.push(row) }))
     expect(error).toMatchObject({ code: 'conflict', reason: 'store-trust-domain' })
+    expect(refused).toEqual([])
     expect(await getSetting(store.db, 'trust-domain')).toBe('example.org')
   })
 
