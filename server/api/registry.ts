@@ -77,6 +77,7 @@ function batchToWire({ results, position }: BatchResult): BatchResponse$Input {
     results: results.map(({ entry, error, existingId, warnings }) => ({
       status: itemStatus(error),
       reason: error?.reason ?? '',
+      fix: error?.fix ?? '',
       existing_id: existingId ?? '',
       warnings: [...warnings],
       ...(entry !== undefined && {

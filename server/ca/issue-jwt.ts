@@ -2,11 +2,10 @@ import { hash } from 'node:crypto'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { signCompact } from '../../src/jwt/sign.ts'
-import { isReserved } from '../../src/spiffe-id/reserved.ts'
-import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { jwtSvidClaims } from '../../src/svid/jwt-svid.ts'
 import type { JwtKey } from './authorities.ts'
-import { checkOwn, checkTtl, endOf, type IssueAudit, secondsBetween } from './issue-x509.ts'
+import { checkName, checkTtl, endOf, type IssueAudit, secondsBetween } from './issue-x509.ts'
 import type { CaSettings } from './settings.ts'
 
 export interface JwtRequest {
@@ -44,12 +43,7 @@ export async function signJwt(
   now: Date,
 ): Promise<IssuedJwt> {
   const { spiffeId, audience } = request
-  checkOwn(spiffeId, settings.trustDomain)
-  if (SpiffeId.pathOf(spiffeId) === '' || isReserved(spiffeId)) {
-    throw new CountersignError('forbidden', 'this name is not one for a workload', {
-      reason: 'svid-reserved',
-    })
-  }
+  checkName({ spiffeId, kind: 'workload' }, settings.trustDomain)
   checkAudience(audience)
   const ttlSeconds = request.ttlSeconds === 0 ? settings.jwtSvidTtlSeconds : request.ttlSeconds
   checkTtl(ttlSeconds)

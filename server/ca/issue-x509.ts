@@ -69,7 +69,11 @@ export async function signX509(
   return { spiffeId: request.spiffeId, chain: [der], serial, notBefore, expiresAt: notAfter }
 }
 
-function checkName({ spiffeId, kind }: X509Request, trustDomain: TrustDomain): void {
+/** Throws `forbidden`: `svid-foreign`, `svid-reserved`. */
+export function checkName(
+  { spiffeId, kind }: Pick<X509Request, 'spiffeId' | 'kind'>,
+  trustDomain: TrustDomain,
+): void {
   checkOwn(spiffeId, trustDomain)
   const path = SpiffeId.pathOf(spiffeId)
   const fits = {
@@ -80,12 +84,14 @@ function checkName({ spiffeId, kind }: X509Request, trustDomain: TrustDomain): v
   if (!fits[kind]) {
     throw new CountersignError('forbidden', `this name is not one for a ${kind}`, {
       reason: 'svid-reserved',
+      ...(kind === 'workload' && {
+        fix: `give one with a path that is not below /spire, as spiffe://${trustDomain}/service`,
+      }),
     })
   }
 }
 
-/** Throws `forbidden` `svid-foreign` for an ID of another trust domain. */
-export function checkOwn(spiffeId: SpiffeId, trustDomain: TrustDomain): void {
+function checkOwn(spiffeId: SpiffeId, trustDomain: TrustDomain): void {
   if (SpiffeId.trustDomainOf(spiffeId) !== trustDomain) {
     throw new CountersignError('forbidden', 'the name belongs to another trust domain', {
       reason: 'svid-foreign',

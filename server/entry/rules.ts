@@ -6,7 +6,7 @@ import {
   problemOfText,
   sortSelectors,
 } from '../../src/entry/selector.ts'
-import { CountersignError } from '../../src/errors.ts'
+import { CountersignError, type ErrorOptions } from '../../src/errors.ts'
 import { nearest } from '../../src/runtime/suggest.ts'
 import { isAgentId, isReserved, serverId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
@@ -130,24 +130,27 @@ function checkId(id: string | undefined, context: RuleContext): string {
 }
 
 function parseId(text: string, trustDomain: TrustDomain, reason: string, what: string): SpiffeId {
+  const fix = `write it as spiffe://${trustDomain}/<path>`
   let id: SpiffeId
   try {
     id = SpiffeId.parse(text)
-  } catch (error) {
-    const why = error instanceof CountersignError ? `: ${error.message}` : ''
-    throw refused(reason, `${what} is not valid${why}`, error)
+  } catch (cause) {
+    const why = cause instanceof CountersignError ? `: ${cause.message}` : ''
+    throw refused(reason, `${what} is not valid${why}`, { fix, cause })
   }
   if (SpiffeId.trustDomainOf(id) !== trustDomain) {
-    throw refused(reason, `${what} is not in the trust domain ${trustDomain}`)
+    throw refused(reason, `${what} is not in the trust domain ${trustDomain}`, { fix })
   }
-  if (SpiffeId.pathOf(id) === '') throw refused(reason, `${what} has no path`)
+  if (SpiffeId.pathOf(id) === '') throw refused(reason, `${what} has no path`, { fix })
   return id
 }
 
 function checkSpiffeId(text: string, trustDomain: TrustDomain): SpiffeId {
   const id = parseId(text, trustDomain, 'entry-spiffe-id', 'the SPIFFE ID')
   if (isReserved(id)) {
-    throw refused('entry-spiffe-id', 'paths below /spire belong to servers and agents')
+    throw refused('entry-spiffe-id', 'paths below /spire belong to servers and agents', {
+      fix: 'choose another path',
+    })
   }
   return id
 }
@@ -156,7 +159,9 @@ function checkParentId(text: string, spiffeId: SpiffeId, trustDomain: TrustDomai
   const id = parseId(text, trustDomain, 'entry-parent-id', 'the parent ID')
   if (id === spiffeId) throw refused('entry-parent-id', 'an entry cannot be its own parent')
   if (isReserved(id) && id !== serverId(trustDomain) && !isAgentId(id)) {
-    throw refused('entry-parent-id', 'below /spire only the server and agents can be a parent')
+    throw refused('entry-parent-id', 'below /spire only the server and agents can be a parent', {
+      fix: 'see which agents there are with: countersign agent list',
+    })
   }
   return id
 }
@@ -225,7 +230,9 @@ function checkFederatesWith(
     }
     const had = context.current?.federatesWith.includes(trustDomain) === true
     if (!had && !context.knowsTrustDomain(trustDomain)) {
-      throw refused(reason, `there is no bundle of the trust domain ${trustDomain}`)
+      throw refused(reason, `there is no bundle of the trust domain ${trustDomain}`, {
+        fix: 'get it first, with: countersign federation create, or: countersign bundle set',
+      })
     }
     return trustDomain
   })
@@ -235,8 +242,8 @@ function checkFederatesWith(
 function parseTrustDomain(name: string): TrustDomain {
   try {
     return TrustDomain.parseIdOrName(name)
-  } catch (error) {
-    throw refused('entry-federates-with', 'a trust domain to federate with is not valid', error)
+  } catch (cause) {
+    throw refused('entry-federates-with', 'a trust domain to federate with is not valid', { cause })
   }
 }
 
@@ -284,6 +291,10 @@ function checkLabels(labels: Readonly<Record<string, string>>): Readonly<Record<
   return Object.freeze(Object.fromEntries(pairs.sort(([a], [b]) => (a < b ? -1 : 1))))
 }
 
-function refused(reason: string, message: string, cause?: unknown): CountersignError {
-  return new CountersignError('invalid', message, { reason, cause })
+function refused(
+  reason: string,
+  message: string,
+  why: Pick<ErrorOptions, 'fix' | 'cause'> = {},
+): CountersignError {
+  return new CountersignError('invalid', message, { reason, ...why })
 }

@@ -79,11 +79,13 @@ export function refusalOf(io: Io, results: readonly Result[]): CountersignError 
   }
   return new CountersignError('invalid', first.status?.message ?? 'refused', {
     reason: first.reason,
-    fix:
-      first.existing_id === ''
-        ? undefined
-        : `that is entry ${first.existing_id}: countersign entry update --id ${first.existing_id} …`,
+    fix: fixOf(first),
   })
+}
+
+function fixOf({ fix, existing_id: id }: Result): string | undefined {
+  if (id !== '') return `that is entry ${id}: countersign entry update --id ${id} …`
+  return fix === '' ? undefined : fix
 }
 
 /** Waits until the connected agents that the entries are meant for hold them, and names those that are away. */

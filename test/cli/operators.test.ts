@@ -191,3 +191,24 @@ test('import takes what spire-server prints and its -data files, and can be run 
   expect(unknown.code).toBe(1)
   expect(unknown.stderr).toContain('surprise')
 })
+
+test.each([
+  ['--spiffe-id spiffe://other.org/a', 'write it as spiffe://example.org/<path>'],
+  ['--spiffe-id spiffe://example.org/spire/a', 'choose another path'],
+  ['--spiffe-id spiffe://example.org/a --federates-with no.test', 'countersign federation create'],
+  ['--spiffe-id spiffe://example.org/a --selector unx:uid:1', 'selector_types'],
+])('an entry that is refused says what to do next: %s', async (flags, fix) => {
+  const selector = flags.includes('--selector') ? '' : ' --selector unix:uid:1'
+  const line = `entry create --parent-id ${someAgent} ${flags}${selector}`
+  const { code, stderr } = await typed(line)
+  expect(code).toBe(1)
+  expect(stderr).toMatch(new RegExp(`^error\\[[a-z-]+\\]: .+\n  fix: .*${fix}`))
+})
+
+test('what is not there is told with where to look, and a name that nobody may have with one that somebody may', async () => {
+  for (const verb of ['show', 'delete', 'update --hint x']) {
+    expect((await typed(`entry ${verb} --id none`)).stderr).toContain('countersign entry list')
+  }
+  const minted = await typed('svid mint jwt --audience a --spiffe-id spiffe://example.org/spire/x')
+  expect(minted.stderr).toContain('fix: give one with a path that is not below /spire')
+})

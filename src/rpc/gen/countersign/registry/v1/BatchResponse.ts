@@ -8,6 +8,7 @@ export interface _countersign_registry_v1_BatchResponse_Result$Input {
   'reason'?: (string);
   'existing_id'?: (string);
   'warnings'?: (string)[];
+  'fix'?: (string);
 }
 
 export interface _countersign_registry_v1_BatchResponse_Result {
@@ -16,6 +17,7 @@ export interface _countersign_registry_v1_BatchResponse_Result {
   'reason': (string);
   'existing_id': (string);
   'warnings': (string)[];
+  'fix': (string);
 }
 
 export interface BatchResponse$Input {
