@@ -12,6 +12,7 @@ export interface HttpDeps
     | 'ca'
     | 'changes'
     | 'clock'
+    | 'federation'
     | 'identity'
     | 'index'
     | 'legacyKeyHash'
@@ -65,7 +66,8 @@ export async function serveHttp(
       const { serveOauth } = await import('./oauth/endpoint.ts')
       const source = { ...bundles, svid: identity, onUpdate: onIdentityChange }
       const oauthDeps = {
-        ...{ ...deps, policies, source, authorityTtlSeconds, config },
+        ...{ ...deps, bundles: deps.federation.fresh, policies, source },
+        ...{ authorityTtlSeconds, config },
         ...{ observe: metrics.canary, observeReaders: metrics.feedReaders },
         ...{ observeLag: metrics.feedLag, observeEvents: metrics.events },
         observeWaiting: metrics.eventsWaiting,

@@ -40,6 +40,7 @@ export interface ServerGauges {
   /** By the name of the sink. */
   auditSinkLag(): ReadonlyMap<string, number>
   failingFederation(): number
+  staleFederation(): number
 }
 
 export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
@@ -162,6 +163,11 @@ export function createServerMetrics(gauges: ServerGauges): ServerMetrics {
     'federation_failing',
     'Trust domains whose bundle could not be fetched the last time.',
     gauges.failingFederation,
+  )
+  gauge(
+    'federation_stale',
+    'Trust domains whose bundle was neither fetched nor set for longer than max_staleness.',
+    gauges.staleFederation,
   )
   return {
     registry,

@@ -74,6 +74,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     auditCopyLag: () => copy.lag,
     auditSinkLag: () => witness.lag(),
     failingFederation: () => federation.status().filter(({ failures }) => failures > 0).length,
+    staleFederation: () => federation.status().filter(({ isStale }) => isStale).length,
   })
   const writeFacts = factWriter({
     clock: { now: () => new Date(Math.max(clock.now().getTime(), ca.latestTime().getTime())) },
@@ -151,6 +152,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     log,
     observe: metrics.fetched,
   })
+  await federation.read()
   const denials = createDenials({
     clock,
     rights: (id) => index.rightsOf(id),

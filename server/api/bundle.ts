@@ -30,6 +30,7 @@ type Deps = Pick<
   | 'cursorKey'
   | 'limits'
   | 'writeFacts'
+  | 'federation'
 >
 
 /** spire.api.server.bundle.v1.Bundle */

@@ -21,7 +21,10 @@ import { type LeaveMode, leaveTrustDomain } from '../entry/leave.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { roomInAnswer, sizeOfBundle } from './message-size.ts'
 
-type Deps = Pick<ApiDeps, 'trustDomain' | 'store' | 'changes' | 'clock' | 'index' | 'writeFacts'>
+type Deps = Pick<
+  ApiDeps,
+  'trustDomain' | 'store' | 'changes' | 'clock' | 'index' | 'writeFacts' | 'federation'
+>
 
 interface PutRequest {
   readonly bundle: readonly WireBundle[]
@@ -41,6 +44,8 @@ export function federatedBundleHandlers(deps: Deps): Record<string, RpcHandler<C
     const options = { mode, fields: fieldsOf(request.input_mask) }
     const items = request.bundle.map(bundleOrFault)
     const results = await putFederated(deps, items, options, actOf(caller))
+    // What was stale is so no longer.
+    deps.federation.look()
     const hasRoom = roomInAnswer()
     return {
       results: results.map((result) =>

@@ -8,14 +8,19 @@ export function federationHandlers({
 }: Pick<ApiDeps, 'federation'>): Record<string, RpcHandler<Caller>> {
   return {
     ListStatus: unary(() => ({
-      relationships: federation.status().map(({ relationship, fetchedAt, failures, failure }) => ({
-        trust_domain: relationship.trustDomain,
-        fetched_at_ms: fetchedAt?.getTime() ?? 0,
-        failures,
-        failed_at_ms: failure?.at.getTime() ?? 0,
-        reason: failure?.error.reason ?? '',
-        message: failure?.error.message ?? '',
-      })),
+      relationships: federation
+        .status()
+        .map(({ relationship, confirmedAt, failures, failure, staleAt, isStale, onStale }) => ({
+          trust_domain: relationship.trustDomain,
+          confirmed_at_ms: confirmedAt?.getTime() ?? 0,
+          failures,
+          failed_at_ms: failure?.at.getTime() ?? 0,
+          reason: failure?.error.reason ?? '',
+          message: failure?.error.message ?? '',
+          stale_at_ms: staleAt?.getTime() ?? 0,
+          stale: isStale,
+          stale_refused: onStale === 'deny',
+        })),
     })),
   }
 }

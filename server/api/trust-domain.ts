@@ -106,6 +106,7 @@ export function trustDomainHandlers(deps: Deps): Record<string, RpcHandler<Calle
     BatchDeleteFederationRelationship: unary(
       async ({ trust_domains }: BatchDeleteFederationRelationshipRequest, { caller }) => {
         const results = await deleteRelationships(deps, trust_domains, actOf(caller))
+        deps.federation.look()
         return {
           results: results.map((error, at) => ({
             status: itemStatus(error),

@@ -3,6 +3,7 @@ import type { Bundle } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { WriteFacts } from '../revocation/write-facts.ts'
+import { deleteConfirmation, putConfirmation } from '../store/bundle-confirmations.ts'
 import { deleteBundle, loadBundles, putBundle } from '../store/bundles.ts'
 import type { WriteTx } from '../store/store.ts'
 import type { Act, BundleDeps } from './append.ts'
@@ -72,6 +73,7 @@ export async function putOne(
   // What an operator puts may be older than what was there: it is the operator's word that counts.
   await deleteBundle(tx, bundle.trustDomain)
   await putBundle(tx, bundle)
+  await putConfirmation(tx, bundle.trustDomain, clock.now())
   tx.audit(
     bundleEvent('bundle.set', bundle.trustDomain, clock.now(), act, {
       x509: bundle.x509Authorities.length,
@@ -114,6 +116,7 @@ export async function deleteFederated(
         if ((await loadBundles(tx.db, [trustDomain])).length === 0) throw bundleNotFound()
         await leave(tx, trustDomain)
         await deleteBundle(tx, trustDomain)
+        await deleteConfirmation(tx, trustDomain)
         await deps.writeFacts(tx, [{ kind: 'trust-domain', id: trustDomain }])
         tx.audit(bundleEvent('bundle.deleted', trustDomain, deps.clock.now(), act, { mode }))
         return undefined

@@ -1,8 +1,9 @@
+import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { asCountersignError, CountersignError } from '../../src/errors.ts'
 import { sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { aborted } from '../../src/runtime/tasks.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { loadConfirmations } from '../store/bundle-confirmations.ts'
 import { listRelationships, loadRelationship } from '../store/federation.ts'
 import type { FederationRelationship } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
@@ -13,6 +14,7 @@ import {
   type Followed,
   failed,
   follow,
+  hintWithin,
   type Instant,
   idleMs,
   newlyFollowed,
@@ -20,6 +22,7 @@ import {
 } from './poll-schedule.ts'
 import { type RefreshDeps, refreshBundle, sameEndpoint } from './refresh.ts'
 import { maxRelationships } from './relationships.ts'
+import { freshBundles, type JudgedBundle, judged, stalenessOf } from './staleness.ts'
 
 const maxAtOnce = 16
 /** How soon a relationship is noticed that was made or changed by way of another server. */
@@ -45,9 +48,13 @@ export interface Federation {
   refresh(trustDomain: TrustDomain, act: Act): Promise<void>
   /** Looks at once for relationships that are new or changed. */
   look(): void
-  /** How it went with each relationship, as far as this server has looked after it. */
-  status(): readonly Followed[]
-  /** Fetches what is due until the signal aborts. */
+  /** How it goes with each relationship, and when its bundle is stale. */
+  status(): readonly JudgedBundle[]
+  /** The bundles that say who somebody is, as `freshBundles` has them. */
+  readonly fresh: BundleLookup
+  /** Reads which relationships there are. To be called before anybody asks. Throws as the store. */
+  read(): Promise<void>
+  /** Fetches what is due until the signal aborts, and tells of bundles that have become stale. */
   run(signal: AbortSignal): Promise<void>
 }
 
@@ -66,7 +73,8 @@ export function createFederation(deps: FederationDeps): Federation {
     const before = all.get(trustDomain) ?? newlyFollowed(of, clock.monotonicMs())
     // What was found out is of no use for the relationship that has taken its place.
     if (!sameEndpoint(before.relationship, of)) return
-    const hint = deps.bundles.bundleOf(trustDomain)?.refreshHintSeconds ?? 0
+    const said = deps.bundles.bundleOf(trustDomain)?.refreshHintSeconds ?? 0
+    const hint = hintWithin(said, stalenessOf(settings, trustDomain).maxSeconds)
     all = new Map(all).set(trustDomain, next(before, hint))
   }
 
@@ -98,10 +106,25 @@ export function createFederation(deps: FederationDeps): Federation {
     underWay.set(of.trustDomain, { of, work })
     return work
   }
+  const read = async (): Promise<void> => {
+    const relationships = await listRelationships(store.db, '', maxRelationships)
+    const confirmations = await loadConfirmations(store.db)
+    all = follow(all, relationships, confirmations, clock.monotonicMs())
+  }
+  const judge = (followed: Followed): JudgedBundle => judged(followed, settings, clock.now())
+  let toldStale: ReadonlySet<TrustDomain> = new Set()
+  const tellStale = (): void => {
+    const stale = [...all.values()].map(judge).filter(({ isStale }) => isStale)
+    for (const { relationship, confirmedAt, onStale } of stale) {
+      const { trustDomain } = relationship
+      if (toldStale.has(trustDomain) || deps.bundles.bundleOf(trustDomain) === undefined) continue
+      log.error('a federated bundle is stale', { trustDomain, confirmedAt, onStale })
+    }
+    toldStale = new Set(stale.map(({ relationship }) => relationship.trustDomain))
+  }
   const scan = async (): Promise<void> => {
     try {
-      const relationships = await listRelationships(store.db, '', maxRelationships)
-      all = follow(all, relationships, clock.monotonicMs())
+      await read()
     } catch (error) {
       if (!(error instanceof CountersignError)) throw error
       log.warn('the federation relationships cannot be read', { error })
@@ -134,10 +157,16 @@ export function createFederation(deps: FederationDeps): Federation {
       isAsked = true
       wake.abort()
     },
-    status: () => [...all.values()],
+    status: () => [...all.values()].map(judge),
+    fresh: freshBundles(deps.bundles, (trustDomain) => {
+      const followed = all.get(trustDomain)
+      if (followed === undefined) return false
+      const { isStale, onStale } = judge(followed)
+      return isStale && onStale === 'deny'
+    }),
+    read,
     async run(signal) {
       signal.addEventListener('abort', () => stop.abort(signal.reason), { once: true })
-      if (!settings.fetch) return aborted(signal)
       try {
         for (let scanAtMs = 0; ; ) {
           signal.throwIfAborted()
@@ -147,9 +176,11 @@ export function createFederation(deps: FederationDeps): Federation {
             await scan()
             scanAtMs = clock.monotonicMs() + scanMs
           }
-          beginDue()
+          if (settings.fetch) beginDue()
+          tellStale()
           const nowMs = clock.monotonicMs()
-          const pauseMs = Math.min(idleMs(waiting(), nowMs), scanAtMs - nowMs)
+          const idle = settings.fetch ? idleMs(waiting(), nowMs) : scanMs
+          const pauseMs = Math.min(idle, scanAtMs - nowMs)
           await sleepUnlessWoken(clock, Math.max(pauseMs, minPauseMs), wake.signal, signal)
         }
       } finally {

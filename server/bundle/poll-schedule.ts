@@ -1,5 +1,6 @@
 import type { CountersignError } from '../../src/errors.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { BundleConfirmations } from '../store/bundle-confirmations.ts'
 import type { FederationRelationship } from '../store/records.ts'
 import { sameEndpoint } from './refresh.ts'
 
@@ -10,13 +11,14 @@ const maxIntervalMs = 24 * 3_600_000
 const minRetryMs = 60_000
 const maxRetryMs = 3_600_000
 
-/** One relationship, and how it went with it since the server started. Replaced, never edited. */
+/** One relationship, and how it goes with it. Replaced, never edited. */
 export interface Followed {
   readonly relationship: FederationRelationship
   /** By the clock that never jumps. */
   readonly dueAtMs: number
-  readonly fetchedAt: Date | undefined
-  /** Since the last success. */
+  /** When its bundle was last known to be that of the trust domain: fetched, or set by an operator, by whichever server. */
+  readonly confirmedAt: Date | undefined
+  /** Since this server has started, or since the last success. */
   readonly failures: number
   readonly failure: { readonly at: Date; readonly error: CountersignError } | undefined
 }
@@ -32,23 +34,31 @@ export interface Instant {
 export function follow(
   before: AllFollowed,
   relationships: readonly FederationRelationship[],
+  confirmations: BundleConfirmations,
   nowMs: number,
 ): AllFollowed {
   return new Map(
     relationships.map((relationship) => {
-      const known = before.get(relationship.trustDomain)
-      return [
-        relationship.trustDomain,
+      const { trustDomain } = relationship
+      const known = before.get(trustDomain)
+      const followed =
         known !== undefined && sameEndpoint(known.relationship, relationship)
           ? known
-          : newlyFollowed(relationship, nowMs),
-      ]
+          : newlyFollowed(relationship, nowMs)
+      const confirmedAt = later(known?.confirmedAt, confirmations.get(trustDomain))
+      return [trustDomain, { ...followed, confirmedAt }]
     }),
   )
 }
 
+/** What was read of the store may be older than what this server has written since. */
+function later(a: Date | undefined, b: Date | undefined): Date | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return a > b ? a : b
+}
+
 export function newlyFollowed(relationship: FederationRelationship, nowMs: number): Followed {
-  return { relationship, dueAtMs: nowMs, fetchedAt: undefined, failures: 0, failure: undefined }
+  return { relationship, dueAtMs: nowMs, confirmedAt: undefined, failures: 0, failure: undefined }
 }
 
 /** What is to be fetched by now, the longest overdue first. */
@@ -63,6 +73,12 @@ export function idleMs(all: AllFollowed, nowMs: number): number {
   return Math.min(...[...all.values()].map(({ dueAtMs }) => dueAtMs - nowMs))
 }
 
+/** What the publisher asks for, or less, so that a failure or two leave the bundle fresh; in seconds. */
+export function hintWithin(refreshHintSeconds: number, maxStalenessSeconds: number): number {
+  const asked = refreshHintSeconds === 0 ? defaultIntervalMs / 1000 : refreshHintSeconds
+  return Math.min(asked, maxStalenessSeconds / 4)
+}
+
 /** Fetched: the next time is when the publisher asks for it. `random` from 0 to 1. */
 export function succeeded(
   { relationship }: Followed,
@@ -73,7 +89,7 @@ export function succeeded(
   return {
     relationship,
     dueAtMs: nowMs + jittered(intervalMs(refreshHintSeconds), random),
-    fetchedAt: now,
+    confirmedAt: now,
     failures: 0,
     failure: undefined,
   }

@@ -6,6 +6,7 @@ import type { EndpointProfile } from '../../src/federation/connect.ts'
 import { fetchBundle } from '../../src/federation/fetch-bundle.ts'
 import { parseNetworks } from '../../src/federation/networks.ts'
 import { checkSuccessor } from '../../src/federation/successor.ts'
+import { putConfirmation } from '../store/bundle-confirmations.ts'
 import { loadBundles } from '../store/bundles.ts'
 import { loadRelationship } from '../store/federation.ts'
 import type { FederationRelationship } from '../store/records.ts'
@@ -53,15 +54,17 @@ export async function refreshBundle(
     signal,
     clock: deps.clock,
   })
-  if (held?.sequence === fetched.sequence && sameBundle(held, fetched)) return 'unchanged'
-  await keep(deps, relationship, fetched, act)
-  return 'changed'
+  const isNew = held?.sequence !== fetched.sequence || !sameBundle(held, fetched)
+  await keep(deps, relationship, fetched, isNew, act)
+  return isNew ? 'changed' : 'unchanged'
 }
 
+/** One that is held already is noted as still being that of its trust domain. */
 async function keep(
   deps: RefreshDeps,
   relationship: FederationRelationship,
   fetched: Bundle,
+  isNew: boolean,
   act: Act,
 ): Promise<void> {
   const position = await deps.store.write(async (tx) => {
@@ -70,6 +73,10 @@ async function keep(
       throw new CountersignError('conflict', 'the relationship has been changed meanwhile', {
         reason: 'federation-changed',
       })
+    }
+    if (!isNew) {
+      await putConfirmation(tx, fetched.trustDomain, deps.clock.now())
+      return 0
     }
     const [held] = await loadBundles(tx.db, [fetched.trustDomain])
     checkSuccessor(fetched, held)

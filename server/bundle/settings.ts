@@ -1,7 +1,14 @@
 import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
 import { parseNetworks } from '../../src/federation/networks.ts'
-import { type HostPort, hostPort, parsedBy, path } from '../../src/runtime/config-value.ts'
+import {
+  duration,
+  type HostPort,
+  hostPort,
+  parsedBy,
+  path,
+} from '../../src/runtime/config-value.ts'
+import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 
 /** Where the own bundle is served, and how the server proves that it is the one to ask. */
 export interface BundleEndpointSettings {
@@ -24,6 +31,15 @@ export interface FederationSettings {
   readonly webCa: string | undefined
   /** undefined: nowhere. */
   readonly endpoint: BundleEndpointSettings | undefined
+  /** What is said of the bundles of single trust domains. */
+  readonly trustDomains: ReadonlyMap<TrustDomain, StalenessSettings>
+}
+
+export interface StalenessSettings {
+  /** A bundle is stale where it was not confirmed for longer: neither fetched nor set by an operator. */
+  readonly maxSeconds: number
+  /** Whether SVIDs of a trust domain whose bundle is stale prove nothing to the token service, or are told of alone. */
+  readonly onStale: 'deny' | 'use'
 }
 
 interface FederationFile {
@@ -32,6 +48,13 @@ interface FederationFile {
   readonly allowed_ports?: readonly number[] | undefined
   readonly web_ca?: string | undefined
   readonly bundle_endpoint?: BundleEndpointFile | undefined
+  readonly trust_domains?:
+    | readonly {
+        readonly name: TrustDomain
+        readonly max_staleness?: number | undefined
+        readonly on_stale?: 'deny' | 'use' | undefined
+      }[]
+    | undefined
 }
 
 interface BundleEndpointFile {
@@ -40,6 +63,10 @@ interface BundleEndpointFile {
   readonly certificate?: string | undefined
   readonly key?: string | undefined
 }
+
+export const stalenessUnlessTold: StalenessSettings = { maxSeconds: 86_400, onStale: 'deny' }
+const minStalenessSeconds = 300
+const maxStalenessSeconds = 366 * 86_400
 
 const network = parsedBy((text) => {
   parseNetworks([text])
@@ -60,6 +87,16 @@ export const federationSchema: z.ZodType<FederationFile> = z.strictObject({
       key: path.optional(),
     })
     .optional(),
+  trust_domains: z
+    .array(
+      z.strictObject({
+        name: parsedBy(TrustDomain.parse),
+        max_staleness: duration.optional(),
+        on_stale: z.enum(['deny', 'use']).optional(),
+      }),
+    )
+    .max(1000)
+    .optional(),
 }) as z.ZodType<FederationFile>
 
 /** Throws `invalid` / `config-federation`. */
@@ -70,7 +107,26 @@ export function readFederation(said: FederationFile = {}): FederationSettings {
     allowedPorts: said.allowed_ports,
     webCa: said.web_ca,
     endpoint: said.bundle_endpoint && readEndpoint(said.bundle_endpoint),
+    trustDomains: readTrustDomains(said.trust_domains ?? []),
   }
+}
+
+function readTrustDomains(
+  said: NonNullable<FederationFile['trust_domains']>,
+): FederationSettings['trustDomains'] {
+  const trustDomains = new Map<TrustDomain, StalenessSettings>()
+  for (const { name, max_staleness, on_stale } of said) {
+    const maxSeconds = max_staleness ?? stalenessUnlessTold.maxSeconds
+    if (trustDomains.has(name)) {
+      refuse(`federation.trust_domains names ${name} twice`, 'name each trust domain once')
+    }
+    // A fetch takes some seconds, and is tried again a minute after it has failed.
+    if (maxSeconds < minStalenessSeconds || maxSeconds > maxStalenessSeconds) {
+      refuse(`max_staleness of ${name} is not from 5m to 366d`, 'set it to 24h, say')
+    }
+    trustDomains.set(name, { maxSeconds, onStale: on_stale ?? stalenessUnlessTold.onStale })
+  }
+  return trustDomains
 }
 
 function readEndpoint({
@@ -85,8 +141,12 @@ function readEndpoint({
   if (profile === 'https_spiffe' && certificate === undefined && key === undefined) {
     return { address, profile: { type: profile } }
   }
-  throw new CountersignError('invalid', 'certificate and key belong to https_web, both of them', {
-    reason: 'config-federation',
-    fix: 'set both with profile https_web, and neither with https_spiffe',
-  })
+  return refuse(
+    'certificate and key belong to https_web, both of them',
+    'set both with profile https_web, and neither with https_spiffe',
+  )
+}
+
+function refuse(message: string, fix: string): never {
+  throw new CountersignError('invalid', message, { reason: 'config-federation', fix })
 }

@@ -17,6 +17,7 @@ const noStore = {
 const errors: ReadonlyMap<string, string> = new Map([
   ['request', 'invalid_request'],
   ['client', 'invalid_request'],
+  ['bundle', 'invalid_request'],
   ['subject', 'invalid_request'],
   ['token', 'invalid_request'],
   ['grant', 'unsupported_grant_type'],

@@ -57,7 +57,9 @@ const httpLimits = {
 const handshakeTimeoutMs = 5000
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 
-export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'bundles' | 'clock' | 'log'> {
+export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'clock' | 'log'> {
+  /** By which clients are known: without those that are too stale for that. */
+  readonly bundles: TokenDoorDeps['bundles']
   readonly trustDomain: TrustDomain
   readonly revocations: Revocations
   readonly legacyKeyHash: KeyHash

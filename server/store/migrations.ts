@@ -19,6 +19,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0010-issued-token-address': { up: addIssuedTokenAddress },
   '0011-legacy-use': { up: createLegacyUse },
   '0012-event-outbox': { up: createEventOutbox },
+  '0013-bundle-confirmations': { up: createBundleConfirmations },
 })
 
 /**
@@ -272,5 +273,14 @@ async function createEventOutbox(db: Kysely<Schema>): Promise<void> {
     .createIndex('event_outbox_stream')
     .on('event_outbox')
     .columns(['stream', 'row'])
+    .execute()
+}
+
+async function createBundleConfirmations(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .createTable('bundle_confirmations')
+    .addColumn('trust_domain', 'text', (column) => column.primaryKey())
+    .addColumn('body', 'text', (column) => column.notNull())
+    .addColumn('mac', 'text', (column) => column.notNull())
     .execute()
 }

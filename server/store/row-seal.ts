@@ -9,6 +9,7 @@ export type SealedTable =
   | 'agents'
   | 'bundles'
   | 'federation_relationships'
+  | 'bundle_confirmations'
   | 'authorities'
   | 'join_tokens'
   | 'revocation_facts'

@@ -25,6 +25,8 @@ export interface Schema {
   /** `sequence` is decimal in 20 digits, so that its order as text is its order as a number. */
   bundles: { trust_domain: string; sequence: string; body: string; mac: string }
   federation_relationships: { trust_domain: string; body: string; mac: string }
+  /** `body` is when it was, in milliseconds. */
+  bundle_confirmations: { trust_domain: string; body: string; mac: string }
   authorities: { id: string; kind: AuthorityKind; slot: AuthoritySlot; body: string; mac: string }
   /** Copies of the lines of the servers' audit trails; `chain` names the trail, `number` the place in it. */
   audit_records: { chain: string; number: number; hash: string; line: string }

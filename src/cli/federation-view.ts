@@ -13,8 +13,11 @@ interface RelationshipJson {
   readonly profile: string
   readonly endpointSpiffeId: string | null
   readonly sequence: string | null
-  /** The last good fetch since the server started. */
-  readonly fetchedAt: string | null
+  /** When the bundle was last fetched, or set by an operator. */
+  readonly confirmedAt: string | null
+  /** Where that is too long ago, its SVIDs buy no tokens, unless the settings say otherwise. */
+  readonly staleAt: string | null
+  readonly isStale: boolean | null
   /** Why the last fetch was not good; null where it was. */
   readonly failure: {
     readonly reason: string
@@ -47,8 +50,9 @@ function toJson(wire: FederationRelationship, statuses: Statuses): RelationshipJ
     profile: wire.bundle_endpoint_profile ?? '',
     endpointSpiffeId: wire.https_spiffe?.endpoint_spiffe_id ?? null,
     sequence: wire.trust_domain_bundle?.sequence_number ?? null,
-    fetchedAt:
-      status === undefined || status.fetched_at_ms === '0' ? null : isoOf(status.fetched_at_ms),
+    confirmedAt: instantOf(status?.confirmed_at_ms),
+    staleAt: instantOf(status?.stale_at_ms),
+    isStale: status?.stale ?? null,
     failure:
       status === undefined || status.failures === 0
         ? null
@@ -61,8 +65,24 @@ function toJson(wire: FederationRelationship, statuses: Statuses): RelationshipJ
   }
 }
 
+function instantOf(ms: string | undefined): string | null {
+  return ms === undefined || ms === '0' ? null : isoOf(ms)
+}
+
 function isoOf(ms: string): string {
   return new Date(Number(ms)).toISOString()
+}
+
+/** From when on, or since when, and what follows. */
+function staleText({ staleAt, isStale }: RelationshipJson, status: Status | undefined): string {
+  if (isStale === null) return '-'
+  if (!isStale) return `from ${staleAt} on`
+  const follows = status?.stale_refused ? 'its workloads get no tokens' : 'it is used all the same'
+  return `${staleAt === null ? 'it was never fetched' : `since ${staleAt}`}: ${follows}`
+}
+
+function stateText({ failure, isStale }: RelationshipJson): string {
+  return [isStale ? 'stale' : [], failure?.reason ?? []].flat().join(' ') || '-'
 }
 
 export function printRelationship(
@@ -80,7 +100,8 @@ export function printRelationship(
     ['profile', shown.profile],
     ['endpoint', shown.endpointSpiffeId ?? '-'],
     ['bundle', shown.sequence === null ? 'none' : `sequence ${shown.sequence}`],
-    ['fetched', shown.fetchedAt ?? '-'],
+    ['confirmed', shown.confirmedAt ?? '-'],
+    ['stale', staleText(shown, statuses.get(wire.trust_domain))],
     ['failing', failure === null ? '-' : `${failure.message} (${failure.reason}), ${failure.at}`],
   ])
 }
@@ -100,7 +121,8 @@ export function printRelationships(
       { title: 'PROFILE', text: (one) => one.profile },
       { title: 'URL', text: (one) => one.bundleEndpointUrl },
       { title: 'BUNDLE', text: (one) => (one.sequence === null ? 'none' : one.sequence) },
-      { title: 'FETCHED', text: (one) => one.failure?.reason ?? one.fetchedAt ?? '-' },
+      { title: 'CONFIRMED', text: (one) => one.confirmedAt ?? '-' },
+      { title: 'STATE', text: stateText },
     ],
     (one) => one,
   )

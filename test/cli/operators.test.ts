@@ -93,7 +93,7 @@ test('federation: create, show, list, update, refresh, delete', async () => {
     profile: 'https_spiffe',
     endpointSpiffeId: 'spiffe://fed.test/server',
     sequence: null,
-    fetchedAt: null,
+    confirmedAt: null,
   })
   expect((await typed('federation create --trust-domain x.test')).code).toBe(64)
   expect(await json('federation update --trust-domain fed.test --profile https_web')).toMatchObject(
@@ -104,13 +104,13 @@ test('federation: create, show, list, update, refresh, delete', async () => {
   )
   expect(await json('federation show --trust-domain fed.test')).toMatchObject({ sequence: null })
   expect((await typed('federation list')).stdout).toMatch(
-    /^TRUST DOMAIN +PROFILE +URL +BUNDLE +FETCHED\nfed\.test +https_web +https:\/\/127\.0\.0\.1\/b +none +\S+\n$/,
+    /^TRUST DOMAIN +PROFILE +URL +BUNDLE +CONFIRMED +STATE\nfed\.test +https_web +https:\/\/127\.0\.0\.1\/b +none +- +stale( \S+)?\n$/,
   )
   const refreshed = await typed('federation refresh --trust-domain fed.test')
   expect(refreshed.code).toBe(77)
   expect(refreshed.stderr).toContain('has no address that is public')
   expect(await json('federation show --trust-domain fed.test')).toMatchObject({
-    fetchedAt: null,
+    ...{ confirmedAt: null, staleAt: null, isStale: true },
     failure: { reason: 'federation-address' },
   })
   expect(await json('federation delete --trust-domain fed.test')).toEqual({ deleted: 'fed.test' })

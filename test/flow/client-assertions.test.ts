@@ -11,6 +11,7 @@ import {
   nowSeconds,
   partner,
   startClientWorld,
+  today,
   web,
 } from '../support/client-world.ts'
 import { ask, issuer, orders } from '../support/oauth.ts'
@@ -195,6 +196,35 @@ test('T30 a workload of another trust domain is known by its key for JWT-SVIDs, 
     ['acknowledge', 'access_denied'],
     ['events', 'access_denied'],
   ])
+})
+
+test('T9 T30 at no door a workload is known whose trust domain has a bundle that is stale', async () => {
+  const federation = world.server.admin('spire.api.server.trustdomain.v1.TrustDomain')
+  const theirs = { key: 'theirs', claims: { sub: partner } }
+  const assertion = (): string => world.assertion(theirs)
+  const { port, certificate: web } = world
+  const answered = async () =>
+    (await askDoor('introspect', { assertion: assertion() }, { port, web, from: '127.0.0.3' }))
+      .status
+  const trust_domain = 'partner.example'
+  await federation.unary('BatchCreateFederationRelationship', {
+    federation_relationships: [
+      { trust_domain, bundle_endpoint_url: 'https://partner.example/', https_web: {} },
+    ],
+  })
+  await expect.poll(answered).toBe(401)
+  await world.refusedEverywhere({ assertion: assertion() }, 'bundle-stale')
+  const leaf = { uris: [partner], ...today }
+  await world.refusedEverywhere(
+    { identity: await identity(world.theirs, leaf), clientId: partner },
+    'bundle-stale',
+  )
+  const { status, reason } = await world.shownAsSubject(assertion())
+  expect([status, reason]).toEqual([400, 'bundle-stale'])
+  // Those of this one are, and theirs again once their bundle is there by an operator’s word alone.
+  await world.letInEverywhere({ assertion: world.assertion() })
+  await federation.unary('BatchDeleteFederationRelationship', { trust_domains: [trust_domain] })
+  await expect.poll(answered).toBe(200)
 })
 
 test('T30 a JWT-SVID is no access token: not to ask about, to revoke, to exchange, or to be let in with', async () => {

@@ -1,6 +1,8 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
+import { join } from 'node:path'
+import SqliteDatabase from 'better-sqlite3'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { type FederationSettings, readFederation } from '../../server/bundle/settings.ts'
 import { writeBundleDocument } from '../../src/bundle/document.ts'
@@ -113,6 +115,14 @@ async function heldBy({ server }: World) {
   return client.unary('GetFederatedBundle', { trust_domain: peer })
 }
 
+/** When the bundle was last found to be that of its trust domain, as the store has it; in milliseconds. */
+function confirmedBy({ server }: World): number {
+  const database = new SqliteDatabase(join(server.config.dataDir, 'store.sqlite'))
+  const body = database.prepare('select body from bundle_confirmations').pluck().get()
+  database.close()
+  return Number(body)
+}
+
 function asWeb(endpoint: TestEndpoint) {
   return { bundle_endpoint_url: `https://localhost:${endpoint.port}/`, https_web: {} }
 }
@@ -123,8 +133,11 @@ test('FED-08 FED-37 by https_web a relationship brings its bundle by itself, and
   await create(world.server, asWeb(endpoint))
   expect(await world.nextFetch()).toMatchObject({ trustDomain: peer, outcome: 'changed' })
   expect(await heldBy(world)).toMatchObject({ sequence_number: '7', refresh_hint: '300' })
+  const before = confirmedBy(world)
   expect(await refresh(world)).toBe('accepted')
   expect(await world.nextFetch()).toMatchObject({ outcome: 'unchanged' })
+  expect(confirmedBy(world)).toBeGreaterThan(before)
+  expect(await world.metric('countersign_server_federation_stale')).toBe('0')
   const trail = readFileSync(world.server.config.auditFile, 'utf8').split('\n')
   const [set, ...more] = trail.filter((line) => line.includes('bundle.set'))
   expect(set).toContain('"actor":{"kind":"server"}')

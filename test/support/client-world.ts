@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { readFederation } from '../../server/bundle/settings.ts'
 import { readForeignClients } from '../../server/oauth/foreign-clients.ts'
 import type { EventName } from '../../server/oauth/ssf/caep.ts'
 import { tokenExchangeGrant, tokenTypes } from '../../server/oauth/token-types.ts'
@@ -35,6 +36,7 @@ import {
 
 export const web: SpiffeId = SpiffeId.parse('spiffe://example.org/web')
 export const partner: SpiffeId = SpiffeId.parse('spiffe://partner.example/web')
+const partnerDomain = SpiffeId.trustDomainOf(partner)
 export const hourMs = 3_600_000
 export const nowSeconds: number = Math.floor(Date.now() / 1000)
 export const today: { notBefore: Date; notAfter: Date } = {
@@ -187,7 +189,10 @@ async function start(certificate: WebCertificate, policy: string) {
     streams: new Map([[stream.id, stream]]),
     foreignClients: readForeignClients(foreign, trustDomain),
   }
-  return { server: await startServer({ log, overrides: { oauth } }), port: await listening.promise }
+  const trustDomains = new Map([[partnerDomain, { maxSeconds: 0.2, onStale: 'deny' as const }]])
+  const federation = { ...readFederation({ fetch: false }), trustDomains }
+  const server = await startServer({ log, overrides: { oauth, federation } })
+  return { server, port: await listening.promise }
 }
 
 /** The other trust domain's bundle, as an operator sets it from a document: the key `wit` is for WIT-SVIDs. */

@@ -4,6 +4,7 @@ import {
   type Followed,
   failed,
   follow,
+  hintWithin,
   idleMs,
   newlyFollowed,
   succeeded,
@@ -63,9 +64,9 @@ test('a failure is known until the next success, and so is the last success', ()
   const good = succeeded(peer, 60, { now, nowMs: 0 }, 0)
   const later = new Date(now.getTime() + 60_000)
   const bad = failed(good, away, 60, { now: later, nowMs: 60_000 }, 0)
-  expect(bad).toMatchObject({ fetchedAt: now, failures: 1, failure: { at: later, error: away } })
+  expect(bad).toMatchObject({ confirmedAt: now, failures: 1, failure: { at: later, error: away } })
   expect(succeeded(bad, 60, { now: later, nowMs: 120_000 }, 0)).toMatchObject({
-    fetchedAt: later,
+    confirmedAt: later,
     failures: 0,
     failure: undefined,
   })
@@ -86,10 +87,10 @@ test('a relationship that is new or points elsewhere is due at once, one that is
   const endpointSpiffeId = SpiffeId.parse('spiffe://c.test/spire/server')
   const pinned = { ...c, profile: { type: 'https_spiffe', endpointSpiffeId } as const }
   const fresh = relationship('d.test')
-  expect(dueOf(follow(before, [a, b, c], 1000), 1000)).toEqual([])
-  const after = follow(before, [a, moved, pinned, fresh], 1000)
+  expect(dueOf(follow(before, [a, b, c], new Map(), 1000), 1000)).toEqual([])
+  const after = follow(before, [a, moved, pinned, fresh], new Map(), 1000)
   expect(dueOf(after, 1000).map((one) => one.relationship)).toEqual([moved, pinned, fresh])
-  expect([...follow(before, [a], 1000).keys()]).toEqual(['a.test'])
+  expect([...follow(before, [a], new Map(), 1000).keys()]).toEqual(['a.test'])
 })
 
 test('the longest overdue comes first, and until something is due there is time', () => {
@@ -102,4 +103,28 @@ test('the longest overdue comes first, and until something is due there is time'
   expect(dueOf(all, 2500).map(({ dueAtMs }) => dueAtMs)).toEqual([1000, 2000])
   expect(idleMs(all, 400)).toBe(600)
   expect(idleMs(new Map(), 0)).toBe(Infinity)
+})
+
+test('what other servers have confirmed counts, and so does what this one has, whichever is later', () => {
+  const one = relationship('peer.test')
+  const { trustDomain } = one
+  const later = new Date(now.getTime() + 60_000)
+  const before = new Map([[trustDomain, succeeded(peer, 60, { now, nowMs: 0 }, 0)]])
+  const confirmedAt = (stored: Date | undefined, followed = before) =>
+    follow(followed, [one], new Map(stored && [[trustDomain, stored]]), 0).get(trustDomain)
+      ?.confirmedAt
+  expect(confirmedAt(undefined)).toEqual(now)
+  expect(confirmedAt(later)).toEqual(later)
+  expect(confirmedAt(new Date(0))).toEqual(now)
+  expect(confirmedAt(undefined, new Map())).toBeUndefined()
+  // Who serves it has changed; the bundle is as old as it was.
+  const moved = relationship('peer.test', 'https://moved.test/')
+  expect(follow(before, [moved], new Map(), 0).get(trustDomain)).toMatchObject({
+    ...{ confirmedAt: now, dueAtMs: 0 },
+  })
+})
+
+test('it is asked for often enough that a failure or two do not make it stale', () => {
+  expect([0, 60, 86_400].map((hint) => hintWithin(hint, 86_400))).toEqual([300, 60, 21_600])
+  expect(hintWithin(0, 600)).toBe(150)
 })

@@ -9,6 +9,7 @@ test('unless told, bundles are fetched from the public internet, and none is ser
     allowedPorts: undefined,
     webCa: undefined,
     endpoint: undefined,
+    trustDomains: new Map(),
   })
 })
 
@@ -18,6 +19,8 @@ test.each([
   ['no port', { allowed_ports: [] }],
   ['port 0', { allowed_ports: [0] }],
   ['an endpoint without a profile', { bundle_endpoint: { address: '0.0.0.0:8443' } }],
+  ['a trust domain that is none', { trust_domains: [{ name: 'Partner.test' }] }],
+  ['another end of it', { trust_domains: [{ name: 'a.test', on_stale: 'ignore' }] }],
   ['another profile', { bundle_endpoint: { address: '0.0.0.0:8443', profile: 'http' } }],
 ])('%s is refused', (_, said) => {
   expect(federationSchema.safeParse(said).success).toBe(false)
@@ -40,5 +43,25 @@ test('FED-14 an endpoint by the Web PKI has a certificate and its key, one by SP
     { profile: 'https_spiffe', ...files },
   ]) {
     expect(reasonOf(() => read(said))).toBe('config-federation')
+  }
+})
+
+test('a bundle is stale a day after it was fetched last, and its SVIDs prove nothing then, unless told', () => {
+  const read = (...said: object[]) =>
+    readFederation(federationSchema.parse({ trust_domains: said })).trustDomains
+  expect(
+    read({ name: 'a.test' }, { name: 'b.test', max_staleness: '6h', on_stale: 'use' }),
+  ).toEqual(
+    new Map([
+      ['a.test', { maxSeconds: 86_400, onStale: 'deny' }],
+      ['b.test', { maxSeconds: 21_600, onStale: 'use' }],
+    ]),
+  )
+  for (const said of [
+    [{ name: 'a.test' }, { name: 'a.test' }],
+    [{ name: 'a.test', max_staleness: '4m' }],
+    [{ name: 'a.test', max_staleness: '367d' }],
+  ]) {
+    expect(reasonOf(() => read(...said))).toBe('config-federation')
   }
 })

@@ -206,7 +206,7 @@ const tables = [
 /** Tables that came later. */
 const since = [
   ...['used_tokens', 'issued_tokens', 'revocation_facts', 'policy_sets', 'legacy_use'],
-  'event_outbox',
+  ...['event_outbox', 'bundle_confirmations'],
 ]
 const unseal = [
   ...tables.map((table) => `alter table ${table} drop column mac`),
