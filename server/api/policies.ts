@@ -1,10 +1,17 @@
+import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Policy } from '../../src/policy/policy.ts'
-import type { IssueQuestion, PolicyQuestion } from '../../src/policy/question.ts'
+import type {
+  ExchangeQuestion,
+  IssueQuestion,
+  PolicyQuestion,
+  RevocationTarget,
+} from '../../src/policy/question.ts'
 import type { ExplainRequest } from '../../src/rpc/gen/countersign/policy/v1/ExplainRequest.ts'
 import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
+import { readTarget } from '../revocation/revoke.ts'
 import type { ApiDeps } from './deps.ts'
 import { type StoredPolicyDeps, storedPolicyHandlers } from './stored-policies.ts'
 
@@ -14,28 +21,14 @@ const maxEntries = 16
 export function policiesHandlers(
   deps: Pick<ApiDeps, 'policies' | 'index' | 'resources'> & StoredPolicyDeps,
 ): Record<string, RpcHandler<Caller>> {
-  const { index, clock } = deps
   return {
     Explain: unary(async (request: ExplainRequest) => {
       const policies = policiesOf(deps)
-      const wish = wishOf(request, deps)
-      const spiffeId = SpiffeId.parse(request.spiffe_id)
-      const now = clock.now()
-      const entries = index
-        .list({ spiffeId }, undefined, maxEntries)
-        .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
-      if (entries.length === 0) {
-        throw new CountersignError('not-found', `no entry carries ${spiffeId}`, {
-          reason: 'client-unknown',
-          fix: 'register it with "countersign entry create", or describe it to "policy explain --policies FOLDER"',
-        })
-      }
       const answers = []
-      for (const entry of entries) {
-        const explained = await policies.explain({ ...wish, entry })
-        const { decision, deciding, nearest } = explained
+      for (const { question, entry } of questionsOf(request, deps)) {
+        const { decision, deciding, nearest } = await policies.explain(question)
         answers.push({
-          ...{ entry_id: entry.id, owner: entry.owner },
+          ...{ entry_id: entry?.id ?? '', owner: entry?.owner ?? '' },
           ...{ allowed: decision.allowed, reason: decision.reason },
           deciding: deciding.map((policy) => policyMessage(policy)),
           nearest: nearest.map(({ policy, missing }) => policyMessage(policy, missing)),
@@ -56,8 +49,53 @@ function policiesOf({ policies }: Pick<ApiDeps, 'policies'>): NonNullable<ApiDep
   })
 }
 
+interface Asked {
+  readonly question: PolicyQuestion
+  /** undefined: an operator asks. */
+  readonly entry: Entry | undefined
+}
+
+type QuestionDeps = Pick<ApiDeps, 'clock' | 'index' | 'resources'>
+
+/** One for each entry that carries the ID. Throws as `entriesOf` and `wishOf`, and `invalid`, `revoke-…`. */
+function questionsOf(request: ExplainRequest, deps: QuestionDeps): readonly Asked[] {
+  const { revoke, operator } = request
+  const target = revoke === null ? undefined : targetOf(revoke)
+  if (target === undefined) {
+    const wish = wishOf(request, deps)
+    return entriesOf(request, deps).map((entry) => ({ entry, question: { ...wish, entry } }))
+  }
+  if (operator !== '') {
+    return [{ entry: undefined, question: { action: 'revoke', by: { operator }, target } }]
+  }
+  return entriesOf(request, deps).map((entry) => ({
+    entry,
+    question: { action: 'revoke', by: { entry }, target },
+  }))
+}
+
+/** Throws `not-found` `client-unknown`. */
+function entriesOf(request: ExplainRequest, { index, clock }: QuestionDeps): readonly Entry[] {
+  const spiffeId = SpiffeId.parse(request.spiffe_id)
+  const now = clock.now()
+  const entries = index
+    .list({ spiffeId }, undefined, maxEntries)
+    .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
+  if (entries.length > 0) return entries
+  throw new CountersignError('not-found', `no entry carries ${spiffeId}`, {
+    reason: 'client-unknown',
+    fix: 'register it with "countersign entry create", or describe it to "policy explain --policies FOLDER"',
+  })
+}
+
+function targetOf(revoke: NonNullable<ExplainRequest['revoke']>): RevocationTarget {
+  const { kind, id } = readTarget(revoke.kind, revoke.id)
+  const { client, audience, owner } = revoke
+  return kind === 'token' ? { kind, id, client, audience, owner } : { kind, id }
+}
+
 type Wish = PolicyQuestion extends infer Question
-  ? Question extends IssueQuestion | { readonly action: 'exchangeToken' }
+  ? Question extends IssueQuestion | ExchangeQuestion
     ? Omit<Question, 'entry'>
     : never
   : never

@@ -8,7 +8,14 @@ import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import { causesOfBan } from '../node/revoked-causes.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
-import { type Act, type Revoking, readTarget, revoke, type Target } from '../revocation/revoke.ts'
+import {
+  type Act,
+  checkReason,
+  type Revoking,
+  readTarget,
+  revoke,
+  type Target,
+} from '../revocation/revoke.ts'
 import { causesOfOwner, causesOfShared } from '../revocation/shared-ids.ts'
 import type { Cause } from '../revocation/write-facts.ts'
 import { listGrants } from '../store/issued-tokens.ts'
@@ -37,7 +44,8 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
   const { store, clock } = deps
   return {
     Revoke: unary(async (request: RevokeRequest, { caller }) => {
-      const target = readTarget(request.kind, request.id, request.reason)
+      const target = readTarget(request.kind, request.id)
+      checkReason(request.reason)
       const known = isKnown(target, deps)
       const act = actOf(caller)
       const number = await revoke(deps, target, request.reason, act, revokingOf(target, deps, act))

@@ -29,8 +29,8 @@ export interface RevokeDeps {
     | undefined
 }
 
-/** Throws `invalid`: `revoke-kind`, `revoke-id`, `revoke-reason`, and as SPIFFE IDs and trust domains are read. */
-export function readTarget(kind: string, id: string, reason: string): Target {
+/** Throws `invalid`: `revoke-kind`, `revoke-id`, and as SPIFFE IDs and trust domains are read. */
+export function readTarget(kind: string, id: string): Target {
   const known = factKinds.find((one) => one === kind)
   if (known === undefined) {
     const near = nearest(kind, factKinds)
@@ -42,7 +42,6 @@ export function readTarget(kind: string, id: string, reason: string): Target {
   if (id === '' || id.length > 2048) {
     throw new CountersignError('invalid', 'an id has 1 to 2048 characters', { reason: 'revoke-id' })
   }
-  checkReason(reason)
   if (known === 'spiffe-id' || known === 'node') return { kind: known, id: SpiffeId.parse(id) }
   if (known === 'trust-domain') return { kind: known, id: TrustDomain.parseIdOrName(id) }
   return { kind: known, id }

@@ -1,54 +1,34 @@
 import { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
 import type { StatedQuestion } from '../policy/stated-question.ts'
 import { systemClock } from '../runtime/clock.ts'
-import { parseDuration } from '../runtime/duration.ts'
-import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
-import { parseLabel, repeat } from './entry-flags.ts'
 import type { Io } from './io.ts'
 import { type Explained, printExplained } from './policy-explained.ts'
+import {
+  checkForServer,
+  type QuestionFlags,
+  questionOfFlags,
+  withDescriptionFlags,
+  withQuestionFlags,
+} from './policy-question.ts'
 
-interface Flags extends AdminOptions {
-  readonly resource: string
-  readonly scope?: readonly string[]
-  readonly auth: string
-  readonly address: string
-  readonly subject?: string
-  readonly actor?: readonly string[]
-  readonly audience?: string
+interface Flags extends AdminOptions, QuestionFlags {
   readonly policies?: string
   readonly separateEnvironments: boolean
-  readonly owner?: string
-  readonly purpose?: string
-  readonly label?: readonly string[]
-  readonly resourceOwner?: string
-  readonly resourceEnv?: string
-  readonly ttl?: string
 }
 
 /** `countersign policy explain` */
 export function policyExplain(io: Io): Command {
-  return withAdminOptions(
-    new Command('explain')
-      .description('can this workload get these scopes for this resource, and why')
-      .argument('<spiffe id>', 'of the workload'),
-  )
-    .requiredOption('--resource <id>', 'what the token is for')
-    .option('--scope <scope>', 'that the token has; repeat for more', repeat)
-    .option('--auth <method>', 'how the workload proves itself', 'spiffe_x509')
-    .option('--address <ip>', 'from where it asks', '127.0.0.1')
-    .option('--subject <id>', 'of an exchange: "sub" of the token that is shown')
-    .option('--audience <id>', 'of an exchange: "aud" of that token')
-    .option('--actor <id>', 'of an exchange: who acts in that token, outermost first', repeat)
-    .option('--policies <folder>', 'ask these files instead of the server; then, of the entry:')
-    .option('--owner <name>', '  who answers for it')
-    .option('--purpose <text>', '  what it is for')
-    .option('--label <key=value>', '  a label; repeat for more', repeat)
-    .option('--ttl <duration>', '  max_ttl of the resource; 5m unless told')
-    .option('--resource-owner <name>', '  owner of the resource')
-    .option('--resource-env <name>', '  env of the resource')
-    .option('--no-separate-environments', '  as oauth.separate_environments: false')
+  const command = withQuestionFlags(
+    withAdminOptions(
+      new Command('explain')
+        .description(
+          'may this workload have this token, make this call to a vendor, revoke this; and why',
+        )
+        .argument('[spiffe id]', 'of the workload'),
+    ),
+  ).option('--policies <folder>', 'ask these files instead of the server; then, of the entry:')
+  return withDescriptionFlags(command)
     .addHelpText(
       'after',
       `
@@ -57,27 +37,33 @@ Where nobody permits it, it names up to three policies that nearly would, and wh
 Examples:
   countersign policy explain spiffe://example.org/web --resource https://orders.example.org --scope orders:read
   countersign policy explain spiffe://example.org/web --resource https://orders.example.org --scope orders:read \\
-    --policies /etc/countersign/policy --owner shop --label env=prod`,
+    --policies /etc/countersign/policy --owner shop --label env=prod
+  countersign policy explain spiffe://example.org/web --integration https://broker.example.org/crm \\
+    --method GET --path /v2/contacts --policies /etc/countersign/policy --owner shop
+  countersign policy explain --operator uid:1000 --revoke owner:shop`,
     )
-    .action(async (id: string, flags: Flags) => {
+    .action(async (id: string | undefined, flags: Flags) => {
+      const { policies } = flags
+      if (policies === undefined) checkForServer(flags)
+      const said = questionOfFlags(id, flags)
       const explained =
-        flags.policies === undefined
-          ? await byServer(io, id, flags)
-          : await byFolder(id, flags, flags.policies)
+        policies === undefined
+          ? await byServer(io, flags, said)
+          : await byFolder(said, flags, policies)
       printExplained(io, flags.output, explained)
     })
 }
 
-async function byFolder(id: string, flags: Flags, folder: string): Promise<Explained> {
+async function byFolder(said: StatedQuestion, flags: Flags, folder: string): Promise<Explained> {
   const { readPolicyFolder } = await import('../policy/policy-folder.ts')
   const { readPolicySet } = await import('../policy/policy-set.ts')
   const { builtInPolicies } = await import('../policy/built-in.ts')
   const { createPolicyEngine } = await import('../policy/engine.ts')
   const { explain } = await import('../policy/explain.ts')
   const { questionOf } = await import('../policy/stated-question.ts')
+  const question = questionOf(said)
   const { files, revision } = await readPolicyFolder(folder)
   const set = await readPolicySet(files, systemClock)
-  const question = questionOf(stated(id, flags))
   const all = new Map([...set, ...builtInPolicies(flags)])
   const engine = createPolicyEngine()
   engine.load(all)
@@ -85,7 +71,7 @@ async function byFolder(id: string, flags: Flags, folder: string): Promise<Expla
   const explanation = await explain(all, engine.decide(question, now), question, now, systemClock)
   const { decision, deciding, nearest } = explanation
   const answer = {
-    ...{ entryId: null, owner: flags.owner ?? '' },
+    ...{ entryId: null, owner: said.entry?.owner ?? '' },
     ...{ allowed: decision.allowed, reason: decision.reason },
     deciding: deciding.map(shown),
     nearest: nearest.map(({ policy, missing }) => ({ ...shown(policy), missing })),
@@ -97,46 +83,32 @@ function shown({ id, place, text }: { id: string; place: string; text: string })
   return { id, place, text }
 }
 
-function stated(id: string, flags: Flags): StatedQuestion {
-  const { auth, address, scope = [], subject, actor, audience, ttl } = flags
-  const { owner = '', purpose = '', label = [], resourceOwner, resourceEnv } = flags
-  const labels = Object.fromEntries(label.map(parseLabel))
-  return {
-    action: subject === undefined ? 'issueToken' : 'exchangeToken',
-    entry: { id: SpiffeId.parse(id), owner, purpose, labels },
-    resource: { id: flags.resource, owner: resourceOwner, env: resourceEnv },
-    scopes: scope,
-    ttl: ttl === undefined ? undefined : parseDuration(ttl),
-    ...{ auth, address, subject, actors: actor, audience },
-  }
-}
-
-/** What only a folder needs to be told, a server knows. */
-const described = [
-  ...(['owner', 'purpose', 'label', 'ttl', 'resourceOwner', 'resourceEnv'] as const),
-]
-
-async function byServer(io: Io, id: string, flags: Flags): Promise<Explained> {
-  const needless = described.find((name) => flags[name] !== undefined)
-  if (needless !== undefined || !flags.separateEnvironments) {
-    throw new CountersignError('invalid', 'the server knows its entries and resources itself', {
-      reason: 'usage',
-      fix: 'describe an entry or a resource only with --policies FOLDER',
-    })
-  }
-  const { scope = [], subject, actor = [], audience = '' } = flags
+async function byServer(io: Io, flags: Flags, said: StatedQuestion): Promise<Explained> {
+  const { questionOf } = await import('../policy/stated-question.ts')
+  // For what it refuses, and what is meant where nothing is said; the rest the server knows better.
+  const question = questionOf(said)
   const answer = await withServer(io, flags, async (channel) => {
     const { createClient } = await import('../rpc/client.ts')
+    const asker = { spiffe_id: said.entry?.id ?? '', operator: said.operator ?? '' }
     return createClient('countersign.policy.v1.Policies', channel).unary('Explain', {
-      spiffe_id: SpiffeId.parse(id),
-      ...{ resource: flags.resource, scopes: [...scope], auth: flags.auth, address: flags.address },
-      ...(subject !== undefined && { shown: { subject, audience, actors: [...actor] } }),
+      ...asker,
+      ...(question.action === 'revoke' && { revoke: question.target }),
+      ...('resource' in question && {
+        ...{ resource: question.resource.id, scopes: [...question.scopes] },
+        ...{ auth: question.auth, address: question.address },
+      }),
+      ...(question.action === 'exchangeToken' && {
+        shown: {
+          ...{ subject: question.subject, audience: question.audience },
+          actors: [...question.actors],
+        },
+      }),
     })
   })
   return {
     revision: answer.revision,
     answers: answer.answers.map(({ entry_id: entryId, owner, allowed, reason, ...rest }) => ({
-      ...{ entryId, owner, allowed, reason },
+      ...{ entryId: entryId === '' ? null : entryId, owner, allowed, reason },
       deciding: rest.deciding.map(shown),
       nearest: rest.nearest.map((policy) => ({ ...shown(policy), missing: policy.missing })),
     })),

@@ -9,7 +9,7 @@ export interface Explained {
 }
 
 export interface ExplainedAnswer {
-  /** null: of an entry that was described by flags. */
+  /** null: of an entry that was described by flags, and of an operator. */
   readonly entryId: string | null
   readonly owner: string
   readonly allowed: boolean

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { readConfigFile } from '../runtime/config-file.ts'
 import { duration, parsedBy } from '../runtime/config-value.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
-import type { RevocableKind } from './question.ts'
+import { revocableKinds } from './question.ts'
 import type { StatedQuestion } from './stated-question.ts'
 
 /** Questions with the answers that policies are meant to give. */
@@ -30,10 +30,6 @@ const target = z.union([
   word.transform((id) => ({ id })),
   z.strictObject({ id: word, owner: word.optional(), env: word.optional() }),
 ])
-const revocableKinds = [
-  ...['transaction', 'spiffe-id', 'entry', 'owner', 'audience', 'integration'],
-  ...['key', 'trust-domain', 'node'],
-] as readonly RevocableKind[]
 const policyCase = z.strictObject({
   name: word,
   action: z.enum(['issueToken', 'exchangeToken', 'callVendor', 'revoke']).default('issueToken'),

@@ -73,16 +73,20 @@ interface TokenTarget {
   readonly owner: string
 }
 
-export type RevocableKind =
-  | 'transaction'
-  | 'spiffe-id'
-  | 'entry'
-  | 'owner'
-  | 'audience'
-  | 'integration'
-  | 'key'
-  | 'trust-domain'
-  | 'node'
+/** What may be revoked, beside a token. */
+export const revocableKinds = [
+  'transaction',
+  'spiffe-id',
+  'entry',
+  'owner',
+  'audience',
+  'integration',
+  'key',
+  'trust-domain',
+  'node',
+] as const
+
+export type RevocableKind = (typeof revocableKinds)[number]
 
 export interface Decision {
   readonly allowed: boolean

@@ -61,7 +61,8 @@ export function questionOf(said: StatedQuestion): PolicyQuestion {
   if (action === 'callVendor') {
     const integration = needed<Target>('integration', said)
     const { method = 'GET', path = '/' } = said
-    return { action, entry, integration, method, path, address }
+    // A broker does not know them: neither a token nor an SVID tells of labels.
+    return { action, entry: { ...entry, labels: {} }, integration, method, path, address }
   }
   const { ttl: ttlSeconds = 300, auth = 'spiffe_x509' } = said
   const scopes = needed<readonly string[]>('scopes', said)
@@ -89,10 +90,15 @@ function revocation(said: StatedQuestion): PolicyQuestion {
   const revoked = needed<StatedTarget>('revoke', said)
   const { kind, id, client, audience, owner = '' } = revoked
   if (kind !== 'token') return { action: 'revoke', by, target: { kind, id } }
-  if (client === undefined || audience === undefined) {
+  // An operator names a token by its id alone.
+  if (operator === undefined && (client === undefined || audience === undefined)) {
     return refuse('of a token client and audience are needed', 'give revoke.client and .audience')
   }
-  return { action: 'revoke', by, target: { kind, id, client, audience, owner } }
+  return {
+    action: 'revoke',
+    by,
+    target: { kind, id, client: client ?? '', audience: audience ?? '', owner },
+  }
 }
 
 function entryOf({ entry }: StatedQuestion) {

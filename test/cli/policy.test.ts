@@ -16,7 +16,12 @@ permit (principal is Workload, action in Action::"getToken", resource == Api::"h
 when { principal.owner == "shop" && ["orders:read"].containsAll(context.scopes) };
 @id("crm-by-day")
 permit (principal is Workload, action == Action::"callVendor", resource == Integration::"crm")
-when { context.path like "/v2/*" && context.time.toTime() >= duration("8h") };
+when { context.path like "/v2/x*" && context.time.toTime() >= duration("8h") };
+@id("crm-of-a-team")
+permit (principal is Workload, action == Action::"callVendor", resource == Integration::"crm")
+when { context.path == "/v2/labels" && principal.hasTag("team") };
+@id("not-uid-8")
+forbid (principal == Operator::"uid:8", action == Action::"revoke", resource);
 `,
 )
 const web = 'entry: {id: spiffe://example.org/web, owner: shop, labels: {env: prod}}'
@@ -103,6 +108,53 @@ test('a folder says who may have what, and why', async () => {
     const { answers } = JSON.parse((await explain(...env, ...more)).stdout)
     expect(answers[0]).toMatchObject({ entryId: null, allowed: true })
   }
+})
+
+const ask = async (...args: readonly string[]) => {
+  const { stdout, stderr } = await runHere(['policy', 'explain', ...args, '--policies', folder])
+  return stdout + stderr
+}
+const shop = ['spiffe://example.org/web', '--owner', 'shop']
+
+test('a call to a vendor is asked about as a broker would, which knows no labels', async () => {
+  const crm = [...shop, '--integration', 'crm']
+  const yes = await ask(...crm, '--method', 'POST', '--path', '/v2/x')
+  const byDay = new Date().getUTCHours() >= 8
+  expect(yes).toMatch(byDay ? /^yes: .*\n {2}crm-by-day / : /^no: policy-none/)
+  expect(await ask(...crm, '--path', '/v3/x')).toMatch(
+    /^no: policy-none\n.*crm-by-day .* would permit it, but not so is\n {4}when {[\s\S]*path/,
+  )
+  const labelled = [...crm, '--path', '/v2/labels', '--label', 'team=crm']
+  expect(await ask(...labelled)).toContain('crm-of-a-team')
+  expect(await ask(...labelled)).toMatch(/^no/)
+  expect(await ask(...crm, '--scope', 'x')).toContain('callVendor has no use for scopes')
+})
+
+test('a revocation is asked about, by a workload or by an operator', async () => {
+  const own = ['--client', 'spiffe://example.org/web', '--audience', 'a']
+  expect(await ask(...shop, '--revoke', 'token:j', ...own)).toMatch(
+    /^yes: .*\n {2}countersign.own-token /,
+  )
+  expect(await ask(...shop, '--revoke', 'spiffe-id:spiffe://example.org/db')).toMatch(/^no: /)
+  expect(await ask('--operator', 'uid:7', '--revoke', 'owner:shop')).toMatch(
+    /^yes: .*\n {2}countersign.operator-revokes /,
+  )
+  expect(await ask('--operator', 'uid:8', '--revoke', 'token:j')).toMatch(
+    /^no: policy-forbids\n {2}not-uid-8 /,
+  )
+})
+
+test.for([
+  [shop, 'ask one thing'],
+  [[...shop, '--resource', 'a', '--integration', 'b'], 'ask one thing'],
+  [[...shop, '--revoke', 'tokens:j'], 'nothing that could be revoked'],
+  [[...shop, '--revoke', 'token:j'], 'client and audience are needed'],
+  [[...shop, '--operator', 'uid:7', '--revoke', 'token:j'], 'by an entry or by an operator'],
+  [['--operator', 'uid:7', '--resource', 'a'], 'issueToken has no use for operator'],
+  [['--resource', 'a'], 'nobody asks'],
+  [[...shop, '--resource', 'a', '--client', 'b'], 'of a revocation alone'],
+] as const)('a question that makes no sense is refused: %j', async ([args, message]) => {
+  expect(await ask(...args)).toContain(message)
 })
 
 test('an exchange is asked about with what the token says that is shown', async () => {

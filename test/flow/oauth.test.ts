@@ -532,7 +532,22 @@ test('the server says whether a workload can get a scope, by which policy, and w
   expect(JSON.parse(hop.stdout).answers[0].nearest[0].missing).toEqual([
     'action == Action::"issueToken"',
   ])
+  const own = ['--client', web, '--audience', orders]
+  const revocations = [
+    [[web, '--revoke', 'token:j', ...own], 'countersign.own-token'],
+    [['--operator', 'uid:0', '--revoke', 'owner:shop'], 'countersign.operator-revokes'],
+  ] as const
+  for (const [args, policy] of revocations) {
+    expect(JSON.parse((await explain(...args)).stdout).answers).toMatchObject([
+      { allowed: true, deciding: [{ id: policy }] },
+    ])
+  }
+  const other = await explain(web, '--revoke', 'token:j', '--client', `${web}/x`, '--audience', 'a')
+  expect(JSON.parse(other.stdout).answers).toMatchObject([
+    { allowed: false, reason: 'policy-none', entryId: expect.any(String) },
+  ])
   for (const [args, reason] of [
+    [[web, '--integration', 'crm'], 'usage'],
     [[`${web}/none`, '--resource', orders], 'client-unknown'],
     [[web, '--resource', `${orders}/`], 'target-unknown'],
     [[web, '--resource', orders, '--owner', 'x'], 'usage'],

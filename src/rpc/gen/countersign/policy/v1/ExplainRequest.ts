@@ -1,4 +1,20 @@
 
+export interface _countersign_policy_v1_ExplainRequest_Revocation$Input {
+  'kind'?: (string);
+  'id'?: (string);
+  'client'?: (string);
+  'audience'?: (string);
+  'owner'?: (string);
+}
+
+export interface _countersign_policy_v1_ExplainRequest_Revocation {
+  'kind': (string);
+  'id': (string);
+  'client': (string);
+  'audience': (string);
+  'owner': (string);
+}
+
 export interface _countersign_policy_v1_ExplainRequest_ShownToken$Input {
   'subject'?: (string);
   'audience'?: (string);
@@ -18,6 +34,8 @@ export interface ExplainRequest$Input {
   'auth'?: (string);
   'address'?: (string);
   'shown'?: (_countersign_policy_v1_ExplainRequest_ShownToken$Input | null);
+  'revoke'?: (_countersign_policy_v1_ExplainRequest_Revocation$Input | null);
+  'operator'?: (string);
 }
 
 export interface ExplainRequest {
@@ -27,4 +45,6 @@ export interface ExplainRequest {
   'auth': (string);
   'address': (string);
   'shown': (_countersign_policy_v1_ExplainRequest_ShownToken | null);
+  'revoke': (_countersign_policy_v1_ExplainRequest_Revocation | null);
+  'operator': (string);
 }
