@@ -165,7 +165,8 @@ async function openClient({ svid, next, ca, clock }: StandingOptions): Promise<H
     return openHttpClient({ source: pinned, authorize, clock })
   }
   const undici = await import('undici')
-  const connect = { maxCachedSessions: 0, ...(ca !== undefined && { ca: [...ca] }) }
+  const trust = ca === undefined ? {} : { ca: [...ca] }
+  const connect = { maxCachedSessions: 0, rejectUnauthorized: true, ...trust }
   const dispatcher: Agent = new undici.Agent({ connect })
   return {
     fetch: (input, init) => undici.fetch(input, { ...init, dispatcher }),

@@ -2,6 +2,7 @@ import { readJwkSet, readJwtElement } from '../bundle/jwk-set.ts'
 import { CountersignError } from '../errors.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { within } from '../runtime/within.ts'
+import { fetchDocument } from './https-document.ts'
 
 /** Where the issuer's keys are: the URL of its JWK Set, or what fetches that document. */
 export type JwksLocation = string | ((signal: AbortSignal) => Promise<string>)
@@ -78,18 +79,7 @@ function fetcherOf(url: string): (signal: AbortSignal) => Promise<string> {
       fix: 'give `jwks` the `jwks_uri` of the issuer, or a function that fetches its document',
     })
   }
-  return async (signal) => {
-    const response = await fetch(url, { signal, redirect: 'error' })
-    if (!response.ok || response.body === null) throw unavailable(`status ${response.status}`)
-    let size = 0
-    const chunks: Uint8Array[] = []
-    for await (const chunk of response.body) {
-      size += chunk.length
-      if (size > maxBytes) throw unavailable('too large')
-      chunks.push(chunk)
-    }
-    return Buffer.concat(chunks).toString('utf8')
-  }
+  return (signal) => fetchDocument(url, maxBytes, signal)
 }
 
 function unavailable(cause: unknown): CountersignError {

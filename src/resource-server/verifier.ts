@@ -15,7 +15,7 @@ export interface VerifierOptions extends StandingOptions {
   readonly issuer: string
   /** Who this service is: the one audience of its tokens, exactly. */
   readonly audience: string
-  /** `ISSUER/oauth/jwks` unless told; a function where a `fetch` of Node's would not trust the server. */
+  /** `ISSUER/oauth/jwks` unless told; a function where Node would not believe the server’s certificate. */
   readonly jwks?: JwksLocation
   /** Seconds by which the clocks may differ; 5 unless told, 60 at most. */
   readonly clockSkew?: number

@@ -4,7 +4,8 @@ import { createServer } from 'countersign/http'
 import { OauthClient } from 'countersign/oauth-client'
 import { accessOf, requireAccessToken } from 'countersign/resource-server'
 import { decodeJwt } from 'jose'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import { matchId } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
@@ -327,4 +328,19 @@ test('T26 a JWT-SVID that the issuer does not take is replaced, once', async () 
     ...['svid 0', 'svid 1', 'svid 1', 'svid 2'],
   ])
   expect(gone).toEqual(['svid 0', 'svid 1'])
+})
+
+test('T9 a token goes to no service whose certificate is not believed, whatever the environment says of TLS', async () => {
+  const [{ issuer, clock }, stranger] = [await stand(), await startIssuer(systemClock, 60)]
+  const client = new OauthClient({
+    ...{ issuer: issuer.issuer, clock, ca: issuer.ca, endpoints: { token: issuer.url } },
+    jwtSource: { fetchJwtSvid: async () => ({ token: 'svid' }) },
+  })
+  onTestFinished(() => client.close())
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const call = client.call(stock, 'stock:read')
+  await expect(call.fetch(stranger.url, { method: 'POST' })).rejects.toThrow('fetch failed')
+  await call.fetch(issuer.url, { method: 'POST' })
+  expect([stranger.asked.length, issuer.asked.length]).toEqual([0, 2])
 })
