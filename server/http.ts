@@ -1,5 +1,6 @@
 import { serveMonitoring } from '../src/runtime/monitoring.ts'
 import { runTogether } from '../src/runtime/tasks.ts'
+import { endOfRunBefore } from './audit/run-before.ts'
 import type { Trail } from './audit/trail.ts'
 import type { ServerConfig } from './config.ts'
 import type { EndpointDeps } from './endpoints.ts'
@@ -23,7 +24,7 @@ export interface HttpDeps
     | 'store'
     | 'trustDomain'
   > {
-  readonly trail: Pick<Trail, 'append'>
+  readonly trail: Pick<Trail, 'append' | 'head'>
   readonly metrics: Pick<
     ServerMetrics,
     'registry' | 'canary' | 'feedReaders' | 'feedLag' | 'events' | 'eventsWaiting'
@@ -71,6 +72,8 @@ export async function serveHttp(
         ...{ observe: metrics.canary, observeReaders: metrics.feedReaders },
         ...{ observeLag: metrics.feedLag, observeEvents: metrics.events },
         observeWaiting: metrics.eventsWaiting,
+        endOfRunBefore: (withinMs: number) =>
+          endOfRunBefore(config.auditFile, deps.trail.head().number, withinMs),
       }
       await serveOauth(oauth, oauthDeps, until)
     },

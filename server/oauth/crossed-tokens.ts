@@ -1,4 +1,4 @@
-import { isEpoch, type NumberedFact } from '../../src/revocation/fact.ts'
+import { type Fact, isEpoch } from '../../src/revocation/fact.ts'
 import { RevocationState } from '../../src/revocation/state.ts'
 import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -10,7 +10,8 @@ import { type WithdrawDeps, writeWithdrawals } from './withdraw.ts'
 
 /**
  * What was issued here while a fact was on its way: after the second that the fact names, and before this server knew of
- * it. No verifier would refuse it, so that it is revoked by itself as soon as the fact is here.
+ * it. No verifier would refuse it, so that it is revoked by itself as soon as the fact is here. Of what is noted before it
+ * runs, by a run of the server before this one, nobody knows whether that had heard of a fact of the time: it is revoked.
  */
 export interface CrossedTokens {
   note(token: IssuedToken): void
@@ -21,11 +22,13 @@ export interface CrossedTokens {
 /** How long before the last look at the log a fact that comes now may have been dated: its transaction takes time. */
 const keepMs = 5000
 const againMs = 1000
+/** For how long before its end what a run of the server has issued is to be noted by the next: it may have looked a second ago. */
+export const notedOfRunBeforeMs: number = keepMs + 2000
 
 export function createCrossedTokens(
   deps: WithdrawDeps & {
     readonly changes: Pick<Changes, 'subscribe' | 'onLook'>
-    readonly revocations: Pick<Revocations, 'judge' | 'write'>
+    readonly revocations: Pick<Revocations, 'judge' | 'write' | 'all'>
     readonly clock: Clock
     readonly log: Log
   },
@@ -35,7 +38,7 @@ export function createCrossedTokens(
   let found: readonly IssuedToken[] = []
   let woken = new AbortController()
 
-  const look = (facts: readonly NumberedFact[]): void => {
+  const look = (facts: Iterable<Pick<Fact, 'kind' | 'id'>>): void => {
     const state = new RevocationState()
     for (const { kind, id } of facts) {
       if (isEpoch(kind)) state.apply({ kind, id, notBefore: Infinity, endsAt: Infinity })
@@ -47,6 +50,11 @@ export function createCrossedTokens(
     if (crossed.length === 0) return
     found = [...found, ...crossed.map(({ token }) => token)]
     woken.abort()
+  }
+  const lookAtRunBefore = (): void => {
+    const oldestMs = Math.min(...noted.map(({ token }) => token.issuedAt.getTime()))
+    const fromSeconds = (oldestMs - keepMs) / 1000
+    look(Array.from(revocations.all()).filter(({ notBefore }) => notBefore >= fromSeconds))
   }
   const revoke = async (): Promise<void> => {
     const tokens = found
@@ -72,6 +80,7 @@ export function createCrossedTokens(
           noted = noted.filter(({ atMs }) => atMs > sinceMs - keepMs)
         }),
       ]
+      lookAtRunBefore()
       try {
         while (!signal.aborted) {
           await sleepUnlessWoken(clock, againMs, woken.signal, signal)

@@ -2,6 +2,7 @@ import { createServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { AuditEvent } from '../../src/audit/event.ts'
+import type { StoredRecord } from '../../src/audit/stored-record.ts'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import type { IdentitySource } from '../../src/mtls/identity-source.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
@@ -26,7 +27,7 @@ import { useToken } from '../store/used-tokens.ts'
 import { type AcknowledgeDeps, addAcknowledge } from './acknowledge-route.ts'
 import { type CanariesDeps, runCanaries } from './canaries.ts'
 import { maxEntries } from './client-door.ts'
-import { createCrossedTokens } from './crossed-tokens.ts'
+import { createCrossedTokens, notedOfRunBeforeMs } from './crossed-tokens.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
 import { createFederated } from './federated/federated.ts'
@@ -41,6 +42,7 @@ import { runRecheck } from './recheck.ts'
 import { runEntryRecheck } from './recheck-entries.ts'
 import { createRefusalRecord } from './refusals.ts'
 import { createRevocationDoor } from './revocation-door.ts'
+import { issuedAmong } from './run-before.ts'
 import type { OauthSettings } from './settings.ts'
 import { createTokenReader } from './shown-token.ts'
 import type { UseOnce } from './single-use.ts'
@@ -77,6 +79,8 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'clock' | 'log'> 
   readonly observeLag: AcknowledgeDeps['observeLag']
   readonly observeEvents: SsfDeps['observeEvents']
   readonly observeWaiting: SsfDeps['observeWaiting']
+  /** What the run of the server before this one has put on record in its last milliseconds. */
+  readonly endOfRunBefore: (withinMs: number) => Promise<readonly StoredRecord[]>
   readonly authorityTtlSeconds: number
   readonly config: {
     readonly maxConnections: number
@@ -158,6 +162,9 @@ export async function serveOauth(
     ...{ observeEvents, observeWaiting, maxAge: maxAgeSeconds(deps.authorityTtlSeconds) },
   })
   const rechecked = { ...doorDeps, resources: settings.resources, policies, revocations, store }
+  const before = await deps.endOfRunBefore(notedOfRunBeforeMs)
+  for (const token of issuedAmong(before, clock.now())) doorDeps.issued.note(token)
+  await issued.flush()
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(
     signal,

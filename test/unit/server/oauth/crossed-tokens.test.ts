@@ -27,14 +27,15 @@ async function startWorld() {
   const changes = await openChanges(store, { clock, log: silentLog, onBatch: revocations.apply })
   const crossed = createCrossedTokens({ ...deps, changes })
   const stop = new AbortController()
-  const running = [changes.run(stop.signal), crossed.run(stop.signal)]
+  const running = [changes.run(stop.signal)]
+  const run = () => void running.push(crossed.run(stop.signal))
   onTestFinished(async () => {
     stop.abort()
     await Promise.allSettled(running)
   })
   await changes.upToDate()
   return {
-    ...{ clock, crossed, revocations },
+    ...{ clock, crossed, revocations, run },
     revokeElsewhere: (...causes: readonly Cause[]) => other.write((tx) => write(tx, causes)),
     issue(jti: string, more: Partial<IssuedToken> = {}): void {
       const issuedAt = new Date(Math.floor(clock.now().getTime() / 1000) * 1000)
@@ -57,7 +58,8 @@ test.each<Cause>([
 ])(
   'T26 what is issued in the second after a $kind was revoked elsewhere dies once that is known here',
   async (cause) => {
-    const { clock, revocations, revokeElsewhere, issue } = await startWorld()
+    const { clock, revocations, revokeElsewhere, issue, run } = await startWorld()
+    run()
     await revokeElsewhere(cause)
     await clock.advance(100)
     issue('late')
@@ -83,3 +85,24 @@ test.each<Cause>([
     expect(revocations.find('transaction', 'txn-after')).toBeUndefined()
   },
 )
+
+test('T26 what a run before has issued dies by a fact of its time, known or still to come, and by no other', async () => {
+  const { clock, revocations, revokeElsewhere, issue, run } = await startWorld()
+  const isDead = (jti: string) => revocations.find('transaction', `txn-${jti}`) !== undefined
+  await revokeElsewhere({ kind: 'owner', id: 'long-before' })
+  await clock.advance(7000)
+  await revokeElsewhere({ kind: 'owner', id: 'team' })
+  await clock.advance(2000)
+  expect(revocations.find('owner', 'team')).toBeDefined()
+  await revokeElsewhere({ kind: 'entry', id: 'coming' })
+  await clock.advance(100)
+  expect(revocations.find('entry', 'coming')).toBeUndefined()
+  issue('across')
+  issue('of-then', { owner: 'long-before', entryId: 'then' })
+  issue('of-others', { owner: 'others', entryId: 'others' })
+  issue('across-another', { owner: 'others', entryId: 'coming' })
+  run()
+  await clock.advance(100)
+  await eventually(() => isDead('across') && isDead('across-another'))
+  expect([isDead('of-then'), isDead('of-others')]).toEqual([false, false])
+})

@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import type { StoredRecord } from '../../src/audit/stored-record.ts'
+import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { IssuedToken } from '../store/issued-tokens.ts'
+
+/** A canary has no client. */
+const recordOfToken = z.object({
+  kind: z.enum(['token.issued', 'token.exchanged']),
+  actor: z.object({ id: z.string(), auth: z.string(), address: z.string().default('') }),
+  jti: z.string(),
+  transaction: z.string(),
+  parentJti: z.string().optional(),
+  entryId: z.string(),
+  owner: z.string().default(''),
+  spiffeId: z.string(),
+  actors: z.array(z.string()).default([]),
+  audience: z.tuple([z.string()]),
+  scope: z.array(z.string()),
+  ttlSeconds: z.number(),
+  expiresAt: z.coerce.date(),
+})
+
+/**
+ * The access tokens among what was put on record, but for those that have expired by now: a server that was killed has had
+ * no time to remember the last of them elsewhere.
+ */
+export function issuedAmong(records: readonly StoredRecord[], now: Date): readonly IssuedToken[] {
+  return records.flatMap((record) => {
+    const read = recordOfToken.safeParse(record).data
+    return read === undefined || read.expiresAt <= now ? [] : [tokenOf(read)]
+  })
+}
+
+function tokenOf(record: z.infer<typeof recordOfToken>): IssuedToken {
+  const { jti, entryId, owner, actors, actor, expiresAt, ttlSeconds } = record
+  const [audience] = record.audience
+  return {
+    ...{ jti, txn: record.transaction, parent: record.parentJti, entryId, owner, actors },
+    ...{ subject: record.spiffeId, clientId: actor.id as SpiffeId, audience, scopes: record.scope },
+    ...{ auth: actor.auth, address: actor.address, expiresAt },
+    issuedAt: new Date(expiresAt.getTime() - ttlSeconds * 1000),
+  }
+}
