@@ -87,9 +87,12 @@ const services: readonly (readonly [
   ['grpc.health.v1.Health', healthHandlers],
 ]
 
+/** All that both doors serve. */
+export const serviceNames: readonly ServiceName[] = services.map(([name]) => name)
+
 /** Reads the definitions of all services, which whoever waits for something else may as well do now. */
 export function readDefinitions(): void {
-  for (const [name] of services) serviceDefinition(name)
+  for (const name of serviceNames) serviceDefinition(name)
 }
 
 /** Every service, behind one guard: what a caller may do is not a matter of the door that it came by. */

@@ -1,11 +1,11 @@
 import { CountersignError } from '../src/errors.ts'
 import type { Clock } from '../src/runtime/clock.ts'
 
-const freshMs = 1000
+const freshMs = 500
 
 /**
  * Why the server cannot do its work, asked of each part in turn; one answer serves whoever asks
- * within a second, so that health checks cannot wear the disk out.
+ * within half a second, so that health checks cannot wear the disk out.
  */
 export function createReadiness(
   clock: Clock,

@@ -6,7 +6,7 @@ import type { ApiDeps } from './deps.ts'
 
 type ServingStatus = 'SERVING' | 'NOT_SERVING'
 
-const watchEveryMs = 1000
+const watchEveryMs = 500
 
 /** grpc.health.v1.Health: the server as a whole, under the empty name. */
 export function healthHandlers({

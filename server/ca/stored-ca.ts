@@ -28,6 +28,8 @@ import { tickMs } from './rotation.ts'
 import { keyKindsOf } from './settings.ts'
 
 const saveEveryMs = 5000
+/** Looks at the schedule in a row that may fail before the server is not ready. */
+const maxFailures = 10
 
 /** The authorities as the store has them, in memory; what they sign goes through the `Issuer`. */
 export class StoredCa implements Ca {
@@ -41,7 +43,8 @@ export class StoredCa implements Ca {
   /** Somebody has changed the authorities in the database; what is in memory was read before. */
   #refused: CountersignError | undefined
   #savedMs = 0
-  #failing = false
+  /** Looks at the schedule that have failed since the last that has not. */
+  #failures = 0
 
   constructor(deps: CaDeps, guard: ClockGuard) {
     this.#deps = deps
@@ -154,6 +157,7 @@ export class StoredCa implements Ca {
   ready(): CountersignError | undefined {
     const fault = this.#guard.ready() ?? this.#deps.trail.ready() ?? this.#refused
     if (fault !== undefined) return fault
+    if (this.#failures > maxFailures) return rotationFailing()
     try {
       const now = this.#guard.now()
       activeX509(this.#authorities, now)
@@ -191,10 +195,10 @@ export class StoredCa implements Ca {
       if (fault !== undefined) throw fault
       await this.rotate()
       await this.#saveTime(saveEveryMs)
-      this.#failing = false
+      this.#failures = 0
     } catch (error) {
-      if (!this.#failing) log.error('the authorities cannot be looked after', { error })
-      this.#failing = true
+      if (this.#failures === 0) log.error('the authorities cannot be looked after', { error })
+      this.#failures += 1
     }
   }
 
@@ -263,6 +267,13 @@ export class StoredCa implements Ca {
     await saveLatestTime(this.#deps.store, latest)
     this.#savedMs = latest.getTime()
   }
+}
+
+function rotationFailing(): CountersignError {
+  return new CountersignError('unavailable', 'the authorities cannot be looked after', {
+    reason: 'rotation-failing',
+    fix: 'see the log: without a successor, nothing is issued once the authority of now has ended',
+  })
 }
 
 function present(record: AuthorityRecord | undefined): AuthorityRecord {

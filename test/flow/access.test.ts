@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { accessTable } from '../../server/access/table.ts'
+import { serviceNames } from '../../server/endpoints.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
 import { dialUnix, type RpcChannel } from '../../src/rpc/dial.ts'
 import { type ServiceName, serviceDefinition } from '../../src/rpc/services.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import {
   mint,
   type RunningServer,
@@ -12,28 +14,6 @@ import {
   wireEntry,
 } from '../support/running-server.ts'
 
-const services: readonly ServiceName[] = [
-  'spire.api.server.agent.v1.Agent',
-  'spire.api.server.bundle.v1.Bundle',
-  'spire.api.server.debug.v1.Debug',
-  'spire.api.server.entry.v1.Entry',
-  'spire.api.server.localauthority.v1.LocalAuthority',
-  'spire.api.server.logger.v1.Logger',
-  'spire.api.server.svid.v1.SVID',
-  'spire.api.server.trustdomain.v1.TrustDomain',
-  'countersign.clock.v1.Clock',
-  'countersign.federation.v1.Federation',
-  'countersign.fleet.v1.Fleet',
-  'countersign.oauth.v1.Grants',
-  'countersign.oauth.v1.TokenAuthority',
-  'countersign.revocation.v1.Revocation',
-  'countersign.legacy.v1.Legacy',
-  'countersign.policy.v1.Policies',
-  'countersign.registry.v1.Registry',
-  'countersign.sync.v1.Sync',
-  'grpc.health.v1.Health',
-]
-
 interface Rpc {
   readonly service: ServiceName
   readonly name: string
@@ -41,7 +21,7 @@ interface Rpc {
   readonly streams: boolean
 }
 
-const rpcs: readonly Rpc[] = services.flatMap((service) =>
+const rpcs: readonly Rpc[] = serviceNames.flatMap((service) =>
   Object.entries(serviceDefinition(service)).map(([name, method]) => ({
     service,
     name,
@@ -52,6 +32,8 @@ const rpcs: readonly Rpc[] = services.flatMap((service) =>
 
 /** Callers as they come; the right that the table may give them. */
 const callers = {
+  'expired agent': [],
+  'expired admin': [],
   nobody: [],
   workload: ['workload'],
   agent: ['agent'],
@@ -66,6 +48,8 @@ const callers = {
 type CallerName = keyof typeof callers
 
 let server: RunningServer
+/** Its agents are gone in no time. */
+let brief: RunningServer
 const channels = new Map<CallerName, RpcChannel | undefined>()
 
 beforeAll(async () => {
@@ -100,9 +84,30 @@ beforeAll(async () => {
   channels.set('admin', server.dial(await mint(server, '/admin')))
   channels.set('downstream', server.dial(await mint(server, '/down')))
   channels.set('local', undefined)
+  brief = await startServer({ overrides: { agentTtlSeconds: 2 } })
+  channels.set('expired agent', brief.dial(await brief.joinAgent()))
+  channels.set('expired admin', server.dial(await mint(server, '/admin', 2)))
+  // Connections that were made with an SVID which ends afterwards: that is what is tried.
+  await Promise.all([
+    untilReason('expired agent', 'agent-expired'),
+    untilReason('expired admin', 'svid-expired'),
+  ])
 })
 
-afterAll(() => server.remove())
+function untilReason(name: CallerName, reason: string): Promise<void> {
+  return vi.waitFor(async () => expect(await reasonOfCall(name)).toBe(reason), 10_000)
+}
+
+function reasonOfCall(name: CallerName): Promise<string> {
+  const entries = createClient('spire.api.server.entry.v1.Entry', channels.get(name) as RpcChannel)
+  return reasonOf(
+    name === 'expired agent'
+      ? entries.unary('GetAuthorizedEntries', {})
+      : entries.unary('ListEntries', {}),
+  )
+}
+
+afterAll(() => Promise.all([server.remove(), brief.remove()]))
 
 test('T25 each RPC that the server knows has a row in the access table, and each row an RPC', () => {
   expect(Object.keys(accessTable).sort()).toEqual(rpcs.map(({ path }) => path).sort())
@@ -139,7 +144,10 @@ describe.each(Object.keys(callers) as CallerName[])('T25 as %s', (name) => {
   })
 })
 
-const refusals = new Set(['access-denied', 'agent-banned', 'agent-not-attested'])
+const refusals = new Set([
+  ...['access-denied', 'agent-banned', 'agent-not-attested'],
+  ...['agent-expired', 'svid-expired'],
+])
 
 /** Whether the door was shut; what the RPC then makes of an empty request does not matter here. */
 async function isRefused(name: CallerName, rpc: Rpc): Promise<boolean> {

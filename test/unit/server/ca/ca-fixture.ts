@@ -38,6 +38,7 @@ export async function startCa(options: {
   /** Two servers on one store have a trail each. */
   readonly name?: string
   readonly judge?: CaDeps['judge']
+  readonly keys?: CaDeps['keys']
 }): Promise<RunningCa> {
   const closing = new AsyncDisposableStack()
   try {
@@ -71,7 +72,7 @@ async function startInto(
     trail,
     clock,
     log: silentLog,
-    keys: await fileKeyManager(join(folder, 'wrapping.key')),
+    keys: options.keys ?? (await fileKeyManager(join(folder, 'wrapping.key'))),
     settings: { ...defaultCaSettings, trustDomain, ...options.settings },
     writeFacts: factWriter({ clock, svidTtlSeconds: 86_400 }),
     ...(options.judge !== undefined && { judge: options.judge }),

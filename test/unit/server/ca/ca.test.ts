@@ -2,6 +2,7 @@ import { chmod, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { IssuedX509, X509Request } from '../../../../server/ca/issue-x509.ts'
+import { memoryKeyManager } from '../../../../server/ca/key-manager.ts'
 import { loadAuthorities, putAuthority } from '../../../../server/store/authorities.ts'
 import { verify } from '../../../../src/audit/chain.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
@@ -386,6 +387,26 @@ test('T20 after the clock went back nothing is signed, also after a restart, unt
   const svid = await issue(server)
   expect(svid.expiresAt.getTime()).toBe(clock.now().getTime() + 3_600_000)
   expect((await recordsOf(folder.path)).some(({ kind }) => kind === 'clock.accepted')).toBe(true)
+})
+
+test('the server is not ready when it has failed to look after its authorities more than ten times, and again once it can', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  const real = memoryKeyManager()
+  let broken = false
+  const seal: typeof real.seal = (...given) =>
+    broken ? Promise.reject(new Error('the token was pulled')) : real.seal(...given)
+  await using server = await startCa({ folder: folder.path, clock, keys: { ...real, seal } })
+  clock.jump(13 * 3_600_000)
+  broken = true
+  for (let tick = 1; tick <= 10; tick += 1) await server.ca.tick()
+  expect(server.ca.ready()).toBeUndefined()
+  await server.ca.tick()
+  expect(server.ca.ready()?.reason).toBe('rotation-failing')
+  broken = false
+  await server.ca.tick()
+  expect(server.ca.ready()).toBeUndefined()
+  expect(server.ca.state('x509').prepared).toBeDefined()
 })
 
 test('run keeps the latest time when it is stopped', async () => {

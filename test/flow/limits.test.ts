@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CountersignError } from '../../src/errors.ts'
+import { createClient } from '../../src/rpc/client.ts'
+import { reasonOf } from '../support/reason-of.ts'
+import { attest, type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
+
+let server: RunningServer
+
+beforeAll(async () => {
+  // Nothing comes back while the tests run.
+  const rate = (burst: number) => ({ perSecond: 0.001, burst })
+  const rateLimits = { attest: rate(3), sign: rate(4), call: rate(40) }
+  server = await startServer({ overrides: { rateLimits } })
+})
+
+afterAll(() => server.remove())
+
+/** What the promise is refused with. */
+async function refusalOf(promise: Promise<unknown>): Promise<CountersignError> {
+  const error = await promise.catch((caught: unknown) => caught)
+  if (error instanceof CountersignError) return error
+  throw new Error('it was not refused')
+}
+
+const tooMany = { code: 'exhausted', reason: 'rate-limited', retryAfterMs: expect.any(Number) }
+
+test('T12 who asks too much is told when to ask again: certificates and tokens by agent, attestations by address, calls by either', async () => {
+  const agents = [await server.joinAgent(), await server.joinAgent()]
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: agents.map(({ id }, at) => wireEntry({ path: `/web-${at}`, parent: id })),
+    })
+  const svids = agents.map((agent) =>
+    createClient('spire.api.server.svid.v1.SVID', server.dial(agent)),
+  )
+  const token = (at: number) =>
+    svids[at]?.unary('NewJWTSVID', { entry_id: results[at]?.entry?.id ?? '', audience: ['a'] }) ??
+    Promise.reject(new Error('no such agent'))
+  for (let used = 0; used < 4; used += 1) await token(0)
+  expect(await refusalOf(token(0))).toMatchObject(tooMany)
+  const params = Array.from({ length: 5 }, () => ({ entry_id: 'x', csr: Buffer.alloc(0) }))
+  const batch = await refusalOf(svids[1]?.unary('BatchNewX509SVID', { params }) ?? Promise.reject())
+  expect(batch).toMatchObject({ reason: 'rate-limited', fix: 'send smaller batches' })
+  expect(await reasonOf(token(1))).toBe('accepted')
+
+  expect(await reasonOf(attest(server.dial(), 'a'.repeat(32)))).toBe('join-token-refused')
+  expect(await refusalOf(attest(server.dial(), 'a'.repeat(32)))).toMatchObject(tooMany)
+
+  const bundle = createClient('spire.api.server.bundle.v1.Bundle', server.dial())
+  const ask = () => bundle.unary('GetBundle', {})
+  let asked = 0
+  while (asked < 100 && (await reasonOf(ask())) === 'accepted') asked += 1
+  // Four attestations of this address came before.
+  expect(asked).toBe(36)
+  expect(await refusalOf(ask())).toMatchObject(tooMany)
+  expect(await reasonOf(token(1))).toBe('accepted')
+})
