@@ -6,7 +6,7 @@ const algorithms = ['RS256', 'ES256', 'ES384']
 
 /** Where the documents are, below the issuer's own path. */
 export function pathsOf(issuer: string): { readonly configuration: string; readonly keys: string } {
-  const base = new URL(issuer).pathname.replace(/\/+$/, '')
+  const base = new URL(issuer).pathname.replace(/(?<!\/)\/+$/, '')
   return { configuration: `${base}/.well-known/openid-configuration`, keys: `${base}/keys` }
 }
 

@@ -14,8 +14,8 @@ const encoded =
 /** What chance alone spells: 40 or more characters of one word. */
 const longWord = /[\w+=-]{40,}/g
 const longWordWithSlash = /[\w+/=-]{40,}/g
-/** An ID or a URL up to its query: its path is many words. */
-const location = /([a-z]+:\/\/[^\s?#"]*)/
+/** An ID or a URL up to its query: its path is many words. A scheme has an end, or each letter of a long word would begin one. */
+const location = /([a-z]{1,32}:\/\/[^\s?#"]*)/
 const sha256Hex = /^[0-9a-f]{64}$/
 const uuidLength = 36
 

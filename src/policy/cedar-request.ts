@@ -101,6 +101,6 @@ function minuteOf(now: Date): string {
 /** `127.0.0.1:80`, `[2001:db8::1]:80` and both alone; what an IPv6 socket says of IPv4 is IPv4. */
 function ipOf(address: string): string {
   const host = isIP(address) > 0 ? address : address.slice(0, Math.max(0, address.lastIndexOf(':')))
-  const bare = host.replaceAll(/[[\]]|%.*$/g, '')
+  const bare = host.replaceAll(/[[\]]|%.*/g, '')
   return bare.startsWith('::ffff:') && isIP(bare.slice(7)) === 4 ? bare.slice(7) : bare
 }
