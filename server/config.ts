@@ -76,7 +76,7 @@ const fileSchema = z.strictObject({
   audit_copy_records: z.number().int().min(0).max(1_000_000_000).optional(),
   audit_sinks: sinksSchema.optional(),
   key_manager: z
-    .union([
+    .discriminatedUnion('type', [
       z.strictObject({ type: z.literal('file'), path: path.optional() }),
       z.strictObject({ type: z.literal('memory') }),
     ])

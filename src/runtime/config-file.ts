@@ -40,7 +40,8 @@ export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): 
   const document = parseDocument(text, { lineCounter: lines })
   const syntax = document.errors[0]
   if (syntax !== undefined) {
-    throw new CountersignError('invalid', `${name}: ${syntax.message.split('\n')[0]}`, {
+    const [what = ''] = syntax.message.split('\n')
+    throw new CountersignError('invalid', `${name}: ${what.replace(/:$/, '')}`, {
       reason: 'config-syntax',
     })
   }
@@ -50,7 +51,7 @@ export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): 
     const offset = offsetOf(document.contents, path)
     return offset === undefined ? '' : `:${lines.linePos(offset).line}`
   }
-  throw describeIssue(result.error.issues, name, lineOf, schema)
+  throw describeIssue(result.error.issues.map(chosen), name, lineOf, schema)
 }
 
 function plainValue(document: ReturnType<typeof parseDocument>, name: string): unknown {
@@ -83,6 +84,27 @@ function offsetOf(root: unknown, path: readonly PropertyKey[]): number | undefin
   return offset
 }
 
+/**
+ * Of what may be written in several ways, none of which was: the way that comes nearest. Where all fail at the
+ * same value, what each of them expects.
+ */
+function chosen(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  // One that has a word of its own says better what is meant.
+  if (issue.code !== 'invalid_union' || issue.message !== 'Invalid input') return issue
+  const [nearestWay = []] = issue.errors.toSorted((a, b) => a.length - b.length)
+  const [first] = nearestWay.map(chosen)
+  if (first === undefined) return issue
+  const path = [...issue.path, ...first.path]
+  if (first.path.length > 0 || first.code === 'unrecognized_keys') return { ...first, path }
+  const expected = issue.errors.map((way) => inWords(way[0] ?? issue))
+  return { ...issue, message: [...new Set(expected)].join('; or ') }
+}
+
+/** Zod's message without the part that says nothing. */
+function inWords({ message }: z.core.$ZodIssue): string {
+  return message.replace(/^Invalid (?:input|option): |^Invalid discriminator value\. /, '')
+}
+
 function describeIssue(
   issues: readonly z.core.$ZodIssue[],
   name: string,
@@ -113,7 +135,7 @@ function describeIssue(
     })
   }
   const where = path.length === 0 ? '' : `"${key}": `
-  const what = issue !== undefined && isEmpty(issue) ? 'must not be empty' : issue?.message
+  const what = issue === undefined || isEmpty(issue) ? 'must not be empty' : inWords(issue)
   return new CountersignError('invalid', `${name}${lineOf(path)}: ${where}${what}`, {
     reason: 'config-value',
   })

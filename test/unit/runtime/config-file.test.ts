@@ -68,6 +68,35 @@ describe('a config file', () => {
     expect(refusal('a: 1\na: 2').reason).toBe('config-syntax')
   })
 
+  test('of what may be written in several ways it is said what they are', () => {
+    const several = z.strictObject({
+      address: z.union([z.string(), z.literal(false)]).optional(),
+      key: z
+        .discriminatedUnion('type', [
+          z.strictObject({ type: z.literal('file'), path: z.string().optional() }),
+          z.strictObject({ type: z.literal('memory') }),
+        ])
+        .optional(),
+      target: z.union([z.strictObject({ id: z.string() }), z.strictObject({ url: z.url() })]),
+    })
+    const said = (text: string) => {
+      try {
+        parseConfig(text, 'x', several)
+      } catch (error) {
+        return error instanceof CountersignError ? error.message : undefined
+      }
+      return undefined
+    }
+    expect(said('address: 7')).toBe(
+      'x:1: "address": expected string, received number; or expected false',
+    )
+    expect(said('key: {type: kms}')).toBe(`x:1: "key.type": Expected 'file' | 'memory'`)
+    expect(said('\nkey: {type: file, pth: a}')).toBe('x:2: unknown key "key.pth"')
+    expect(said('target: {url: 1}')).toBe('x:1: "target.url": expected string, received number')
+    expect(said('- a')).toBe('x: expected object, received array')
+    expect(said('a: 1\na: 2')).toBe('x: Map keys must be unique at line 2, column 1')
+  })
+
   test('T23 an alias bomb and __proto__ do nothing', () => {
     expect(refusal('a: &a [1]\nb: [*a, *a]').reason).toMatch(/^config-/)
     expect(refusal('__proto__: {polluted: 1}').reason).toMatch(/^config-/)
