@@ -5,7 +5,7 @@ import {
   preparseSchema,
   statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs'
-import { cedarRequest } from '../src/policy/cedar-request.ts'
+import { cedarQuestion, wholeRequest } from '../src/policy/cedar-request.ts'
 import { createPolicyEngine } from '../src/policy/engine.ts'
 import { readPolicySet } from '../src/policy/policy-set.ts'
 import type { IssueQuestion } from '../src/policy/question.ts'
@@ -51,7 +51,7 @@ const question = (n: number, ttlSeconds: number): IssueQuestion => ({
 })
 const whole = (asked: IssueQuestion): boolean => {
   const answer = statefulIsAuthorized({
-    ...cedarRequest(asked, now),
+    ...wholeRequest(cedarQuestion(asked, now)),
     preparsedSchemaName: 'bench',
     preparsedPolicySetId: 'bench',
     validateRequest: true,

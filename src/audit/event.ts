@@ -170,7 +170,7 @@ export interface AuditEvent {
   /** Names of the policies that decided, and the SHA-256 of the set that they are of. */
   readonly policies?: readonly string[] | undefined
   readonly policyRevision?: string | undefined
-  /** Whether the decision was one that had been made before. */
+  /** Whether the decision was remembered, of a question that the policies cannot tell from this. */
   readonly cached?: boolean | undefined
   /** Links the event to the log lines of the same call. */
   readonly requestId?: string | undefined

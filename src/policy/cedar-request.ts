@@ -1,25 +1,48 @@
 import { isIP } from 'node:net'
-import type { AuthorizationCall, CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs'
+import type {
+  AuthorizationCall,
+  CedarValueJson,
+  EntityJson,
+  TypeAndId,
+} from '@cedar-policy/cedar-wasm/nodejs'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import type { AskingEntry, PolicyQuestion, RevocationTarget, Target } from './question.ts'
 
-/** A question as Cedar takes it: who, what, to what, in which circumstances. */
+/** A question in the terms of `cedarSchema`: who, what, to what, in which circumstances. */
+export interface CedarQuestion {
+  readonly principal: CedarEntity
+  readonly action: TypeAndId
+  readonly resource: CedarEntity
+  readonly context: Record<string, CedarValueJson>
+}
+
+export type CedarEntity = EntityJson & { readonly uid: TypeAndId }
+
+/** A question as Cedar takes it. */
 export type CedarRequest = Pick<
   AuthorizationCall,
   'principal' | 'action' | 'resource' | 'context' | 'entities'
 >
 
-/** What `cedarSchema` describes, of one question at one time. */
-export function cedarRequest(question: PolicyQuestion, now: Date): CedarRequest {
-  const principal = principalOf(question)
-  const resource = resourceOf(question)
+/** What is asked at one time. */
+export function cedarQuestion(question: PolicyQuestion, now: Date): CedarQuestion {
   return {
-    principal: principal.uid,
+    principal: principalOf(question),
     action: { type: 'Action', id: question.action },
-    resource: resource.uid,
+    resource: resourceOf(question),
     context: contextOf(question, now),
-    entities: [principal, resource],
   }
+}
+
+/** All of it. */
+export function wholeRequest({
+  principal,
+  action,
+  resource,
+  context,
+}: CedarQuestion): CedarRequest {
+  const entities = [principal, resource]
+  return { principal: principal.uid, action, resource: resource.uid, context, entities }
 }
 
 const types = {
@@ -34,13 +57,13 @@ const types = {
   node: 'Node',
 } as const
 
-function principalOf(question: PolicyQuestion): EntityJson {
+function principalOf(question: PolicyQuestion): CedarEntity {
   if (question.action !== 'revoke') return workload(question.entry)
   const { by } = question
   return 'entry' in by ? workload(by.entry) : entity('Operator', by.operator)
 }
 
-function resourceOf(question: PolicyQuestion): EntityJson {
+function resourceOf(question: PolicyQuestion): CedarEntity {
   switch (question.action) {
     case 'issueToken':
     case 'exchangeToken':
@@ -66,12 +89,12 @@ function contextOf(question: PolicyQuestion, now: Date): Record<string, CedarVal
   return { ...token, subject, actors: [...actors], depth, audience }
 }
 
-function workload({ spiffeId, owner, purpose, labels }: AskingEntry): EntityJson {
+function workload({ spiffeId, owner, purpose, labels }: AskingEntry): CedarEntity {
   const attributes = { id: spiffeId, path: SpiffeId.pathOf(spiffeId), owner, purpose }
   return { ...entity('Workload', spiffeId, attributes), tags: { ...labels } }
 }
 
-function revocable(target: RevocationTarget): EntityJson {
+function revocable(target: RevocationTarget): CedarEntity {
   if (target.kind !== 'token') return entity(types[target.kind], target.id)
   const { id, client, audience, owner } = target
   return entity('Token', id, {
@@ -85,7 +108,7 @@ function attributesOf({ owner, env }: Target): Record<string, CedarValueJson> {
   return { ...(owner !== undefined && { owner }), ...(env !== undefined && { env }) }
 }
 
-function entity(type: string, id: string, attrs: Record<string, CedarValueJson> = {}): EntityJson {
+function entity(type: string, id: string, attrs: Record<string, CedarValueJson> = {}): CedarEntity {
   return { uid: { type, id }, attrs, parents: [] }
 }
 

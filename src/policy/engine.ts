@@ -1,5 +1,6 @@
 import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs'
-import { cedarRequest } from './cedar-request.ts'
+import { Recent } from '../runtime/recent.ts'
+import { cedarQuestion } from './cedar-request.ts'
 import type { PolicySet } from './policy-set.ts'
 import type { Decision, PolicyQuestion } from './question.ts'
 import { createPolicySlices } from './slices.ts'
@@ -16,27 +17,28 @@ const maxDecisions = 8192
 const maxKeyLength = 4096
 
 /**
- * A decision is remembered under all that Cedar was told, entry, labels and minute among it, until other policies are
- * loaded: an entry that was changed is another question.
+ * A decision is remembered under all that its policies look at, until other policies are loaded: whatever they cannot
+ * tell apart, be it two workloads or two minutes, has one between them.
  */
 export function createPolicyEngine(): PolicyEngine {
   const slices = createPolicySlices()
-  const decisions = new Map<string, Decision>()
+  let decisions = new Recent<string, Decision>(maxDecisions)
   return {
     load(policies) {
-      decisions.clear()
+      decisions = new Recent(maxDecisions)
       slices.load(policies)
     },
     decide(question, now) {
       try {
-        const request = cedarRequest(question, now)
-        const key = JSON.stringify(request)
+        const asked = cedarQuestion(question, now)
+        const slice = slices.of(asked)
+        // What is remembered under, and no more than that, is what Cedar is told.
+        const request = slice.project(asked)
+        const key = `${slice.key} ${JSON.stringify(request)}`
         const found = decisions.get(key)
-        const decision = found ?? decisionOf(slices.evaluate(request))
-        // Taken out, and put back as the newest.
-        if (found !== undefined) decisions.delete(key)
+        if (found !== undefined) return found
+        const decision = decisionOf(slice.evaluate(request))
         if (key.length <= maxKeyLength) decisions.set(key, { ...decision, cached: true })
-        if (decisions.size > maxDecisions) decisions.delete(decisions.keys().next().value as string)
         return decision
       } catch {
         // Such as half a surrogate pair, which Cedar cannot be told of.

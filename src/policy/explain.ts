@@ -11,7 +11,7 @@ import {
 import type { Clock } from '../runtime/clock.ts'
 import { Slice } from '../runtime/slice.ts'
 import { builtInPrefix } from './built-in.ts'
-import { type CedarRequest, cedarRequest } from './cedar-request.ts'
+import { type CedarRequest, cedarQuestion, wholeRequest } from './cedar-request.ts'
 import type { Policy } from './policy.ts'
 import type { PolicySet } from './policy-set.ts'
 import type { Decision, PolicyQuestion } from './question.ts'
@@ -48,7 +48,7 @@ export async function explain(
 ): Promise<Explanation> {
   const deciding = decision.policies.flatMap((id) => policies.get(id) ?? [])
   if (decision.reason !== 'policy-none') return { decision, deciding, nearest: [] }
-  const request = cedarRequest(question, now)
+  const request = wholeRequest(cedarQuestion(question, now))
   preparseSchema(name, cedarSchema)
   const slice = new Slice(clock)
   const near: NearPolicy[] = []

@@ -4,6 +4,7 @@ import {
   policyToJson,
   type TypeAndId,
 } from '@cedar-policy/cedar-wasm/nodejs'
+import { type Look, looksOf } from './looks.ts'
 import { actionGroups } from './schema.ts'
 
 /** One policy, as written, with its `@id`. */
@@ -13,6 +14,7 @@ export interface Policy {
   /** `FILE:LINE` */
   readonly place: string
   readonly head: PolicyHead
+  readonly looks: readonly Look[]
 }
 
 /** Whom, which actions and what a policy's head names; what it does not name by `==` may be any. */
@@ -29,7 +31,7 @@ export function readPolicy(text: string, place: string): Policy | undefined {
   if (read.type === 'failure' || id === undefined) return undefined
   const { principal, action, resource } = read.json
   const head = { principal: only(principal), actions: actionsOf(action), resource: only(resource) }
-  return { id, text, place, head }
+  return { id, text, place, head, looks: looksOf(read.json) }
 }
 
 /** An entity in one string. */
@@ -49,7 +51,7 @@ function actionsOf(constraint: PolicyJson['action']): ReadonlySet<string> | unde
     ...('entities' in constraint ? constraint.entities : []),
   ].map((one) => bare(one).id)
   if (constraint.op === 'All') return undefined
-  return new Set(named.flatMap((id) => [id, ...(actionGroups[id] ?? [])]))
+  return new Set(named.flatMap((id) => [id, ...(actionGroups.get(id) ?? [])]))
 }
 
 function bare(entity: EntityUidJson): TypeAndId {

@@ -94,6 +94,6 @@ export interface Decision {
   readonly reason: 'policy-permits' | 'policy-none' | 'policy-forbids' | 'policy-error'
   /** Those that decided, sorted. */
   readonly policies: readonly string[]
-  /** It had been decided before, and is remembered. */
+  /** Remembered of a question that these policies cannot tell from this. */
   readonly cached?: true
 }

@@ -37,6 +37,6 @@ action revoke appliesTo {
 `
 
 /** Which actions are in a group. */
-export const actionGroups: Readonly<Record<string, readonly string[]>> = {
-  getToken: ['issueToken', 'exchangeToken'],
-}
+export const actionGroups: ReadonlyMap<string, readonly string[]> = new Map([
+  ['getToken', ['issueToken', 'exchangeToken']],
+])

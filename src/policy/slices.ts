@@ -1,103 +1,72 @@
-import { randomUUID } from 'node:crypto'
-import {
-  type AuthorizationAnswer,
-  preparsePolicySet,
-  preparseSchema,
-  statefulIsAuthorized,
-  type TypeAndId,
-} from '@cedar-policy/cedar-wasm/nodejs'
-import { CountersignError } from '../errors.ts'
-import type { CedarRequest } from './cedar-request.ts'
+import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs'
+import { Recent } from '../runtime/recent.ts'
+import type { CedarEntity, CedarQuestion, CedarRequest } from './cedar-request.ts'
+import { createParsedSets } from './parsed-sets.ts'
 import { entityKey, type Policy } from './policy.ts'
 import type { PolicySet } from './policy-set.ts'
-import { cedarSchema } from './schema.ts'
+import { type Projection, projectionOn } from './projection.ts'
 
-/** Evaluates a question by those policies of the set that its principal, action and resource leave possible. */
+/** Finds for a question those policies of the set that its principal, action and resource leave possible. */
 export interface PolicySlices {
   load(policies: PolicySet): void
+  of(question: CedarQuestion): PolicySlice
+}
+
+export interface PolicySlice {
+  /** No other slice of the set that is loaded has it. */
+  readonly key: string
+  /** What its policies look at. */
+  readonly project: Projection
   evaluate(request: CedarRequest): AuthorizationAnswer
 }
 
-interface Slice {
-  /** By which Cedar knows it. */
-  readonly name: string
-  readonly size: number
-}
+/** Some 1 KiB each. */
+const maxSlices = 8192
 
-/**
- * Cedar looks at each policy of a set in turn, so that a thousand cost milliseconds. Slices are made when they are
- * asked for first, and the least recently used give way: `maxParsed` policies are kept parsed at once, about 2 KiB each,
- * counted once for each slice that they are in, and each slice for one more.
- */
-export function createPolicySlices(maxParsed = 32_768): PolicySlices {
-  // Cedar keeps what was parsed by name, for the whole process, and forgets no name: names are used again.
-  const schema: string = randomUUID()
-  checkParsed(preparseSchema(schema, cedarSchema))
+/** Cedar looks at each policy of a set in turn, so that a thousand cost milliseconds. `maxParsed` as of `createParsedSets`. */
+export function createPolicySlices(maxParsed?: number): PolicySlices {
+  const parsed = createParsedSets(maxParsed)
   let policies: readonly Policy[] = []
   let principals: ReadonlySet<string> = new Set()
   let resources: ReadonlySet<string> = new Set()
-  const slices = new Map<string, Slice>()
-  const names: string[] = []
-  let parsed = 0
+  let slices = new Recent<string, PolicySlice>(maxSlices)
 
-  const drop = (key: string, { name, size }: Slice): void => {
-    slices.delete(key)
-    checkParsed(preparsePolicySet(name, {}))
-    names.push(name)
-    parsed -= size
-  }
-  const make = (key: string, principal: string, action: string, resource: string): Slice => {
-    const chosen = policies.filter(
-      ({ head }) =>
-        (head.principal ?? principal) === principal &&
-        (head.actions?.has(action) ?? true) &&
-        (head.resource ?? resource) === resource,
-    )
-    for (const [oldest, slice] of slices) {
-      if (parsed + chosen.length + 1 <= maxParsed) break
-      drop(oldest, slice)
+  const make = (key: string, principal: string, action: string, resource: string): PolicySlice => {
+    const choose = (): readonly Policy[] =>
+      policies.filter(
+        ({ head }) =>
+          (head.principal ?? principal) === principal &&
+          (head.actions?.has(action) ?? true) &&
+          (head.resource ?? resource) === resource,
+      )
+    const slice: PolicySlice = {
+      key,
+      project: projectionOn(choose().flatMap(({ looks }) => looks)),
+      evaluate: (request) => parsed.evaluate(key, choose, request),
     }
-    const slice = { name: names.pop() ?? randomUUID(), size: chosen.length + 1 }
-    const staticPolicies = Object.fromEntries(chosen.map(({ id, text }) => [id, text]))
-    checkParsed(preparsePolicySet(slice.name, { staticPolicies }))
-    parsed += slice.size
     slices.set(key, slice)
     return slice
   }
   return {
     load(set) {
-      for (const [key, slice] of slices) drop(key, slice)
+      parsed.clear()
+      slices = new Recent(maxSlices)
       policies = [...set.values()]
       principals = new Set(policies.flatMap(({ head }) => head.principal ?? []))
       resources = new Set(policies.flatMap(({ head }) => head.resource ?? []))
     },
-    evaluate(request) {
+    of(question) {
       // Whom no policy names has one slice with all others like it.
-      const principal = known(principals, request.principal as TypeAndId)
-      const resource = known(resources, request.resource as TypeAndId)
-      const action = (request.action as TypeAndId).id
+      const principal = known(principals, question.principal)
+      const resource = known(resources, question.resource)
+      const { id: action } = question.action
       const key = JSON.stringify([principal, action, resource])
-      const found = slices.get(key) ?? make(key, principal, action, resource)
-      slices.delete(key)
-      slices.set(key, found)
-      return statefulIsAuthorized({
-        ...request,
-        preparsedSchemaName: schema,
-        preparsedPolicySetId: found.name,
-        validateRequest: true,
-      })
+      return slices.get(key) ?? make(key, principal, action, resource)
     },
   }
 }
 
-function known(keys: ReadonlySet<string>, entity: TypeAndId): string {
-  const key = entityKey(entity)
+function known(keys: ReadonlySet<string>, { uid }: CedarEntity): string {
+  const key = entityKey(uid)
   return keys.has(key) ? key : ''
-}
-
-function checkParsed(answer: { readonly type: 'success' | 'failure' }): void {
-  if (answer.type === 'success') return
-  throw new CountersignError('internal', 'what was checked cannot be loaded', {
-    reason: 'policy-load',
-  })
 }

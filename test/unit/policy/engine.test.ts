@@ -135,18 +135,21 @@ test('a decision that is remembered says so, and none is once other policies are
   expect([cached(), cached()]).toEqual([undefined, true])
 })
 
-test('what Cedar cannot be told is an error, which is a no', async () => {
-  const all = permit('action, resource')
-  expect(await decide(all, { ...call, path: '/\ud800' } as PolicyQuestion)).toEqual([
-    'policy-error',
-  ])
-  expect(await decide(all, { ...exchange, ttlSeconds: 1.5 } as PolicyQuestion)).toEqual([
-    'policy-error',
-  ])
-  expect(await decide(permit(issuing), issue({ address: 'example.org:80' }))).toEqual([
-    'policy-error',
-  ])
-})
+test.for<[string, PolicyQuestion]>([
+  ['context.path like "/*"', { ...call, path: '/\ud800' } as PolicyQuestion],
+  ['context.ttl < 60', { ...exchange, ttlSeconds: 1.5 } as PolicyQuestion],
+  ['context.address.isIpv4()', issue({ address: 'example.org:80' })],
+  ['principal.owner != ""', { ...call, entry: { ...entry, owner: undefined } } as never],
+  ['context.auth != ""', { ...exchange, auth: undefined } as never],
+])(
+  'what a policy looks at and Cedar cannot be told is an error, which is a no: %s',
+  async ([when, asked]) => {
+    const policies = `@id("all") permit (principal, action, resource);
+    @id("a") forbid (principal is Workload, action == Action::"${asked.action}", resource) when { ${when} };`
+    const [reason] = await decide(policies, asked)
+    expect(reason).toBe('policy-error')
+  },
+)
 
 describe('without a policy of the operator', () => {
   test('a client may end its own token and nothing else, an operator anything', async () => {

@@ -26,6 +26,7 @@ test.for([
     '@id("a") permit (principal is Workload, action in Action::"getToken", resource) when { context.ttl > "1" };',
     'policy-schema',
   ],
+  ['@id("a") permit (principal, action in Action::"constructor", resource);', 'policy-schema'],
   ['@id("a") permit (principal, action == Action::"isueToken", resource);', 'policy-schema'],
   ['@id("a") permit (principal is Workloads, action, resource);', 'policy-schema'],
   [

@@ -1,7 +1,7 @@
 import { isAuthorized } from '@cedar-policy/cedar-wasm/nodejs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { cedarRequest } from '../../../src/policy/cedar-request.ts'
+import { cedarQuestion, wholeRequest } from '../../../src/policy/cedar-request.ts'
 import { createPolicyEngine } from '../../../src/policy/engine.ts'
 import { readPolicySet } from '../../../src/policy/policy-set.ts'
 import type { PolicyQuestion } from '../../../src/policy/question.ts'
@@ -60,7 +60,7 @@ const question = fc
 /** By the whole set at once, parsed for this question alone. */
 function whole(staticPolicies: Record<string, string>, asked: PolicyQuestion) {
   const answer = isAuthorized({
-    ...cedarRequest(asked, now),
+    ...wholeRequest(cedarQuestion(asked, now)),
     schema: cedarSchema,
     policies: { staticPolicies },
     validateRequest: true,
@@ -115,7 +115,9 @@ test('where few may be kept parsed, slices give way to each other and decide the
           auth: 'a',
           address: '::1',
         }
-        const answer = slices.evaluate(cedarRequest({ action: 'issueToken', ...wish }, now))
+        const asked = cedarQuestion({ action: 'issueToken', ...wish }, now)
+        const slice = slices.of(asked)
+        const answer = slice.evaluate(slice.project(asked))
         expect(answer.type === 'success' && answer.response.decision).toBe(
           n === m ? 'allow' : 'deny',
         )
@@ -188,6 +190,44 @@ test('each thing that a policy can look at makes another question of it', async 
     expect(engine.decide(asked, now).allowed).toBe(true)
     expect(engine.decide(other, at ?? now).reason).toBe('policy-none')
   }
+})
+
+test('what no policy looks at makes no other question of it', async () => {
+  const engine = createPolicyEngine()
+  const text = `@id("a") permit (principal is Workload, action, resource) when { context has ttl && context.ttl == 30 };
+    @id("b") permit (principal == Workload::"${ids[2]}", action, resource == Api::"https://c.example");`
+  engine.load(await read(text))
+  const entry = { spiffeId: ids[0] as SpiffeId, owner: 'o', purpose: 'p', labels: { env: 'prod' } }
+  const asked = {
+    action: 'issueToken',
+    entry,
+    resource: { id: 'https://a.example', owner: 'o', env: 'prod' },
+    scopes: ['x'],
+    ttlSeconds: 30,
+    auth: 'spiffe_jwt',
+    address: '10.0.0.1:1',
+  } as const
+  const other = {
+    action: 'issueToken',
+    entry: { spiffeId: ids[1] as SpiffeId, owner: '', purpose: '', labels: {} },
+    resource: { id: 'https://b.example' },
+    scopes: ['y', 'z'],
+    ttlSeconds: 30,
+    auth: 'oidc',
+    address: '[::1]:1',
+  } as const
+  const later = new Date(now.getTime() + 3_600_000)
+  const granted = { allowed: true, reason: 'policy-permits', policies: ['a'] }
+  expect(engine.decide(asked, now)).toEqual(granted)
+  expect(engine.decide(other, later)).toEqual({ ...granted, cached: true })
+  expect(engine.decide({ ...other, ttlSeconds: 31 }, later)).toMatchObject({ allowed: false })
+  // Whom and what a policy names is with others no more.
+  const named = { ...other, entry: { ...entry, spiffeId: ids[2] as SpiffeId } }
+  expect(engine.decide(named, now)).toEqual(granted)
+  expect(engine.decide({ ...named, resource: { id: 'https://c.example' } }, now)).toEqual({
+    ...granted,
+    policies: ['a', 'b'],
+  })
 })
 
 test('another set forgets what was decided by the one before', async () => {
