@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { AuditEvent } from './event.ts'
+import { inAscii } from './in-ascii.ts'
 import { recordOf } from './record.ts'
 
 /**
@@ -25,14 +26,6 @@ export function nextLine(head: ChainHead, event: AuditEvent): { line: string; he
   const body = `${inAscii(JSON.stringify({ v: 1, n: number, ...recordOf(event), prev: head.hash })).slice(0, -1)}`
   const digest = hash('sha256', body, 'hex')
   return { line: `${body},"hash":"${digest}"}`, head: { number, hash: digest } }
-}
-
-/** JSON leaves DEL, C1 controls, line separators and direction marks as they are; a terminal would act on them. */
-export function inAscii(json: string): string {
-  return json.replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }
 
 /** What a line says of its place in the chain; undefined where its own hash does not fit its bytes. */

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { inAscii } from './chain.ts'
+import { inAscii } from './in-ascii.ts'
 import { readRecord, type StoredRecord } from './stored-record.ts'
 import { maxLineBytes, numberedFiles, readLines } from './trail-files.ts'
 

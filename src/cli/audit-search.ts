@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { inAscii } from '../audit/chain.ts'
+import { inAscii } from '../audit/in-ascii.ts'
 import type { Found } from '../audit/search.ts'
 import { CountersignError } from '../errors.ts'
 import { outputOption } from './admin.ts'

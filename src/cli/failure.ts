@@ -30,7 +30,8 @@ const exitOf = {
 } as const satisfies Record<ErrorCode, number>
 
 /** What the operator has set up, files and folders with it, is not as it has to be. */
-const aboutConfig = /^(?:config|data-mode|store-mode|wrapping-key|audit-file)(?:-|$)/
+const aboutConfig =
+  /^(?:(?:config|wrapping-key)-|(?:data-mode|store-mode|audit-file-(?:loose|owner|kind))$)/
 
 export interface Failure {
   readonly exitCode: number
