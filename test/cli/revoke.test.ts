@@ -1,44 +1,32 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { EventStream } from '../../server/oauth/ssf/settings.ts'
-import { silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { type Ended, runHere } from '../support/command.ts'
-import { freePort } from '../support/free-port.ts'
 import {
-  allowWeb,
   ask,
   assertionType,
   form,
   formHeaders,
   type HttpAnswer,
   issuer,
-  oauthSettings,
   orders,
-  policyFolder,
   resourceOf,
 } from '../support/oauth.ts'
-import {
-  type RunningServer,
-  someAgent,
-  startServer,
-  trustDomain,
-  wireEntry,
-} from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { someAgent, startServer, trustDomain, wireEntry } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import type { WebCertificate } from '../support/web-certificate.ts'
 
 let certificate: WebCertificate
-let policy: string
-let server: RunningServer
+let server: TokenServer
 let port: number
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org')
-  policy = policyFolder(allowWeb)
-  port = await freePort()
-  server = await startIssuer(policy, port)
+  server = await startIssuer()
+  certificate = server.certificate
+  port = server.port
   await register('/orders', 'orders-team')
 })
 
@@ -47,28 +35,17 @@ const siem: EventStream = {
   ...{ events: new Set(['session-revoked']), subjects: undefined, push: undefined },
 }
 
-async function startIssuer(folder: string, at: number): Promise<RunningServer> {
+function startIssuer(policy?: string): Promise<TokenServer> {
   const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
-  const oauth = {
-    ...oauthSettings(certificate, folder),
-    address: { host: '127.0.0.1', port: at },
-    resources: new Map([[orders, resourceOf(orders, { servedBy })]]),
-    streams: new Map([[siem.id, siem]]),
-  }
-  const listening = Promise.withResolvers<void>()
-  const log = {
-    ...silentLog,
-    info: (message: string) => void (message === 'access tokens are issued' && listening.resolve()),
-  }
-  const started = await startServer({ overrides: { oauth }, log })
-  await listening.promise
-  return started
+  const resources = new Map([[orders, resourceOf(orders, { servedBy })]])
+  return startTokenServer({
+    ...(policy !== undefined && { policy }),
+    oauth: { resources, streams: new Map([[siem.id, siem]]) },
+  })
 }
 
 afterAll(async () => {
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
 })
 
 function typed(...words: readonly string[]): Promise<Ended> {
@@ -211,20 +188,18 @@ test.each(['entry', 'owner'])(
 )
 
 test('revoke key: where a policy forbids it the key stays as it is', async () => {
-  const folder = policyFolder(`@id("keys-stay")
+  const other = await startIssuer(`@id("keys-stay")
     forbid (principal is Operator, action == Action::"revoke", resource is Key);`)
-  const at = await freePort()
-  const other = await startIssuer(folder, at)
+  const keysOf = async () => (await ask(other.port, other.certificate, '/oauth/jwks')).body
   try {
-    const before = (await ask(at, certificate, '/oauth/jwks')).body
+    const before = await keysOf()
     const { keys } = JSON.parse(before) as { keys: { kid: string }[] }
     const words = ['revoke', 'key', keys[0]?.kid ?? '', '--reason', 'x']
     const { code, stderr } = await runHere([...words, '--admin-socket', other.config.adminSocket])
     expect([code, stderr]).toEqual([77, expect.stringContaining('policy')])
-    expect((await ask(at, certificate, '/oauth/jwks')).body).toBe(before)
+    expect(await keysOf()).toBe(before)
   } finally {
     await other.remove()
-    rmSync(folder, { recursive: true, force: true })
   }
 })
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { X509Source } from 'countersign'
 import { createServer } from 'countersign/http'
@@ -10,36 +10,20 @@ import {
   selfTest,
 } from 'countersign/resource-server'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { matchId } from '../../src/spiffe-id/matchers.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { freePort } from '../support/free-port.ts'
-import {
-  allowWeb,
-  ask,
-  issuer,
-  oauthSettings,
-  orders,
-  policyFolder,
-  resourceOf,
-} from '../support/oauth.ts'
+import { ask, issuer, orders, resourceOf } from '../support/oauth.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
-import {
-  type RunningServer,
-  startServer,
-  trustDomain,
-  wireEntry,
-} from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { trustDomain, wireEntry } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 
 const service = SpiffeId.of(trustDomain, '/orders')
-let certificate: WebCertificate
-let policy: string
 let monitoring: number
-let server: RunningServer
+let server: TokenServer
 let agent: RunningAgent
 let source: X509Source
 let stop: AbortController
@@ -49,31 +33,18 @@ let tested: Server
 let hears = true
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org', 'localhost')
-  policy = policyFolder(allowWeb)
   monitoring = await freePort()
   const port = await freePort()
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message !== 'access tokens are issued') return
-      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-    },
-  }
   const selfTestUrl = new URL(`https://localhost:${port}/.well-known/countersign-self-test`)
   const resource = resourceOf(orders, { servedBy: new Set([service]), selfTest: selfTestUrl })
-  server = await startServer({
-    log,
-    overrides: {
-      httpAddress: { host: '127.0.0.1', port: monitoring },
-      oauth: {
-        ...oauthSettings(certificate, policy),
-        resources: new Map([[orders, resource]]),
-        canary: { everySeconds: 0.1, alarmAfterSeconds: 0.5 },
-      },
+  server = await startTokenServer({
+    oauth: {
+      resources: new Map([[orders, resource]]),
+      canary: { everySeconds: 0.1, alarmAfterSeconds: 0.5 },
     },
+    overrides: { httpAddress: { host: '127.0.0.1', port: monitoring } },
   })
+  const { certificate, port: issuerPort } = server
   agent = await startAgent(server)
   const selectors = [`unix:uid:${process.getuid?.()}`]
   const parent = await agentIdOf(server)
@@ -81,7 +52,6 @@ beforeAll(async () => {
     .admin('spire.api.server.entry.v1.Entry')
     .unary('BatchCreateEntry', { entries: [wireEntry({ path: '/orders', parent, selectors })] })
   source = await X509Source.open({ endpoint: `unix://${agent.socket}` })
-  const issuerPort = await listening.promise
   const documents = (path: string) => async () => (await ask(issuerPort, certificate, path)).body
   feed = revocationFeed({
     issuer,
@@ -124,8 +94,6 @@ afterAll(async () => {
   await source?.close()
   await agent?.stop()
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
 })
 
 interface Line {

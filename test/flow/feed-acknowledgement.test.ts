@@ -1,35 +1,24 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { get } from 'node:https'
 import { revocationFeed } from 'countersign/resource-server'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { freePort } from '../support/free-port.ts'
-import {
-  allowWeb,
-  ask,
-  issuer,
-  oauthSettings,
-  orders,
-  policyFolder,
-  resourceOf,
-} from '../support/oauth.ts'
+import { ask, issuer, orders, resourceOf } from '../support/oauth.ts'
 import {
   mint,
-  type RunningServer,
   someAgent,
-  startServer,
   type TestIdentity,
   trustDomain,
   wireEntry,
 } from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import type { WebCertificate } from '../support/web-certificate.ts'
 
 let certificate: WebCertificate
-let policy: string
-let server: RunningServer
+let server: TokenServer
 let port: number
 let monitoring: number
 let serving: TestIdentity
@@ -37,30 +26,14 @@ let other: TestIdentity
 let stranger: TestIdentity
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org', 'localhost')
-  policy = policyFolder(allowWeb)
-  port = await freePort()
   monitoring = await freePort()
-  const listening = Promise.withResolvers<void>()
-  const log: Log = {
-    ...silentLog,
-    info(message) {
-      if (message === 'access tokens are issued') listening.resolve()
-    },
-  }
   const servedBy = new Set(['/orders', '/other'].map((path) => SpiffeId.of(trustDomain, path)))
-  server = await startServer({
-    log,
-    overrides: {
-      httpAddress: { host: '127.0.0.1', port: monitoring },
-      oauth: {
-        ...oauthSettings(certificate, policy),
-        address: { host: '127.0.0.1', port },
-        resources: new Map([[orders, resourceOf(orders, { servedBy })]]),
-      },
-    },
+  server = await startTokenServer({
+    oauth: { resources: new Map([[orders, resourceOf(orders, { servedBy })]]) },
+    overrides: { httpAddress: { host: '127.0.0.1', port: monitoring } },
   })
-  await listening.promise
+  certificate = server.certificate
+  port = server.port
   await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
     entries: ['/orders', '/other', '/stranger', '/gone'].map((path) =>
       wireEntry({ path, parent: someAgent }),
@@ -73,8 +46,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
 })
 
 function shown({ chain, privateKey }: TestIdentity) {

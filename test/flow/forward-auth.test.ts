@@ -1,53 +1,26 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { OauthClient } from 'countersign/oauth-client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runForwardAuth } from '../../src/forward-auth/main.ts'
 import type { ForwardAuthSettings } from '../../src/forward-auth/settings.ts'
 import { endpointsOf } from '../../src/oauth-client/endpoints.ts'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
+import { silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
-import {
-  allowWeb,
-  issuer,
-  oauthSettings,
-  orders,
-  policyFolder,
-  resourceOf,
-} from '../support/oauth.ts'
+import { allowWeb, issuer, orders, resourceOf } from '../support/oauth.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
-import {
-  type RunningServer,
-  someAgent,
-  startServer,
-  trustDomain,
-  wireEntry,
-} from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import { askSocket, route, socketPath } from '../unit/forward-auth/running-forward-auth.ts'
 
-let certificate: WebCertificate
-let policy: string
-let server: RunningServer
+let server: TokenServer
 let agent: RunningAgent
-let port: number
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org', 'localhost')
-  policy = policyFolder(allowWeb + allowWeb.replaceAll('web', 'shop'))
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message !== 'access tokens are issued') return
-      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-    },
-  }
   const servedBy = new Set([SpiffeId.of(trustDomain, '/gate')])
   const resources = new Map([[orders, resourceOf(orders, { servedBy })]])
-  const oauth = { ...oauthSettings(certificate, policy), resources }
-  server = await startServer({ log, overrides: { oauth } })
-  port = await listening.promise
+  const policy = allowWeb + allowWeb.replaceAll('web', 'shop')
+  server = await startTokenServer({ policy, oauth: { resources } })
   agent = await startAgent(server)
   const parent = await agentIdOf(server)
   const gate = wireEntry({ path: '/gate', parent, selectors: [`unix:uid:${process.getuid?.()}`] })
@@ -62,8 +35,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await agent?.stop()
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
 })
 
 async function newToken(path: string): Promise<string> {
@@ -72,8 +43,8 @@ async function newToken(path: string): Promise<string> {
     audience: [issuer],
   })
   const client = new OauthClient({
-    ...{ issuer, ca: [readFileSync(certificate.ca, 'utf8')] },
-    endpoints: { token: `https://localhost:${port}/oauth/token` },
+    ...{ issuer, ca: [readFileSync(server.certificate.ca, 'utf8')] },
+    endpoints: { token: `https://localhost:${server.port}/oauth/token` },
     jwtSource: { fetchJwtSvid: async () => ({ token: svid?.token ?? '' }) },
   })
   const { token } = await client.call(orders, 'orders:read').token()
@@ -82,10 +53,10 @@ async function newToken(path: string): Promise<string> {
 }
 
 test('T26 a proxy is told within the second what was revoked, and lets nobody in while that is not known', async () => {
-  const { token, ...others } = endpointsOf(`https://localhost:${port}`, {})
+  const { token, ...others } = endpointsOf(`https://localhost:${server.port}`, {})
   const socket = socketPath()
   const settings: ForwardAuthSettings = {
-    ...{ issuer, issuerCa: readFileSync(certificate.ca, 'utf8'), workloadApi: agent.socket },
+    ...{ issuer, issuerCa: readFileSync(server.certificate.ca, 'utf8'), workloadApi: agent.socket },
     endpoints: { token, ...others },
     ...{ revocations: true, introspect: true, logLevel: 'error' },
     doors: [{ proxy: 'nginx', socket, uids: new Set([process.getuid?.() ?? 0]) }],

@@ -7,61 +7,36 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Log } from '../../src/runtime/log.ts'
-import { silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { runHere } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
-import {
-  ask,
-  form,
-  formHeaders,
-  oauthSettings,
-  orders,
-  policyFolder,
-  resourceOf,
-} from '../support/oauth.ts'
-import {
-  mint,
-  type RunningServer,
-  startServer,
-  type TestIdentity,
-  wireEntry,
-} from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { ask, form, formHeaders, orders, resourceOf } from '../support/oauth.ts'
+import { mint, type TestIdentity, wireEntry } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import type { WebCertificate } from '../support/web-certificate.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cs-legacy-'))
-const policy = policyFolder(`
+const policy = `
 @id("tills")
 permit (principal is Workload, action == Action::"issueToken", resource == Api::"${orders}")
 when {
   principal.path like "/legacy/till-*" && context.auth == "legacy_key" && context.ttl <= 60
   && (context.address.isInRange(ip("10.7.0.0/16")) || context.address.isLoopback())
-};`)
+};`
 let certificate: WebCertificate
-let server: RunningServer
+let server: TokenServer
 let port: number
 let edge: TestIdentity
 let other: TestIdentity
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org', 'localhost')
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message === 'access tokens are issued') {
-        listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-      }
-    },
-  }
   const legacyEdges = new Set([SpiffeId.parse('spiffe://example.org/edge')])
   const servedBy = new Set([SpiffeId.parse('spiffe://example.org/other')])
   const resources = new Map([[orders, resourceOf(orders, { servedBy })]])
-  const oauth = { ...oauthSettings(certificate, policy), resources, legacyEdges }
-  server = await startServer({ log, overrides: { oauth } })
-  port = await listening.promise
+  server = await startTokenServer({ policy, oauth: { resources, legacyEdges } })
+  certificate = server.certificate
+  port = server.port
   const parent = SpiffeId.parse('spiffe://example.org/spire/server')
   await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
     entries: ['/edge', '/other'].map((path) => wireEntry({ path, parent })),
@@ -72,7 +47,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.remove()
-  for (const one of [folder, policy, certificate.folder]) rmSync(one, { recursive: true })
+  rmSync(folder, { recursive: true })
 })
 
 async function legacy(...args: readonly string[]) {

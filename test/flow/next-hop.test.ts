@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'countersign/http'
@@ -8,28 +8,13 @@ import { accessOf, createVerifier, requireAccessToken } from 'countersign/resour
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { bundleFromWire } from '../../src/rpc/convert.ts'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { matchTrustDomain } from '../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { x509SvidFrom } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
-import {
-  allowWeb,
-  issuer,
-  oauthSettings,
-  orders,
-  policyFolder,
-  resourceOf,
-} from '../support/oauth.ts'
-import {
-  mint,
-  type RunningServer,
-  someAgent,
-  startServer,
-  trustDomain,
-  wireEntry,
-} from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { allowWeb, issuer, orders, resourceOf } from '../support/oauth.ts'
+import { mint, someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import { TestSource } from '../unit/mtls/test-source.ts'
 
 const stock = 'https://stock.example.org'
@@ -40,23 +25,10 @@ const passOn = `
 permit (principal == Workload::"${id('/orders')}", action == Action::"exchangeToken", resource == Api::"${stock}")
 when { context.subject == "${id('/web')}" };
 `
-let certificate: WebCertificate
-let policy: string
-let server: RunningServer
-let port: number
+let server: TokenServer
 let bundle: Bundle
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org', 'localhost')
-  policy = policyFolder(allowWeb + passOn)
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message !== 'access tokens are issued') return
-      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-    },
-  }
   const servedBy = (path: string) => new Set([SpiffeId.of(trustDomain, path)])
   const scopeMap = new Map([['stock:read', ['orders:read']]])
   const resources = new Map([
@@ -69,9 +41,7 @@ beforeAll(async () => {
       }),
     ],
   ])
-  const oauth = { ...oauthSettings(certificate, policy), resources }
-  server = await startServer({ log, overrides: { oauth } })
-  port = await listening.promise
+  server = await startTokenServer({ policy: allowWeb + passOn, oauth: { resources } })
   const paths = ['/web', '/orders', '/stock']
   await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
     entries: paths.map((path) => wireEntry({ path, parent: someAgent })),
@@ -82,17 +52,15 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
 })
 
 /** The workload's own SVID, and its client. */
 async function workload(path: string): Promise<{ source: TestSource; client: OauthClient }> {
   const { chain, privateKey } = await mint(server, path)
   const source = new TestSource(x509SvidFrom([...chain], privateKey), bundle)
-  const at = (where: string): string => `https://localhost:${port}/oauth/${where}`
+  const at = (where: string): string => `https://localhost:${server.port}/oauth/${where}`
   const client = new OauthClient({
-    ...{ issuer, source, authorize, ca: [readFileSync(certificate.ca, 'utf8')] },
+    ...{ issuer, source, authorize, ca: [readFileSync(server.certificate.ca, 'utf8')] },
     endpoints: {
       ...{ token: at('token'), introspection: at('introspect'), keys: at('jwks') },
       ...{ feed: at('feed'), feedKeys: at('feed-keys') },

@@ -1,27 +1,9 @@
-import { rmSync } from 'node:fs'
 import * as oauth from 'oauth4webapi'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-import {
-  allowWeb,
-  ask,
-  assertionType,
-  issuer,
-  oauthSettings,
-  orders,
-  policyFolder,
-  resourceOf,
-} from '../support/oauth.ts'
-import {
-  mint,
-  type RunningServer,
-  startServer,
-  type TestIdentity,
-  trustDomain,
-  wireEntry,
-} from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { allowWeb, ask, assertionType, issuer, orders, resourceOf } from '../support/oauth.ts'
+import { mint, type TestIdentity, trustDomain, wireEntry } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 
 /*
  * oauth4webapi, by the author of jose, speaks OAuth by the letter and refuses answers that do not. All that is asked of
@@ -35,32 +17,15 @@ const passOn = `
 permit (principal == Workload::"${id('/orders')}", action == Action::"exchangeToken", resource == Api::"${stock}")
 when { context.subject == "${id('/web')}" };
 `
-let certificate: WebCertificate
-let policy: string
-let server: RunningServer
-let port: number
+let server: TokenServer
 let as: oauth.AuthorizationServer
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org')
-  policy = policyFolder(allowWeb + passOn)
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message !== 'access tokens are issued') return
-      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-    },
-  }
   const resources = new Map([
     [orders, resourceOf(orders, { servedBy: new Set([SpiffeId.of(trustDomain, '/orders')]) })],
     [stock, resourceOf(stock)],
   ])
-  server = await startServer({
-    log,
-    overrides: { oauth: { ...oauthSettings(certificate, policy), resources } },
-  })
-  port = await listening.promise
+  server = await startTokenServer({ policy: allowWeb + passOn, oauth: { resources } })
   const parent = SpiffeId.of(trustDomain, '/node')
   await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
     entries: ['/web', '/orders', '/stranger'].map((path) =>
@@ -74,8 +39,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
 })
 
 interface Sent {
@@ -90,7 +53,11 @@ function reaching(identity?: TestIdentity): (url: string, sent: Sent) => Promise
     const form = body instanceof URLSearchParams ? { body: String(body) } : {}
     const sent = { method, headers, identity, ...form }
     const { pathname } = new URL(url)
-    const { status, headers: given, body: text } = await ask(port, certificate, pathname, sent)
+    const {
+      status,
+      headers: given,
+      body: text,
+    } = await ask(server.port, server.certificate, pathname, sent)
     const type = given['content-type']
     return new Response(text === '' ? null : text, {
       status,

@@ -17,8 +17,6 @@ import {
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { type ClientAuth, clientCredentialsGrant, customFetch, discovery } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Log } from '../../src/runtime/log.ts'
-import { silentLog } from '../../src/runtime/log.ts'
 import { matchId } from '../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { JwtSource } from '../../src/workload-api/jwt-source.ts'
@@ -41,19 +39,19 @@ import {
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   mint,
-  type RunningServer,
   startServer,
   type TestIdentity,
   trustDomain,
   wireEntry,
 } from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import type { WebCertificate } from '../support/web-certificate.ts'
 import { certify, party, partyWith, type Shape } from '../support/x509-fixtures.ts'
 
 const web = 'spiffe://example.org/web'
 let certificate: WebCertificate
 let policy: string
-let server: RunningServer
+let server: TokenServer
 let agent: RunningAgent
 let port: number
 let jwt: JwtSource
@@ -61,11 +59,10 @@ let x509: X509Source
 let verifier: Verifier
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org', 'localhost')
-  policy = policyFolder(allowWeb)
-  const started = await start(policy)
-  server = started.server
-  port = await started.port
+  server = await startTokenServer()
+  certificate = server.certificate
+  policy = server.policy
+  port = server.port
   agent = await startAgent(server)
   const entries = server.admin('spire.api.server.entry.v1.Entry')
   const parent = await agentIdOf(server)
@@ -92,23 +89,7 @@ afterAll(async () => {
   await x509?.close()
   await agent?.stop()
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
 })
-
-/** A server with tokens on a free port, which its log tells. */
-async function start(folder: string): Promise<{ server: RunningServer; port: Promise<number> }> {
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message !== 'access tokens are issued') return
-      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-    },
-  }
-  const oauth = oauthSettings(certificate, folder)
-  return { server: await startServer({ log, overrides: { oauth } }), port: listening.promise }
-}
 
 type Values = Readonly<Record<string, string | readonly string[]>>
 
@@ -695,9 +676,8 @@ test.for(['TLSv1.2', 'TLSv1.3'] as const)(
 )
 
 test('a client that is late with its request is cut off, and with the server the port is shut', async () => {
-  const folder = policyFolder(allowWeb)
-  const started = await start(folder)
-  const at = await started.port
+  const late = await startTokenServer({ certificate })
+  const at = late.port
   const path = '/oauth/jwks'
   const socket = connect({ host: '127.0.0.1', port: at, rejectUnauthorized: false })
   socket.on('error', () => {})
@@ -705,9 +685,8 @@ test('a client that is late with its request is cut off, and with the server the
   socket.write('POST /oauth/token HTTP/1.1\r\nhost: as.example.org\r\ncontent-length: 9\r\n\r\n')
   await once(socket.resume(), 'close')
   expect((await ask(at, certificate, path)).status).toBe(200)
-  await started.server.remove()
+  await late.remove()
   await expect(ask(at, certificate, path)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
-  rmSync(folder, { recursive: true, force: true })
 }, 15_000)
 
 test('the keys of access tokens are replaced by hand: the next is published first, and one that is revoked ends its tokens', async () => {

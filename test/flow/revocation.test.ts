@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
@@ -11,52 +11,45 @@ import {
 } from 'countersign/resource-server'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { FeedLocation } from '../../src/revocation/https-feed.ts'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { toPem } from '../../src/x509/pem.ts'
-import { freePort } from '../support/free-port.ts'
 import {
-  allowWeb,
   ask,
   assertionType,
   form,
   formHeaders,
   issuer,
-  oauthSettings,
   orders,
-  policyFolder,
   resourceOf,
 } from '../support/oauth.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import { agentIdOf, startAgent } from '../support/running-agent.ts'
 import {
   mint,
-  type RunningServer,
   someAgent,
-  startServer,
   type TestIdentity,
   trustDomain,
   wireEntry,
 } from '../support/running-server.ts'
-import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import type { WebCertificate } from '../support/web-certificate.ts'
 import { certify, party } from '../support/x509-fixtures.ts'
 
 let certificate: WebCertificate
-let policy: string
-let server: RunningServer
+let server: TokenServer
 let port: number
 let serving: TestIdentity
 let stop: AbortController
 let feed: RevocationFeed
 let verifier: Verifier
-let restart: () => Promise<void>
 
 beforeAll(async () => {
-  certificate = await webCertificate('as.example.org', 'localhost')
-  policy = policyFolder(allowWeb)
-  port = await freePort()
-  server = await start()
+  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
+  const resources = new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120, servedBy })]])
+  server = await startTokenServer({ oauth: { resources } })
+  certificate = server.certificate
+  port = server.port
   await register('/web', '/orders', '/stranger')
   serving = await mint(server, '/orders')
   stop = new AbortController()
@@ -69,41 +62,12 @@ beforeAll(async () => {
     revocations: feed,
   })
   await eventually(() => feed.fresh())
-  restart = async () => {
-    await server.stop()
-    server = await start(server.folder)
-  }
 })
 
 afterAll(async () => {
   stop?.abort()
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
 })
-
-async function start(folder?: string): Promise<RunningServer> {
-  const listening = Promise.withResolvers<void>()
-  const log: Log = {
-    ...silentLog,
-    info(message) {
-      if (message === 'access tokens are issued') listening.resolve()
-    },
-  }
-  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
-  const oauth = {
-    ...oauthSettings(certificate, policy),
-    address: { host: '127.0.0.1', port },
-    resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120, servedBy })]]),
-  }
-  const started = await startServer({
-    log,
-    overrides: { oauth },
-    ...(folder !== undefined && { folder }),
-  })
-  await listening.promise
-  return started
-}
 
 /** Entries with these paths; their ids. */
 async function register(...paths: readonly string[]): Promise<readonly string[]> {
@@ -201,7 +165,7 @@ test('the feed outlives a restart of its server: nothing is forgotten, and it go
   await post('/oauth/revoke', '/web', { token })
   await eventually(async () => (await verdict(token)) === 'token-revoked', 700)
   const before = feed.size
-  await restart()
+  server = await server.restart()
   await eventually(() => feed.fresh())
   expect(feed.size).toBeGreaterThanOrEqual(before)
   expect(await verdict(token)).toBe('token-revoked')
@@ -219,7 +183,7 @@ test('without the feed, the service lets nobody in on what it knew 700 ms ago', 
   expect(await verdict(token)).toBe('accepted')
   await server.stop()
   await eventually(async () => (await verdict(token)) === 'revocation-unknown', 2000)
-  server = await start(server.folder)
+  server = await server.restart()
   await eventually(async () => (await verdict(token)) === 'accepted')
 })
 

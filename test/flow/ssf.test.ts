@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { createLocalJWKSet, type JWTPayload, jwtVerify } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { EventStream } from '../../server/oauth/ssf/settings.ts'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { freePort } from '../support/free-port.ts'
@@ -17,20 +16,17 @@ import {
   formHeaders,
   type HttpAnswer,
   issuer,
-  oauthSettings,
   orders,
-  policyFolder,
   resourceOf,
 } from '../support/oauth.ts'
 import {
   mint,
-  type RunningServer,
   someAgent,
-  startServer,
   type TestIdentity,
   trustDomain,
   wireEntry,
 } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import { type WebCertificate, webCertificate } from '../support/web-certificate.ts'
 
 const sessionRevoked = 'https://schemas.openid.net/secevent/caep/event-type/session-revoked'
@@ -48,8 +44,7 @@ interface Pushed {
 }
 
 let certificate: WebCertificate
-let policy: string
-let server: RunningServer
+let server: TokenServer
 let port: number
 let monitoring: number
 let receiver: Server
@@ -62,10 +57,10 @@ let complaints: Record<string, unknown>[] = []
 
 beforeAll(async () => {
   certificate = await webCertificate('as.example.org', 'localhost')
-  policy = policyFolder(`
+  const policy = `
     @id("web")
     permit (principal == Workload::"spiffe://example.org/web", action == Action::"issueToken", resource);
-  `)
+  `
   writeFileSync(join(certificate.folder, 'authorization'), 'Bearer of-the-receiver\n', {
     mode: 0o600,
   })
@@ -85,9 +80,9 @@ beforeAll(async () => {
   ).listen(0, '127.0.0.1')
   await once(receiver, 'listening')
   receiverPort = (receiver.address() as { port: number }).port
-  port = await freePort()
   monitoring = await freePort()
-  server = await start()
+  server = await start(policy)
+  port = server.port
   await register('/siem', '/stranger', '/web')
   siem = await mint(server, '/siem')
   stranger = await mint(server, '/stranger')
@@ -96,8 +91,7 @@ beforeAll(async () => {
 afterAll(async () => {
   receiver?.close().closeAllConnections()
   await server?.remove()
-  for (const folder of [certificate.folder, policy])
-    rmSync(folder, { recursive: true, force: true })
+  rmSync(certificate.folder, { recursive: true, force: true })
 })
 
 const accept = (): void => {
@@ -112,17 +106,7 @@ function stream(id: string, audience: string, more: Partial<EventStream> = {}): 
   }
 }
 
-async function start(folder?: string): Promise<RunningServer> {
-  const listening = Promise.withResolvers<void>()
-  const log: Log = {
-    ...silentLog,
-    info(message) {
-      if (message === 'access tokens are issued') listening.resolve()
-    },
-    error(message, fields) {
-      complaints.push({ message, ...fields })
-    },
-  }
+function start(policy: string): Promise<TokenServer> {
   const reach = {
     ...{ webCa: certificate.ca, allowedNetworks: ['127.0.0.0/8'], allowedPorts: undefined },
   }
@@ -139,22 +123,16 @@ async function start(folder?: string): Promise<RunningServer> {
       push: { ...inside, reach: { ...reach, allowedNetworks: [] } },
     }),
   ]
-  const oauth = {
-    ...oauthSettings(certificate, policy),
-    address: { host: '127.0.0.1', port },
-    resources: new Map([
-      [orders, resourceOf(orders)],
-      [tokenAudience, resourceOf(tokenAudience, { scopes: ['ssf.read', 'other'] })],
-    ]),
-    streams: new Map(streams.map((one) => [one.id, one])),
-  }
-  const started = await startServer({
-    log,
-    overrides: { oauth, httpAddress: { host: '127.0.0.1', port: monitoring } },
-    ...(folder !== undefined && { folder }),
+  const resources = new Map([
+    [orders, resourceOf(orders)],
+    [tokenAudience, resourceOf(tokenAudience, { scopes: ['ssf.read', 'other'] })],
+  ])
+  return startTokenServer({
+    ...{ policy, certificate },
+    oauth: { resources, streams: new Map(streams.map((one) => [one.id, one])) },
+    overrides: { httpAddress: { host: '127.0.0.1', port: monitoring } },
+    log: { error: (message, fields) => void complaints.push({ message, ...fields }) },
   })
-  await listening.promise
-  return started
 }
 
 async function register(...paths: readonly string[]): Promise<readonly string[]> {
@@ -463,7 +441,7 @@ test('a restart of the server loses nothing of what was not taken yet', async ()
   accept()
   pushed = []
   complaints = []
-  server = await start(server.folder)
+  server = await server.restart()
   await eventually(() => new Set(pushed.map(({ body }) => body)).size === 2, 5000)
   const after = await poll('siem', { identity: siem }, { returnImmediately: true })
   expect(Object.keys(after.sets)).toEqual(Object.keys(before.sets))

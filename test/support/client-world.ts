@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { readFederation } from '../../server/bundle/settings.ts'
@@ -8,22 +8,21 @@ import type { EventName } from '../../server/oauth/ssf/caep.ts'
 import { tokenExchangeGrant, tokenTypes } from '../../server/oauth/token-types.ts'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { writeBundleDocument } from '../../src/bundle/document.ts'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { generateKeyPair, softwareSigner, spkiOf } from '../../src/x509/key.ts'
 import { forge } from '../spec/jwt-svid/tokens.ts'
 import { askDoor, type ClientProof, type Door, type DoorAnswer, doorNames } from './client-doors.ts'
 import { runHere } from './command.ts'
-import { allowWeb, issuer, oauthSettings, orders, policyFolder, resourceOf } from './oauth.ts'
+import { issuer, orders, resourceOf } from './oauth.ts'
 import {
   type RunningServer,
   someAgent,
-  startServer,
   type TestIdentity,
   trustDomain,
   wireEntry,
 } from './running-server.ts'
-import { type WebCertificate, webCertificate } from './web-certificate.ts'
+import { startTokenServer, type TokenServer } from './token-server.ts'
+import type { WebCertificate } from './web-certificate.ts'
 import {
   bundleOf,
   certify,
@@ -97,9 +96,8 @@ export interface ClientWorld {
 }
 
 export async function startClientWorld(): Promise<ClientWorld> {
-  const certificate = await webCertificate('as.example.org')
-  const policy = policyFolder(allowWeb)
-  const { server, port } = await start(certificate, policy)
+  const server = await start()
+  const { certificate, port } = server
   const entry = wireEntry({ path: '/web', parent: someAgent })
   await server
     .admin('spire.api.server.entry.v1.Entry')
@@ -148,11 +146,7 @@ export async function startClientWorld(): Promise<ClientWorld> {
       const { answers } = await everywhere(proof)
       expect(Object.fromEntries(answers.map(({ door, status }) => [door, status]))).toEqual(known)
     },
-    async stop() {
-      await server.remove()
-      for (const folder of [certificate.folder, policy])
-        rmSync(folder, { recursive: true, force: true })
-    },
+    stop: () => server.remove(),
   }
 }
 
@@ -169,30 +163,20 @@ const known: Readonly<Record<Door, number>> = {
   },
 }
 
-async function start(certificate: WebCertificate, policy: string) {
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message !== 'access tokens are issued') return
-      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-    },
-  }
+function start(): Promise<TokenServer> {
   const foreign = [{ spiffe_id: partner, owner: 'partner' }]
   const stream = {
     ...{ id: 'one', audience: 'https://siem.example', receivers: new Set([web]) },
     ...{ events: new Set<EventName>(), subjects: undefined, push: undefined },
   }
   const oauth = {
-    ...oauthSettings(certificate, policy),
     resources: new Map([[orders, resourceOf(orders, { servedBy: new Set([web]) })]]),
     streams: new Map([[stream.id, stream]]),
     foreignClients: readForeignClients(foreign, trustDomain),
   }
   const trustDomains = new Map([[partnerDomain, { maxSeconds: 0.2, onStale: 'deny' as const }]])
   const federation = { ...readFederation({ fetch: false }), trustDomains }
-  const server = await startServer({ log, overrides: { oauth, federation } })
-  return { server, port: await listening.promise }
+  return startTokenServer({ oauth, overrides: { federation } })
 }
 
 /** The other trust domain's bundle, as an operator sets it from a document: the key `wit` is for WIT-SVIDs. */

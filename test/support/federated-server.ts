@@ -1,26 +1,11 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { federatedSchema, readFederated } from '../../server/oauth/federated/settings.ts'
-import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
-import {
-  ask,
-  form,
-  formHeaders,
-  type HttpAnswer,
-  issuer,
-  oauthSettings,
-  orders,
-  policyFolder,
-} from './oauth.ts'
+import { ask, form, formHeaders, type HttpAnswer, issuer, orders } from './oauth.ts'
 import { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts'
-import {
-  type RunningServer,
-  startServer,
-  type TestIdentity,
-  trustDomain,
-  wireEntry,
-} from './running-server.ts'
-import { type WebCertificate, webCertificate } from './web-certificate.ts'
+import { type RunningServer, type TestIdentity, trustDomain, wireEntry } from './running-server.ts'
+import { startTokenServer } from './token-server.ts'
+import type { WebCertificate } from './web-certificate.ts'
 
 export type Values = Readonly<Record<string, string>>
 
@@ -52,26 +37,15 @@ export async function startFederatedServer(options: {
   /** Paths of the entries. */
   readonly entries: readonly (string | Readonly<Record<string, unknown> & { path: string }>)[]
 }): Promise<FederatedServer> {
-  const certificate = await webCertificate('as.example.org', 'localhost')
-  const policy = policyFolder(options.policy)
   const [github, gitlab, kubernetes] = await Promise.all([
     startOidcIssuer(),
     startOidcIssuer(),
     startOidcIssuer(),
   ])
-  const listening = Promise.withResolvers<number>()
-  const log: Log = {
-    ...silentLog,
-    info(message, fields) {
-      if (message !== 'access tokens are issued') return
-      listening.resolve(Number(String(fields?.['address']).split(':').at(-1)))
-    },
-  }
   const said = federatedSchema.parse(options.federation({ github, gitlab, kubernetes }))
   const federation = readFederated(said, { issuer, trustDomain })
-  const oauth = { ...oauthSettings(certificate, policy), federation }
-  const server = await startServer({ log, overrides: { oauth } })
-  const port = await listening.promise
+  const server = await startTokenServer({ policy: options.policy, oauth: { federation } })
+  const { certificate, port } = server
   const { results } = await server
     .admin('spire.api.server.entry.v1.Entry')
     .unary('BatchCreateEntry', {
@@ -101,9 +75,6 @@ export async function startFederatedServer(options: {
     async [Symbol.asyncDispose]() {
       await server.remove()
       for (const one of [github, gitlab, kubernetes]) await one[Symbol.asyncDispose]()
-      for (const folder of [certificate.folder, policy]) {
-        rmSync(folder, { recursive: true, force: true })
-      }
     },
   }
 }
