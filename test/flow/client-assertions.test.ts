@@ -35,6 +35,11 @@ test('T30 at every door a client is known by a JWT-SVID whose audience is the is
 
 const claims = (changed: Readonly<Record<string, unknown>>) => () =>
   world.assertion({ claims: changed })
+/** More members, as JSON, in front of those that are right. */
+const members = (json: string) => () => world.assertionOf(json)
+/** Another payload before the signature of the right one. */
+const payload = (text: string) => () =>
+  world.assertion().replace(/\.[^.]*\./, `.${Buffer.from(text).toString('base64url')}.`)
 
 const assertions: readonly (readonly [string, string, () => string | Promise<string>])[] = [
   ['the token endpoint as audience', 'token-audience', claims({ aud: `${issuer}/oauth/token` })],
@@ -45,10 +50,21 @@ const assertions: readonly (readonly [string, string, () => string | Promise<str
     claims({ aud: [issuer, `${issuer}/oauth/token`] }),
   ],
   ['the issuer and another', 'client-audience', claims({ aud: [issuer, 'https://b.example'] })],
+  ['the issuer twice', 'client-audience', claims({ aud: [issuer, issuer] })],
+  ['the issuer in other letters', 'token-audience', claims({ aud: issuer.toUpperCase() })],
+  ['a blank behind the issuer', 'token-audience', claims({ aud: `${issuer} ` })],
+  ['the issuer and its port', 'token-audience', claims({ aud: `${issuer}:443` })],
   ['no audience', 'token-audience', claims({ aud: undefined })],
+  ['an empty list of audiences', 'token-audience', claims({ aud: [] })],
+  ['an audience that is no text', 'token-audience', claims({ aud: [[issuer]] })],
+  ['no end', 'token-expiry', claims({ exp: undefined })],
+  ['an end that is text', 'token-expiry', claims({ exp: '9999999999' })],
   ['an end of a minute ago', 'token-expired', claims({ exp: nowSeconds - 61 })],
   ['a beginning in two minutes', 'token-not-yet-valid', claims({ nbf: nowSeconds + 120 })],
-  ...badIds.map((sub) => [`the subject ${sub}`, 'token-subject', claims({ sub })] as const),
+  ['no subject', 'token-subject', claims({ sub: undefined })],
+  ...[...badIds, `${web}%2f`, `${web}?a`, 'web', 'spiffe://example.org'].map(
+    (sub) => [`the subject ${sub}`, 'token-subject', claims({ sub })] as const,
+  ),
   ['no algorithm', 'token-algorithm', () => world.assertion({ header: { alg: 'none' } })],
   [
     'the public key as the secret of an HMAC',
@@ -107,7 +123,13 @@ const assertions: readonly (readonly [string, string, () => string | Promise<str
   ],
   ['its key', 'token-header', () => world.assertion({ header: { jwk: {} } })],
   ['an access token in its place', 'token-type', async () => accessToken()],
+  ['another payload', 'token-signature', payload(`{"sub":"${web}","aud":"${issuer}","exp":9e9}`)],
+  ['a member that names a prototype', 'token-malformed', members('{"__proto__":{"a":1}}')],
+  ['a member twice', 'token-malformed', members('{"sub":"a"}')],
+  ['JSON too deep', 'token-malformed', members(`{"a":${'['.repeat(40)}${']'.repeat(40)}}`)],
+  ['no JSON', 'token-malformed', payload('x')],
   ['two parts', 'token-malformed', () => world.assertion().replace(/\.[^.]*$/, '')],
+  ['one part', 'token-malformed', () => 'x'],
 ]
 
 async function accessToken(): Promise<string> {
