@@ -5,7 +5,7 @@ import type { AuditEvent } from '../../src/audit/event.ts'
 import type { StoredRecord } from '../../src/audit/stored-record.ts'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import type { IdentitySource } from '../../src/mtls/identity-source.ts'
-import { runTogether } from '../../src/runtime/tasks.ts'
+import { aborted, runTogether } from '../../src/runtime/tasks.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Ca } from '../ca/ca.ts'
@@ -30,7 +30,7 @@ import { maxEntries } from './client-door.ts'
 import { createCrossedTokens, notedOfRunBeforeMs } from './crossed-tokens.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
-import { createFederated } from './federated/federated.ts'
+import { openFederated } from './federated/open-federated.ts'
 import { addFeed } from './feed-route.ts'
 import { type FeedWatchDeps, runFeedWatch } from './feed-watch.ts'
 import { maxBodyBytes } from './form.ts'
@@ -103,7 +103,7 @@ export async function serveOauth(
   const issued = createIssuedTokens({ store: deps.store, clock, log })
   const crossed = createCrossedTokens(deps)
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
-  const { federation } = settings
+  const { federated, rules } = await openFederated(settings, deps)
   const use = createLegacyUse({ store: deps.store, clock, log })
   const { legacyKeyHash: keyHash } = deps
   const useOnce: UseOnce = (token) => deps.store.write((tx) => useToken(tx, token, clock.now()))
@@ -121,7 +121,7 @@ export async function serveOauth(
     },
     useOnce,
     upToDate: () => deps.changes.upToDate(),
-    federated: federation.size === 0 ? undefined : await createFederated(federation, deps),
+    federated,
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),
@@ -161,7 +161,9 @@ export async function serveOauth(
     ...{ ...doorDeps, ca, store, changes: deps.changes, issuer, streams, append },
     ...{ observeEvents, observeWaiting, maxAge: maxAgeSeconds(deps.authorityTtlSeconds) },
   })
-  const rechecked = { ...doorDeps, resources: settings.resources, policies, revocations, store }
+  const rechecked = {
+    ...{ ...doorDeps, federated, resources: settings.resources, policies, revocations, store },
+  }
   const before = await deps.endOfRunBefore(notedOfRunBeforeMs)
   for (const token of issuedAmong(before, clock.now())) doorDeps.issued.note(token)
   await issued.flush()
@@ -169,6 +171,7 @@ export async function serveOauth(
   await runTogether(
     signal,
     (until) => policies.run(until),
+    (until) => rules?.run(until) ?? aborted(until),
     (until) => issued.run(until),
     (until) => crossed.run(until),
     (until) => use.run(until),

@@ -90,7 +90,7 @@ export async function issueToken(
       ...grant.decidedBy,
       policyRevision: policies.revision,
       trace,
-      ...(client.federated !== undefined && subjectRecord(client.federated.token)),
+      ...(client.federated && subjectRecord(client.federated.token, client.federated.rule)),
       ...(edge !== undefined && { details: { edge: edge.id, edgeAddress: edge.address } }),
     },
   })
@@ -102,7 +102,7 @@ export async function issueToken(
   issued.note({
     ...{ jti, txn, parent, entryId: entry.id, owner: entry.owner, subject, actors },
     ...{ clientId: client.spiffeId, audience: resource.id, scopes, auth: client.method, address },
-    ...{ issuedAt, expiresAt },
+    ...{ rule: client.federated?.rule.id, issuedAt, expiresAt },
   })
   return answerOf({
     access_token: token,

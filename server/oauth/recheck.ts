@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Entry } from '../../src/entry/entry.ts'
-import type { Decision, PolicyQuestion } from '../../src/policy/question.ts'
+import type { PolicyQuestion } from '../../src/policy/question.ts'
 import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { Slice } from '../../src/runtime/slice.ts'
@@ -12,6 +12,7 @@ import type { Revocations } from '../revocation/revocations.ts'
 import { type IssuedToken, issuedTokensById, listIssuedTokens } from '../store/issued-tokens.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
+import type { FederatedAuthenticator } from './federated/federated.ts'
 import { legacyAuth } from './legacy-door.ts'
 import type { Resource } from './settings.ts'
 import { type Withdrawal, writeWithdrawals } from './withdraw.ts'
@@ -22,6 +23,8 @@ export interface RecheckDeps {
   readonly resources: ReadonlyMap<string, Resource>
   readonly entriesOf: (id: SpiffeId) => readonly Entry[]
   readonly revocations: Pick<Revocations, 'find' | 'write'>
+  /** The rules on tokens of other issuers; undefined: there are none. */
+  readonly federated?: Pick<FederatedAuthenticator, 'gives' | 'onChange'> | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -32,13 +35,15 @@ export const lateMs = 2000
 const againMs = 1000
 
 /**
- * Decides anew on all tokens that are good, whenever other policies have come into force, and at the start; and once
+ * Decides anew on all tokens that are good, whenever other policies, or other rules on tokens of other
+ * issuers, have come into force, and at the start; and once
  * more a little later, for what was under way. Revokes those that nobody would get now. Until the signal aborts.
  */
 export async function runRecheck(deps: RecheckDeps, signal: AbortSignal): Promise<void> {
-  const { policies, clock, log } = deps
+  const { policies, federated, clock, log } = deps
   let woken = new AbortController()
-  const stop = policies.onChange(() => woken.abort())
+  const wake = (): void => woken.abort()
+  const stops = [policies.onChange(wake), federated?.onChange(wake)]
   try {
     while (!signal.aborted) {
       woken = new AbortController()
@@ -55,7 +60,7 @@ export async function runRecheck(deps: RecheckDeps, signal: AbortSignal): Promis
       }
     }
   } finally {
-    stop()
+    for (const stop of stops) stop?.()
   }
 }
 
@@ -74,7 +79,7 @@ export async function recheck(deps: RecheckDeps, spiffeId?: SpiffeId): Promise<n
     for (const token of page) {
       if (isRevoked(token, revocations)) continue
       const decision = decideAgain(token, parents, deps)
-      if (decision?.allowed === false) found.push({ token, decision })
+      if (decision !== undefined) found.push({ token, decision })
       if (slice.isOver) await slice.rest()
     }
     await writeWithdrawals(found, revision, deps)
@@ -83,7 +88,7 @@ export async function recheck(deps: RecheckDeps, spiffeId?: SpiffeId): Promise<n
     more = page.length === pageSize
   }
   if (withdrawn > 0) {
-    log.warn('tokens were revoked, as the policies permit them no longer', {
+    log.warn('tokens were revoked, as nobody would get them now', {
       withdrawn,
       spiffeId,
       revision,
@@ -112,9 +117,12 @@ async function parentsOf(
 function decideAgain(
   token: IssuedToken,
   parents: ReadonlyMap<string, IssuedToken>,
-  { policies, resources, entriesOf }: RecheckDeps,
-): Decision | undefined {
-  const { scopes, auth, address, issuedAt } = token
+  { policies, resources, entriesOf, federated }: RecheckDeps,
+): Withdrawal['decision'] | undefined {
+  const { scopes, auth, address, issuedAt, rule } = token
+  if (rule !== undefined && federated?.gives(rule) !== true) {
+    return { reason: 'policy-rule', policies: [] }
+  }
   if (address === '') return undefined
   const resource = resources.get(token.audience) ?? { id: token.audience, maxTtlSeconds: 0 }
   const { maxTtlSeconds } = resource

@@ -18,6 +18,7 @@ const recordOfToken = z.object({
   scope: z.array(z.string()),
   ttlSeconds: z.number(),
   expiresAt: z.coerce.date(),
+  details: z.object({ rule: z.string().optional() }).optional(),
 })
 
 /**
@@ -37,7 +38,7 @@ function tokenOf(record: z.infer<typeof recordOfToken>): IssuedToken {
   return {
     ...{ jti, txn: record.transaction, parent: record.parentJti, entryId, owner, actors },
     ...{ subject: record.spiffeId, clientId: actor.id as SpiffeId, audience, scopes: record.scope },
-    ...{ auth: actor.auth, address: actor.address, expiresAt },
+    ...{ auth: actor.auth, address: actor.address, rule: record.details?.rule, expiresAt },
     issuedAt: new Date(expiresAt.getTime() - ttlSeconds * 1000),
   }
 }

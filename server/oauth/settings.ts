@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { canaryScope, selfTestPath } from '../../src/revocation/canary.ts'
+import { readConfigFile } from '../../src/runtime/config-file.ts'
 import {
   duration,
   type HostPort,
@@ -11,6 +12,7 @@ import {
 } from '../../src/runtime/config-value.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { longestTokenSeconds } from '../revocation/write-facts.ts'
+import { ruleFileSchema } from './federated/rule-file.ts'
 import {
   type FederatedFile,
   type FederatedIssuer,
@@ -67,6 +69,8 @@ export interface OauthSettings {
   readonly foreignClients: ReadonlyMap<SpiffeId, Entry>
   /** Issuers whose tokens are exchanged, by `iss`. */
   readonly federation: ReadonlyMap<string, FederatedIssuer>
+  /** The file that lists them, which is followed; undefined: they are those of the start. */
+  readonly federationFile: string | undefined
   /** Events for receivers outside, by id. */
   readonly streams: ReadonlyMap<string, EventStream>
 }
@@ -102,6 +106,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
   legacy_edges: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
   foreign_clients: foreignClientsSchema.optional(),
   federation: federatedSchema.optional(),
+  federation_file: path.optional(),
   ssf: ssfSchema.optional(),
 }) as z.ZodType<OauthFile>
 
@@ -130,10 +135,11 @@ interface OauthFile {
   readonly legacy_edges?: readonly SpiffeId[] | undefined
   readonly foreign_clients?: ForeignClientsFile | undefined
   readonly federation?: readonly FederatedFile[] | undefined
+  readonly federation_file?: string | undefined
   readonly ssf?: SsfFile | undefined
 }
 
-/** Throws `invalid`: `config-oauth`, `config-oauth-federation`, `config-oauth-ssf`. */
+/** Throws `invalid`: `config-oauth`, `config-oauth-federation`, `config-oauth-ssf`; and as `readConfigFile`. */
 export function readOauth(
   said: OauthFile | undefined,
   trustDomain: TrustDomain,
@@ -198,9 +204,17 @@ export function readOauth(
     canary: { everySeconds, alarmAfterSeconds },
     legacyEdges: new Set(said.legacy_edges),
     foreignClients: readForeignClients(said.foreign_clients ?? [], trustDomain),
-    federation: readFederated(said.federation ?? [], { issuer, trustDomain }),
+    federation: readFederated(issuersIn(said), { issuer, trustDomain }),
+    federationFile: said.federation_file,
     streams: readSsf(said.ssf, resources),
   }
+}
+
+/** A file is read here too, so that whoever checks a configuration hears of it. */
+function issuersIn({ federation, federation_file: file }: OauthFile): readonly FederatedFile[] {
+  if (file === undefined) return federation ?? []
+  if (federation === undefined) return readConfigFile(file, ruleFileSchema).federation
+  return refuse('oauth.federation and oauth.federation_file are both there', 'write one of them')
 }
 
 function readSelfTest(

@@ -23,7 +23,7 @@ export interface TokenDoorDeps
     Omit<ExchangeDeps, 'ca'> {
   readonly ca: ExchangeDeps['ca'] & SvidDeps['ca']
   /** For tokens of other issuers; undefined where there are none. */
-  readonly federated?: FederatedAuthenticator | undefined
+  readonly federated?: Pick<FederatedAuthenticator, 'knows' | 'authenticate'> | undefined
 }
 
 type Grant = (request: ClientRequest, deps: ExchangeDeps) => Promise<OauthAnswer>

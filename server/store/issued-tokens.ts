@@ -26,6 +26,8 @@ export interface IssuedToken {
   readonly address: string
   /** Who acts for the subject, the client first; `[]` where that is the subject itself. */
   readonly actors: readonly string[]
+  /** By which rule on tokens of another issuer; undefined: by none. */
+  readonly rule?: string | undefined
   readonly issuedAt: Date
   readonly expiresAt: Date
 }
@@ -50,7 +52,16 @@ export interface TokenFilter {
 
 const row = {
   ...{ jti: '', txn: '', parent: '', entry_id: '', owner: '', subject: '', client_id: '' },
-  ...{ audience: '', scope: '', auth: '', address: '', actors: '', issued_at: 0, expires_at: 0 },
+  ...{
+    audience: '',
+    scope: '',
+    auth: '',
+    address: '',
+    actors: '',
+    rule: '',
+    issued_at: 0,
+    expires_at: 0,
+  },
 } as const satisfies Schema['issued_tokens']
 
 const insertTokens = prepared((db, size) =>
@@ -74,7 +85,12 @@ function valuesOf(token: IssuedToken): readonly (string | number)[] {
   return [
     ...[token.jti, token.txn, token.parent ?? '', token.entryId, token.owner, token.subject],
     ...[token.clientId, token.audience, token.scopes.join(' '), token.auth, token.address],
-    ...[token.actors.join(' '), token.issuedAt.getTime(), token.expiresAt.getTime()],
+    ...[
+      token.actors.join(' '),
+      token.rule ?? '',
+      token.issuedAt.getTime(),
+      token.expiresAt.getTime(),
+    ],
   ]
 }
 
@@ -136,6 +152,7 @@ function tokenOf(one: Schema['issued_tokens']): IssuedToken {
     auth: one.auth,
     address: one.address,
     actors: one.actors === '' ? [] : one.actors.split(' '),
+    rule: one.rule === '' ? undefined : one.rule,
     issuedAt: new Date(one.issued_at),
     expiresAt: new Date(one.expires_at),
   }

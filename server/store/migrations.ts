@@ -20,6 +20,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0011-legacy-use': { up: createLegacyUse },
   '0012-event-outbox': { up: createEventOutbox },
   '0013-bundle-confirmations': { up: createBundleConfirmations },
+  '0014-issued-token-rule': { up: addIssuedTokenRule },
 })
 
 /**
@@ -282,5 +283,12 @@ async function createBundleConfirmations(db: Kysely<Schema>): Promise<void> {
     .addColumn('trust_domain', 'text', (column) => column.primaryKey())
     .addColumn('body', 'text', (column) => column.notNull())
     .addColumn('mac', 'text', (column) => column.notNull())
+    .execute()
+}
+
+async function addIssuedTokenRule(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .alterTable('issued_tokens')
+    .addColumn('rule', 'text', (column) => column.notNull().defaultTo(''))
     .execute()
 }

@@ -71,6 +71,7 @@ export interface Schema {
     auth: string
     address: string
     actors: string
+    rule: string
     issued_at: number
     expires_at: number
   }

@@ -43,6 +43,9 @@ export const auditKinds = [
   'policy.applied',
   'policy.loaded',
   'policy.refused',
+  /** Whose tokens are exchanged, by which rules. */
+  'issuers.loaded',
+  'issuers.refused',
   'bundle.appended',
   'bundle.set',
   'bundle.deleted',
@@ -86,6 +89,8 @@ const withoutChange: ReadonlySet<AuditKind> = new Set([
   'broker.key.refused',
   'policy.loaded',
   'policy.refused',
+  'issuers.loaded',
+  'issuers.refused',
   'access.denied',
   'agent.duplicated',
   'clock.accepted',

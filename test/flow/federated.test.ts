@@ -58,7 +58,11 @@ describe('RFC 8693 §2.2.1 a job or a pod gets an access token without a secret,
       subject: 'repo:shop/orders:environment:prod',
       actor: { kind: 'workload', id: id('deploy'), auth: 'oidc' },
       policies: ['ci-reads-orders'],
-      details: { subjectIssuer: world.github.url, subjectJti: subject['jti'] },
+      details: {
+        subjectIssuer: world.github.url,
+        subjectJti: subject['jti'],
+        rule: expect.any(String),
+      },
     })
   })
 
@@ -193,4 +197,19 @@ test('RFC 8414 §2 the metadata names the grant where there is an issuer to exch
     'client_credentials',
     'urn:ietf:params:oauth:grant-type:token-exchange',
   ])
+})
+
+test('rules that are changed hold without a restart, and what a rule has given that is gone is revoked', async () => {
+  const [github, ...others] = world.issuers
+  const token = async (repository_id: string) =>
+    world.post(exchanging(await world.github.sign(githubClaims(issuer, { repository_id }))))
+  const before = JSON.parse((await token('74')).body).access_token
+  const rules = [{ match: { repository_id: '78' }, as: id('deploy') }]
+  world.useIssuers([{ ...github, rules }, ...others])
+  await expect.poll(async () => (await token('78')).status, { timeout: 10_000 }).toBe(200)
+  expect((await token('74')).status).toBe(400)
+  const revoked = { kind: 'revocation.written', jti: decodeJwt(before).jti, reason: 'policy-rule' }
+  await expect
+    .poll(() => world.records(), { timeout: 10_000 })
+    .toContainEqual(expect.objectContaining(revoked))
 })

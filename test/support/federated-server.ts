@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { federatedSchema, readFederated } from '../../server/oauth/federated/settings.ts'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
-import { ask, form, formHeaders, type HttpAnswer, issuer, orders } from './oauth.ts'
+import { ask, form, formHeaders, type HttpAnswer, orders } from './oauth.ts'
 import { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts'
 import { type RunningServer, type TestIdentity, trustDomain, wireEntry } from './running-server.ts'
 import { startTokenServer } from './token-server.ts'
@@ -17,6 +18,9 @@ export interface FederatedServer extends AsyncDisposable {
   readonly github: OidcIssuer
   readonly gitlab: OidcIssuer
   readonly kubernetes: OidcIssuer
+  /** Settings of the issuers, as at the start, and what puts others in their place. */
+  readonly issuers: readonly object[]
+  useIssuers(issuers: readonly object[]): void
   /** Asks for a token, over a connection of its own. */
   post(
     values: Values,
@@ -42,9 +46,13 @@ export async function startFederatedServer(options: {
     startOidcIssuer(),
     startOidcIssuer(),
   ])
-  const said = federatedSchema.parse(options.federation({ github, gitlab, kubernetes }))
-  const federation = readFederated(said, { issuer, trustDomain })
-  const server = await startTokenServer({ policy: options.policy, oauth: { federation } })
+  const folder = mkdtempSync(join(tmpdir(), 'cs-issuers-'))
+  const federationFile = join(folder, 'issuers.json')
+  const useIssuers = (issuers: readonly object[]): void =>
+    writeFileSync(federationFile, JSON.stringify({ federation: issuers }))
+  const issuers = options.federation({ github, gitlab, kubernetes })
+  useIssuers(issuers)
+  const server = await startTokenServer({ policy: options.policy, oauth: { federationFile } })
   const { certificate, port } = server
   const { results } = await server
     .admin('spire.api.server.entry.v1.Entry')
@@ -59,7 +67,7 @@ export async function startFederatedServer(options: {
     })
   if (!results.every(({ status }) => status?.code === 0)) throw new Error('an entry is refused')
   return {
-    ...{ server, certificate, port, github, gitlab, kubernetes },
+    ...{ server, certificate, port, github, gitlab, kubernetes, issuers, useIssuers },
     post: (values, { identity, headers = {} } = {}) =>
       ask(port, certificate, '/oauth/token', {
         method: 'POST',
@@ -75,6 +83,7 @@ export async function startFederatedServer(options: {
     async [Symbol.asyncDispose]() {
       await server.remove()
       for (const one of [github, gitlab, kubernetes]) await one[Symbol.asyncDispose]()
+      rmSync(folder, { recursive: true, force: true })
     },
   }
 }

@@ -51,6 +51,7 @@ export function oauthSettings(web: WebCertificate, policy: string): OauthSetting
     canary: { everySeconds: 3600, alarmAfterSeconds: 1 },
     legacyEdges: new Set(),
     federation: new Map(),
+    federationFile: undefined,
     streams: new Map(),
   }
 }

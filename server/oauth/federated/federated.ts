@@ -1,8 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Log } from '../../../src/runtime/log.ts'
 import type { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { type ForeignToken, type KnownIssuer, verifyForeignToken } from './foreign-token.ts'
 import { issuerKeys } from './issuer-keys.ts'
-import { checkFiles, type ReachDeps } from './reach.ts'
+import type { ReachDeps } from './reach.ts'
 import { type FederatedRule, ruleFor } from './rules.ts'
 import type { FederatedIssuer } from './settings.ts'
 import { SubjectRefusal } from './subject-refusal.ts'
@@ -23,20 +24,19 @@ export interface FederatedAuthenticator {
    * before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `TokenReview`.
    */
   authenticate(subjectToken: string): Promise<Federated>
+  /** Whether a rule of this id gives access tokens by now. */
+  gives(ruleId: string): boolean
+  /** Calls back when other rules have come into force; the result ends that. */
+  onChange(listener: () => void): () => void
+  /** Puts other issuers and rules in force, all at once. */
+  use(issuers: ReadonlyMap<string, FederatedIssuer>): void
 }
 
-/** Throws `unavailable` `federated-file` where a file that the settings name cannot be read, or is not what it should be. */
-export async function createFederated(
-  issuers: ReadonlyMap<string, FederatedIssuer>,
-  deps: ReachDeps & { readonly log: Log },
-): Promise<FederatedAuthenticator> {
-  for (const settings of issuers.values()) await checkFiles(settings)
-  const known = new Map(
-    [...issuers].map(([issuer, settings]): [string, KnownIssuer] => [
-      issuer,
-      { settings, keys: issuerKeys(settings, deps) },
-    ]),
-  )
+/** Takes nobody's tokens until it is told whose to. */
+export function createFederated(deps: ReachDeps & { readonly log: Log }): FederatedAuthenticator {
+  let known: ReadonlyMap<string, KnownIssuer> = new Map()
+  let giving: ReadonlySet<string> = new Set()
+  const listeners = new Set<() => void>()
   const review = createTokenReview(deps)
   return {
     knows: (issuer) => typeof issuer === 'string' && known.has(issuer),
@@ -47,5 +47,34 @@ export async function createFederated(
       await review(subjectToken, token)
       return { spiffeId: rule.as, rule, token }
     },
+    gives: (id) => giving.has(id),
+    onChange(listener) {
+      const own = (): void => listener()
+      listeners.add(own)
+      return () => void listeners.delete(own)
+    },
+    use(issuers) {
+      known = new Map(
+        [...issuers].map(([issuer, settings]): [string, KnownIssuer] => {
+          const before = known.get(issuer)
+          // What is known of its keys stays known, also while they cannot be fetched.
+          const keys =
+            before && keepsKeys(before.settings, settings)
+              ? before.keys
+              : issuerKeys(settings, deps)
+          return [issuer, { settings, keys }]
+        }),
+      )
+      giving = new Set(
+        [...issuers.values()].flatMap(({ rules }) =>
+          rules.flatMap(({ id, issue }) => (issue.has('access_token') ? id : [])),
+        ),
+      )
+      for (const listener of listeners) listener()
+    },
   }
+}
+
+function keepsKeys(before: FederatedIssuer, now: FederatedIssuer): boolean {
+  return isDeepStrictEqual([before.keys, before.reach], [now.keys, now.reach])
 }

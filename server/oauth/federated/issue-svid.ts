@@ -64,7 +64,7 @@ export async function issueSvid(
     purpose: entry.purpose,
     grant: request.form.get('grant_type'),
     trace: request.trace,
-    ...subjectRecord(federated.token),
+    ...subjectRecord(federated.token, federated.rule),
   }
   const job = { request, entry, federated, audit }
   return kind === 'jwt_svid' ? jwtSvid(job, deps) : x509Svid(job, deps)

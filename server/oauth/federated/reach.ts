@@ -79,8 +79,15 @@ export async function readBounded(
   }
 }
 
-/** At the start, so that a slip of the pen does not wait for the first token. Throws `unavailable` `federated-file`. */
-export async function checkFiles({ keys, reach, tokenReview }: FederatedIssuer): Promise<void> {
+/**
+ * Before they come into force, so that a slip of the pen does not wait for the first token. Throws `unavailable`
+ * `federated-file` where a file that they name cannot be read, or is not what it should be.
+ */
+export async function checkFiles(issuers: ReadonlyMap<string, FederatedIssuer>): Promise<void> {
+  for (const issuer of issuers.values()) await checkFilesOf(issuer)
+}
+
+async function checkFilesOf({ keys, reach, tokenReview }: FederatedIssuer): Promise<void> {
   if (keys.at === 'file') readJwkSet(await readBounded(keys.path))
   if (tokenReview !== undefined) await readBounded(tokenReview.tokenFile)
   for (const path of [reach.webCa, tokenReview?.caFile]) await checkCertificates(path)

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { nearest } from '../../../src/runtime/suggest.ts'
 import type { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { claimText, type IssuerKind, vocabularies } from './claims.ts'
@@ -8,9 +9,16 @@ export type Issuable = (typeof issuable)[number]
 
 /** Who holds a token with just these claims is the workload with this ID. */
 export interface FederatedRule {
+  /** The same for as long as it says the same of the same issuer. */
+  readonly id: string
   readonly match: ReadonlyMap<string, string>
   readonly as: SpiffeId
   readonly issue: ReadonlySet<Issuable>
+}
+
+/** SHA-256, base64url, of whose tokens it is about, which of them, and who they are. */
+export function ruleId(issuer: string, { match, as }: Pick<FederatedRule, 'match' | 'as'>): string {
+  return hash('sha256', JSON.stringify([issuer, [...match], as]), 'base64url')
 }
 
 /** The first rule, in the order of the file, all of whose claims the token has; values are compared whole. */

@@ -7,7 +7,7 @@ import { isReserved } from '../../../src/spiffe-id/reserved.ts'
 import { SpiffeId, type TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { network, port, type Reach } from '../reach-settings.ts'
 import { type IssuerKind, issuerKinds } from './claims.ts'
-import { type FederatedRule, type Issuable, issuable, problemOfMatch } from './rules.ts'
+import { type FederatedRule, type Issuable, issuable, problemOfMatch, ruleId } from './rules.ts'
 
 /** Somebody else's issuer of tokens, and for whom its tokens speak here. */
 export interface FederatedIssuer {
@@ -117,10 +117,16 @@ const kindOfHost: ReadonlyMap<string, IssuerKind> = new Map([
 const longestReused = 3600
 const longest = 86_400
 
+/** Whom tokens are exchanged by, and whose workloads rules name. */
+export interface OwnIssuer {
+  readonly issuer: string
+  readonly trustDomain: TrustDomain
+}
+
 /** By `iss`. Throws `invalid` `config-oauth-federation`. */
 export function readFederated(
   said: readonly FederatedFile[],
-  own: { readonly issuer: string; readonly trustDomain: TrustDomain },
+  own: OwnIssuer,
 ): ReadonlyMap<string, FederatedIssuer> {
   const issuers = new Map<string, FederatedIssuer>()
   for (const file of said) {
@@ -211,7 +217,7 @@ function readRules(
         'name the SPIFFE ID of an entry',
       )
     }
-    return { match, as, issue: new Set(issue) }
+    return { id: ruleId(issuer, { match, as }), match, as, issue: new Set(issue) }
   })
 }
 

@@ -2,6 +2,7 @@ import type { AuditEvent } from '../../../src/audit/event.ts'
 import { CountersignError } from '../../../src/errors.ts'
 import { claimText } from './claims.ts'
 import type { ForeignToken } from './foreign-token.ts'
+import type { FederatedRule } from './rules.ts'
 
 /** A token whose signature is good, and which is refused: for the record, not for whoever showed it. */
 export class SubjectRefusal extends CountersignError {
@@ -15,14 +16,18 @@ export class SubjectRefusal extends CountersignError {
 
 type SubjectRecord = Required<Pick<AuditEvent, 'subject' | 'details'>>
 
-/** For the record: whose token it was. */
-export function subjectRecord({ issuer, subject, jti, podUid }: ForeignToken): SubjectRecord {
+/** For the record: whose token it was, and by which rule it has given something. */
+export function subjectRecord(
+  { issuer, subject, jti, podUid }: ForeignToken,
+  rule?: Pick<FederatedRule, 'id'>,
+): SubjectRecord {
   return {
     subject,
     details: {
       subjectIssuer: issuer.issuer,
       ...(jti !== undefined && { subjectJti: jti }),
       ...(podUid !== undefined && { podUid }),
+      ...(rule !== undefined && { rule: rule.id }),
     },
   }
 }

@@ -38,6 +38,7 @@ const issued = (jti: string, ends: number): Partial<AuditEvent> => ({
   ...{ jti, transaction: `txn-${jti}`, entryId: 'e', spiffeId: web, ttlSeconds: 300 },
   ...{ actor: { kind: 'workload', id: web, auth: 'spiffe_jwt', address: '192.0.2.1:9' } },
   ...{ audience: ['https://orders'], scope: ['read'], expiresAt: new Date(ends * 1000) },
+  details: { rule: 'by-a-rule' },
 })
 
 test('of the run before, its last seconds, whatever this run has written since, page by page', async () => {
@@ -58,7 +59,7 @@ test('of the run before, its last seconds, whatever this run has written since, 
     {
       ...{ jti: 'last', txn: 'txn-last', parent: undefined, entryId: 'e', owner: '', actors: [] },
       ...{ subject: web, clientId: web, audience: 'https://orders', scopes: ['read'] },
-      ...{ auth: 'spiffe_jwt', address: '192.0.2.1:9' },
+      ...{ auth: 'spiffe_jwt', address: '192.0.2.1:9', rule: 'by-a-rule' },
       ...{ issuedAt: new Date(1109_000), expiresAt: new Date(1409_000) },
     },
   ])

@@ -87,3 +87,34 @@ test('all of a thousand are looked at, at once and for what was under way two se
   stopping.abort(new DOMException('stopped', 'AbortError'))
   await running.catch(() => {})
 })
+
+test('what a rule on tokens of another issuer has given is revoked once that rule is gone, with all that was bought with it', async () => {
+  const { deps, facts, add, token, audited } = await startRecheck(permitAll)
+  const rules = new Set(['stays', 'goes'])
+  const listeners = new Set<() => void>()
+  const federated = {
+    gives: (id: string) => rules.has(id),
+    onChange(listener: () => void) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+  }
+  const by = (rule: string) => ({ auth: 'oidc', rule })
+  await add(
+    ...[token('a', by('stays')), token('b', by('goes')), token('c')],
+    token('d', { txn: 't-b', parent: 'b', clientId: orders, actors: [orders] }),
+  )
+  const stopping = new AbortController()
+  const running = runRecheck({ ...deps, federated }, stopping.signal)
+  await expect.poll(() => listeners.size).toBe(1)
+  rules.delete('goes')
+  for (const listener of listeners) listener()
+  await expect.poll(facts).toEqual(['transaction t-b'])
+  expect(audited[0]).toMatchObject({ jti: 'b', reason: 'policy-rule' })
+  stopping.abort()
+  await running.catch(() => {})
+  expect(listeners.size).toBe(0)
+  // Where no issuer is listed any more, no rule is there.
+  expect(await recheck(deps)).toBe(1)
+  expect(await facts()).toEqual(['transaction t-a', 'transaction t-b'])
+})

@@ -175,7 +175,7 @@ describe('RFC 8693 a JWT-SVID as subject_token, alone', () => {
 
 test('a token of a listed issuer is judged by its rules, though its subject is the ID of a workload', async () => {
   const shown: string[] = []
-  const federated: FederatedAuthenticator = {
+  const federated: Pick<FederatedAuthenticator, 'knows' | 'authenticate'> = {
     knows: (name) => name === 'https://partner.example',
     authenticate(token) {
       shown.push(token)

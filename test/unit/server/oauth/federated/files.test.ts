@@ -2,10 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { createFederated } from '../../../../../server/oauth/federated/federated.ts'
+import { checkFiles } from '../../../../../server/oauth/federated/reach.ts'
 import { federatedSchema, readFederated } from '../../../../../server/oauth/federated/settings.ts'
-import { silentLog } from '../../../../../src/runtime/log.ts'
-import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
 import { reasonOf } from '../../../../support/reason-of.ts'
 import { trustDomain } from '../../../../support/running-server.ts'
 
@@ -43,7 +41,6 @@ test('a file that is not there, or is not what it should be, is told of at the s
     }
     const own = { issuer: 'https://as.example', trustDomain }
     const issuers = readFederated(federatedSchema.parse([one]), own)
-    const made = createFederated(issuers, { clock: new FakeClock(), log: silentLog })
-    expect(await reasonOf(made)).toBe(reason)
+    expect(await reasonOf(checkFiles(issuers))).toBe(reason)
   }
 })

@@ -23,6 +23,7 @@ test('a claim is one value, of its own, as text', () => {
 
 test('the first rule counts all of whose claims are there, to the letter', () => {
   const rule = (match: Readonly<Record<string, string>>, path: string) => ({
+    id: path,
     match: new Map(Object.entries(match)),
     as: SpiffeId.parse(`spiffe://example.org/${path}`),
     issue: new Set(['access_token'] as const),

@@ -168,10 +168,8 @@ test('a slip of the pen is found by its line, with the word that was meant', () 
 test('countersign server run --check-config refuses a name that may change hands, and says what to write', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'cs-config-'))
   const file = join(folder, 'server.yaml')
-  const check = async (claims: string) => {
-    writeFileSync(
-      file,
-      `trust_domain: example.org
+  const rules = join(folder, 'issuers.yaml')
+  const server = `trust_domain: example.org
 oauth:
   issuer: ${own.issuer}
   address: 127.0.0.1:8443
@@ -179,21 +177,33 @@ oauth:
   key: web.key
   policy: policy
   resources: [{id: https://orders.example.org, scopes: [read]}]
-  federation:
+`
+  const federation = (claims: string) => `  federation:
     - issuer: https://token.actions.githubusercontent.com
       kind: github
       audience: ${own.issuer}
       rules: [{match: ${claims}, as: ${as}}]
-`,
-    )
+`
+  const check = (text: string) => {
+    writeFileSync(file, text)
     return runHere(['server', 'run', '--check-config', '--config', file])
   }
+  const inConfig = (claims: string) => check(server + federation(claims))
+  const inFile = (claims: string) => {
+    writeFileSync(rules, federation(claims))
+    return check(`${server}  federation_file: ${rules}\n`)
+  }
   try {
-    expect(await check('{repository_id: "74", ref: refs/heads/main}')).toMatchObject({ code: 0 })
-    const { code, stderr } = await check('{repository: shop/orders}')
-    expect(code).not.toBe(0)
-    expect(stderr).toMatch(/repository may come to be somebody else.s[\s\S]*match repository_id/)
-    expect((await check('{repository_id: 74}')).stderr).toContain('write the value in quotes')
+    for (const by of [inConfig, inFile]) {
+      expect(await by('{repository_id: "74", ref: refs/heads/main}')).toMatchObject({ code: 0 })
+      const { code, stderr } = await by('{repository: shop/orders}')
+      expect(code).not.toBe(0)
+      expect(stderr).toMatch(/repository may come to be somebody else.s[\s\S]*match repository_id/)
+      expect((await by('{repository_id: 74}')).stderr).toContain('write the value in quotes')
+    }
+    const both = `${server + federation('{repository_id: "74"}')}  federation_file: ${rules}\n`
+    expect((await check(both)).stderr).toContain('write one of them')
+    expect((await check(`${server}  federation_file: ${folder}/none\n`)).code).not.toBe(0)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
