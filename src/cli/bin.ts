@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module'
-import { leanHeap } from './lean-heap.ts'
+import { keepMemoryOutOfCoreDumps } from '../runtime/core-dump.ts'
+import { stays, takeFlags } from './node-flags.ts'
 
-leanHeap()
+takeFlags()
+if (stays(process.argv)) keepMemoryOutOfCoreDumps()
 enableCompileCache()
 const { main } = await import('./main.ts')
 await main(process.argv)
