@@ -25,13 +25,15 @@ export function oid(dotted: string): Buffer {
   return encoded
 }
 
+/** Before the digits of a positive number whose first bit is set. */
+const SIGN = Buffer.of(0)
+
 /** A positive integer, or zero, given big-endian. */
 export function integer(bigEndian: Uint8Array): Buffer {
   let start = 0
   while (start < bigEndian.length - 1 && bigEndian[start] === 0) start++
   const digits = bigEndian.subarray(start)
-  const signed = (digits[0] ?? 0x80) >= 0x80 ? Buffer.concat([Buffer.of(0), digits]) : digits
-  return primitive(Type.INTEGER, signed)
+  return (digits[0] ?? 0x80) >= 0x80 ? element(0x02, SIGN, digits) : element(0x02, digits)
 }
 
 export function boolean(value: boolean): Buffer {
@@ -56,8 +58,8 @@ export function time(instant: Date): Buffer {
   const iso = instant.toISOString()
   const rest = `${iso.slice(5, 7)}${iso.slice(8, 10)}${iso.slice(11, 13)}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`
   return year >= 1950 && year < 2050
-    ? primitive(Type.UTCTIME, Buffer.from(`${iso.slice(2, 4)}${rest}`, 'latin1'))
-    : primitive(Type.GENERALIZEDTIME, Buffer.from(`${iso.slice(0, 4)}${rest}`, 'latin1'))
+    ? element(0x17, Buffer.from(`${iso.slice(2, 4)}${rest}`, 'latin1'))
+    : element(0x18, Buffer.from(`${iso.slice(0, 4)}${rest}`, 'latin1'))
 }
 
 export function octetString(content: Uint8Array): Buffer {

@@ -34,6 +34,8 @@ export interface LeafTemplate {
   readonly notAfter: Date
 }
 
+// C=US, O=COUNTERSIGN
+const COMMON_SUBJECT = nameOf({})
 const VERSION_3 = element(0xa0, integer(Buffer.of(2)))
 // X.520 ub-common-name; a longer DNS name stands in the SubjectAltName alone.
 const MAX_COMMON_NAME = 64
@@ -119,8 +121,8 @@ function wholeSeconds(ms: number): number {
   return Math.floor(ms / 1000) * 1000
 }
 
-function subjectKeyId(spki: Buffer): Buffer {
-  return extension(OID.subjectKeyIdentifier, octetString(subjectKeyIdOf(spki)))
+function subjectKeyIdentifier(keyId: Buffer): Buffer {
+  return extension(OID.subjectKeyIdentifier, octetString(keyId))
 }
 
 /** A leaf X509-SVID, DER. Throws as `signLeaf`. */
@@ -143,8 +145,9 @@ export async function signLeaf(
   const commonName = dnsNames[0]
   const subject =
     commonName === undefined || commonName.length > MAX_COMMON_NAME
-      ? nameOf({})
+      ? COMMON_SUBJECT
       : nameOf({ commonName })
+  const subjectKeyId = subjectKeyIdOf(template.spki)
   const der = await signed(
     {
       serial,
@@ -157,7 +160,7 @@ export async function signLeaf(
         LEAF_KEY_USAGE,
         LEAF_PURPOSES,
         LEAF_CONSTRAINTS,
-        subjectKeyId(template.spki),
+        subjectKeyIdentifier(subjectKeyId),
         authority.authorityKeyId,
         extension(OID.subjectAltName, subjectAltName([template.spiffeId], dnsNames)),
       ],
@@ -168,6 +171,7 @@ export async function signLeaf(
     spiffeId: template.spiffeId,
     dnsNames,
     spki: template.spki,
+    subjectKeyId,
     notBefore,
     notAfter,
     serial: serial.toString('hex'),
@@ -247,6 +251,7 @@ async function issueCa(
   const { notBefore, notAfter } = lifetime(template, ca?.certificate)
   const serial = newSerial()
   const subject = nameOf({ serialNumber: serial.toString('hex') })
+  const subjectKeyId = subjectKeyIdOf(spki)
   const constraints =
     pathLength === undefined
       ? sequence(boolean(true))
@@ -262,7 +267,7 @@ async function issueCa(
       extensions: [
         CA_KEY_USAGE,
         extension(OID.basicConstraints, constraints, true),
-        subjectKeyId(spki),
+        subjectKeyIdentifier(subjectKeyId),
         ...(ca === undefined ? [] : [prepare(ca).authorityKeyId]),
         extension(OID.subjectAltName, subjectAltName([TrustDomain.toId(trustDomain)], [])),
       ],
@@ -272,6 +277,7 @@ async function issueCa(
   lintCa(der, {
     trustDomain,
     spki,
+    subjectKeyId,
     notBefore,
     notAfter,
     serial: serial.toString('hex'),

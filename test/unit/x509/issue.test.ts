@@ -306,6 +306,7 @@ describe('the lint finds', () => {
       spiffeId,
       dnsNames: [],
       spki: spkiOf(workload.publicKey),
+      subjectKeyId: subjectKeyIdOf(spkiOf(workload.publicKey)),
       notBefore,
       notAfter,
       serial: 'abc',
@@ -317,7 +318,7 @@ describe('the lint finds', () => {
 
   const fields = (der: Buffer) => {
     const { spki, notBefore, notAfter, serial, subject } = parseCertificate(der)
-    return { spki, notBefore, notAfter, serial, subject }
+    return { spki, subjectKeyId: subjectKeyIdOf(spki), notBefore, notAfter, serial, subject }
   }
   const wishes: readonly (readonly [string, object])[] = [
     ['ok', {}],
@@ -328,6 +329,7 @@ describe('the lint finds', () => {
     ['subject', { subject: nameOf('y') }],
     ['serial', { serial: '1' }],
     ['key', { spki: Buffer.alloc(91) }],
+    ['subject-key-id', { subjectKeyId: Buffer.alloc(20) }],
   ]
   test.each(wishes)('%s where a good leaf is not the one asked for', async (reason, wish) => {
     const der = await issueLeaf(template(), ca)
