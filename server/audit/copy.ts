@@ -22,10 +22,12 @@ export interface AuditCopyDeps {
 
 /**
  * One transaction takes some milliseconds for these, and others wait for it. Each holds this thread up for a
- * sync of the disk, so that few large ones are better than many small ones: at most 10,000 lines a second.
+ * sync of the disk, so that few large ones are better than many small ones.
  */
 const batchLines = 1024
-const busyPauseMs = 80
+/** After a whole batch, so many times what it took, since who is issued something comes first; and no longer than this. */
+const pausesToCopying = 24
+const longestPauseMs = 500
 const idlePauseMs = 200
 
 /**
@@ -54,9 +56,12 @@ export class AuditCopy {
     const reader = new TrailReader(path)
     try {
       while (!signal.aborted) {
+        const startedMs = clock.monotonicMs()
         let pauseMs = idlePauseMs
         try {
-          if ((await this.#copyBatch(reader)) === batchLines) pauseMs = busyPauseMs
+          if ((await this.#copyBatch(reader)) === batchLines) {
+            pauseMs = Math.min(pausesToCopying * (clock.monotonicMs() - startedMs), longestPauseMs)
+          }
           if (this.#failing) log.info('the audit trail is copied to the store again')
           this.#failing = false
           this.#backoff.reset()
