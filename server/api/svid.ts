@@ -80,7 +80,7 @@ function downstreamEntry({ index }: Deps, { id }: Caller): Entry {
   })
 }
 
-/** Each item is answered for itself; all that can be signed are signed side by side. */
+/** Each item is answered for itself; each is signed once its proof of possession is verified, while others' are. */
 async function batchNewX509(
   deps: Deps,
   call: CallContext<Caller>,
@@ -93,16 +93,17 @@ async function batchNewX509(
     })
   }
   deps.limits.sign.take(call.caller.id ?? '', params.length)
-  const prepared = await Promise.all(
-    params.map(({ entry_id, csr }) => prepare(deps, call, entry_id, csr).catch(asCountersignError)),
+  const prepared = params.map(({ entry_id, csr }) =>
+    prepare(deps, call, entry_id, csr).catch(asCountersignError),
   )
-  const requests = prepared.flatMap((item) => (item instanceof CountersignError ? [] : [item]))
-  const issued = [...(await deps.ca.issueX509(requests.map(({ request }) => request)))]
+  const issued = await deps.ca.issueX509(prepared.map(requestOf))
+  const items = await Promise.all(prepared)
   return {
-    results: prepared.map((item) => {
-      if (item instanceof CountersignError) return { status: itemStatus(item) }
-      const result = issued.shift()
-      return result === undefined || result instanceof CountersignError
+    results: items.map((item, at) => {
+      const result = issued[at]
+      return item instanceof CountersignError ||
+        result === undefined ||
+        result instanceof CountersignError
         ? { status: itemStatus(result) }
         : {
             status: itemStatus(undefined),
@@ -112,12 +113,17 @@ async function batchNewX509(
   }
 }
 
+interface Prepared {
+  readonly entry: Entry
+  readonly request: X509Request
+}
+
 async function prepare(
   deps: Deps,
   call: CallContext<Caller>,
   entryId: string,
   csrDer: Buffer,
-): Promise<{ readonly entry: Entry; readonly request: X509Request }> {
+): Promise<Prepared> {
   const entry = requireAuthorised(deps, call, entryId)
   const csr = await verifiedCsr(csrDer)
   return {
@@ -131,6 +137,13 @@ async function prepare(
       audit: auditOf(call.caller, entry),
     },
   }
+}
+
+async function requestOf(
+  prepared: Promise<Prepared | CountersignError>,
+): Promise<X509Request | CountersignError> {
+  const item = await prepared
+  return item instanceof CountersignError ? item : item.request
 }
 
 /** What the operator asks for stands in the CSR itself: no entry says it. */

@@ -15,7 +15,7 @@ import { createClockGuard } from './clock-guard.ts'
 import type { AccessTokenRequest, IssuedAccessToken } from './issue-access-token.ts'
 import type { DownstreamCaRequest, IssuedCa } from './issue-ca.ts'
 import type { IssuedJwt, JwtRequest } from './issue-jwt.ts'
-import type { IssueAudit, IssuedX509, X509Request } from './issue-x509.ts'
+import type { AskedX509, IssueAudit, IssuedX509 } from './issue-x509.ts'
 import type { IssuerDeps, SignedX509 } from './issuer.ts'
 import type { KeyManager } from './key-manager.ts'
 import { loadLatestTime } from './latest-time.ts'
@@ -57,7 +57,7 @@ export interface CaState {
 export interface Ca {
   readonly x509: { active(): CertificateAuthority }
   /** Signs a batch side by side, one audit write for all. In the order of the requests; a wrong one is an error of its own. */
-  issueX509(requests: readonly X509Request[]): Promise<readonly (IssuedX509 | CountersignError)[]>
+  issueX509(asked: readonly AskedX509[]): Promise<readonly (IssuedX509 | CountersignError)[]>
   /**
    * One agent SVID with the agent's default lifetime. It is not on record yet: its event goes with the
    * transaction that keeps its serial, and nothing leaves before that is committed.

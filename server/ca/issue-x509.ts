@@ -35,6 +35,9 @@ export interface X509Request {
   readonly audit: IssueAudit
 }
 
+/** A request that may still be in the making, or what was found wrong with it. It never rejects. */
+export type AskedX509 = X509Request | Promise<X509Request | CountersignError>
+
 export interface IssuedX509 {
   readonly spiffeId: SpiffeId
   /** DER, leaf first, without the root. */
@@ -123,15 +126,29 @@ function defaultTtl({ kind }: X509Request, settings: CaSettings): number {
   return kind === 'agent' ? settings.agentTtlSeconds : settings.x509SvidTtlSeconds
 }
 
-/** Signs all side by side; what is wrong with one request is its own answer. */
+/** What was signed, beside what was asked for. */
+export interface AnsweredX509 {
+  readonly request: X509Request
+  readonly issued: IssuedX509
+}
+
+/** Signs all side by side, each as soon as it is there; what is wrong with one request is its own answer. */
 export function signX509Batch(
-  requests: readonly X509Request[],
+  asked: readonly AskedX509[],
   ca: CertificateAuthority,
   settings: CaSettings,
   now: Date,
-): Promise<readonly (IssuedX509 | CountersignError)[]> {
+): Promise<readonly (AnsweredX509 | CountersignError)[]> {
   return Promise.all(
-    requests.map((request) => signX509(request, ca, settings, now).catch(asCountersignError)),
+    asked.map(async (one) => {
+      const request = await one
+      if (request instanceof CountersignError) return request
+      try {
+        return { request, issued: await signX509(request, ca, settings, now) }
+      } catch (error) {
+        return asCountersignError(error)
+      }
+    }),
   )
 }
 

@@ -30,6 +30,7 @@ import {
 } from './issue-ca.ts'
 import { type IssuedJwt, type JwtRequest, jwtEvent, signJwt } from './issue-jwt.ts'
 import {
+  type AskedX509,
   type IssueAudit,
   type IssuedX509,
   signX509,
@@ -76,24 +77,23 @@ export class Issuer {
   }
 
   async issueX509(
-    requests: readonly X509Request[],
+    asked: readonly AskedX509[],
   ): Promise<readonly (IssuedX509 | CountersignError)[]> {
-    if (requests.length === 0) return []
+    if (asked.length === 0) return []
     const { settings, trail, clock, observe } = this.#deps
     const startedMs = clock.monotonicMs()
     const now = this.#guard.now()
     const { id, authority } = activeX509(this.#authorities(), now)
-    const results = await signX509Batch(requests, authority, settings, now)
-    const events = requests.flatMap((request, i) => {
-      const issued = results[i]
-      return issued === undefined || issued instanceof CountersignError
-        ? []
-        : [x509Event(request, issued, id, now)]
-    })
-    await trail.append(events)
-    this.#confirm(id)
-    observe?.issued?.('x509', events.length, clock.monotonicMs() - startedMs)
-    return results
+    const answers = await signX509Batch(asked, authority, settings, now)
+    const events = answers.flatMap((answer) =>
+      answer instanceof CountersignError ? [] : [x509Event(answer.request, answer.issued, id, now)],
+    )
+    if (events.length > 0) {
+      await trail.append(events)
+      this.#confirm(id)
+      observe?.issued?.('x509', events.length, clock.monotonicMs() - startedMs)
+    }
+    return answers.map((answer) => (answer instanceof CountersignError ? answer : answer.issued))
   }
 
   signAgentX509(

@@ -20,7 +20,7 @@ import type { ClockGuard } from './clock-guard.ts'
 import type { AccessTokenRequest, IssuedAccessToken } from './issue-access-token.ts'
 import type { DownstreamCaRequest, IssuedCa } from './issue-ca.ts'
 import type { IssuedJwt, JwtRequest } from './issue-jwt.ts'
-import type { IssueAudit, IssuedX509, X509Request } from './issue-x509.ts'
+import type { AskedX509, IssueAudit, IssuedX509 } from './issue-x509.ts'
 import { activeJwt, activeX509, Issuer, type SignedX509 } from './issuer.ts'
 import { saveLatestTime } from './latest-time.ts'
 import { type Act, type Decision, rotate } from './rotate.ts'
@@ -53,8 +53,8 @@ export class StoredCa implements Ca {
     this.x509 = { active: () => activeX509(this.#authorities, guard.now()).authority }
   }
 
-  issueX509(requests: readonly X509Request[]): Promise<readonly (IssuedX509 | CountersignError)[]> {
-    return this.#issuer.issueX509(requests)
+  issueX509(asked: readonly AskedX509[]): Promise<readonly (IssuedX509 | CountersignError)[]> {
+    return this.#issuer.issueX509(asked)
   }
 
   signAgentX509(

@@ -162,13 +162,14 @@ describe('what an agent may sign', () => {
     const client = createClient(svidService, server.dial(agent))
     const answer = await client.unary('BatchNewX509SVID', {
       params: [
+        { entry_id: mine ?? '', csr: csr.with(-1, (csr.at(-1) ?? 0) ^ 1) },
         { entry_id: mine ?? '', csr },
         { entry_id: theirs ?? '', csr },
         { entry_id: 'no-such-entry', csr },
       ],
     })
-    expect(answer.results.map(({ status }) => status?.code)).toEqual([0, 5, 5])
-    const leaf = parseCertificate(answer.results[0]?.svid?.cert_chain[0] as Buffer)
+    expect(answer.results.map(({ status }) => status?.code)).toEqual([3, 0, 5, 5])
+    const leaf = parseCertificate(answer.results[1]?.svid?.cert_chain[0] as Buffer)
     expect(leaf.uris).toEqual(['spiffe://example.org/mine'])
     expect(
       await reasonOf(client.unary('NewJWTSVID', { entry_id: theirs ?? '', audience: ['a'] })),

@@ -71,8 +71,9 @@ test('what is issued verifies and is on record first, a batch in one write', asy
     request({ spiffeId: SpiffeId.parse('spiffe://example.com/web') }),
     request({ spiffeId: SpiffeId.of(trustDomain, '/spire/agent/x') }),
     request({ dnsNames: ['not a name'] }),
+    Promise.resolve(new CountersignError('invalid', 'not signed', { reason: 'csr-signature' })),
     request({ ttlSeconds: -1 }),
-    request({ ttlSeconds: 60 }),
+    new Promise((resolve) => setImmediate(() => resolve(request({ ttlSeconds: 60 })))),
   ])
   const issued = results.filter((one): one is IssuedX509 => !(one instanceof CountersignError))
   expect(results.map((one) => (one instanceof CountersignError ? one.reason : 'issued'))).toEqual([
@@ -80,6 +81,7 @@ test('what is issued verifies and is on record first, a batch in one write', asy
     'svid-foreign',
     'svid-reserved',
     'lint-dns-name',
+    'csr-signature',
     'svid-ttl',
     'issued',
   ])
