@@ -1,6 +1,7 @@
 import { type ChainHead, nextLine } from '../../src/audit/chain.ts'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
 import type { RecordRange } from './trail.ts'
 import { maxGroupBytes } from './trail-file.ts'
 
@@ -26,9 +27,21 @@ export interface Group {
 export class AppendQueue {
   #waiting: Waiting[] = []
   #events = 0
+  /** Whom `gather` waits for. */
+  #awaited: { readonly length: number; readonly come: () => void } | undefined
 
-  get isEmpty(): boolean {
-    return this.#waiting.length === 0
+  /** How many appends wait. */
+  get length(): number {
+    return this.#waiting.length
+  }
+
+  /** Resolves once so many appends wait, or after `ms`. */
+  async gather(length: number, ms: number, clock: Pick<Clock, 'sleep'>): Promise<void> {
+    if (this.length >= length || ms <= 0) return
+    const come = Promise.withResolvers<void>()
+    this.#awaited = { length, come: come.resolve }
+    await Promise.race([come.promise, clock.sleep(ms)])
+    this.#awaited = undefined
   }
 
   /** Resolves and rejects as the group that it becomes part of. Throws `exhausted` `audit-queue-full`. */
@@ -44,6 +57,7 @@ export class AppendQueue {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ events, resolve, reject })
       this.#events += events.length
+      if (this.length === this.#awaited?.length) this.#awaited.come()
     })
   }
 

@@ -8,6 +8,9 @@ import { CountersignError } from '../../src/errors.ts'
 /** The end of a file that is searched for its last whole line; a group of appends is never larger. */
 export const maxGroupBytes: number = 4 << 20
 
+/** A write that has returned is on disk: as `fdatasync` after it, in one way to a thread and back instead of two. */
+const appending = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_DSYNC
+
 /** A trail's file, open for appending, and where its chain stands. */
 export interface OpenTrailFile {
   readonly handle: FileHandle
@@ -25,13 +28,11 @@ export interface OpenTrailFile {
  * where no whole line is found at the end.
  */
 export async function openTrailFile(path: string): Promise<OpenTrailFile> {
-  const handle = await open(
-    path,
-    constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
-    0o600,
-  )
+  const handle = await open(path, appending | constants.O_NOFOLLOW, 0o600)
   try {
     await checkFile(handle, path)
+    // What another process wrote may be in the cache only, and must not be lost before what follows it.
+    await handle.sync()
     const end = await findEnd(handle, path)
     if (end.torn.length === 0) return { handle, head: end.head, size: end.size, cut: undefined }
     const keptAs = await keepTorn(path, end.torn)
@@ -137,11 +138,7 @@ async function headOfLastNumbered(path: string): Promise<ChainHead> {
 export async function rotateTrailFile(path: string, full: FileHandle): Promise<FileHandle> {
   const number = ((await numberedFiles(path)).at(-1)?.number ?? 0) + 1
   await rename(path, `${path}.${String(number).padStart(6, '0')}`)
-  const handle = await open(
-    path,
-    constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND,
-    0o600,
-  )
+  const handle = await open(path, appending | constants.O_EXCL, 0o600)
   await syncFolder(dirname(path))
   await full.close()
   return handle

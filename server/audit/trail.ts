@@ -46,6 +46,9 @@ export interface TrailOptions {
   }) => void
 }
 
+/** No append waits longer for others to share a write with. */
+const maxGatherMs = 2
+
 const probeBytes: Buffer = Buffer.alloc(8192, ' ')
 
 /** Opens the trail and goes on with its chain. Throws as `openTrailFile`, else `unavailable` `audit-unwritable`. */
@@ -71,6 +74,12 @@ class TrailWriter implements Trail {
   #failure: CountersignError | undefined
   #closed = false
   readonly #queue = new AppendQueue()
+  /**
+   * How many appends were on their way at the last write, and how long the next one waits for as many. Whoever was
+   * answered just now asks again at once where there is much to do; two halves would take turns at writing for ever.
+   */
+  #expected = 0
+  #gatherMs = 0
   #writing: Promise<void> | undefined
 
   constructor(options: TrailOptions) {
@@ -159,23 +168,24 @@ class TrailWriter implements Trail {
     return appended
   }
 
-  /** One write and one sync at a time, for all that waits by then. */
+  /** One write at a time, for all that waits by then. */
   async #writeAll(): Promise<void> {
-    while (!this.#queue.isEmpty) {
-      // Appends of the same turn of the loop share a sync.
+    const { clock, observe } = this.#options
+    while (this.#queue.length > 0) {
+      // Appends of the same turn of the loop share a write.
       await nextTurn()
-      const startedMs = this.#options.clock.monotonicMs()
-      const group = await this.#writeGroup()
-      this.#options.observe?.({
-        ...group,
-        elapsedMs: this.#options.clock.monotonicMs() - startedMs,
-        ok: this.#failure === undefined,
-      })
+      await this.#queue.gather(this.#expected, this.#gatherMs, clock)
+      const startedMs = clock.monotonicMs()
+      const { appends, ...written } = await this.#writeGroup()
+      const elapsedMs = clock.monotonicMs() - startedMs
+      this.#expected = appends + this.#queue.length
+      this.#gatherMs = Math.min(Math.ceil(elapsedMs / 2), maxGatherMs)
+      observe?.({ ...written, elapsedMs, ok: this.#failure === undefined })
     }
     this.#writing = undefined
   }
 
-  async #writeGroup(): Promise<{ events: number; bytes: number }> {
+  async #writeGroup(): Promise<{ appends: number; events: number; bytes: number }> {
     let group: Group | undefined
     try {
       await this.makeReady()
@@ -189,13 +199,13 @@ class TrailWriter implements Trail {
       this.#fail(error)
       for (const waiting of group?.waiting ?? this.#queue.takeAll()) waiting.reject(this.#failure)
     }
-    return { events: group?.events ?? 0, bytes: group?.lines.length ?? 0 }
+    const { waiting, events, lines } = group ?? { waiting: [], events: 0, lines: '' }
+    return { appends: waiting.length, events, bytes: lines.length }
   }
 
   async #write(file: FileHandle, bytes: Buffer, head: ChainHead): Promise<void> {
     this.#dirty = true
     await writeFully(file, bytes)
-    await file.datasync()
     this.#dirty = false
     this.#size += bytes.length
     this.#head = head
@@ -216,7 +226,6 @@ class TrailWriter implements Trail {
   async #tryWriting(file: FileHandle): Promise<void> {
     this.#dirty = true
     await writeFully(file, probeBytes)
-    await file.datasync()
     await this.#cutBack(file)
   }
 

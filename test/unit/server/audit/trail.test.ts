@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process'
+import { constants } from 'node:fs'
 import {
   appendFile,
   chmod,
   mkdtemp,
   readdir,
   readFile,
+  readlink,
   rename,
   rm,
   stat,
@@ -52,6 +54,17 @@ async function serialsOf(file: string): Promise<unknown[]> {
   return (await linesOf(file)).map((line) => (JSON.parse(line) as { serial?: string }).serial)
 }
 
+/** With which this process has the file open, once for each descriptor. */
+async function flagsOf(file: string): Promise<number[]> {
+  const found: number[] = []
+  for (const fd of await readdir('/proc/self/fd')) {
+    if ((await readlink(`/proc/self/fd/${fd}`).catch(() => '')) !== file) continue
+    const info = await readFile(`/proc/self/fdinfo/${fd}`, 'utf8')
+    found.push(Number.parseInt(/^flags:\s+(\d+)/m.exec(info)?.[1] ?? '', 8))
+  }
+  return found
+}
+
 describe('the audit trail', () => {
   test('is made with mode 0600 and holds what append resolved for, in order', async () => {
     await using trail = await open()
@@ -87,6 +100,53 @@ describe('the audit trail', () => {
     await Promise.all(Array.from({ length: 1000 }, (_, i) => trail.append([event(String(i))])))
     expect(writes).toBe(1)
     expect(verify(await linesOf(path)).verified).toBe(1000)
+  })
+
+  test('whoever asks again after an answer shares the next write, for which nobody waits long', async () => {
+    const writes: number[] = []
+    const waits: number[] = []
+    const waiting = Promise.withResolvers<void>()
+    let ms = 0
+    let during: Promise<unknown> = Promise.resolve()
+    const trail = await openTrail({
+      ...{ path, log: silentLog, observe: ({ events }) => void writes.push(events) },
+      clock: {
+        now: () => clock.now(),
+        monotonicMs() {
+          // The first write has just ended.
+          if (ms === 3) during = trail.append([event('2')])
+          ms += 3
+          return ms
+        },
+        sleep(waitMs) {
+          waits.push(waitMs)
+          waiting.resolve()
+          return waits.length > 1 ? Promise.resolve() : new Promise(() => {})
+        },
+      },
+    })
+    await trail.append([event('1')])
+    await waiting.promise
+    await trail.append([event('3')])
+    await during
+    expect(writes).toEqual([1, 2])
+    // One of the two comes alone.
+    await trail.append([event('4')])
+    await trail[Symbol.asyncDispose]()
+    expect(writes).toEqual([1, 2, 1])
+    expect(waits).toEqual([2, 2])
+  })
+
+  test('F1 each line is on disk as its write returns', async () => {
+    await using trail = await open({ maxFileBytes: 300 })
+    for (const serial of ['1', '2', '3']) {
+      await trail.append([event(serial)])
+      expect(await flagsOf(path)).toEqual([expect.any(Number)])
+      for (const flags of await flagsOf(path)) {
+        expect(flags & constants.O_DSYNC).toBe(constants.O_DSYNC)
+      }
+    }
+    expect((await readdir(folder)).length).toBeGreaterThan(1)
   })
 
   test('F1 a torn last line is moved aside and noted', async () => {
