@@ -23,7 +23,8 @@ const suffixLength = `,"hash":"${chainStart.hash}"}`.length
 /** The event as the line after `head`, without its newline, and the new head. */
 export function nextLine(head: ChainHead, event: AuditEvent): { line: string; head: ChainHead } {
   const number = head.number + 1
-  const body = `${inAscii(JSON.stringify({ v: 1, n: number, ...recordOf(event), prev: head.hash })).slice(0, -1)}`
+  const record = inAscii(JSON.stringify(recordOf(event)))
+  const body = `{"v":1,"n":${number},${record.slice(1, -1)},"prev":"${head.hash}"`
   const digest = hash('sha256', body, 'hex')
   return { line: `${body},"hash":"${digest}"}`, head: { number, hash: digest } }
 }

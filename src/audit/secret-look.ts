@@ -18,22 +18,38 @@ const longWordWithSlash = /[\w+/=-]{40,}/g
 const location = /([a-z]{1,32}:\/\/[^\s?#"]*)/
 const sha256Hex = /^[0-9a-f]{64}$/
 const uuidLength = 36
+/** No credential is spelt with these alone. */
+const uuidOrHash = /^[0-9a-f-]{1,64}$/
+const maxRemembered = 4096
+const maxRememberedLength = 256
 
 /** The text as it may be written: a credential in it gives way to `[secret sha256:…]`, the SHA-256 in hex. */
-export function withoutSecrets(text: string): string {
-  if (text.length < 12) return text
-  const plain = withoutEncoded(text)
+export const withoutSecrets: (text: string) => string = remembering((text) => {
+  const plain = text.replace(encoded, removed)
   if (plain.length <= uuidLength) return plain
   if (!plain.includes('://')) return withoutRandom(plain, longWordWithSlash)
   return plain
     .split(location)
     .map((part, at) => withoutRandom(part, at % 2 === 1 ? longWord : longWordWithSlash))
     .join('')
-}
+})
 
 /** As `withoutSecrets`, for names that chance may spell: a jti, a key id. */
-export function withoutEncoded(text: string): string {
-  return text.length < 12 ? text : text.replace(encoded, removed)
+export const withoutEncoded: (text: string) => string = remembering((text) =>
+  text.replace(encoded, removed),
+)
+
+/** Short texts that held nothing are not looked at again: most of what is written was written before. */
+function remembering(look: (text: string) => string): (text: string) => string {
+  let harmless = new Set<string>()
+  return (text) => {
+    if (text.length < 12 || uuidOrHash.test(text) || harmless.has(text)) return text
+    const plain = look(text)
+    if (plain !== text || text.length > maxRememberedLength) return plain
+    if (harmless.size >= maxRemembered) harmless = new Set()
+    harmless.add(text)
+    return text
+  }
 }
 
 function withoutRandom(text: string, words: RegExp): string {
