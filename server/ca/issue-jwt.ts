@@ -3,6 +3,7 @@ import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { signCompact } from '../../src/jwt/sign.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { lintJwtSvid } from '../../src/svid/jwt-lint.ts'
 import { jwtSvidClaims } from '../../src/svid/jwt-svid.ts'
 import type { JwtKey } from './authorities.ts'
 import { checkName, checkTtl, endOf, type IssueAudit, secondsBetween } from './issue-x509.ts'
@@ -33,8 +34,8 @@ const maxAudiences = 64
 export const maxAudienceLength = 2048
 
 /**
- * Signs one JWT-SVID that ends no later than its key. Throws `invalid` (`svid-audience`, `svid-ttl`),
- * `forbidden` (`svid-foreign`, `svid-reserved`) or `unavailable` `jwt-key-ending`.
+ * Signs and lints one JWT-SVID that ends no later than its key. Throws `invalid` (`svid-audience`, `svid-ttl`),
+ * `forbidden` (`svid-foreign`, `svid-reserved`), `unavailable` `jwt-key-ending` or `internal` (`lint-…`).
  */
 export async function signJwt(
   request: JwtRequest,
@@ -69,6 +70,7 @@ export async function signJwt(
     ...(request.jti === undefined ? {} : { jti: request.jti }),
   })
   const token = await signCompact(key.signer, key.keyId, claims)
+  await lintJwtSvid(token, { ...key, claims })
   return { token, spiffeId, issuedAt, expiresAt }
 }
 

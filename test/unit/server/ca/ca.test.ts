@@ -11,7 +11,7 @@ import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { verifyJwtSvid } from '../../../../src/svid/jwt-svid.ts'
 import { verifyX509Svid } from '../../../../src/svid/x509-svid.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
-import { generateKeyPair, spkiOf } from '../../../../src/x509/key.ts'
+import { generateKeyPair, softwareSigner, spkiOf } from '../../../../src/x509/key.ts'
 import { type RunningCa, startCa, temporaryFolder, trustDomain } from './ca-fixture.ts'
 
 const web = SpiffeId.of(trustDomain, '/web')
@@ -409,6 +409,23 @@ test('the server is not ready when it has failed to look after its authorities m
   await server.ca.tick()
   expect(server.ca.ready()).toBeUndefined()
   expect(server.ca.state('x509').prepared).toBeDefined()
+})
+
+test('a key outside that signs with another than it shows gives neither a certificate nor a token', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  const real = memoryKeyManager()
+  const other = softwareSigner((await generateKeyPair('ec-p256')).privateKey)
+  const open: typeof real.open = async (...given) => ({
+    ...(await real.open(...given)),
+    sign: other.sign,
+  })
+  await using server = await startCa({ folder: folder.path, clock, keys: { ...real, open } })
+  await server.caughtUp()
+  expect(await issue(server).catch((error: unknown) => error)).toMatchObject({
+    reason: 'ca-signature',
+  })
+  await expect(jwt(server)).rejects.toMatchObject({ reason: 'lint-signature' })
 })
 
 test('run keeps the latest time when it is stopped', async () => {
