@@ -12,6 +12,8 @@ import { type FederationSettings, federationSchema, readFederation } from './bun
 import { type OauthSettings, oauthSchema, readOauth } from './oauth/settings.ts'
 import { type OidcSettings, oidcSchema, readOidc } from './oidc/settings.ts'
 
+type JwtKeyKind = 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-4096'
+
 export interface ServerConfig {
   readonly trustDomain: TrustDomain
   readonly dataDir: string
@@ -30,8 +32,8 @@ export interface ServerConfig {
     | { readonly type: 'memory' }
   readonly ca: {
     readonly ttlSeconds: number
-    readonly keyKind: 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-4096'
-    readonly jwtKeyKind: 'ec-p256' | 'ec-p384' | 'rsa-2048' | 'rsa-4096'
+    readonly keyKind: JwtKeyKind | 'ed25519'
+    readonly jwtKeyKind: JwtKeyKind
     readonly jwtRs256Audiences: readonly string[]
   }
   readonly x509SvidTtlSeconds: number
@@ -57,7 +59,9 @@ export interface ServerConfig {
   readonly maxConnectionsPerAddress: number
 }
 
-const authorityKey = z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'])
+const jwtKey = z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'])
+// JWT-03: no algorithm of a JWT-SVID takes an Ed25519 key.
+const caKey = z.enum([...jwtKey.options, 'ed25519'])
 const count = z.number().int().min(1).max(10_000_000)
 const trustDomain = parsedBy(TrustDomain.parse)
 const rateLimit = z.strictObject({ per_second: count, burst: count })
@@ -84,8 +88,8 @@ const fileSchema = z.strictObject({
   ca: z
     .strictObject({
       ttl: duration.optional(),
-      key_type: authorityKey.optional(),
-      jwt_key_type: authorityKey.optional(),
+      key_type: caKey.optional(),
+      jwt_key_type: jwtKey.optional(),
       jwt_rs256_audiences: z.array(z.string().min(1).max(2048)).max(256).optional(),
     })
     .optional(),

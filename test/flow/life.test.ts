@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import {
   agentIdOf,
   fetchJwt,
@@ -130,3 +131,42 @@ test.skipIf(!isRoot)(
     await server.admin('spire.api.server.entry.v1.Entry').unary('BatchDeleteEntry', { ids: [id] })
   },
 )
+
+test('T26 of thirty entries each is off the open stream within a second of its deletion', async () => {
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const kept = await create('/kept')
+  const web = workload(webUid)
+  await web.next()
+  const until = async (held: readonly string[]): Promise<void> => {
+    const ids = held.map((path) => `spiffe://example.org${path}`)
+    while (idsOf(await web.next()).join() !== ids.join());
+  }
+  const waits: number[] = []
+  for (let at = 0; at < 30; at += 1) {
+    const id = await create(`/gone/${at}`)
+    await until([`/gone/${at}`, '/kept'])
+    const deletedMs = performance.now()
+    await entries.unary('BatchDeleteEntry', { ids: [id] })
+    await until(['/kept'])
+    waits.push(performance.now() - deletedMs)
+  }
+  expect(Math.max(...waits)).toBeLessThan(1000)
+  web.kill()
+  await entries.unary('BatchDeleteEntry', { ids: [kept] })
+})
+
+test('T26 within a second of the ban of its node a workload has no stream any more, and gets nothing new', async () => {
+  await create('/banned')
+  const web = workload(webUid)
+  expect(idsOf(await web.next())).toEqual(['spiffe://example.org/banned'])
+  const id = await agentIdOf(server)
+  const bannedMs = performance.now()
+  await server.admin('spire.api.server.agent.v1.Agent').unary('BanAgent', {
+    id: { trust_domain: 'example.org', path: SpiffeId.pathOf(id) },
+  })
+  let last = await web.next()
+  while (last.code === undefined) last = await web.next()
+  expect(performance.now() - bannedMs).toBeLessThan(1000)
+  expect([7, 14]).toContain(last.code)
+  expect((await fetchJwt(agent.socket, 'https://api.example.org', webUid)).svids ?? []).toEqual([])
+})

@@ -201,3 +201,33 @@ describe('what an agent may sign', () => {
     ).rejects.toMatchObject({ code: 'exhausted' })
   })
 })
+
+test.each(['ec-p384', 'rsa-2048', 'ed25519'] as const)(
+  'a trust domain whose CA has a key of kind %s attests an agent, knows it by its SVID and signs for its workloads',
+  async (keyKind) => {
+    const { config } = server
+    const jwtKeyKind = keyKind === 'ed25519' ? 'ec-p256' : keyKind
+    const own = await startServer({
+      overrides: { ca: { ...config.ca, keyKind, jwtKeyKind } },
+    })
+    try {
+      const agent = await own.joinAgent()
+      const { results } = await own
+        .admin('spire.api.server.entry.v1.Entry')
+        .unary('BatchCreateEntry', { entries: [wireEntry({ path: '/web', parent: agent.id })] })
+      const client = createClient(svidService, own.dial(agent))
+      const entryId = results[0]?.entry?.id ?? ''
+      const { csr } = await freshCsr()
+      const issued = await client.unary('BatchNewX509SVID', {
+        params: [{ entry_id: entryId, csr }],
+      })
+      expect(issued.results[0]?.status?.code).toBe(0)
+      const { svid } = await client.unary('NewJWTSVID', { entry_id: entryId, audience: ['a'] })
+      const [header = ''] = svid?.token.split('.') ?? []
+      const { alg } = JSON.parse(Buffer.from(header, 'base64url').toString())
+      expect(alg).toBe({ 'ec-p384': 'ES384', 'rsa-2048': 'RS256', ed25519: 'ES256' }[keyKind])
+    } finally {
+      await own.remove()
+    }
+  },
+)

@@ -19,3 +19,15 @@ test('a limit on signing under which no batch of an agent could ever pass is ref
   expect(() => load(999)).toThrow(expect.objectContaining({ reason: 'config-value' }))
   expect(load(1000)).toEqual({ perSecond: 10, burst: 1000 })
 })
+
+test('JWT-03 a CA may have an Ed25519 key, and a key for JWT-SVIDs may not', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-config-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'server.yaml')
+  const load = (ca: string) => {
+    writeFileSync(file, `trust_domain: example.org\nca: {${ca}}\n`)
+    return loadServerConfig({ file, env: {}, flags: {} }).ca
+  }
+  expect(load('key_type: ed25519')).toMatchObject({ keyKind: 'ed25519', jwtKeyKind: 'ec-p256' })
+  expect(() => load('jwt_key_type: ed25519')).toThrow('server.yaml:2: "ca.jwt_key_type"')
+})
