@@ -113,6 +113,37 @@ test('T25 each RPC that the server knows has a row in the access table, and each
   expect(Object.keys(accessTable).sort()).toEqual(rpcs.map(({ path }) => path).sort())
 })
 
+/** All that is not for operators, admins and local ones, and for them alone; as SPIRE's server has it. */
+const exceptions: Readonly<Record<string, readonly string[]>> = {
+  any: ['AttestAgent', 'GetBundle', 'Now'],
+  agent: [
+    ...['RenewAgent', 'PostStatus', 'GetAuthorizedEntries', 'SyncAuthorizedEntries', 'Follow'],
+    ...['BatchNewX509SVID', 'NewJWTSVID', 'BatchNewWITSVID'],
+  ],
+  downstream: ['PublishJWTAuthority', 'PublishWITAuthority', 'NewDownstreamX509CA'],
+  local: [
+    ...['GetLogger', 'SetLogLevel', 'ResetLogLevel', 'Accept', 'GetInfo'],
+    ...['Check', 'List', 'Watch'],
+  ],
+  'admin local agent': ['GetFederatedBundle'],
+}
+
+test('T25 the table lets in whom it should: it is not the measure of itself', () => {
+  const rightsOf = (name: string, service: string): readonly string[] => {
+    // These names are others' too: lists of what operators see.
+    const isHealth = service.startsWith('grpc.health.')
+    const found = Object.entries(exceptions).find(
+      ([, names]) => names.includes(name) && (name !== 'List' || isHealth),
+    )
+    return (found?.[0] ?? 'admin local').split(' ')
+  }
+  for (const { path, name, service } of rpcs) {
+    expect([path, accessTable[path]]).toEqual([path, rightsOf(name, service)])
+  }
+  const all = Object.values(exceptions).flat()
+  expect(all.filter((name) => !rpcs.some((rpc) => rpc.name === name))).toEqual([])
+})
+
 test('T25 an RPC by any other spelling of its path is none, to an operator too', async () => {
   const path = '/spire.api.server.agent.v1.Agent/ListAgents'
   const spellings = [
