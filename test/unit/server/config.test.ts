@@ -31,3 +31,20 @@ test('JWT-03 a CA may have an Ed25519 key, and a key for JWT-SVIDs may not', () 
   expect(load('key_type: ed25519')).toMatchObject({ keyKind: 'ed25519', jwtKeyKind: 'ec-p256' })
   expect(() => load('jwt_key_type: ed25519')).toThrow('server.yaml:2: "ca.jwt_key_type"')
 })
+
+test('what is not said has the lifetimes and the doors that the documentation says', () => {
+  const env = { COUNTERSIGN_TRUST_DOMAIN: 'example.org', COUNTERSIGN_DATA_DIR: '/data' }
+  expect(loadServerConfig({ file: undefined, env, flags: {} })).toMatchObject({
+    ca: { ttlSeconds: 86_400, keyKind: 'ec-p256', jwtKeyKind: 'ec-p256' },
+    x509SvidTtlSeconds: 3600,
+    jwtSvidTtlSeconds: 300,
+    agentTtlSeconds: 86_400,
+    bindAddress: { host: '0.0.0.0', port: 8081 },
+    adminSocket: '/data/admin/api.sock',
+    httpAddress: { host: '127.0.0.1', port: 8082 },
+    keyManager: { type: 'file', path: '/data/wrapping.key' },
+    jwtIssuer: undefined,
+    oauth: undefined,
+    oidc: undefined,
+  })
+})

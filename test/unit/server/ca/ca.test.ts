@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { chmod, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -110,6 +111,33 @@ test('what is issued verifies and is on record first, a batch in one write', asy
     { kind: 'svid.jwt.issued', audience: ['db'], expiresAt: token.expiresAt.toISOString() },
   ])
   expect(JSON.stringify(records)).not.toContain(token.token.split('.')[2])
+})
+
+test('certificates begin ten seconds ago, tokens now, and neither holds more than it should', async () => {
+  await using folder = await temporaryFolder()
+  const clock = new FakeClock()
+  await using server = await startCa({ folder: folder.path, clock })
+  const { chain } = await issue(server, { dnsNames: ['web.example.org', 'b.example.org'] })
+  const leaf = new X509Certificate(chain[0] ?? Buffer.alloc(0))
+  const root = new X509Certificate(server.ca.state('x509').active?.certificate ?? Buffer.alloc(0))
+  const fromNow = (date: Date): number => (date.getTime() - clock.now().getTime()) / 1000
+  expect(
+    [leaf, root].map(({ validFromDate, validToDate }) => [validFromDate, validToDate].map(fromNow)),
+  ).toEqual([
+    [-10, 3600],
+    [-10, 86_400],
+  ])
+  expect(leaf.subject).toBe('C=US\nO=COUNTERSIGN\nCN=web.example.org')
+  expect(root.subject).toMatch(/^C=US\nO=COUNTERSIGN\nserialNumber=[0-9a-f]{32}$/)
+  const token = (await jwt(server)).token.split('.')
+  const [header, claims] = token.map((part) => Buffer.from(part, 'base64url').toString())
+  expect(JSON.parse(header ?? '')).toEqual({
+    alg: 'ES256',
+    kid: server.ca.state('jwt').active?.id,
+    typ: 'JWT',
+  })
+  const iat = clock.now().getTime() / 1000
+  expect(JSON.parse(claims ?? '')).toEqual({ sub: web, aud: ['db'], iat, exp: iat + 300 })
 })
 
 test('the server has an identity of its own whose chain ends with the CA', async () => {
