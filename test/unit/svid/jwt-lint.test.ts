@@ -3,7 +3,7 @@ import { signCompact } from '../../../src/jwt/sign.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { lintJwtSvid } from '../../../src/svid/jwt-lint.ts'
 import { jwtSvidClaims } from '../../../src/svid/jwt-svid.ts'
-import { generateKeyPair, softwareSigner } from '../../../src/x509/key.ts'
+import { generateKeyPair, type Signer, softwareSigner } from '../../../src/x509/key.ts'
 import { reasonOfAsync } from '../../support/x509-fixtures.ts'
 
 const issuedAt = new Date('2026-06-01T12:00:00Z')
@@ -18,7 +18,7 @@ const claims = jwtSvidClaims({
 const expected = { keyId: 'k', signer, claims, notAfter: expiresAt }
 const token = await signCompact(signer, 'k', claims)
 
-test('a token that is as it was asked for leaves', async () => {
+test('a token that is as it was asked for leaves, the first of its key and the next', async () => {
   await lintJwtSvid(token, expected)
   await lintJwtSvid(token, expected)
 })
@@ -40,8 +40,12 @@ test.each([
     await signCompact({ ...signer, sign: otherSigner.sign }, 'k', claims),
     { signer: { ...signer } },
   ],
-])('one that is not does not: %s', async (reason, made, changes) => {
-  expect(await reasonOfAsync(() => lintJwtSvid(made, { ...expected, ...changes }))).toBe(
-    `lint-${reason}`,
-  )
-})
+])(
+  'one that is not does not, be it the first of its key or the next: %s',
+  async (reason, made, changes) => {
+    const lint = (key: Signer) =>
+      reasonOfAsync(() => lintJwtSvid(made, { ...expected, signer: key, ...changes }))
+    expect(await lint({ ...signer })).toBe(`lint-${reason}`)
+    expect(await lint(signer)).toMatch(/^lint-/)
+  },
+)
