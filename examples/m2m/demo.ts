@@ -117,7 +117,10 @@ async function order({ storefront, orders, billing }: Services): Promise<void> {
   const { status, body } = await storefront.hear('answered')
   stage.say(`  the vendor answers ${status} ${body}`)
   if (status !== 200) throw new Error('the order was not paid')
-  for (const { audience, spiffeId, actors } of await onRecord('token.exchanged')) {
+  for (const { audience, spiffeId, actors = [] } of await onRecord(
+    'token.issued',
+    'token.exchanged',
+  )) {
     stage.say(`  a token for ${audience}: ${spiffeId}${chain(actors)}`)
   }
 }
@@ -159,9 +162,10 @@ async function orderInVain(storefront: Actor): Promise<void> {
   if (status === 200) throw new Error('an order was paid through a service that is switched off')
 }
 
-/** What the trail has of a kind, oldest first. */
-async function onRecord(kind: string): Promise<readonly Line[]> {
-  const search = ['audit', 'search', 'server/audit.log', '--kind', kind, '-o', 'json']
+/** What the trail has of these kinds, oldest first. */
+async function onRecord(...kinds: readonly string[]): Promise<readonly Line[]> {
+  const wanted = kinds.flatMap((kind) => ['--kind', kind])
+  const search = ['audit', 'search', 'server/audit.log', ...wanted, '-o', 'json']
   const lines = (await stage.countersign(...search)).trim().split('\n')
   return lines.map((line) => JSON.parse(line) as Line)
 }

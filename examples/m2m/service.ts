@@ -42,7 +42,8 @@ async function passOn(access: Access, response: ServerResponse): Promise<void> {
   try {
     last = client.onBehalfOf(access).call(next.resource, next.scope)
     const answer = await last.fetch(next.url)
-    response.writeHead(answer.status).end(await answer.text())
+    // What is refused behind this service is no refusal of its own.
+    response.writeHead(answer.ok ? 200 : 502).end(await answer.text())
   } catch (error) {
     response.writeHead(502).end(String(error))
   }
@@ -56,7 +57,7 @@ async function holdOn(hop: NextHop): Promise<void> {
     const answer = await http.fetch(next.url, { headers: { authorization: `Bearer ${token}` } })
     const body = await answer.text()
     if (sent === 0) say({ event: 'holding', status: answer.status })
-    if (answer.status < 400) continue
+    if (answer.status !== 401) continue
     return say({ event: 'refused', atMs: Date.now(), status: answer.status, body })
   }
 }
