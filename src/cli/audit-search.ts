@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { inAscii } from '../audit/in-ascii.ts'
 import type { Found } from '../audit/search.ts'
 import { CountersignError } from '../errors.ts'
+import { counted } from '../runtime/counted.ts'
 import { outputOption } from './admin.ts'
 import { unreadableTrail } from './audit-faults.ts'
 import { type FilterOptions, filterOf, withFilter } from './audit-filter.ts'
@@ -74,7 +75,9 @@ export async function* chosen(
   }
   yield* newest
   if (broken > 0) {
-    io.note(`${broken} lines are no records: see "countersign audit verify ${file}"`)
+    io.note(
+      `left out: ${counted(broken, 'line')} that no server wrote so: see "countersign audit verify ${file}"`,
+    )
   }
 }
 

@@ -5,6 +5,7 @@ import type { HeadReport } from '../audit/head-check.ts'
 import type { SignedHead } from '../audit/signed-head.ts'
 import type { TrailVerdict } from '../audit/verify-files.ts'
 import { CountersignError } from '../errors.ts'
+import { counted } from '../runtime/counted.ts'
 import { outputOption } from './admin.ts'
 import { brokenTrail, noHeadOfTrail, unreadableTrail } from './audit-faults.ts'
 import type { Io } from './io.ts'
@@ -103,7 +104,7 @@ function headLines(
   return [
     ['heads', `${inTrail} in the trail, ${anchored} in the anchor`],
     ['signed', `up to record ${last.head.number}, ${describeHead(last)}`],
-    ['unsigned', `${end.number - last.head.number} records since`],
+    ['unsigned', `${counted(end.number - last.head.number, 'record')} since`],
   ]
 }
 

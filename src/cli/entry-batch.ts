@@ -5,6 +5,7 @@ import type { BatchResponse } from '../rpc/gen/countersign/registry/v1/BatchResp
 import type { RegisteredEntry$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
 import type { RegistryDefinition } from '../rpc/gen/countersign/registry/v1/Registry.ts'
 import type { _countersign_registry_v1_WaitAppliedResponse_AgentState as AgentState } from '../rpc/gen/countersign/registry/v1/WaitAppliedResponse.ts'
+import { counted } from '../runtime/counted.ts'
 import type { Io } from './io.ts'
 import { printable } from './output.ts'
 
@@ -35,7 +36,7 @@ export async function createAll(
     const call = { signal: io.signal, timeoutMs: batchTimeoutMs }
     const answer = await io
       .progress(
-        `creating ${entries.length} entries`,
+        `creating ${counted(entries.length, 'entry', 'entries')}`,
         registry.unary('BatchCreate', { entries: part, atomic }, call),
       )
       .catch((error: unknown) => {
@@ -101,10 +102,14 @@ export async function waitUntilHeld(
   )
   const late = agents.filter((agent) => agent.connected && !agent.applied)
   if (late.length > 0) {
-    throw new CountersignError('deadline', `${late.length} agents have not taken it in 30 s`, {
-      reason: 'agents-late',
-      fix: 'see how far they are with: countersign agent list',
-    })
+    throw new CountersignError(
+      'deadline',
+      `not taken in 30 s by ${counted(late.length, 'agent')}`,
+      {
+        reason: 'agents-late',
+        fix: 'see how far they are with: countersign agent list',
+      },
+    )
   }
   const away = agents.filter((agent) => !agent.connected)
   for (const agent of away) io.note(`warning: ${printable(agent.agent_id)} is not connected`)

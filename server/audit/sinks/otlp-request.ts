@@ -29,7 +29,7 @@ export function otlpRequest(lines: readonly TrailLine[], chain: string): object 
       {
         resource: {
           attributes: [
-            attribute('service.name', 'countersign-server'),
+            attribute('service.name', 'countersign'),
             attribute('service.version', version),
             attribute('service.instance.id', chain),
             attribute('host.name', hostname()),
