@@ -44,7 +44,7 @@ test.each([
   [['entry', 'crate'], 'create'],
   [['fetch', 'x509', '--sockett', 'x'], '--socket'],
 ])('what is misspelt ends with 64 and a suggestion: %j', async (args, suggestion) => {
-  const { code, stderr, stdout } = await run(args)
+  const { code, stderr, stdout } = await runHere(args)
   expect(code).toBe(64)
   expect(stderr).toContain(suggestion)
   expect(stdout).toBe('')
@@ -52,10 +52,10 @@ test.each([
 
 test('where nobody listens it ends with 69 and says what to do', async () => {
   const nowhere = join(folder, 'no.sock')
-  const admin = await run(['entry', 'list', '--admin-socket', nowhere])
+  const admin = await runHere(['entry', 'list', '--admin-socket', nowhere])
   expect(admin).toMatchObject({ code: 69, stdout: '' })
   expect(admin.stderr).toMatch(/error\[server-socket-missing\][\s\S]*fix: .*server run/)
-  const agent = await run(['fetch', 'x509', '--socket', `unix://${nowhere}`])
+  const agent = await runHere(['fetch', 'x509', '--socket', `unix://${nowhere}`])
   expect(agent.code).toBe(69)
   expect(agent.stderr).toMatch(/fix: .*agent run/)
 })
@@ -69,7 +69,7 @@ test('WLE-08 without an endpoint nothing is assumed', async () => {
 test('a typing error in a config file ends with 78, its line and the nearest key', async () => {
   const path = join(folder, 'server.yaml')
   writeFileSync(path, 'trust_domain: example.org\nbind_adress: 127.0.0.1:1\n')
-  const { code, stderr } = await run(['server', 'run', '--config', path])
+  const { code, stderr } = await runHere(['server', 'run', '--config', path])
   expect(code).toBe(78)
   expect(stderr).toContain('server.yaml:2')
   expect(stderr).toContain('bind_address')
@@ -81,7 +81,7 @@ test('--check-config reads, checks and exits', async () => {
     stdout: 'the configuration is good\n',
     stderr: '',
   })
-  const agent = await run(['agent', 'run', '--check-config'])
+  const agent = await runHere(['agent', 'run', '--check-config'])
   expect(agent.code).toBe(78)
   expect(agent.stderr).toContain('COUNTERSIGN_TRUST_DOMAIN')
 })
@@ -98,21 +98,21 @@ test('server init writes what server run accepts, and overwrites nothing', async
     '--agent',
     agent,
   ]
-  expect((await run(args)).code).toBe(0)
-  expect((await run(['server', 'run', '--config', server, '--check-config'])).code).toBe(0)
-  expect((await run(['agent', 'run', '--config', agent, '--check-config'])).code).toBe(0)
-  const again = await run(args)
+  expect((await runHere(args)).code).toBe(0)
+  expect((await runHere(['server', 'run', '--config', server, '--check-config'])).code).toBe(0)
+  expect((await runHere(['agent', 'run', '--config', agent, '--check-config'])).code).toBe(0)
+  const again = await runHere(args)
   expect(again.code).toBe(1)
   expect(again.stderr).toContain('file-exists')
 })
 
 test('completion knows each verb, for three shells', async () => {
   for (const shell of ['bash', 'zsh', 'fish']) {
-    const { code, stdout } = await run(['completion', shell])
+    const { code, stdout } = await runHere(['completion', shell])
     expect(code).toBe(0)
     for (const word of ['evict', 'mint', 'completion', 'selector']) expect(stdout).toContain(word)
   }
-  expect((await run(['completion', 'tcsh'])).code).toBe(64)
+  expect((await runHere(['completion', 'tcsh'])).code).toBe(64)
 })
 
 test.each([
@@ -124,7 +124,7 @@ test.each([
 ])(
   'what makes no sense ends with 64 before anything is asked of a server: %j',
   async (args, said) => {
-    const { code, stderr, stdout } = await run(args)
+    const { code, stderr, stdout } = await runHere(args)
     expect(code).toBe(64)
     expect(stderr).toContain(said)
     expect(stdout).toBe('')

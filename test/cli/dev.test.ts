@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { readLink } from '../../src/audit/chain.ts'
 import { socketFolder } from '../../src/runtime/socket-folder.ts'
-import { type Ended, run, start } from '../support/command.ts'
+import { type Ended, run, runHere, start } from '../support/command.ts'
 
 // A folder with a space in it, and too long a path for a socket below it.
 const top = mkdtempSync(join(tmpdir(), 'cs-dev-'))
@@ -29,8 +29,9 @@ interface Dev {
   readonly socket: string
   readonly text: string
   stop(): Promise<number | null>
-  /** Another command, in the same folder, with what dev told to export. */
+  /** Another command, in the same folder, with what dev told to export; `asProcess` in a process of its own. */
   command(...args: readonly string[]): Promise<Ended>
+  asProcess(...args: readonly string[]): Promise<Ended>
   json(...args: readonly string[]): Promise<unknown>
 }
 
@@ -50,12 +51,16 @@ async function startDev(cwd = folder): Promise<Dev> {
       if (said !== undefined) resolve(said)
     })
   })
-  const command = (...args: readonly string[]) =>
-    run(args, { cwd, env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` } })
+  const env = { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` }
+  const command = (...args: readonly string[]) => {
+    process.chdir(cwd)
+    return runHere(args, env)
+  }
   return {
     socket,
     text,
     command,
+    asProcess: (...args) => run(args, { cwd, env }),
     async json(...args) {
       const { code, stdout, stderr } = await command(...args, '-o', 'json')
       expect({ args, code, stderr: code === 0 ? '' : stderr }).toEqual({
@@ -95,7 +100,7 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
 
   const [agent] = (await dev.json('agent', 'list')) as { id: string; connected: boolean }[]
   expect(agent?.connected).toBe(true)
-  const created = await dev.command(
+  const created = await dev.asProcess(
     ...['entry', 'create', '--parent-id', agent?.id ?? '', '--owner', 'web-team', '--wait'],
     ...['--spiffe-id', 'spiffe://example.org/web', '--selector', `unix:uid:${process.getuid?.()}`],
     ...['--label', 'tier=front', '--purpose', 'the shop', '-o', 'json'],
@@ -137,7 +142,7 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   expect((await validate('a')).stdout).toContain('spiffe://example.org/web')
   expect((await validate('b')).code).toBe(1)
 
-  const keyed = (await dev.command('fetch', 'x509', '--show-key', '-o', 'json')).stdout
+  const keyed = (await dev.asProcess('fetch', 'x509', '--show-key', '-o', 'json')).stdout
   expect(keyed).toContain('PRIVATE KEY')
   expect((await dev.command('fetch', 'x509', '-o', 'json')).stdout).not.toContain('PRIVATE KEY')
   expect((await dev.command('fetch', 'bundles')).stdout).toContain('spiffe://example.org')

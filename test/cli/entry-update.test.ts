@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { run } from '../support/command.ts'
+import { runHere } from '../support/command.ts'
 import { type RunningServer, someAgent, startServer, wireEntry } from '../support/running-server.ts'
 
 let server: RunningServer
@@ -18,7 +18,14 @@ async function entryWith(path: string, fields: Record<string, unknown>) {
   const id = results[0]?.entry?.id ?? ''
   return async (...flags: string[]): Promise<Record<string, unknown>> => {
     const admin = ['--admin-socket', server.config.adminSocket, '-o', 'json']
-    const { code, stdout, stderr } = await run(['entry', 'update', '--id', id, ...flags, ...admin])
+    const { code, stdout, stderr } = await runHere([
+      'entry',
+      'update',
+      '--id',
+      id,
+      ...flags,
+      ...admin,
+    ])
     expect([code, stderr]).toEqual([0, expect.stringMatching(/^(warning: .*\n)*$/)])
     return JSON.parse(stdout) as Record<string, unknown>
   }

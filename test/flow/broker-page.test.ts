@@ -50,6 +50,7 @@ function here(text: string): string {
   return text
     .replaceAll('8443', String(ports['issuer']))
     .replaceAll('8444', String(ports['broker']))
+    .replaceAll('sleep 1;', 'sleep 0.1;')
     .replace('https://api.acme.example', localVendor)
     .replace('socket: agent/public/api.sock', `socket: ${agent?.socket}\nhttp_address: false`)
 }

@@ -41,14 +41,14 @@ export async function run(args: readonly string[], options: CommandOptions = {})
   return { code, stdout, stderr }
 }
 
-/** The same in this process, which saves its start; there is no standard input, and no environment. */
-export async function runHere(args: readonly string[]): Promise<Ended> {
+/** The same in this process, which saves its start; there is no standard input, and no environment but what is given. */
+export async function runHere(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   const [stdout, stderr] = [new Kept(), new Kept()]
   const signal = new AbortController().signal
-  const code = await runVerb(
-    args,
-    createIo({ stdout, stderr, env: {}, signal, every: () => () => {} }),
-  )
+  const code = await runVerb(args, createIo({ stdout, stderr, env, signal, every: () => () => {} }))
   return { code, stdout: stdout.text, stderr: stderr.text }
 }
 

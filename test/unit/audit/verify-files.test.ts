@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type ChainHead, chainStart, nextLine } from '../../../src/audit/chain.ts'
 import { verifyFiles } from '../../../src/audit/verify-files.ts'
-import { run } from '../../support/command.ts'
+import { runHere } from '../../support/command.ts'
 
 let path: string
 let head: ChainHead
@@ -101,15 +101,15 @@ describe('a trail of several files', () => {
   })
 
   test('countersign audit verify says the same, and ends with 1 where something is wrong', async () => {
-    const good = await run(['audit', 'verify', path, '--head', `${head.number}:${head.hash}`])
+    const good = await runHere(['audit', 'verify', path, '--head', `${head.number}:${head.hash}`])
     expect(good).toMatchObject({ code: 0, stderr: '' })
     expect(good.stdout).toMatch(/records\s+3000[\s\S]*verdict\s+whole/)
     edit(path, (lines) => lines.toSpliced(3, 1))
-    const bad = await run(['audit', 'verify', path, '-o', 'json'])
+    const bad = await runHere(['audit', 'verify', path, '-o', 'json'])
     expect(bad.code).toBe(1)
     expect(bad.stderr).toContain(`error[audit-line-out-of-place]: line 4 of ${path}`)
     expect(JSON.parse(bad.stdout)).toMatchObject({ verified: 2003, fault: { line: 4 } })
-    const none = await run(['audit', 'verify', `${path}.gone`])
+    const none = await runHere(['audit', 'verify', `${path}.gone`])
     expect(none).toMatchObject({ code: 1, stdout: '' })
     expect(none.stderr).toContain('audit-file-unreadable')
   })
