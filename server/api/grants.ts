@@ -4,7 +4,8 @@ import type { ListTokensRequest } from '../../src/rpc/gen/countersign/oauth/v1/L
 import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { Caller } from '../access/caller.ts'
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
-import { listGrants, listIssuedTokens, type TokenFilter } from '../store/issued-tokens.ts'
+import { goodTokens, grantsOf } from '../revocation/good-tokens.ts'
+import type { IssuedToken, TokenFilter } from '../store/issued-tokens.ts'
 import type { ApiDeps } from './deps.ts'
 
 const maxGrants = 1000
@@ -16,10 +17,16 @@ export function grantsHandlers({
   store,
   clock,
   cursorKey,
-}: Pick<ApiDeps, 'store' | 'clock' | 'cursorKey'>): Record<string, RpcHandler<Caller>> {
+  revocations,
+}: Pick<ApiDeps, 'store' | 'clock' | 'cursorKey' | 'revocations'>): Record<
+  string,
+  RpcHandler<Caller>
+> {
+  const good = (filter: Filter | null, after?: string) =>
+    goodTokens(store.db, filterOf(filter), { now: clock.now(), after }, revocations)
   return {
     List: unary(async ({ filter }: ListRequest) => {
-      const found = await listGrants(store.db, filterOf(filter), clock.now(), maxGrants + 1)
+      const found = await grantsOf(good(filter), maxGrants + 1)
       return {
         grants: found.slice(0, maxGrants).map((grant) => ({
           client_id: grant.clientId,
@@ -37,8 +44,10 @@ export function grantsHandlers({
     ListTokens: unary(async (request: ListTokensRequest) => {
       const limit = pageSizeOf(request.page_size)
       const after = openCursor(cursorKey, cursorScope, request.page_token)
-      const page = { now: clock.now(), after, limit: limit + 1 }
-      const found = await listIssuedTokens(store.db, filterOf(request.filter), page)
+      const found: IssuedToken[] = []
+      for await (const token of good(request.filter, after)) {
+        if (found.push(token) > limit) break
+      }
       const last = found.length > limit ? found[limit - 1] : undefined
       return {
         tokens: found.slice(0, limit).map((token) => ({

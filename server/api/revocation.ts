@@ -7,6 +7,7 @@ import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import { causesOfBan } from '../node/revoked-causes.ts'
+import { goodTokens } from '../revocation/good-tokens.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
 import {
   type Act,
@@ -18,12 +19,10 @@ import {
 } from '../revocation/revoke.ts'
 import { causesOfOwner, causesOfShared } from '../revocation/shared-ids.ts'
 import type { Cause } from '../revocation/write-facts.ts'
-import { listGrants } from '../store/issued-tokens.ts'
 import type { AuthorityRecord } from '../store/records.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 
 const maxShown = 1000
-const maxGrants = 10_000
 
 type Deps = Pick<
   ApiDeps,
@@ -52,14 +51,16 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
       return revokedToWire(number, target, known)
     }),
     OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
-      const grants = await listGrants(store.db, { owner }, clock.now(), maxGrants)
+      const now = clock.now()
+      let tokens = 0
+      for await (const _ of goodTokens(store.db, { owner }, { now }, deps.revocations)) tokens += 1
       const { entries, number } = await offboardOwner(deps, owner, reason, actOf(caller))
       return {
         entries: entries
           .slice(0, maxShown)
           .map(({ id, spiffeId }) => ({ id, spiffe_id: spiffeId })),
         deleted: entries.length,
-        tokens: grants.reduce((sum, { tokens }) => sum + tokens, 0),
+        tokens,
         revoked: revokedToWire(number, { kind: 'owner', id: owner }, entries.length > 0),
       }
     }),

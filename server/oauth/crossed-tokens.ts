@@ -3,9 +3,9 @@ import { RevocationState } from '../../src/revocation/state.ts'
 import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { Changes } from '../changes/changes.ts'
+import { claimsOfIssued } from '../revocation/good-tokens.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { IssuedToken } from '../store/issued-tokens.ts'
-import { nestedActors } from './token.ts'
 import { type WithdrawDeps, writeWithdrawals } from './withdraw.ts'
 
 /**
@@ -44,7 +44,7 @@ export function createCrossedTokens(
       if (isEpoch(kind)) state.apply({ kind, id, notBefore: Infinity, endsAt: Infinity })
     }
     const crossed = noted.filter(({ token }) => {
-      const claims = claimsOf(token)
+      const claims = claimsOfIssued(token)
       return state.judge(claims) !== undefined && revocations.judge(claims) === undefined
     })
     if (crossed.length === 0) return
@@ -91,14 +91,5 @@ export function createCrossedTokens(
         for (const stop of stops) stop()
       }
     },
-  }
-}
-
-/** What the token says, as far as facts look at it. */
-function claimsOf(token: IssuedToken) {
-  const { jti, txn, subject, clientId, entryId, owner, audience, actors, issuedAt } = token
-  return {
-    ...{ jti, txn, sub: subject, client_id: clientId, entry_id: entryId, owner, aud: audience },
-    ...{ iat: issuedAt.getTime() / 1000, act: nestedActors(actors) },
   }
 }

@@ -1,5 +1,6 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { nestedActors } from '../../src/jwt/nested-actors.ts'
 import type { PolicyQuestion } from '../../src/policy/question.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AccessTokenRequest } from '../ca/issue-access-token.ts'
@@ -100,19 +101,6 @@ export function claimsOf(
     ...(actors.length > 0 && { act: nestedActors(actors) }),
     ...(mayAct !== undefined && { may_act: mayAct }),
   }
-}
-
-export interface Act {
-  readonly sub: string
-  readonly act?: Act
-}
-
-/** RFC 8693 §4.1: the current actor outermost. */
-export function nestedActors(actors: readonly string[]): Act | undefined {
-  return actors.reduceRight<Act | undefined>(
-    (before, sub) => (before === undefined ? { sub } : { sub, act: before }),
-    undefined,
-  )
 }
 
 function refuse(reason: string, message: string): never {

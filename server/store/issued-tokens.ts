@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { chunksOf, places, prepared } from './prepared.ts'
 import type { Schema } from './schema.ts'
@@ -29,15 +29,6 @@ export interface IssuedToken {
   /** By which rule on tokens of another issuer; undefined: by none. */
   readonly rule?: string | undefined
   readonly issuedAt: Date
-  readonly expiresAt: Date
-}
-
-/** Who can reach what with tokens that are good now. */
-export interface Grant extends Pick<IssuedToken, 'clientId' | 'subject' | 'audience' | 'scopes'> {
-  readonly entryId: string
-  readonly owner: string
-  readonly tokens: number
-  /** When the last of them expires. */
   readonly expiresAt: Date
 }
 
@@ -156,37 +147,6 @@ function tokenOf(one: Schema['issued_tokens']): IssuedToken {
     issuedAt: new Date(one.issued_at),
     expiresAt: new Date(one.expires_at),
   }
-}
-
-const grantColumns = ['client_id', 'subject', 'audience', 'scope', 'entry_id', 'owner'] as const
-
-/** At most `limit`, in the order of client, subject and audience. */
-export async function listGrants(
-  db: Kysely<Schema>,
-  filter: TokenFilter,
-  now: Date,
-  limit: number,
-): Promise<readonly Grant[]> {
-  const rows = await matching(db, filter, now)
-    .select(grantColumns)
-    .select([sql<number>`count(*)`.as('tokens'), sql<number>`max(expires_at)`.as('ends_at')])
-    .groupBy(grantColumns)
-    .orderBy('client_id')
-    .orderBy('subject')
-    .orderBy('audience')
-    .orderBy('scope')
-    .limit(limit)
-    .execute()
-  return rows.map((one) => ({
-    clientId: one.client_id as SpiffeId,
-    subject: one.subject,
-    audience: one.audience,
-    scopes: one.scope.split(' '),
-    entryId: one.entry_id,
-    owner: one.owner,
-    tokens: Number(one.tokens),
-    expiresAt: new Date(Number(one.ends_at)),
-  }))
 }
 
 function matching(db: Kysely<Schema>, filter: TokenFilter, now: Date) {

@@ -16,7 +16,7 @@ interface GrantOptions extends AdminOptions {
 /** `countersign grant list` */
 export function grantList(io: Io): Command {
   return withFilter(
-    new Command('list').description('who can reach what, with tokens that have not expired'),
+    new Command('list').description('who can reach what, with tokens that are good now'),
   )
     .addHelpText(
       'after',
@@ -56,9 +56,7 @@ export function grantList(io: Io): Command {
 
 /** `countersign grant tokens` */
 export function grantTokens(io: Io): Command {
-  return withFilter(
-    new Command('tokens').description('each token that has not expired, by its jti'),
-  )
+  return withFilter(new Command('tokens').description('each token that is good now, by its jti'))
     .option('--txn <id>', 'of this transaction: a token and all that was exchanged for it')
     .addHelpText(
       'after',

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest'
 import {
   addIssuedTokens,
   type IssuedToken,
-  listGrants,
   listIssuedTokens,
   pruneIssuedTokens,
 } from '../../../../server/store/issued-tokens.ts'
@@ -52,24 +51,6 @@ test('tokens come back as they were noted, in pages, by what is asked for, until
   expect(await ids({ txn: 'txn-a' })).toEqual(['a', 'c'])
   expect(await ids({ audience: 'https://orders.example', spiffeId: web })).toEqual(['a', 'b'])
   expect(await ids({}, { now: exchanged.expiresAt })).toEqual(['a', 'b'])
-})
-
-test('a grant is one line for however many tokens, with the end of the last', async () => {
-  const later = new Date(now.getTime() + 90_000)
-  const store = await filled(aToken('a'), aToken('b', { expiresAt: later }), exchanged)
-  expect(await listGrants(store.db, {}, now, 10)).toStrictEqual([
-    {
-      ...{ clientId: orders, subject: web, audience: 'https://stock.example', scopes: ['read'] },
-      ...{ entryId: 'e2', owner: 'orders-team', tokens: 1, expiresAt: exchanged.expiresAt },
-    },
-    {
-      ...{ clientId: web, subject: web, audience: 'https://orders.example' },
-      ...{ scopes: ['read', 'write'], entryId: 'e1', owner: 'web-team' },
-      ...{ tokens: 2, expiresAt: later },
-    },
-  ])
-  expect(await listGrants(store.db, {}, now, 1)).toHaveLength(1)
-  expect(await listGrants(store.db, {}, later, 10)).toEqual([])
 })
 
 test('one that is noted twice is there once, and expired ones are forgotten, a part at a time', async () => {

@@ -1,0 +1,67 @@
+import type { Kysely } from 'kysely'
+import type { TokenClaims } from '../../src/jwt/compact.ts'
+import { nestedActors } from '../../src/jwt/nested-actors.ts'
+import { type IssuedToken, listIssuedTokens, type TokenFilter } from '../store/issued-tokens.ts'
+import type { Schema } from '../store/schema.ts'
+import type { Revocations } from './revocations.ts'
+
+const pageSize = 1000
+
+/**
+ * The tokens that have neither expired nor been revoked, by their `jti`, from the first after `after` on. Which key has
+ * signed one is not remembered: by a key that was revoked it is here until it expires.
+ */
+export async function* goodTokens(
+  db: Kysely<Schema>,
+  filter: TokenFilter,
+  from: { readonly now: Date; readonly after?: string | undefined },
+  revocations: Pick<Revocations, 'judge'>,
+): AsyncGenerator<IssuedToken, void, void> {
+  let { after } = from
+  for (let more = true; more; ) {
+    const page = await listIssuedTokens(db, filter, { now: from.now, after, limit: pageSize })
+    for (const token of page) {
+      if (revocations.judge(claimsOfIssued(token)) === undefined) yield token
+    }
+    after = page.at(-1)?.jti
+    more = page.length === pageSize
+  }
+}
+
+/** What the token says, as far as facts look at it. */
+export function claimsOfIssued(token: IssuedToken): TokenClaims {
+  const { jti, txn, subject, clientId, entryId, owner, audience, actors, issuedAt } = token
+  return {
+    ...{ jti, txn, sub: subject, client_id: clientId, entry_id: entryId, owner, aud: audience },
+    ...{ iat: issuedAt.getTime() / 1000, act: nestedActors(actors) },
+  }
+}
+
+/** Who can reach what with tokens that are good now. */
+export interface Grant
+  extends Pick<
+    IssuedToken,
+    'clientId' | 'subject' | 'audience' | 'scopes' | 'entryId' | 'owner' | 'expiresAt'
+  > {
+  /** How many; `expiresAt` is that of the last. */
+  readonly tokens: number
+}
+
+/** In the order of client, subject and audience; of more than `limit` kinds of grant only as many, and which ones is not said. */
+export async function grantsOf(
+  tokens: AsyncIterable<IssuedToken>,
+  limit: number,
+): Promise<readonly Grant[]> {
+  const grants = new Map<string, Grant>()
+  for await (const token of tokens) {
+    const { clientId, subject, audience, scopes, entryId, owner, expiresAt } = token
+    const about = { clientId, subject, audience, scopes, entryId, owner }
+    const key = JSON.stringify(Object.values(about))
+    const grant = grants.get(key)
+    if (grant === undefined && grants.size >= limit) continue
+    const lastMs = Math.max(expiresAt.getTime(), grant?.expiresAt.getTime() ?? 0)
+    grants.set(key, { ...about, tokens: (grant?.tokens ?? 0) + 1, expiresAt: new Date(lastMs) })
+  }
+  // By what stands first in the key.
+  return [...grants].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, grant]) => grant)
+}

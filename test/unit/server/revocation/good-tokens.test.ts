@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import { goodTokens, grantsOf } from '../../../../server/revocation/good-tokens.ts'
+import { addIssuedTokens, type IssuedToken } from '../../../../server/store/issued-tokens.ts'
+import type { Fact } from '../../../../src/revocation/fact.ts'
+import { RevocationState } from '../../../../src/revocation/state.ts'
+import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { tempStore } from '../store/fixture.ts'
+
+const now = new Date('2026-06-01T12:00:00Z')
+const web = SpiffeId.parse('spiffe://example.org/web')
+const orders = SpiffeId.parse('spiffe://example.org/orders')
+
+function aToken(jti: string, changed: Partial<IssuedToken> = {}): IssuedToken {
+  return {
+    ...{ jti, txn: `txn-${jti}`, parent: undefined, entryId: 'e1', owner: 'web-team' },
+    ...{ subject: web, clientId: web, audience: 'https://orders.example', auth: 'spiffe_jwt' },
+    ...{ address: '10.0.0.1:4000', scopes: ['read', 'write'], actors: [], issuedAt: now },
+    expiresAt: new Date(now.getTime() + 60_000),
+    ...changed,
+  }
+}
+
+const later = new Date(now.getTime() + 90_000)
+const exchanged = aToken('c', {
+  ...{ txn: 'txn-a', parent: 'a', clientId: orders, entryId: 'e2', owner: 'orders-team' },
+  ...{ audience: 'https://stock.example', scopes: ['read'], actors: [orders, web] },
+})
+
+/** What is good of these tokens where that was revoked. */
+async function world(tokens: readonly IssuedToken[], facts: readonly Omit<Fact, 'endsAt'>[] = []) {
+  const store = await tempStore()
+  await store.write((tx) => addIssuedTokens(tx, tokens))
+  const state = new RevocationState()
+  for (const fact of facts) state.apply({ ...fact, endsAt: Infinity })
+  return (at: Date, after?: string) => goodTokens(store.db, {}, { now: at, after }, state)
+}
+
+const second = now.getTime() / 1000
+
+test('a grant is one line for however many tokens, with the end of the last', async () => {
+  const good = await world([aToken('a'), aToken('b', { expiresAt: later }), exchanged])
+  expect(await grantsOf(good(now), 10)).toStrictEqual([
+    {
+      ...{ clientId: orders, subject: web, audience: 'https://stock.example', scopes: ['read'] },
+      ...{ entryId: 'e2', owner: 'orders-team', tokens: 1, expiresAt: exchanged.expiresAt },
+    },
+    {
+      ...{ clientId: web, subject: web, audience: 'https://orders.example' },
+      ...{ scopes: ['read', 'write'], entryId: 'e1', owner: 'web-team' },
+      ...{ tokens: 2, expiresAt: later },
+    },
+  ])
+  expect(await grantsOf(good(now), 1)).toMatchObject([{ tokens: 2 }])
+  expect(await grantsOf(good(later), 10)).toEqual([])
+})
+
+test.each<[string, Omit<Fact, 'endsAt'>]>([
+  ['bc', { kind: 'token', id: 'a', notBefore: 0 }],
+  ['b', { kind: 'transaction', id: 'txn-a', notBefore: 0 }],
+  ['c', { kind: 'entry', id: 'e1', notBefore: second }],
+  ['abc', { kind: 'entry', id: 'e1', notBefore: second - 1 }],
+  ['ab', { kind: 'owner', id: 'orders-team', notBefore: second }],
+  ['ab', { kind: 'spiffe-id', id: orders, notBefore: second }],
+  ['', { kind: 'trust-domain', id: 'example.org', notBefore: second }],
+])('what is revoked is left out: %s where %o', async (left, fact) => {
+  const good = await world([aToken('a'), aToken('b'), exchanged], [fact])
+  const ids = []
+  for await (const { jti } of good(now)) ids.push(jti)
+  expect(ids.join('')).toBe(left)
+})
+
+test('of very many each is looked at once, from where the last page ended', async () => {
+  const ids = Array.from({ length: 2500 }, (_, at) => String(at).padStart(4, '0'))
+  const facts = ids
+    .filter((_, at) => at % 10 > 0)
+    .map((id) => ({ kind: 'token', id, notBefore: 0 }) as const)
+  const good = await world(
+    ids.map((jti) => aToken(jti)),
+    facts,
+  )
+  const found = []
+  for await (const { jti } of good(now, '1000')) found.push(jti)
+  expect([found.length, found[0], found.at(-1)]).toEqual([149, '1010', '2490'])
+})
