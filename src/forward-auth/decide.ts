@@ -13,6 +13,8 @@ export interface Decision {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** Which of the services it is about, where it is one. */
+  readonly service?: string
   /** Why not, for the log. */
   readonly error?: CountersignError
 }
@@ -37,17 +39,20 @@ export function createDecider(
   }
   return async (request, proxy) => {
     let wanted: Wanted | undefined
+    let about: Pick<Decision, 'service'> = {}
     try {
       const asked = readProxied(request, proxy)
       const { service, method, path, authorizations, certificate } = asked
-      const route = guarded
-        .get(service)
-        ?.find(({ pattern, methods }) => methods.has(method) && matchesPath(pattern, path))
-      if (route === undefined) return refused(unrouted(), proxy)
+      const routes = guarded.get(service)
+      if (routes !== undefined) about = { service }
+      const route = routes?.find(
+        ({ pattern, methods }) => methods.has(method) && matchesPath(pattern, path),
+      )
+      if (route === undefined) throw unrouted()
       wanted = route.wanted
-      return allowed(await route.check(authorizations, certificate))
+      return { ...about, ...allowed(await route.check(authorizations, certificate)) }
     } catch (error) {
-      return refused(error, proxy, wanted)
+      return { ...about, ...refused(error, proxy, wanted) }
     }
   }
 }

@@ -11,6 +11,7 @@ import type { Log } from '../runtime/log.ts'
 import { runTogether } from '../runtime/tasks.ts'
 import { X509Source } from '../workload-api/x509-source.ts'
 import { createDecider } from './decide.ts'
+import type { ForwardAuthMetrics } from './metrics.ts'
 import { serveDoor } from './serve.ts'
 import type { ForwardAuthSettings, ProxyKind, Service } from './settings.ts'
 
@@ -43,9 +44,10 @@ export async function runForwardAuth(
       authorize: () => false,
       ...(ca !== undefined && { ca }),
     })
+  const feed = settings.revocations ? client?.revocations(troubleIn(log)) : undefined
   const standing = {
     ...(client && settings.introspect && { introspect: client.introspect }),
-    ...(client && settings.revocations && { revocations: client.revocations(troubleIn(log)) }),
+    ...(feed && { revocations: feed }),
   }
   const verifierOf = ({ resource, requireBound }: Service) =>
     createVerifier({
@@ -57,13 +59,22 @@ export async function runForwardAuth(
       ...standing,
     })
   const decide = createDecider(settings.services, verifierOf)
+  const { httpAddress } = settings
+  const metrics = httpAddress && (await openMetrics(() => feed?.ageMs()))
   try {
     await runTogether(
       signal,
       ...settings.doors.map((door) => (until: AbortSignal) => {
-        const answer = answerWith(decide, door.proxy, log)
+        const answer = answerWith(decide, door.proxy, { clock, log, metrics })
         return serveDoor(door, answer, { source, clock, log, onReady }, until)
       }),
+      async (until) => {
+        if (httpAddress === undefined || metrics === undefined) return
+        const { serveMonitoring } = await import('../runtime/monitoring.ts')
+        // While the feed is late, the issuer is asked, and what cannot be decided is refused: it does its work.
+        const monitored = { metrics: metrics.registry, notReady: async () => undefined }
+        await serveMonitoring(httpAddress, monitored, log, until)
+      },
     )
   } finally {
     await client?.close()
@@ -89,9 +100,24 @@ function openSource({ workloadApi }: ForwardAuthSettings, clock: Clock, signal: 
   })
 }
 
+/** Loaded where somebody can ask for them only. */
+async function openMetrics(feedAgeMs: () => number | undefined): Promise<ForwardAuthMetrics> {
+  const { createForwardAuthMetrics } = await import('./metrics.ts')
+  return createForwardAuthMetrics(feedAgeMs)
+}
+
 type Decider = ReturnType<typeof createDecider>
 
-function answerWith(decide: Decider, proxy: ProxyKind, log: Log) {
+function answerWith(
+  decide: Decider,
+  proxy: ProxyKind,
+  deps: {
+    readonly clock: Clock
+    readonly log: Log
+    readonly metrics: ForwardAuthMetrics | undefined
+  },
+) {
+  const { clock, log, metrics } = deps
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     // A proxy that sends a body along is set up wrongly: it may be large, and nobody here reads it.
     const hasBody =
@@ -101,7 +127,9 @@ function answerWith(decide: Decider, proxy: ProxyKind, log: Log) {
       response.writeHead(400, { connection: 'close' }).end()
       return
     }
-    const { status, headers, body, error } = await decide(request, proxy)
+    const askedMs = clock.monotonicMs()
+    const { status, headers, body, service, error } = await decide(request, proxy)
+    metrics?.decision(service, error?.reason ?? 'allowed', clock.monotonicMs() - askedMs)
     if (status === 500) log.error('a request could not be decided on', { error })
     else if (error !== undefined) log.debug('a request was refused', { reason: error.reason })
     response.writeHead(status, { ...headers, 'cache-control': 'no-store' }).end(body)

@@ -46,6 +46,8 @@ export interface ForwardAuthSettings {
   readonly revocations: boolean
   readonly introspect: boolean
   readonly logLevel: LogLevel
+  /** Of health and metrics; undefined: they are not served. */
+  readonly httpAddress: HostPort | undefined
   readonly doors: readonly Door[]
   /** By the name that a proxy says. */
   readonly services: ReadonlyMap<string, Service>
@@ -98,6 +100,7 @@ const fileSchema = z.strictObject({
   revocations: z.boolean().optional(),
   introspect: z.boolean().optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
+  http_address: hostPort.optional(),
   doors: z.array(doorSchema).min(1).max(16),
   services: z
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a name in lower case'), serviceSchema)
@@ -118,6 +121,7 @@ export function readForwardAuth(file: string): ForwardAuthSettings {
     revocations: said.revocations ?? false,
     introspect: said.introspect ?? false,
     logLevel: said.log_level ?? 'info',
+    httpAddress: said.http_address,
     doors: said.doors.map(doorOf),
     services: new Map(
       Object.entries(said.services).map(([name, service]) => [name, serviceOf(service)]),

@@ -7,6 +7,7 @@ import { endpointsOf } from '../../src/oauth-client/endpoints.ts'
 import { silentLog } from '../../src/runtime/log.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { allowWeb, issuer, orders, resourceOf } from '../support/oauth.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
@@ -55,10 +56,11 @@ async function newToken(path: string): Promise<string> {
 test('T26 a proxy is told within the second what was revoked, and lets nobody in while that is not known', async () => {
   const { token, ...others } = endpointsOf(`https://localhost:${server.port}`, {})
   const socket = socketPath()
+  const httpAddress = { host: '127.0.0.1', port: await freePort() }
   const settings: ForwardAuthSettings = {
     ...{ issuer, issuerCa: readFileSync(server.certificate.ca, 'utf8'), workloadApi: agent.socket },
     endpoints: { token, ...others },
-    ...{ revocations: true, introspect: true, logLevel: 'error' },
+    ...{ revocations: true, introspect: true, logLevel: 'error', httpAddress },
     doors: [{ proxy: 'nginx', socket, uids: new Set([process.getuid?.() ?? 0]) }],
     services: new Map([
       [
@@ -88,6 +90,9 @@ test('T26 a proxy is told within the second what was revoked, and lets nobody in
     await entries.unary('BatchDeleteEntry', { ids: [deleted?.id ?? ''] })
     await eventually(async () => (await ask(web)).reason === 'token-revoked', 1000)
     expect((await ask(shop)).status).toBe(200)
+    const metrics = await (await fetch(`http://127.0.0.1:${httpAddress.port}/metrics`)).text()
+    const age = Number(/^countersign_forward_auth_feed_age_seconds (.*)$/m.exec(metrics)?.[1])
+    expect(age).toBeGreaterThan(0)
     await server.stop()
     await eventually(async () => (await ask(shop)).reason === 'revocation-unknown', 2000)
     // What is known to be revoked is refused all the same.

@@ -50,6 +50,7 @@ export async function runOne(
     revocations: false,
     introspect: false,
     logLevel: 'error',
+    httpAddress: undefined,
     doors: [door],
     services: new Map([
       [
