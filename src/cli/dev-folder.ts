@@ -1,14 +1,15 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { chmodSync, lstatSync } from 'node:fs'
 import { CountersignError } from '../errors.ts'
+import { makePrivateFolder } from '../runtime/private-folder.ts'
 
 const inUse: ReadonlySet<string> = new Set(['socket-in-use', 'data-in-use'])
 
 /**
- * A folder for the sockets that is ours alone, whoever else may write beside it. Throws `forbidden` /
- * `socket-folder-foreign`.
+ * A folder for the sockets that is ours alone, whoever else may write beside it. Throws `unavailable` /
+ * `data-folder` where it cannot be made, `forbidden` / `socket-folder-foreign`.
  */
 export function makeOwnFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makePrivateFolder(folder)
   const stat = lstatSync(folder)
   if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
     throw new CountersignError('forbidden', `${folder} is not ours`, {

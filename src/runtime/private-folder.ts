@@ -30,7 +30,7 @@ export function makePrivateFolder(path: string): void {
   }
   throw new CountersignError('unavailable', `cannot make the folder ${path} (${code})`, {
     reason: 'data-folder',
-    fix: 'look at the owner and mode of the folder above it, or choose another data_dir',
+    fix: 'look at the owner and mode of the folder above it, or choose another place',
   })
 }
 
