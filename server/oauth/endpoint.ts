@@ -23,7 +23,6 @@ import { runPrune } from '../revocation/prune.ts'
 import { createPublisher } from '../revocation/publisher.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
-import { useToken } from '../store/used-tokens.ts'
 import { type AcknowledgeDeps, addAcknowledge } from './acknowledge-route.ts'
 import { type CanariesDeps, runCanaries } from './canaries.ts'
 import { maxEntries } from './client-door.ts'
@@ -45,7 +44,7 @@ import { createRevocationDoor } from './revocation-door.ts'
 import { issuedAmong } from './run-before.ts'
 import type { OauthSettings } from './settings.ts'
 import { createTokenReader } from './shown-token.ts'
-import type { UseOnce } from './single-use.ts'
+import { usesIn } from './single-use.ts'
 import { checkPush } from './ssf/push.ts'
 import { addSsf, type SsfDeps } from './ssf/routes.ts'
 import { createTokenDoor, type TokenDoorDeps } from './token-door.ts'
@@ -106,7 +105,6 @@ export async function serveOauth(
   const { federated, rules } = await openFederated(settings, deps)
   const use = createLegacyUse({ store: deps.store, clock, log })
   const { legacyKeyHash: keyHash } = deps
-  const useOnce: UseOnce = (token) => deps.store.write((tx) => useToken(tx, token, clock.now()))
   const doorDeps: TokenDoorDeps = {
     ...deps,
     settings,
@@ -119,7 +117,7 @@ export async function serveOauth(
         crossed.note(token)
       },
     },
-    useOnce,
+    useOnce: usesIn(deps.store, clock),
     upToDate: () => deps.changes.upToDate(),
     federated,
     refusals: createRefusalRecord({ append, clock }),

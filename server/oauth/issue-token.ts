@@ -7,7 +7,7 @@ import type { Revocations } from '../revocation/revocations.ts'
 import { refuseBornDead } from '../revocation/svid-status.ts'
 import { answerOf, type OauthAnswer } from './answer.ts'
 import { actorOf, type ClientDoorDeps, type ClientRequest, checkStanding } from './client-door.ts'
-import { useUp } from './federated/client.ts'
+import { issueOnce } from './federated/client.ts'
 import { subjectRecord } from './federated/subject-refusal.ts'
 import type { IssuedTokens } from './issued-tokens.ts'
 import type { OauthSettings } from './settings.ts'
@@ -44,8 +44,20 @@ export interface TokenGrant extends Wish {
   }
 }
 
-/** Signs the token, which is on record before it leaves (RFC 6749 §5.1, RFC 8693 §2.2.1). */
+/** Throws as `issueOnce` and `Ca`, `unavailable` `issued-unwritable`. */
 export async function issueToken(
+  request: ClientRequest,
+  grant: TokenGrant,
+  deps: IssueDeps,
+): Promise<OauthAnswer> {
+  const { federated } = request.client
+  deps.issued.ready()
+  if (federated === undefined) return signToken(request, grant, deps)
+  return issueOnce(federated, deps.useOnce, () => signToken(request, grant, deps))
+}
+
+/** Signs the token, which is on record before it leaves (RFC 6749 §5.1, RFC 8693 §2.2.1). */
+async function signToken(
   request: ClientRequest,
   grant: TokenGrant,
   deps: IssueDeps,
@@ -58,8 +70,6 @@ export async function issueToken(
   const subject = exchanged?.from.subject ?? client.spiffeId
   const actors = exchanged?.actors ?? []
   const parent = exchanged?.from.jti
-  issued.ready()
-  if (client.federated !== undefined) await useUp(client.federated, deps.useOnce)
   const { token, issuedAt, expiresAt } = await ca.issueAccessToken({
     spiffeId: subject,
     audience: resource.id,

@@ -23,11 +23,20 @@ export async function useToken(tx: WriteTx, token: SingleUse, now: Date): Promis
   const used = await tx.db
     .insertInto('used_tokens')
     .values({
-      hash: hash('sha256', JSON.stringify([token.issuer, token.jti]), 'base64url'),
+      hash: hashOf(token),
       expires_at: token.expiresAt.getTime(),
     })
     .onConflict((conflict) => conflict.column('hash').doNothing())
     .returning('hash')
     .execute()
   return used.length > 0
+}
+
+/** Makes it unused again; to be called by whoever has used it up, and by nobody else. */
+export async function giveTokenBack(tx: WriteTx, token: SingleUse): Promise<void> {
+  await tx.db.deleteFrom('used_tokens').where('hash', '=', hashOf(token)).execute()
+}
+
+function hashOf({ issuer, jti }: SingleUse): string {
+  return hash('sha256', JSON.stringify([issuer, jti]), 'base64url')
 }

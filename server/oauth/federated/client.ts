@@ -21,13 +21,24 @@ export async function authenticateForeign(
 }
 
 /**
- * To be called last before something is issued: what is refused may be asked for again, in another way. Throws
- * `invalid` `subject-replayed`.
+ * Issues something for a foreign token, which is used up last before that: what is refused may be asked for again, in another
+ * way. Of any number of requests with one token that is good once, one comes this far at a time; where it then gets
+ * nothing after all, the token is given back. Throws `invalid` `subject-replayed`, and as `issue`.
  */
-export async function useUp({ token }: Federated, useOnce: UseOnce): Promise<void> {
+export async function issueOnce<T>(
+  { token }: Federated,
+  useOnce: UseOnce,
+  issue: () => Promise<T>,
+): Promise<T> {
   const { issuer, jti, expiresAt } = token
-  if (!issuer.singleUse) return
-  if (jti === undefined || !(await useOnce({ issuer: issuer.issuer, jti, expiresAt }))) {
-    throw new SubjectRefusal('subject-replayed', token)
+  if (!issuer.singleUse) return issue()
+  const used = jti === undefined ? jti : await useOnce({ issuer: issuer.issuer, jti, expiresAt })
+  if (used === undefined) throw new SubjectRefusal('subject-replayed', token)
+  try {
+    return await issue()
+  } catch (error) {
+    // Where the store takes nothing, it stays used up, and what went wrong is told.
+    await used.giveBack().catch(() => {})
+    throw error
   }
 }

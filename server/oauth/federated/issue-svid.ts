@@ -14,7 +14,7 @@ import { actorOf, type ClientRequest } from '../client-door.ts'
 import type { Form } from '../form.ts'
 import type { UseOnce } from '../single-use.ts'
 import { tokenTypes } from '../token-types.ts'
-import { useUp } from './client.ts'
+import { issueOnce } from './client.ts'
 import type { Federated } from './federated.ts'
 import type { Issuable } from './rules.ts'
 import { subjectRecord } from './subject-refusal.ts'
@@ -48,7 +48,7 @@ export function requestedOf(form: Form, { rule }: Federated): Issuable {
 
 /**
  * An SVID in exchange for a foreign token, which it does not outlive. Throws `invalid` (`target-missing`,
- * `target-malformed`, `target-entries`, `request-csr`), `forbidden` `policy-rule`, as `useUp`, and as `Ca`.
+ * `target-malformed`, `target-entries`, `request-csr`), `forbidden` `policy-rule`, as `issueOnce`, and as `Ca`.
  */
 export async function issueSvid(
   kind: Exclude<Issuable, 'access_token'>,
@@ -83,15 +83,16 @@ async function jwtSvid({ request, entry, federated, audit }: Job, deps: SvidDeps
   if (audience.length > maxAudienceLength) {
     return refuse('target-malformed', `an audience has at most ${maxAudienceLength} characters`)
   }
-  await useUp(federated, deps.useOnce)
-  const { token, expiresAt } = await deps.ca.issueJwt({
-    spiffeId: entry.spiffeId,
-    audience: [audience],
-    ttlSeconds: entry.jwtSvidTtlSeconds,
-    notAfter: federated.token.expiresAt,
-    jti: randomUUID(),
-    audit,
-  })
+  const { token, expiresAt } = await issueOnce(federated, deps.useOnce, () =>
+    deps.ca.issueJwt({
+      spiffeId: entry.spiffeId,
+      audience: [audience],
+      ttlSeconds: entry.jwtSvidTtlSeconds,
+      notAfter: federated.token.expiresAt,
+      jti: randomUUID(),
+      audit,
+    }),
+  )
   return answer(token, tokenTypes.jwt, expiresAt, deps)
 }
 
@@ -102,19 +103,21 @@ async function x509Svid({ request, entry, federated, audit }: Job, deps: SvidDep
     return refuse('request-csr', 'csr is one certificate request in PEM')
   }
   const { spki } = await verified(block)
-  await useUp(federated, deps.useOnce)
-  const [issued] = await deps.ca.issueX509([
-    {
-      spiffeId: entry.spiffeId,
-      spki,
-      dnsNames: entry.dnsNames,
-      ttlSeconds: entry.x509SvidTtlSeconds,
-      notAfter: federated.token.expiresAt,
-      kind: 'workload',
-      audit,
-    },
-  ])
-  if (issued === undefined || issued instanceof CountersignError) throw issued
+  const issued = await issueOnce(federated, deps.useOnce, async () => {
+    const [certificate] = await deps.ca.issueX509([
+      {
+        spiffeId: entry.spiffeId,
+        spki,
+        dnsNames: entry.dnsNames,
+        ttlSeconds: entry.x509SvidTtlSeconds,
+        notAfter: federated.token.expiresAt,
+        kind: 'workload',
+        audit,
+      },
+    ])
+    if (certificate === undefined || certificate instanceof CountersignError) throw certificate
+    return certificate
+  })
   const own = deps.bundles.bundleOf(SpiffeId.trustDomainOf(entry.spiffeId))
   const authorities = own?.x509Authorities.map(({ certificate }) => certificate) ?? []
   return answer(pemOf(issued.chain), tokenTypes.x509Svid, issued.expiresAt, deps, {

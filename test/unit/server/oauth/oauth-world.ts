@@ -4,8 +4,8 @@ import { RateLimiter } from '../../../../server/access/limits.ts'
 import type { ClientDoor } from '../../../../server/oauth/client-door.ts'
 import { createRefusalRecord } from '../../../../server/oauth/refusals.ts'
 import { createTokenReader } from '../../../../server/oauth/shown-token.ts'
+import { usesIn } from '../../../../server/oauth/single-use.ts'
 import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
-import { useToken } from '../../../../server/store/used-tokens.ts'
 import type { Decision } from '../../../../src/policy/question.ts'
 import { RevocationState } from '../../../../src/revocation/state.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -69,7 +69,7 @@ export async function startWorld(
     tokens: createTokenReader({ issuer, ca, revocations, clock }),
     issued: { ready() {}, note() {} },
     upToDate: async () => {},
-    useOnce: (token) => store.write((tx) => useToken(tx, token, clock.now())),
+    useOnce: usesIn(store, clock),
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter({ perSecond: 1000, burst: 1000 }, clock),
     ...more,

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
 import { createIntrospectionDoor } from '../../../../server/oauth/introspection.ts'
-import type { UseOnce } from '../../../../server/oauth/single-use.ts'
+import { usesIn } from '../../../../server/oauth/single-use.ts'
 import { createTokenDoor } from '../../../../server/oauth/token-door.ts'
-import { useToken } from '../../../../server/store/used-tokens.ts'
 import { entryOf } from '../entry/samples.ts'
 import { tempDatabase, tempStore } from '../store/fixture.ts'
 import { type OauthWorld, send, startWorld, web, wish } from './oauth-world.ts'
@@ -32,8 +31,7 @@ test('T30 of two servers over one database one takes it, in each of twenty round
   const servers = await Promise.all(
     ['one', 'other'].map(async () => {
       const store = await tempStore({ connect })
-      const useOnce: UseOnce = (token) => store.write((tx) => useToken(tx, token, clock.now()))
-      return createTokenDoor({ ...deps, useOnce })
+      return createTokenDoor({ ...deps, useOnce: usesIn(store, clock) })
     }),
   )
   for (let round = 0; round < 20; round += 1) {
