@@ -13,8 +13,10 @@ import { exchanging, type FederatedServer } from '../support/federated-server.ts
 import { ask, issuer, orders } from '../support/oauth.ts'
 import {
   githubClaims,
+  githubHeader,
   gitlabClaims,
   kubernetesClaims,
+  kubernetesHeader,
   nowSeconds,
   podUid,
 } from '../support/oidc-issuer.ts'
@@ -39,7 +41,7 @@ describe('RFC 8693 §2.2.1 a job or a pod gets an access token without a secret,
   test('GitHub Actions, by its repository and its branch', async () => {
     const subject = githubClaims(issuer)
     const answer = await world.post(
-      exchanging(await world.github.sign(subject, { x5t: 'a hint' }), { client_id: id('deploy') }),
+      exchanging(await world.github.sign(subject, githubHeader), { client_id: id('deploy') }),
     )
     const body = JSON.parse(answer.body)
     expect(body).toEqual({
@@ -75,7 +77,7 @@ describe('RFC 8693 §2.2.1 a job or a pod gets an access token without a secret,
   })
 
   test('a pod, by the UID of its service account, again and again while the API server says that it is there', async () => {
-    const token = await world.kubernetes.sign(kubernetesClaims(issuer))
+    const token = await world.kubernetes.sign(kubernetesClaims(issuer), kubernetesHeader)
     reviewing(world, reviewed)
     for (let i = 0; i < 2; i += 1) {
       const { body } = await world.post(exchanging(token))

@@ -56,10 +56,11 @@ export function startCi(): Promise<FederatedServer> {
 export function reviewing({ kubernetes }: FederatedServer, status: object): void {
   kubernetes.answer(tokenReview, (request, response) => {
     void bodyOf(request).then((text) => {
-      const { spec, kind } = JSON.parse(text)
+      const { spec, kind, apiVersion } = JSON.parse(text)
       const sound = kind === 'TokenReview' && request.headers.authorization === 'Bearer reviewer'
       response.statusCode = sound ? 201 : 401
-      response.end(JSON.stringify({ kind, spec, status }))
+      const metadata = { creationTimestamp: null }
+      response.end(JSON.stringify({ kind, apiVersion, metadata, spec, status }))
     })
   })
 }
@@ -70,6 +71,7 @@ interface Review {
   readonly user: {
     readonly username: string
     readonly uid: string
+    readonly groups: readonly string[]
     readonly extra: Readonly<Record<string, readonly string[]>>
   }
 }
@@ -81,6 +83,13 @@ export const reviewed: Review = {
   user: {
     username: 'system:serviceaccount:shop:orders',
     uid: accountUid,
-    extra: { 'authentication.kubernetes.io/pod-uid': [podUid] },
+    groups: ['system:serviceaccounts', 'system:serviceaccounts:shop', 'system:authenticated'],
+    extra: {
+      'authentication.kubernetes.io/credential-id': ['JTI=2b76b98d-e185-4970-918e-6fa3f30606ab'],
+      'authentication.kubernetes.io/node-name': ['node-1'],
+      'authentication.kubernetes.io/node-uid': ['58456cb0-dd00-45ed-b797-5578fdceaced'],
+      'authentication.kubernetes.io/pod-name': ['orders-69cbfb9798-jv9gn'],
+      'authentication.kubernetes.io/pod-uid': [podUid],
+    },
   },
 }

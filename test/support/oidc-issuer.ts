@@ -108,7 +108,11 @@ export function nowSeconds(): number {
   return Math.floor(Date.now() / 1000)
 }
 
-/** As GitHub Actions has them (About security hardening with OpenID Connect, "Understanding the OIDC token"). */
+/** Beside `alg` and `kid`: GitHub names the certificate of its key, and the API server of Kubernetes no type. */
+export const githubHeader: Claims = { x5t: 'eBZ_cn3sXYAd0ch4THBKHIgOwOE' }
+export const kubernetesHeader: Claims = { typ: undefined }
+
+/** As GitHub Actions has them (OpenID Connect reference, "OIDC token claims"). */
 export function githubClaims(
   audience: string,
   more: Claims = {},
@@ -123,6 +127,7 @@ export function githubClaims(
     ...{ repository_id: '74', repository_owner_id: '65', repository_visibility: 'private' },
     ...{ actor: 'octocat', actor_id: '12', run_id: '1', run_number: '10', run_attempt: '2' },
     ...{ workflow: 'deploy', event_name: 'push', head_ref: '', base_ref: '' },
+    ...{ workflow_sha: 'f'.repeat(40), check_run_id: '36', enterprise: 'shop', enterprise_id: '8' },
     workflow_ref: 'shop/orders/.github/workflows/deploy.yml@refs/heads/main',
     job_workflow_ref: 'shop/orders/.github/workflows/deploy.yml@refs/heads/main',
     job_workflow_sha: 'f'.repeat(40),
@@ -150,8 +155,13 @@ export function gitlabClaims(
       user_login: 'sam',
       user_email: 'sam@example.com',
       user_access_level: 'owner',
+      user_identities: [{ provider: 'github', extern_uid: '2435223452345' }],
     },
+    ...{ job_namespace_id: '72', job_namespace_path: 'shop' },
+    ...{ job_project_id: '20', job_project_path: 'shop/orders' },
     ...{ pipeline_id: '574', pipeline_source: 'push', job_id: '302', ref: 'main' },
+    ...{ deployment_tier: 'production', environment_action: 'start', job_source: 'push' },
+    job_config: { url: 'https://gitlab.example.com/p/-/blob/714a629c/policy.yml', sha: '714a629c' },
     ...{ ref_type: 'branch', ref_path: 'refs/heads/main', ref_protected: 'true' },
     ...{ groups_direct: ['shop'], environment: 'prod', environment_protected: 'true' },
     ...{
