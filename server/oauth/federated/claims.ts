@@ -42,11 +42,15 @@ export const vocabularies: Readonly<Record<IssuerKind, ClaimVocabulary>> = {
       ...['ref', 'ref_path', 'ref_type', 'ref_protected', 'sha', 'pipeline_source'],
       ...['environment', 'environment_protected', 'deployment_tier', 'environment_action'],
       ...['ci_config_ref_uri', 'ci_config_sha', 'runner_id', 'runner_environment'],
-      ...['project_visibility', 'user_id'],
+      ...['project_visibility', 'user_id', 'job_source'],
+      // Where the job runs: of a merge request from a fork that may be the project itself, with code of the fork.
+      ...['job_project_id', 'job_namespace_id'],
     ]),
     mutable: new Map([
       ['project_path', 'project_id'],
       ['namespace_path', 'namespace_id'],
+      ['job_project_path', 'job_project_id, beside project_id'],
+      ['job_namespace_path', 'job_namespace_id, beside project_id'],
       ['user_login', 'user_id, beside project_id'],
       ['user_email', 'user_id, beside project_id'],
       ['sub', 'project_id, and ref and ref_protected'],
