@@ -13,7 +13,7 @@ export interface ClockGuard {
   now(): Date
   /** Why nothing can be signed at the moment. */
   ready(): CountersignError | undefined
-  /** The latest time seen. */
+  /** The latest time seen, now included: for what only says who this server is, and for what is kept of it. */
   latest(): Date
   /** Takes the wall clock as right, whatever was seen before. Answers what it replaces and the new time. */
   accept(): { readonly before: Date; readonly after: Date }
@@ -36,7 +36,10 @@ export function createClockGuard(clock: Clock, latest: Date | undefined): ClockG
       return new Date(latestMs)
     },
     ready: check,
-    latest: () => new Date(latestMs),
+    latest() {
+      check()
+      return new Date(latestMs)
+    },
     accept() {
       const before = new Date(latestMs)
       latestMs = clock.now().getTime()

@@ -173,13 +173,17 @@ export class Issuer {
       authority,
       event,
       left,
-    } = await this.#sign({
-      spiffeId,
-      spki: spkiOf(privateKey),
-      ttlSeconds: 0,
-      kind: 'server',
-      audit: { actor: { kind: 'server', id: spiffeId } },
-    })
+    } = await this.#sign(
+      {
+        spiffeId,
+        spki: spkiOf(privateKey),
+        ttlSeconds: 0,
+        kind: 'server',
+        audit: { actor: { kind: 'server', id: spiffeId } },
+      },
+      // A server whose clock went back has to be up for its operator to say that the clock is right.
+      this.#guard.latest(),
+    )
     await this.#deps.trail.append([event])
     this.#confirm(id)
     left()
@@ -206,10 +210,10 @@ export class Issuer {
 
   async #sign(
     request: X509Request,
+    now: Date = this.#guard.now(),
   ): Promise<SignedX509 & { readonly id: string; readonly authority: Buffer }> {
     const { settings, clock, observe } = this.#deps
     const startedMs = clock.monotonicMs()
-    const now = this.#guard.now()
     const { id, authority } = activeX509(this.#authorities(), now)
     const svid = await signX509(request, authority, settings, now)
     return {
