@@ -1,6 +1,6 @@
 import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import type { Entry } from '../../src/entry/entry.ts'
-import { CountersignError } from '../../src/errors.ts'
+import { asCountersignError, CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { untilAborted } from '../../src/runtime/until-aborted.ts'
@@ -204,8 +204,12 @@ export class JwtCache implements JwtSource {
       issue(entry.id, audience, limited),
     )
     const at: Moment = { now: clock.now(), monotonicMs: clock.monotonicMs() }
-    const svid = await verifyJwtSvid(token, { audience, bundles, now: at.now })
-    return jwtRecord(svid, { entry, audience }, at, random())
+    try {
+      const svid = await verifyJwtSvid(token, { audience, bundles, now: at.now })
+      return jwtRecord(svid, { entry, audience }, at, random())
+    } catch (error) {
+      throw unusable(error)
+    }
   }
 
   async #within<T>(
@@ -237,4 +241,17 @@ export class JwtCache implements JwtSource {
     }
     this.#wake.set()
   }
+}
+
+/** What the server sent is nothing that the workload could have done better. */
+function unusable(cause: unknown): CountersignError {
+  const { message, reason } = asCountersignError(cause)
+  return new CountersignError('unavailable', `the server's token cannot be used: ${message}`, {
+    reason,
+    fix:
+      reason === 'token-expired'
+        ? 'compare the clocks of this machine and of the server'
+        : 'see that agent and server are of one trust domain and version',
+    cause,
+  })
 }
