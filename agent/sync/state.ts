@@ -105,22 +105,20 @@ export class AgentState {
 
   /** Why nothing can be served; undefined where something can. */
   unavailable(): CountersignError | undefined {
+    const because = (reason: string, message: string, fix?: string): CountersignError =>
+      unavailable(reason, message, this.#lastError, fix)
     switch (this.#status) {
       case 'ready':
       case 'offline-serving':
         return undefined
       case 'starting':
-        return unavailable(
-          'agent-starting',
-          'the agent has not reached a server yet',
-          this.#lastError,
-        )
+        return because('agent-starting', 'the agent has not reached a server yet', seeServer)
       case 'attesting':
-        return unavailable('agent-attesting', 'the agent is proving its node', this.#lastError)
+        return because('agent-attesting', 'the agent is proving its node', seeServer)
       case 'banned':
-        return unavailable('agent-banned', 'the agent is banned', this.#lastError)
+        return because('agent-banned', 'the agent is banned')
       case 'must-rejoin':
-        return unavailable('agent-must-rejoin', 'the agent must join again', this.#lastError)
+        return because('agent-must-rejoin', 'the agent must join again')
     }
   }
 
@@ -132,11 +130,14 @@ export class AgentState {
   }
 }
 
+const seeServer = 'see that a server runs where server_address says; the agent goes on by itself'
+
 function unavailable(
   reason: string,
   message: string,
   cause: CountersignError | undefined,
+  fix: string | undefined,
 ): CountersignError {
   const why = cause === undefined ? message : `${message}: ${cause.message}`
-  return new CountersignError('unavailable', why, { reason, fix: cause?.fix, cause })
+  return new CountersignError('unavailable', why, { reason, fix: cause?.fix ?? fix, cause })
 }

@@ -5,6 +5,7 @@ import { Deadlines } from '../../src/rpc/deadlines.ts'
 import type { PeerCredentials } from '../../src/rpc/peer-credentials.ts'
 import { createRpcServer } from '../../src/rpc/server.ts'
 import type { ServiceName } from '../../src/rpc/services.ts'
+import { closedFolder } from '../../src/rpc/socket-path.ts'
 import { listenUnix } from '../../src/rpc/unix-listener.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -240,6 +241,13 @@ export async function openWorkloadEndpoint(
     onConnection: serve,
   })
   log.info('the Workload API is served', { socket: listener.path, descriptors: capacity })
+  const closed = closedFolder(listener.path)
+  if (closed !== undefined) {
+    log.warn('workloads of other users cannot reach the socket', {
+      folder: closed,
+      fix: 'name a socket outside of it, for example /run/countersign-agent/api.sock',
+    })
+  }
 
   return {
     socketPath: listener.path,

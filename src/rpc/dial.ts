@@ -85,6 +85,7 @@ function dialPlain(target: string, { keepAlive = true }: DialPlainOptions): RpcC
     },
   })
   const channel = new Channel(
+    target.replace(/^(unix:\/\/|ipv[46]:)/, ''),
     () => new Client(target, plain, baseOptions),
     () => deadlines.clear(channel),
   )
@@ -149,6 +150,7 @@ export function dialTls(options: DialTlsOptions): RpcChannel {
     },
   })
   const channel = new Channel(
+    options.address,
     () =>
       new Client(`dns:${options.address}`, secure, {
         ...baseOptions,
@@ -161,14 +163,14 @@ export function dialTls(options: DialTlsOptions): RpcChannel {
 }
 
 /** What the operating system says when nobody listens, as grpc-js quotes it. */
-const connectFailures: readonly (readonly [RegExp, string, string])[] = [
-  [/\bENOENT\b/, 'socket-absent', 'there is no such socket'],
-  [/\bECONNREFUSED\b/, 'connection-refused', 'nobody listens there'],
-  [/\bEACCES\b/, 'socket-forbidden', 'access to the socket is denied'],
+const connectFailures: readonly (readonly [RegExp, string, (where: string) => string])[] = [
+  [/\bENOENT\b/, 'socket-absent', (where) => `there is no socket ${where}`],
+  [/\bECONNREFUSED\b/, 'connection-refused', (where) => `nobody listens at ${where}`],
+  [/\bEACCES\b/, 'socket-forbidden', (where) => `access to ${where} is denied`],
   [
     /\b(ENOTFOUND|EAI_AGAIN)\b|Name resolution failed/,
     'name-unresolved',
-    'the host name has no address',
+    (where) => `the host name of ${where} has no address`,
   ],
 ]
 
@@ -178,11 +180,14 @@ const notConnected = /^(No connection established|Name resolution failed)/
 class Channel implements RpcChannel {
   /** Why the last connection that came about was given up. */
   refusal: CountersignError | undefined
+  /** What is dialled, as a person writes it. */
+  readonly #where: string
   readonly #open: () => Client
   readonly #onClose: () => void
   #client: Client | undefined
 
-  constructor(open: () => Client, onClose: () => void = () => {}) {
+  constructor(where: string, open: () => Client, onClose: () => void = () => {}) {
+    this.#where = where
     this.#open = open
     this.#onClose = onClose
     this.#client = open()
@@ -197,7 +202,7 @@ class Channel implements RpcChannel {
     const plain = fromStatus(error)
     if (plain.reason !== 'rpc-unavailable' || !notConnected.test(error.details)) return plain
     for (const [pattern, reason, message] of connectFailures) {
-      if (pattern.test(error.details)) return unavailable(message, reason, error)
+      if (pattern.test(error.details)) return unavailable(message(this.#where), reason, error)
     }
     const { refusal } = this
     return refusal === undefined

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readlinkSync, type Stats } from 'node:fs'
+import { lstatSync, mkdirSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { isAbsolute, join, normalize, resolve } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { CountersignError } from '../errors.ts'
@@ -8,6 +8,7 @@ const MAX_PATH_BYTES = 107
 const MAX_LINKS = 40
 const STICKY = 0o1000
 const WRITABLE_BY_OTHERS = 0o022
+const PASSABLE_BY_OTHERS = 0o001
 
 /** The path in its normal form. Throws `invalid` (`socket-path-…`). */
 export function checkedPath(path: string): string {
@@ -53,6 +54,14 @@ export function makeFolder(folder: string, mode: number): void {
   } finally {
     if (before !== undefined) process.umask(before)
   }
+}
+
+/** The first folder on the way to `path` that other users may not pass; undefined where each may be. */
+export function closedFolder(path: string): string | undefined {
+  const names = path.split('/').slice(1, -1)
+  return names
+    .map((_, at) => `/${names.slice(0, at + 1).join('/')}`)
+    .find((folder) => (statSync(folder).mode & PASSABLE_BY_OTHERS) === 0)
 }
 
 /**

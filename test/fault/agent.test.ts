@@ -8,6 +8,7 @@ import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
 import { dialUnix } from '../../src/rpc/dial.ts'
 import { Secret } from '../../src/runtime/secret.ts'
+import { runHere } from '../support/command.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   type RunningServer,
@@ -198,6 +199,9 @@ test('an expired agent that cannot prove its node says what to do, stays up, and
   await running.stop()
   await expect.poll(() => ask(agent), patient).toBe('unavailable agent-must-rejoin')
   expect(await health(agent)).toBe('NOT_SERVING')
+  const told = await runHere(['agent', 'health', '--socket', `unix://${agent.socket}`])
+  expect(told).toMatchObject({ code: 69, stdout: expect.stringContaining('agent-must-rejoin') })
+  expect(told.stderr).toMatch(/fix: .*countersign token create.*agent run --join-token-file FILE/)
   const back = await startServer({ folder: running.folder, overrides: running.config })
   cleanUp.push(() => back.stop())
   const { value } = await back

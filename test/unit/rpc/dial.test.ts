@@ -222,7 +222,10 @@ describe('over a Unix socket', () => {
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const absent = dialUnix(join(folder, 'absent.sock'))
     onTestFinished(() => absent.close())
-    expect(await failureOf(check(absent))).toMatchObject({ reason: 'socket-absent' })
+    expect(await failureOf(check(absent))).toMatchObject({
+      reason: 'socket-absent',
+      message: `there is no socket ${join(folder, 'absent.sock')}`,
+    })
     const path = join(folder, 'stale.sock')
     const child = spawn(process.execPath, [
       '-e',
@@ -231,7 +234,10 @@ describe('over a Unix socket', () => {
     await once(child, 'exit')
     const stale = dialUnix(path)
     onTestFinished(() => stale.close())
-    expect(await failureOf(check(stale))).toMatchObject({ reason: 'connection-refused' })
+    expect(await failureOf(check(stale))).toMatchObject({
+      reason: 'connection-refused',
+      message: `nobody listens at ${path}`,
+    })
   })
 
   test('what a server says about a connection of its own is not taken for ours', async () => {

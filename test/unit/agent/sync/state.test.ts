@@ -43,7 +43,11 @@ test('one that has been ready goes on without a server, and knows since when', a
 
 test('one that has never been ready serves nothing while there is no server', () => {
   state.lost(away)
-  expect(state.unavailable()).toMatchObject({ reason: 'agent-starting', cause: away })
+  expect(state.unavailable()).toMatchObject({
+    reason: 'agent-starting',
+    fix: expect.stringContaining('server_address'),
+    cause: away,
+  })
 })
 
 test('what was kept over a restart is served until that is too long ago', () => {
@@ -61,7 +65,11 @@ test('what was kept over a restart is served until that is too long ago', () => 
 test('a ban and a lost membership serve nothing, and say what to do', () => {
   state.contact()
   state.banned(new CountersignError('forbidden', 'banned', { reason: 'agent-banned' }))
-  expect(state.unavailable()).toMatchObject({ code: 'unavailable', reason: 'agent-banned' })
+  expect(state.unavailable()).toMatchObject({
+    code: 'unavailable',
+    reason: 'agent-banned',
+    fix: undefined,
+  })
   state.lost(away)
   expect(state.status).toBe('banned')
   const fix = 'countersign token create'

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type ClientReadableStream, credentials, makeGenericClientConstructor } from '@grpc/grpc-js'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { serveWorkloadApi } from '../../../../agent/workload-endpoint/endpoint.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import type { HealthClient } from '../../../../src/rpc/gen/grpc/health/v1/Health.ts'
@@ -80,6 +81,21 @@ describe('closing', () => {
     stop.abort()
     await served
     expect(existsSync(path)).toBe(false)
+  })
+})
+
+test('a socket that other users cannot reach is told of, with what to do', async () => {
+  const warn = vi.fn()
+  const log = { ...silentLog, warn }
+  const { path } = await startEndpoint({ log })
+  expect(warn).not.toHaveBeenCalled()
+  const folder = dirname(path)
+  mkdirSync(join(folder, 'data', 'public'), { recursive: true })
+  chmodSync(join(folder, 'data'), 0o700)
+  await startEndpoint({ log, socketPath: join(folder, 'data', 'public', 's.sock') })
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('other users'), {
+    folder: join(folder, 'data'),
+    fix: expect.stringContaining('/run/countersign-agent/api.sock'),
   })
 })
 

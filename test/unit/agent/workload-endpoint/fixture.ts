@@ -33,10 +33,12 @@ export interface Rig {
 
 /** An endpoint on a socket of its own, closed after the test. */
 export async function startEndpoint(
-  deps: Partial<WorkloadEndpointDeps> & { readonly home?: Signing } = {},
+  deps: Partial<WorkloadEndpointDeps> & {
+    readonly home?: Signing
+    readonly socketPath?: string
+  } = {},
 ): Promise<Rig> {
-  const folder = temporaryFolder()
-  const path = join(folder, 's.sock')
+  const path = deps.socketPath ?? join(temporaryFolder(), 's.sock')
   const home = deps.home ?? signing(trustDomain)
   const updates = new HandUpdates(home.bundle)
   const asked: Rig['asked'] = []
