@@ -40,12 +40,13 @@ export async function withServer<T>(
   options: AdminOptions,
   work: (channel: RpcChannel) => Promise<T>,
 ): Promise<T> {
-  const path = options.adminSocket ?? devSockets(io.env).admin
-  requireSocket(
-    path,
-    'server',
-    `start one with "countersign server run", or name its socket with --admin-socket or ${adminSocketVariable}`,
-  )
+  const listener = {
+    who: 'server',
+    at: options.adminSocket ?? devSockets(io.env).admin,
+    fix: `start one with "countersign server run", or name its socket with --admin-socket or ${adminSocketVariable}`,
+  } as const
+  requireSocket(listener)
   const { dialUnix } = await import('../rpc/dial.ts')
-  return whileOpen(io, dialUnix(path), work)
+  const working = whileOpen(io, listener, dialUnix(listener.at), work)
+  return io.progress('waiting for the server', working)
 }

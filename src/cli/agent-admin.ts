@@ -29,8 +29,12 @@ export async function withAgent<T>(
   { adminSocket }: AgentAdminOptions,
   work: (channel: RpcChannel) => Promise<T>,
 ): Promise<T> {
-  const fix = 'set admin_socket in the config of the agent, and name it with --admin-socket'
-  requireSocket(adminSocket, 'agent', fix)
+  const listener = {
+    who: 'agent',
+    at: adminSocket,
+    fix: 'set admin_socket in the config of the agent, and name it with --admin-socket',
+  } as const
+  requireSocket(listener)
   const { dialUnix } = await import('../rpc/dial.ts')
-  return whileOpen(io, dialUnix(adminSocket), work)
+  return io.progress('waiting for the agent', whileOpen(io, listener, dialUnix(adminSocket), work))
 }

@@ -44,6 +44,8 @@ export function bundleList(io: Io): Command {
   )
     .addHelpText('after', '\nExample:\n  countersign bundle list -o json')
     .action(async (options: AdminOptions) => {
+      const { bundleFromWire } = await import('../rpc/convert.ts')
+      const { writeBundleDocument } = await import('../bundle/document.ts')
       const bundles: WireBundle[] = []
       await withServer(io, options, async (channel) => {
         const { createClient } = await import('../rpc/client.ts')
@@ -74,6 +76,7 @@ export function bundleList(io: Io): Command {
           jwtAuthorities: bundle.jwt_authorities.length,
           sequence: bundle.sequence_number,
           refreshHintSeconds: Number(bundle.refresh_hint),
+          document: JSON.parse(writeBundleDocument(bundleFromWire(bundle))) as unknown,
         }),
       )
     })

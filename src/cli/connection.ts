@@ -1,46 +1,63 @@
 import { accessSync, constants } from 'node:fs'
 import { CountersignError } from '../errors.ts'
+import { untilAborted } from '../runtime/until-aborted.ts'
 import type { Io } from './io.ts'
+
+/** Who is to listen, where, and what to do where nobody does. */
+export interface Listener {
+  readonly who: 'server' | 'agent'
+  /** A path, or `host:port`. */
+  readonly at: string
+  readonly fix: string
+}
 
 /**
  * Says before anything is dialled why a socket cannot be used. Throws `unavailable` /
  * `<who>-socket-missing`, or `forbidden` / `socket-forbidden`.
  */
-export function requireSocket(path: string, who: 'server' | 'agent', fix: string): void {
+export function requireSocket(listener: Listener): void {
+  const { at, who } = listener
   try {
     // To connect is to write: the kernel asks for that right alone.
-    accessSync(path, constants.W_OK)
+    accessSync(at, constants.W_OK)
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'EACCES') {
-      throw new CountersignError('forbidden', `access to ${path} is denied`, {
+      throw new CountersignError('forbidden', `access to ${at} is denied`, {
         reason: 'socket-forbidden',
         fix: `use it as the user who runs the ${who}, or as root`,
         cause,
       })
     }
-    throw new CountersignError('unavailable', `no ${who} listens at ${path}`, {
-      reason: `${who}-socket-missing`,
-      fix,
-      cause,
-    })
+    throw nobodyListens(listener, cause)
   }
 }
 
-/** Does `work` with what is open, closes it afterwards, and at once when the user stops us. */
+/**
+ * Does `work` with what is open, closes it afterwards, and at once when the user stops us. Throws what the
+ * work throws, and `unavailable` / `<who>-socket-missing` where nobody listens.
+ */
 export async function whileOpen<T extends { close(): void }, R>(
   io: Pick<Io, 'signal'>,
+  listener: Listener,
   open: T,
   work: (open: T) => Promise<R>,
 ): Promise<R> {
-  const { signal } = io
-  const stopped = Promise.withResolvers<never>()
-  const stop = (): void => stopped.reject(signal.reason)
-  signal.addEventListener('abort', stop, { once: true })
   try {
-    signal.throwIfAborted()
-    return await Promise.race([work(open), stopped.promise])
+    io.signal.throwIfAborted()
+    return await untilAborted(work(open), io.signal)
+  } catch (error) {
+    // The file of a socket outlives a process that was killed.
+    const isRefused = error instanceof CountersignError && error.reason === 'connection-refused'
+    throw isRefused ? nobodyListens(listener, error) : error
   } finally {
-    signal.removeEventListener('abort', stop)
     open.close()
   }
+}
+
+function nobodyListens({ who, at, fix }: Listener, cause: unknown): CountersignError {
+  return new CountersignError('unavailable', `no ${who} listens at ${at}`, {
+    reason: `${who}-socket-missing`,
+    fix,
+    cause,
+  })
 }

@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
+import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { Latest } from '../runtime/latest.ts'
 import { Secret } from '../runtime/secret.ts'
@@ -30,6 +31,7 @@ interface Setting {
 }
 
 const patienceMs = 10_000
+const retryMs = 1000
 
 /** `countersign dev` */
 export function dev(io: Io): Command {
@@ -120,18 +122,34 @@ async function runAgentAndShow(
         await Promise.race([ready.promise, aborted(until)])
       }
       until.throwIfAborted()
-      try {
-        await show(io, setting, agent)
-      } catch (error) {
-        // What fails because all of this is being stopped is no failure.
-        until.throwIfAborted()
-        throw error
-      }
+      await showInTheEnd(io, setting, agent, until)
       until.addEventListener('abort', () => joins.end(), { once: true })
       // An agent that joins anew, after a long sleep of the machine say, has another ID.
       for await (const _ of joins) await moveEntry(io, setting, agent, until)
     },
   )
+}
+
+/** Tries until the server serves: one that waits for its operator is told what to do while it runs. */
+async function showInTheEnd(
+  io: Io,
+  setting: Setting,
+  agent: AgentConfig,
+  signal: AbortSignal,
+): Promise<void> {
+  let told: string | undefined
+  for (;;) {
+    try {
+      return await show(io, setting, agent)
+    } catch (error) {
+      // What fails because all of this is being stopped is no failure.
+      signal.throwIfAborted()
+      if (!(error instanceof CountersignError && error.code === 'unavailable')) throw error
+      if (error.reason !== told) for (const line of describeFailure(error).lines) io.note(line)
+      told = error.reason
+    }
+    await systemClock.sleep(retryMs, signal)
+  }
 }
 
 async function moveEntry(

@@ -1,9 +1,9 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { createAll, noteWarnings, refusalOf, registryOf, waitUntilHeld } from './entry-batch.ts'
-import { type EntryFlags, entryOfFlags, withEntryFlags } from './entry-flags.ts'
+import { type EntryFlags, entryOfFlags, saysNothing, withEntryFlags } from './entry-flags.ts'
 import { printEntries, printEntry } from './entry-view.ts'
 import type { Io } from './io.ts'
 
@@ -18,12 +18,7 @@ export function entryCreate(io: Io): Command {
   const command = new Command('create')
     .description('register a workload')
     .option('--id <id>', 'an ID for the entry itself; the server draws one otherwise')
-    .addOption(
-      new Option(
-        '--file <path>',
-        'create what a JSON file lists, as "entry list -o json" prints it',
-      ).conflicts(['id', 'spiffeId', 'parentId', 'selector']),
-    )
+    .option('--file <path>', 'create what a JSON file lists, as "entry list -o json" prints it')
     .option('--atomic', 'with --file: all or none')
     .option('--wait', 'return when the agents concerned hold it')
   return withAdminOptions(withEntryFlags(command))
@@ -39,7 +34,7 @@ Example:
       const entries =
         options.file === undefined
           ? [entryOfFlags(withTheNeeded(options), now)]
-          : (await import('./entry-file.ts')).readEntryFile(options.file)
+          : (await import('./entry-file.ts')).readEntryFile(alone(options.file, options))
       await withServer(io, options, async (channel) => {
         const registry = await registryOf(channel)
         const answer = await createAll(io, registry, entries, options.atomic ?? false)
@@ -70,6 +65,15 @@ function withTheNeeded(options: Options): Options {
   throw new CountersignError('invalid', `an entry needs ${missing.join(', ')}`, {
     reason: 'usage',
     fix: 'see an example: countersign entry create --help',
+  })
+}
+
+/** The file. Throws `invalid` / `usage` where flags say something of an entry beside it, which nobody would hear. */
+function alone(file: string, options: Options): string {
+  if (options.id === undefined && saysNothing(options)) return file
+  throw new CountersignError('invalid', '--file says all of its entries', {
+    reason: 'usage',
+    fix: 'write into the file what the other flags say, or leave --file out',
   })
 }
 

@@ -2,7 +2,7 @@ import { CountersignError, type ErrorCode } from '../errors.ts'
 import { isAbortError } from '../runtime/tasks.ts'
 import { printable } from './output.ts'
 
-/** The exit codes of every verb; `countersign help exit-codes` prints this table. */
+/** The exit codes of every verb; `countersign --help` tells them. */
 export const exitCodes = {
   ok: 0,
   failed: 1,

@@ -4,7 +4,12 @@ import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Io } from './io.ts'
 import { printJson, printJsonLine, printRecords } from './output.ts'
-import { type WorkloadOptions, withWorkloadApi, withWorkloadOptions } from './workload.ts'
+import {
+  followWorkloadApi,
+  type WorkloadOptions,
+  withWorkloadApi,
+  withWorkloadOptions,
+} from './workload.ts'
 
 const timeoutMs = 10_000
 
@@ -121,13 +126,13 @@ export function watch(io: Io): Command {
     .addHelpText('after', '\nExample:\n  countersign watch -o json')
     .action(async (options: WorkloadOptions) => {
       const { printX509Svids, x509SvidJson } = await import('./svid-view.ts')
-      await withWorkloadApi(io, options, async (api) => {
-        const updates = api.rpc.serverStream(
-          'FetchX509SVID',
-          {},
-          { metadata: api.metadata, signal: io.signal },
-        )
-        for await (const { svids } of updates) {
+      await followWorkloadApi(io, options, async (api) => {
+        const updates = api.rpc
+          .serverStream('FetchX509SVID', {}, { metadata: api.metadata, signal: io.signal })
+          [Symbol.asyncIterator]()
+        let update = await io.progress('waiting for the first SVID', updates.next())
+        for (; update.done !== true; update = await updates.next()) {
+          const { svids } = update.value
           const now = systemClock.now()
           const shown = svids.map((svid) => ({ chain: svid.x509_svid, hint: svid.hint }))
           if (options.output === 'json') {
@@ -163,8 +168,11 @@ export function validateJwt(io: Io): Command {
           { audience: options.audience, svid: token },
           { metadata: api.metadata, timeoutMs },
         )
-        if (options.output === 'json') printJson(io, { spiffeId: answer.spiffe_id })
-        else io.write(`valid: ${answer.spiffe_id}\n`)
+        const { spiffe_id: spiffeId } = answer
+        if (options.output === 'table') return io.write(`valid: ${spiffeId}\n`)
+        const { fromStruct } = await import('../rpc/struct.ts')
+        const claims = answer.claims === null ? {} : fromStruct(answer.claims)
+        printJson(io, { spiffeId, claims })
       })
     })
 }

@@ -29,28 +29,54 @@ export function createIo(options: {
 }): Io {
   const { stdout, stderr, env, signal } = options
   const animated = stderr.isTTY === true && env['TERM'] !== 'dumb' && env['CI'] === undefined
+  const line = createProgressLine((text) => void stderr.write(text), options.every)
   return {
     env,
     signal,
     leaveSignals: options.leaveSignals ?? (() => {}),
     toTerminal: stdout.isTTY === true,
-    write: (text) => void stdout.write(text),
+    write(text) {
+      line.clear()
+      stdout.write(text)
+    },
     drained: () => drained(stdout),
-    note: (text) => void stderr.write(`${text}\n`),
-    async progress(what, work) {
-      if (!animated) return work
-      let seconds = 0
-      let shown = false
-      const stop = options.every(500, () => {
-        seconds += 0.5
-        shown = true
-        stderr.write(`\r${what} … ${Math.floor(seconds)} s`)
+    note(text) {
+      line.clear()
+      stderr.write(`${text}\n`)
+    },
+    progress: (what, work) => (animated ? line.during(what, work) : work),
+  }
+}
+
+/** One line that says what is waited for. Of waits within waits the innermost is shown. */
+function createProgressLine(
+  write: (text: string) => void,
+  every: (ms: number, tick: () => void) => () => void,
+): { during<T>(what: string, work: Promise<T>): Promise<T>; clear(): void } {
+  const waits: { readonly what: string; seconds: number }[] = []
+  let shown = 0
+  const clear = (): void => {
+    if (shown > 0) write(`\r${' '.repeat(shown)}\r`)
+    shown = 0
+  }
+  return {
+    clear,
+    async during(what, work) {
+      const wait = { what, seconds: 0 }
+      waits.push(wait)
+      const stop = every(500, () => {
+        wait.seconds += 0.5
+        if (waits.at(-1) !== wait) return
+        const text = `${what} … ${Math.floor(wait.seconds)} s`
+        write(`\r${text}`)
+        shown = text.length
       })
       try {
         return await work
       } finally {
         stop()
-        if (shown) stderr.write(`\r${' '.repeat(what.length + 12)}\r`)
+        waits.splice(waits.indexOf(wait), 1)
+        clear()
       }
     },
   }

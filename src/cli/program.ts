@@ -52,6 +52,8 @@ import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
 import { tokenCreate } from './token-create.ts'
 
+const mintExample = 'svid mint jwt --spiffe-id spiffe://example.org/legacy --audience api'
+
 /** Every verb of the command. What is heavy is loaded when a verb runs. */
 export function createProgram(io: Io, version: string): Command {
   const program = new Command('countersign')
@@ -69,14 +71,16 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
     )
   program.addCommand(dev(io))
   program.addCommand(
-    group('server', 'run and look after a server')
+    group('server', 'run and look after a server', 'server run --config server.yaml')
       .addCommand(serverRun(io))
       .addCommand(serverInit(io))
       .addCommand(serverHealth(io))
-      .addCommand(group('clock', `the server's clock`, 'server clock').addCommand(clockAccept(io))),
+      .addCommand(
+        group('clock', `the server's clock`, 'server clock accept').addCommand(clockAccept(io)),
+      ),
   )
   program.addCommand(
-    group('agent', 'run an agent, or look after those of a server')
+    group('agent', 'run an agent, or look after those of a server', 'agent list')
       .addCommand(agentRun(io))
       .addCommand(agentHealth(io))
       .addCommand(agentInfo(io))
@@ -85,19 +89,26 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(agentBan(io))
       .addCommand(agentEvict(io))
       .addCommand(
-        withVerbs(group('logger', 'what the agent logs', 'agent logger'), agentLogger(io)),
+        withVerbs(
+          group('logger', 'what the agent logs', 'agent logger set --level debug'),
+          agentLogger(io),
+        ),
       ),
   )
   program.addCommand(
-    group('broker', 'call vendors with keys that no workload holds')
+    group(
+      'broker',
+      'call vendors with keys that no workload holds',
+      'broker run --config broker.yaml',
+    )
       .addCommand(brokerRun(io))
       .addCommand(brokerReport(io))
       .addCommand(brokerSeal(io)),
   )
   program.addCommand(forwardAuth(io))
-  program.addCommand(group('token', 'let a node join').addCommand(tokenCreate(io)))
+  program.addCommand(group('token', 'let a node join', 'token create').addCommand(tokenCreate(io)))
   program.addCommand(
-    group('entry', 'register workloads')
+    group('entry', 'register workloads', 'entry list --owner web-team')
       .addCommand(entryCreate(io))
       .addCommand(entryUpdate(io))
       .addCommand(entryDelete(io))
@@ -106,14 +117,14 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(entryCount(io)),
   )
   program.addCommand(
-    group('bundle', 'trust bundles')
+    group('bundle', 'trust bundles', 'bundle show')
       .addCommand(bundleShow(io))
       .addCommand(bundleList(io))
       .addCommand(bundleSet(io))
       .addCommand(bundleDelete(io)),
   )
   program.addCommand(
-    group('federation', 'where other trust domains serve their bundles')
+    group('federation', 'where other trust domains serve their bundles', 'federation list')
       .addCommand(federationCreate(io))
       .addCommand(federationUpdate(io))
       .addCommand(federationList(io))
@@ -122,21 +133,30 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(federationRefresh(io)),
   )
   program.addCommand(
-    group('authority', 'the keys that sign')
+    group('authority', 'the keys that sign', 'authority x509 show')
       .addCommand(authority(io, 'x509', 'CAs, which sign certificates'))
       .addCommand(authority(io, 'jwt', 'keys that sign JWT-SVIDs'))
       .addCommand(authority(io, 'oauth', 'keys that sign access tokens')),
   )
-  program.addCommand(withVerbs(group('logger', 'what the server logs'), serverLogger(io)))
+  program.addCommand(
+    withVerbs(
+      group('logger', 'what the server logs', 'logger set --level debug'),
+      serverLogger(io),
+    ),
+  )
   program.addCommand(importEntries(io))
   program.addCommand(
-    group('audit', 'what was issued, refused and changed')
+    group(
+      'audit',
+      'what was issued, refused and changed',
+      'audit verify /var/lib/countersign/server/audit.log',
+    )
       .addCommand(auditSearch(io))
       .addCommand(auditVerify(io))
       .addCommand(auditExport(io)),
   )
   program.addCommand(
-    group('policy', 'who may have which token')
+    group('policy', 'who may have which token', 'policy check /etc/countersign/policy')
       .addCommand(policyCheck(io))
       .addCommand(policyTest(io))
       .addCommand(policyExplain(io))
@@ -145,27 +165,36 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(policyHistory(io)),
   )
   program.addCommand(
-    group('legacy', 'callers that can send nothing but a static key, until they end')
+    group('legacy', 'callers that can send nothing but a static key, until they end', 'legacy list')
       .addCommand(legacyAdd(io))
       .addCommand(legacyList(io))
       .addCommand(legacyRemove(io)),
   )
   program.addCommand(
-    group('grant', 'who can reach what with access tokens')
+    group('grant', 'who can reach what with access tokens', 'grant list')
       .addCommand(grantList(io))
       .addCommand(grantTokens(io)),
   )
-  program.addCommand(withVerbs(group('revoke', 'end tokens before their time'), revokeVerbs(io)))
+  program.addCommand(
+    withVerbs(
+      group(
+        'revoke',
+        'end tokens before their time',
+        'revoke token 5f0c2a9e-… --reason "laptop lost"',
+      ),
+      revokeVerbs(io),
+    ),
+  )
   program.addCommand(offboard(io))
   program.addCommand(
-    group('svid', 'sign without an entry').addCommand(
-      group('mint', 'for an ID of your choice', 'svid mint')
+    group('svid', 'sign without an entry', mintExample).addCommand(
+      group('mint', 'for an ID of your choice', mintExample)
         .addCommand(mintX509(io))
         .addCommand(mintJwt(io)),
     ),
   )
   program.addCommand(
-    group('fetch', 'what this process may have')
+    group('fetch', 'what this process may have', 'fetch x509')
       .addCommand(fetchX509(io))
       .addCommand(fetchJwt(io))
       .addCommand(fetchBundles(io))
@@ -174,7 +203,13 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
   program.addCommand(watch(io))
   program.addCommand(files(io))
   program.addCommand(exec(io))
-  program.addCommand(group('validate', 'check what others show').addCommand(validateJwt(io)))
+  program.addCommand(
+    group(
+      'validate',
+      'check what others show',
+      'validate jwt --audience https://api.example.org --token-file -',
+    ).addCommand(validateJwt(io)),
+  )
   program.addCommand(reportVerb(io))
   program.addCommand(completion(io, () => program))
   for (const command of all(program)) {
@@ -199,7 +234,7 @@ function withVerbs(group: Command, verbs: readonly Command[]): Command {
 }
 
 function authority(io: Io, kind: AuthorityKind, description: string): Command {
-  return group(kind, description, `authority ${kind}`)
+  return group(kind, description, `authority ${kind} show`)
     .addCommand(authorityShow(io, kind))
     .addCommand(authorityPrepare(io, kind))
     .addCommand(authorityActivate(io, kind))
@@ -207,10 +242,10 @@ function authority(io: Io, kind: AuthorityKind, description: string): Command {
     .addCommand(authorityRevoke(io, kind))
 }
 
-function group(name: string, description: string, path: string = name): Command {
+function group(name: string, description: string, example: string): Command {
   return new Command(name)
     .description(description)
-    .addHelpText('after', `\nExample:\n  countersign ${path} --help`)
+    .addHelpText('after', `\nExample:\n  countersign ${example}`)
 }
 
 /** As it is typed. */

@@ -53,7 +53,8 @@ export function agentRun(io: Io): Command {
       `
 Example:
   countersign agent run --trust-domain example.org --server-address server.example.org:8081 \\
-    --join-token-file token.txt --trust-ca-sha256 HASH --data-dir /var/lib/countersign/agent`,
+    --join-token-file token.txt --trust-ca-sha256 HASH --data-dir /var/lib/countersign/agent \\
+    --socket /run/countersign-agent/api.sock`,
     )
     .action(async (options: RunOptions) => {
       const said = saidBy(io, options, agentFlags)

@@ -32,6 +32,7 @@ The key is made here and goes with the certificate, so the output may not be a t
     .action(async (options: Options) => {
       const { refuseKeyOnTerminal, x509SvidJson } = await import('./svid-view.ts')
       refuseKeyOnTerminal(io, true)
+      const ttl = ttlOf(options)
       const { generateKeyPair, softwareSigner } = await import('../x509/key.ts')
       const { createCsr } = await import('../x509/csr.ts')
       const { privateKey } = await generateKeyPair('ec-p256')
@@ -42,7 +43,7 @@ The key is made here and goes with the certificate, so the output may not be a t
         const { createClient } = await import('../rpc/client.ts')
         const { svid } = await createClient('spire.api.server.svid.v1.SVID', channel).unary(
           'MintX509SVID',
-          { csr, ttl: ttlOf(options) },
+          { csr, ttl },
         )
         printJson(
           io,
@@ -70,11 +71,13 @@ export function mintJwt(io: Io): Command {
       '\nExample:\n  countersign svid mint jwt --spiffe-id spiffe://example.org/legacy --audience api',
     )
     .action(async (options: Options & { readonly audience: readonly string[] }) => {
+      const id = wireId(options.spiffeId)
+      const request = { id, audience: [...options.audience], ttl: ttlOf(options) }
       await withServer(io, options, async (channel) => {
         const { createClient } = await import('../rpc/client.ts')
         const { svid } = await createClient('spire.api.server.svid.v1.SVID', channel).unary(
           'MintJWTSVID',
-          { id: wireId(options.spiffeId), audience: [...options.audience], ttl: ttlOf(options) },
+          request,
         )
         if (svid === null) return
         const { jwtSvidJson, printJwtSvids } = await import('./svid-view.ts')

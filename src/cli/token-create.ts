@@ -28,11 +28,12 @@ Give the token to the agent in a file or on standard input, and the CA key's has
   countersign agent run --join-token-file token.txt --trust-ca-sha256 HASH …`,
     )
     .action(async (options: Options) => {
+      const request = { ttl: parseDuration(options.ttl), agent_id: wireId(options.spiffeId) }
       await withServer(io, options, async (channel) => {
         const { createClient } = await import('../rpc/client.ts')
         const token = await createClient('spire.api.server.agent.v1.Agent', channel).unary(
           'CreateJoinToken',
-          { ttl: parseDuration(options.ttl), agent_id: wireId(options.spiffeId) },
+          request,
         )
         const { caKeyHashes } = await import('./ca-hashes.ts')
         const hashes = await caKeyHashes(channel)

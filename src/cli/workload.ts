@@ -27,29 +27,36 @@ export function withSocketOption(command: Command): Command {
   )
 }
 
-/** Opens the Workload API for the time of `work`. */
+/** Opens the Workload API for the time of `work`, which waits for its answers. */
 export async function withWorkloadApi<T>(
   io: Io,
   options: WorkloadOptions,
   work: (api: WorkloadApi) => Promise<T>,
 ): Promise<T> {
+  return io.progress('waiting for the agent', followWorkloadApi(io, options, work))
+}
+
+/** The same for work that goes on. */
+export async function followWorkloadApi<T>(
+  io: Io,
+  options: WorkloadOptions,
+  work: (api: WorkloadApi) => Promise<T>,
+): Promise<T> {
   const endpoint = resolveHere(io, options.socket)
-  requireAgent(endpoint)
+  const listener = {
+    who: 'agent',
+    at: endpoint.kind === 'unix' ? endpoint.path : `${endpoint.host}:${endpoint.port}`,
+    fix: 'start one with "countersign agent run", or name its socket with --socket',
+  } as const
+  if (endpoint.kind === 'unix') requireSocket(listener)
   const { openWorkloadApi } = await import('../workload-api/grpc.ts')
-  return whileOpen(io, openWorkloadApi(endpoint), work)
+  return whileOpen(io, listener, openWorkloadApi(endpoint), work)
 }
 
 /** For a source, which waits for an agent that is not there yet. Throws `invalid` / `endpoint-…`. */
 export function endpointOf(io: Io, { socket }: SocketOptions): string {
   resolveHere(io, socket)
   return socket ?? io.env[endpointVariable] ?? ''
-}
-
-/** Throws `unavailable` / `agent-socket-missing`, or `forbidden` / `socket-forbidden`. */
-function requireAgent(endpoint: Endpoint): void {
-  if (endpoint.kind !== 'unix') return
-  const fix = 'start one with "countersign agent run", or name its socket with --socket'
-  requireSocket(endpoint.path, 'agent', fix)
 }
 
 /** Nothing is assumed silently, but where `countersign dev` runs in this folder its socket is named. */

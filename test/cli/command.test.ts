@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -60,6 +69,27 @@ test('where nobody listens it ends with 69 and says what to do', async () => {
   expect(agent.stderr).toMatch(/fix: .*agent run/)
 })
 
+test('a socket that a killed process has left is told of as one that is not there', async () => {
+  const path = join(folder, 'left.sock')
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(`${path}.x`, resolve))
+  renameSync(`${path}.x`, path)
+  await new Promise((resolve) => server.close(resolve))
+  for (const [args, who] of [
+    [['entry', 'list', '--admin-socket', path], 'server'],
+    [['fetch', 'x509', '--socket', `unix://${path}`], 'agent'],
+    [['agent', 'info', '--admin-socket', path], 'agent'],
+  ] as const) {
+    expect(await runHere(args)).toEqual({
+      code: 69,
+      stdout: '',
+      stderr: expect.stringMatching(
+        new RegExp(`^error.${who}-socket-missing.: no ${who} listens at ${path}\n  fix: `),
+      ),
+    })
+  }
+})
+
 test('WLE-08 without an endpoint nothing is assumed', async () => {
   const { code, stderr } = await run(['fetch', 'x509'], { cwd: folder })
   expect(code).toBe(1)
@@ -115,11 +145,31 @@ test('completion knows each verb, for three shells', async () => {
   expect((await runHere(['completion', 'tcsh'])).code).toBe(64)
 })
 
+test('bash completes verbs, options, and what an option may be; for others it looks for files', async () => {
+  const { stdout } = await runHere(['completion', 'bash'])
+  const completed = (line: string): string[] => {
+    const words = ['countersign', ...line.split(' ')]
+    const said = [
+      ...[stdout, `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')})`],
+      ...[`COMP_CWORD=${words.length - 1}`, '_countersign', `echo "\${COMPREPLY[*]}"`],
+    ]
+    const { stdout: got } = spawnSync('bash', ['-c', said.join('\n')], { encoding: 'utf8' })
+    return got.trim().split(' ').filter(Boolean)
+  }
+  expect(completed('ag')).toEqual(['agent'])
+  expect(completed('entry cr')).toEqual(['create'])
+  expect(completed('entry create --sel')).toEqual(['--selector'])
+  expect(completed('entry create --wait --at')).toEqual(['--atomic'])
+  expect(completed('entry list --match ')).toEqual(['exact', 'subset', 'superset', 'any'])
+  expect(completed('entry create --file ')).toEqual([])
+})
+
 test.each([
   [['entry', 'update', '--id', 'x'], 'nothing to change'],
   [['validate', 'jwt', '--audience', 'a', '--token-file', '/no/such/file'], '/no/such/file'],
   [['entry', 'list', '-o', 'yaml'], '-o json'],
   [['entry', 'create', '--file', 'x', '--spiffe-id', 'spiffe://example.org/a'], '--file'],
+  [['entry', 'create', '--file', 'x', '--owner', 'me'], '--file'],
   [['entry', 'create'], '--spiffe-id, --parent-id, --selector'],
 ])(
   'what makes no sense ends with 64 before anything is asked of a server: %j',

@@ -36,6 +36,47 @@ test('T28 JSON for programs cannot drive the terminal either', () => {
   expect(shown()).toBe('{\n  "hint": "a\\u001b\\u007f\\u009b\\u2028"\n}\n')
 })
 
+test('what takes long is told on a terminal, the innermost wait, and makes way for all that is written', async () => {
+  const shown: string[] = []
+  const stderr = Object.assign(new PassThrough(), { isTTY: true })
+  const ticks = new Set<() => void>()
+  const io = createIo({
+    stdout: new PassThrough(),
+    stderr,
+    env: {},
+    signal: new AbortController().signal,
+    every: (_, tick) => {
+      ticks.add(tick)
+      return () => ticks.delete(tick)
+    },
+  })
+  const tick = (): void => {
+    for (const one of ticks) one()
+    shown.push(String(stderr.read() ?? ''))
+  }
+  const [outer, inner] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const waiting = io.progress('outer', outer.promise)
+  expect(stderr.read()).toBeNull()
+  tick()
+  const within = io.progress('inner', inner.promise)
+  tick()
+  io.note('a word')
+  tick()
+  inner.resolve()
+  await within
+  tick()
+  outer.resolve()
+  await waiting
+  expect(shown).toEqual([
+    '\router … 0 s',
+    '\rinner … 0 s',
+    `\r${' '.repeat(11)}\ra word\n\rinner … 1 s`,
+    `\r${' '.repeat(11)}\r\router … 2 s`,
+  ])
+  expect(String(stderr.read())).toBe(`\r${' '.repeat(11)}\r`)
+  expect(ticks.size).toBe(0)
+})
+
 test('a private key never goes to a terminal, and goes to a program that asks', () => {
   expect(() => refuseKeyOnTerminal(terminal(true).io, true)).toThrow(CountersignError)
   expect(() => refuseKeyOnTerminal(terminal(true).io, false)).not.toThrow()
