@@ -1,21 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import {
-  type AuthorizationAnswer,
   type PolicyJson,
   policyToJson,
   policyToText,
   preparsePolicySet,
-  preparseSchema,
   statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Clock } from '../runtime/clock.ts'
 import { Slice } from '../runtime/slice.ts'
 import { builtInPrefix } from './built-in.ts'
-import { type CedarRequest, cedarQuestion, wholeRequest } from './cedar-request.ts'
+import { type CedarQuestion, type CedarRequest, cedarQuestion } from './cedar-request.ts'
 import type { Policy } from './policy.ts'
 import type { PolicySet } from './policy-set.ts'
+import { projectionOn } from './projection.ts'
 import type { Decision, PolicyQuestion } from './question.ts'
-import { cedarSchema } from './schema.ts'
 
 /** Why a question is decided as it is. */
 export interface Explanation {
@@ -48,14 +46,13 @@ export async function explain(
 ): Promise<Explanation> {
   const deciding = decision.policies.flatMap((id) => policies.get(id) ?? [])
   if (decision.reason !== 'policy-none') return { decision, deciding, nearest: [] }
-  const request = wholeRequest(cedarQuestion(question, now))
-  preparseSchema(name, cedarSchema)
+  const asked = cedarQuestion(question, now)
   const slice = new Slice(clock)
   const near: NearPolicy[] = []
   for (const policy of policies.values()) {
     // What nobody can write anew is no advice.
     if (policy.id.startsWith(builtInPrefix)) continue
-    const { missing, elsewhere } = missingOf(policy, request)
+    const { missing, elsewhere } = missingOf(policy, asked)
     if (missing.length > 0) near.push({ policy, missing, elsewhere })
     if (slice.isOver) await slice.rest()
   }
@@ -65,33 +62,40 @@ export async function explain(
 
 /**
  * The parts of a permission that are false, each asked by itself; none of what forbids. A part that has no answer by
- * itself, such as an attribute that is not there, is not named: another says before it that there is none.
+ * itself, such as an attribute that is not there, is not named: another says before it that there is none. Nor is any
+ * of a policy that is nested too deeply for Cedar to read its parts.
  */
-function missingOf({ text }: Policy, request: CedarRequest): Omit<NearPolicy, 'policy'> {
+function missingOf({ text, looks }: Policy, asked: CedarQuestion): Omit<NearPolicy, 'policy'> {
   const read = policyToJson(text)
-  if (read.type === 'failure' || read.json.effect === 'forbid') return { missing: [], elsewhere: 0 }
-  const parts = partsOf(read.json)
-  const staticPolicies = Object.fromEntries(parts.map((part, n) => [`${n}`, part]))
-  preparsePolicySet(name, { staticPolicies })
-  const answer = statefulIsAuthorized({
-    ...request,
-    preparsedSchemaName: name,
-    preparsedPolicySetId: name,
-    validateRequest: true,
-  })
-  const settled = new Set(settledIn(answer))
-  const missing = parts.filter((_, n) => !settled.has(`${n}`))
+  const isPermit = read.type === 'success' && read.json.effect === 'permit'
+  const parts = isPermit ? partsOf(read.json) : []
+  const settled = settledOf(parts, projectionOn(looks)(asked))
+  const missing = parts.filter((_, n) => settled?.has(`${n}`) === false)
   return {
     missing: missing.map(partText),
     elsewhere: missing.filter(({ conditions }) => conditions.length === 0).length,
   }
 }
 
-/** Which parts are so, or have no answer. */
-function settledIn(answer: AuthorizationAnswer): readonly string[] {
-  if (answer.type === 'failure') return []
+/** By number, which parts are so, or have no answer; undefined where they cannot be asked. */
+function settledOf(
+  parts: readonly PolicyJson[],
+  request: CedarRequest,
+): ReadonlySet<string> | undefined {
+  if (!canParse(parts)) return undefined
+  const answer = statefulIsAuthorized({ ...request, preparsedPolicySetId: name })
+  if (answer.type === 'failure') return undefined
   const { reason, errors } = answer.response.diagnostics
-  return [...reason, ...errors.map(({ policyId }) => policyId)]
+  return new Set([...reason, ...errors.map(({ policyId }) => policyId)])
+}
+
+function canParse(parts: readonly PolicyJson[]): boolean {
+  try {
+    const staticPolicies = Object.fromEntries(parts.entries())
+    return preparsePolicySet(name, { staticPolicies }).type === 'success'
+  } catch {
+    return false
+  }
 }
 
 const anything: PolicyJson = {

@@ -100,3 +100,24 @@ when { context.ttl * 9223372036854775807 > 0 };`,
   expect(decision.reason).toBe('policy-error')
   expect(deciding.map(({ id }) => id)).toEqual(['odd'])
 })
+
+test('a policy whose parts are nested too deeply is not named, and hides no other', async () => {
+  const text = `
+@id("deep") permit (principal is Workload, action == Action::"issueToken", resource == Api::"orders")
+when { ${'context.ttl == 1 || '.repeat(200)} false };
+@id("near") permit (principal is Workload, action == Action::"issueToken", resource == Api::"orders")
+when { context.ttl == 1 };`
+  const { nearest } = await why(text, own)
+  expect(nearest.map(({ policy, missing }) => [policy.id, missing])).toEqual([
+    ['near', ['when { context.ttl == 1 }']],
+  ])
+})
+
+test('what a policy does not look at has no part in why', async () => {
+  const text = `
+@id("near") permit (principal is Workload, action == Action::"issueToken", resource == Api::"orders")
+when { principal.owner == "shop" && context.ttl == 1 };`
+  const { decision, nearest } = await why(text, { ...own, address: 'nowhere' } as PolicyQuestion)
+  expect(decision.reason).toBe('policy-none')
+  expect(nearest.map(({ missing }) => missing)).toEqual([['when { context.ttl == 1 }']])
+})
