@@ -32,3 +32,22 @@ function place(content: Buffer, into: Buffer): void {
   }
   digits.copy(into, into.length - digits.length)
 }
+
+/** r || s to ECDSA-Sig-Value, DER. A curve of at most 256 bits, so that each length takes one byte. */
+export function p1363ToDer(signature: Buffer): Buffer {
+  const half = signature.length / 2
+  const [r, s] = [signature.subarray(0, half), signature.subarray(half)].map(integerOf) as [
+    Buffer,
+    Buffer,
+  ]
+  return Buffer.concat([Buffer.of(TAG.sequence, r.length + s.length), r, s])
+}
+
+/** DER, as short as it gets, and never negative. */
+function integerOf(digits: Buffer): Buffer {
+  let first = 0
+  while (first < digits.length - 1 && digits[first] === 0) first += 1
+  const number = digits.subarray(first)
+  const zeros = (number[0] ?? 0) >= 0x80 ? [0] : []
+  return Buffer.of(TAG.integer, zeros.length + number.length, ...zeros, ...number)
+}
