@@ -1,7 +1,8 @@
 // Access tokens by CPU time of the server, over TLS connections that stay open, each on a durable trail before it leaves:
-// warm, where workloads show an SVID that they have shown before; cold, where each is another workload with another SVID
-// and neither it nor the decision is remembered. The bare program: npm oidc-provider, client_credentials with
-// private_key_jwt, ES256. Then introspection, and an exchange by which the token names eight actors.
+// warm, where workloads show an SVID that they have shown before; cold, where each is another workload whose SVID is not
+// remembered, under a policy that cannot tell these workloads apart, so that they share a decision; cold and decided, where
+// a policy looks at who it is and no decision is remembered either. The bare program: npm oidc-provider, client_credentials
+// with private_key_jwt, ES256. Then introspection, and an exchange by which the token names eight actors.
 import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,10 +20,13 @@ import { closedLoop, type Load } from './support/load.ts'
 import { type Figure, median, report, round, short } from './support/report.ts'
 
 const rounds = short ? 1 : 4
+/** The compiler's. */
+const warmUps = short ? 1 : 6
 const connections = 16
 const actors = 8
-/** More than the server remembers of SVIDs or decisions. */
-const workloads = 9000
+/** More than the server remembers of SVIDs, and of decisions. */
+const [others, strangers] = [4500, 9000]
+const decided = 'https://decided.example.org'
 const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const accessToken = 'urn:ietf:params:oauth:token-type:access_token'
 
@@ -37,7 +41,7 @@ const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256
 const clientKey = { ...publicKey.export({ format: 'jwk' }), kid: 'c', alg: 'ES256', use: 'sig' }
 const ours = await startChild<{ readonly port: number; readonly adminSocket: string }>(
   'child-tokens.ts',
-  { folder, web, services },
+  { folder, web, services, decided },
   (process.env['BENCH_SERVER_OPTIONS'] ?? '').split(' ').filter((option) => option !== ''),
 )
 const bare = await startChild<{ readonly port: number }>('child-oidc-provider.ts', {
@@ -60,7 +64,8 @@ const channel = dialUnix(ours.ready.adminSocket)
 const parent = joinTokenAgentId(TrustDomain.parse('example.org'), 'nobody')
 const paths = [
   ...services.map((_, n) => `/s${n}`),
-  ...Array.from({ length: workloads }, (_, n) => `/w${n}`),
+  ...Array.from({ length: others }, (_, n) => `/w${n}`),
+  ...Array.from({ length: strangers }, (_, n) => `/d${n}`),
 ]
 const entries = createClient('spire.api.server.entry.v1.Entry', channel)
 for (let from = 0; from < paths.length; from += 500) {
@@ -86,15 +91,17 @@ const proofOf = (path: string): Record<string, string> => ({
   client_assertion: assertions.get(path) ?? '',
 })
 const wish = { grant_type: 'client_credentials', resource, scope: 'orders:read' }
-const forms = paths.slice(services.length).map((path) => form({ ...wish, ...proofOf(path) }))
-let next = 0
-const cold = (): Promise<unknown> => {
-  next = (next + 1) % workloads
-  return post(oursPool, '/oauth/token', forms[next] ?? '')
-}
-const warm = (): Promise<unknown> => {
-  next = (next + 1) % connections
-  return post(oursPool, '/oauth/token', forms[next] ?? '')
+const forms = paths.slice(services.length).map((path) => {
+  const target = path.startsWith('/d') ? { ...wish, resource: decided } : wish
+  return form({ ...target, ...proofOf(path) })
+})
+/** One after the other, from the first again behind the last. */
+function inTurn(some: readonly string[]): () => Promise<unknown> {
+  let next = 0
+  return () => {
+    next = (next + 1) % some.length
+    return post(oursPool, '/oauth/token', some[next] ?? '')
+  }
 }
 const signer = {
   key: createPrivateKey(privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()),
@@ -140,8 +147,12 @@ const load = (call: () => Promise<unknown>, pid: number): Promise<Load> =>
     Array.from({ length: connections }, () => call),
     { pid },
   )
+const cold = inTurn(forms.slice(0, others))
+const coldDecided = inTurn(forms.slice(others))
+const warm = inTurn(forms.slice(0, connections))
 const all = {
   cold: () => load(cold, ours.pid),
+  coldDecided: () => load(coldDecided, ours.pid),
   warm: () => load(warm, ours.pid),
   provider: () => load(provider, bare.pid),
   introspect: () => load(() => post(oursPool, '/oauth/introspect', shown), ours.pid),
@@ -150,16 +161,16 @@ const all = {
 type Name = keyof typeof all
 const seen: Record<Name, Load[]> = {
   cold: [],
+  coldDecided: [],
   warm: [],
   provider: [],
   introspect: [],
   exchange: [],
 }
-// The first round is the compiler's.
-for (let round = 0; round <= rounds; round += 1) {
+for (let round = 0; round < warmUps + rounds; round += 1) {
   for (const [name, run] of Object.entries(all) as [Name, () => Promise<Load>][]) {
     const one = await run()
-    if (round > 0) seen[name].push(one)
+    if (round >= warmUps) seen[name].push(one)
   }
 }
 
@@ -170,7 +181,7 @@ const details = (name: Name) => ({
   p50Ms: median(seen[name].map((one) => one.p50Ms)),
   p99Ms: median(seen[name].map((one) => one.p99Ms)),
 })
-function against(name: 'cold' | 'warm', least: number): Figure {
+function against(name: 'cold' | 'coldDecided' | 'warm', least: number): Figure {
   const ratios = seen[name].map((one, at) =>
     round((seen.provider[at]?.serverCpuUs ?? Number.NaN) / one.serverCpuUs),
   )
@@ -187,6 +198,7 @@ const alone = (name: Name): Figure => ({
 report('oauth', {
   warm: against('warm', 3),
   cold: against('cold', 1.3),
+  coldDecided: against('coldDecided', 1.3),
   introspection: alone('introspect'),
   [`exchange${actors}`]: alone('exchange'),
 })
