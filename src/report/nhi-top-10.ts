@@ -79,8 +79,9 @@ export const nhiTop10: Framework = {
         'a token ends with the SVID behind it, and none is issued for one that has ended',
         'keys for access tokens rotate by themselves, each published before it signs, and are in no bundle',
         'when its key is older than it may be, which a new key ends',
+        'a key whose file changes is taken over while it runs, on record, and no call fails by it',
       ],
-      gaps: "a vendor's key is as old as its owner lets it get: past its age the broker refuses it, and replaces it by nobody's hand but the operator's",
+      gaps: 'no vendor is asked for another key by itself: past its age the broker refuses the one that it has, and takes over what somebody puts in its place',
     },
     {
       id: 'NHI8:2025',

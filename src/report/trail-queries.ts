@@ -56,7 +56,7 @@ export const trailQueries: Readonly<Record<TrailQuery, (trail: TrailFigures) => 
   }),
   'keys that were replaced': (trail) =>
     fine(
-      `${sum(trail, 'authority.activated')} activated, ${sum(trail, 'authority.retired')} retired, ${sum(trail, 'authority.tainted', 'authority.revoked')} tainted or revoked`,
+      `${sum(trail, 'authority.activated')} activated, ${sum(trail, 'authority.retired')} retired, ${sum(trail, 'authority.tainted', 'authority.revoked')} tainted or revoked; of vendors' ${sum(trail, 'broker.key.taken')} taken into use`,
     ),
   'copies of an agent': (trail) => ({
     text: `${sum(trail, 'agent.duplicated')} seen`,
