@@ -36,7 +36,7 @@ export interface TokenReader {
   /**
    * Rejects with `unauthenticated`: `token-too-large`, `token-malformed`, `token-algorithm`, `token-header`,
    * `token-type`, `token-key` (none of this server's, or one that was revoked), `token-signature`, `token-issuer`,
-   * `token-claims`, `token-expired`, `token-revoked`.
+   * `token-claims`, `token-not-yet-valid`, `token-expired`, `token-revoked`.
    */
   read(token: string): Promise<ShownToken>
 }
@@ -58,6 +58,7 @@ const claimsSchema = z.object({
     scope: name,
   },
   exp: z.int(),
+  nbf: z.int().optional(),
   cnf: z.strictObject({ 'x5t#S256': name }).optional(),
 })
 
@@ -88,6 +89,10 @@ export function createTokenReader(deps: {
     const said = claimsSchema.safeParse(claims).data
     if (said === undefined) return refuse('token-claims', 'the token lacks what its kind says')
     if (said.iss !== issuer) refuse('token-issuer', 'the token is of another issuer')
+    // RFC 7662 §4: none of ours says so, and who asks about one is told the same as services find.
+    if (clock.now().getTime() < (said.nbf ?? 0) * 1000) {
+      refuse('token-not-yet-valid', 'the token is not valid yet')
+    }
     return {
       ...{ claims, keyId, jti: said.jti, txn: said.txn, subject: said.sub },
       ...{ clientId: said.client_id, audience: said.aud, scopes: said.scope.split(' ') },

@@ -261,6 +261,19 @@ test('T26 whatever is revoked on the way, nothing more is had for what comes aft
   }
 })
 
+test('nothing is exchanged for what would be dead in its own second: 503, and in the next second it is', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { first, exchange, revocations, clock, lastReason } = await start(closing)
+  const token = await first()
+  await clock.advance(1000)
+  const notBefore = Math.floor(clock.now().getTime() / 1000)
+  revocations.apply({ kind: 'audience', id: resourceIdOf(2), notBefore, endsAt: 1e10 })
+  const answer = await exchange(serverOf(1), token, { resource: resourceIdOf(2) })
+  expect([answer.status, lastReason()]).toEqual([503, 'revoked-this-second'])
+  await clock.advance(1000)
+  expect((await exchange(serverOf(1), token, { resource: resourceIdOf(2) })).status).toBe(200)
+})
+
 test('RFC 8693 §4.4 only whom the token names in may_act may act, and a copy keeps saying so', async () => {
   await using closing = new AsyncDisposableStack()
   const world = await start(closing)
