@@ -49,7 +49,7 @@ function seconds(offset = 0): number {
 interface Said {
   readonly claims?: Record<string, unknown>
   readonly header?: Record<string, unknown>
-  readonly key?: CryptoKey
+  key?: CryptoKey
 }
 
 function sign({ claims = {}, header = {}, key = keys.privateKey }: Said = {}): Promise<string> {
@@ -144,6 +144,34 @@ test('a bound token is good with its certificate alone, and others are not where
   const other = Buffer.from('another certificate')
   await expect(verifier.verify(bound, { certificate: other })).rejects.toMatchObject(refused)
   await expect(verifier.verify(await sign(), { certificate })).rejects.toMatchObject(refused)
+})
+
+test('what is checked first says why: size, algorithm, type, key, signature, issuer, audience, time, binding, revocation', async () => {
+  const [other, foreign] = await Promise.all([generateKeyPair('ES256'), generateKeyPair('EdDSA')])
+  const faults: readonly (readonly [string, Said])[] = [
+    ['token-too-large', { claims: { filler: 'x'.repeat(9000) } }],
+    ['token-algorithm', { header: { alg: 'EdDSA' }, key: foreign.privateKey }],
+    ['token-type', { header: { typ: 'JWT' } }],
+    ['token-key', { header: { kid: 'two' } }],
+    ['token-signature', { key: other.privateKey }],
+    ['token-issuer', { claims: { iss: 'https://other' } }],
+    ['token-audience', { claims: { aud: 'https://other' } }],
+    ['token-expired', { claims: { exp: seconds(-60) } }],
+    ['token-binding', { claims: { cnf: { jkt: 'x' } } }],
+    ['token-revoked', {}],
+  ]
+  const revocations = { fresh: () => true, judge: () => ({}) }
+  for (const [at, [reason]] of faults.entries()) {
+    const all: Required<Said> = { claims: {}, header: {}, key: keys.privateKey }
+    // The first of them wins, where they say the same member.
+    for (const [, { claims, header, key = all.key }] of faults.slice(at).reverse()) {
+      Object.assign(all.claims, claims)
+      Object.assign(all.header, header)
+      all.key = key
+    }
+    const refusal = verifierWith({ revocations }).verify(await sign(all))
+    await expect(refusal).rejects.toMatchObject({ reason })
+  }
 })
 
 describe('the issuer’s keys', () => {
