@@ -9,6 +9,7 @@ import { TrustDomain } from '../src/spiffe-id/spiffe-id.ts'
 import type { RateLimit } from './access/limits.ts'
 import { readSinks, type SinkSettings, sinksSchema } from './audit/settings.ts'
 import { type FederationSettings, federationSchema, readFederation } from './bundle/settings.ts'
+import { warningsOf } from './ca/settings.ts'
 import { type OauthSettings, oauthSchema, readOauth } from './oauth/settings.ts'
 import { type OidcSettings, oidcSchema, readOidc } from './oidc/settings.ts'
 
@@ -168,6 +169,11 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     maxConnections: merged.max_connections ?? 20_000,
     maxConnectionsPerAddress: merged.max_connections_per_address ?? 5_000,
   }
+}
+
+/** What the operator should know of it; nothing here stops a start. */
+export function warningsOfConfig(config: ServerConfig): readonly string[] {
+  return warningsOf({ ...config, caTtlSeconds: config.ca.ttlSeconds })
 }
 
 function rate(

@@ -1,12 +1,11 @@
 import type { BundleLookup } from '../src/bundle/bundle.ts'
-import { CountersignError } from '../src/errors.ts'
+import type { CountersignError } from '../src/errors.ts'
 import { listenTls, type TlsListener } from '../src/mtls/handshake.ts'
 import type { RpcHandler } from '../src/rpc/handler.ts'
 import { createRpcServer, type RpcServer } from '../src/rpc/server.ts'
 import { type ServiceName, serviceDefinition } from '../src/rpc/services.ts'
 import { listenUnix } from '../src/rpc/unix-listener.ts'
 import type { Clock } from '../src/runtime/clock.ts'
-import { formatHostPort } from '../src/runtime/config-value.ts'
 import type { Log } from '../src/runtime/log.ts'
 import { aborted } from '../src/runtime/tasks.ts'
 import { SpiffeId } from '../src/spiffe-id/spiffe-id.ts'
@@ -172,17 +171,6 @@ function listenForAgents(
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     clock: deps.clock,
     log: deps.log,
-  }).catch((error: unknown) => {
-    if (error instanceof CountersignError) throw error
-    throw new CountersignError(
-      'unavailable',
-      `cannot listen on ${formatHostPort(config.bindAddress)}`,
-      {
-        reason: 'address-in-use',
-        fix: 'set bind_address to a free address of this machine',
-        cause: error,
-      },
-    )
   })
 }
 

@@ -102,7 +102,9 @@ export function safeTtlSeconds(caTtlSeconds: number): number {
 }
 
 /** What an operator should know of the settings; nothing here stops a start. */
-export function warningsOf(settings: CaSettings): readonly string[] {
+export function warningsOf(
+  settings: Pick<CaSettings, 'caTtlSeconds' | 'x509SvidTtlSeconds' | 'jwtSvidTtlSeconds'>,
+): readonly string[] {
   const safe = safeTtlSeconds(settings.caTtlSeconds)
   const ttls = {
     x509_svid_ttl: settings.x509SvidTtlSeconds,

@@ -14,6 +14,12 @@ export async function loadServer(said: Overrides): Promise<ServerConfig> {
   return loadServerConfig(said)
 }
 
+/** What the operator should know of a configuration that is good. */
+export async function warningsAbout(config: ServerConfig): Promise<readonly string[]> {
+  const { warningsOfConfig } = await import('../../server/config.ts')
+  return warningsOfConfig(config)
+}
+
 export async function loadAgent(said: Overrides): Promise<AgentConfig> {
   const { loadAgentConfig } = await import('../../agent/config.ts')
   return loadAgentConfig(said)

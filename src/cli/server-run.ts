@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { runTogether } from '../runtime/tasks.ts'
 import type { Io } from './io.ts'
-import { launchAgent, launchServer, loadAgent, loadServer } from './launch.ts'
+import { launchAgent, launchServer, loadAgent, loadServer, warningsAbout } from './launch.ts'
 
 interface RunOptions extends Readonly<Record<string, string | boolean | undefined>> {
   readonly config?: string
@@ -39,8 +39,10 @@ export function serverRun(io: Io): Command {
     )
     .action(async (options: RunOptions) => {
       const config = await loadServer(saidBy(io, options, serverFlags))
-      if (options.checkConfig === true) io.write('the configuration is good\n')
-      else await stay(io.signal, (until) => launchServer(config, until))
+      if (options.checkConfig === true) {
+        for (const warning of await warningsAbout(config)) io.note(`warning: ${warning}`)
+        io.write('the configuration is good\n')
+      } else await stay(io.signal, (until) => launchServer(config, until))
     })
 }
 

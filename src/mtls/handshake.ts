@@ -1,4 +1,4 @@
-import type { AddressInfo, Server, Socket } from 'node:net'
+import { type AddressInfo, isIPv6, type Server, type Socket } from 'node:net'
 import { createServer, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { CountersignError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
@@ -43,10 +43,12 @@ function listening(
   server: Server,
   options: { readonly host?: string; readonly port: number },
 ): Promise<void> {
+  const { host, port } = options
+  const where = host === undefined ? 'port ' : `${isIPv6(host) ? `[${host}]` : host}:`
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
-        new CountersignError('unavailable', `cannot listen on port ${options.port}`, {
+        new CountersignError('unavailable', `cannot listen on ${where}${port}`, {
           ...(error.code === 'EADDRINUSE'
             ? {
                 reason: 'listen-address-in-use',

@@ -117,6 +117,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'server/access',
     'server/audit',
     'server/bundle',
+    'server/ca',
     'server/oauth',
     'server/oidc',
     'src/entry',

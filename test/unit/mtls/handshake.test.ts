@@ -425,5 +425,6 @@ test('a port that is taken is told apart', async () => {
   const { address } = await listen()
   expect(await failureOf(listen({ port: address.port }))).toMatchObject({
     reason: 'listen-address-in-use',
+    message: expect.stringMatching(/^cannot listen on 127\.0\.0\.1:\d+$/),
   })
 })
