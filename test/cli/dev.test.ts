@@ -13,9 +13,15 @@ const folder = mkdtempSync(join(top, `a place ${'with a long name '.repeat(6)}`)
 
 const children: ChildProcess[] = []
 
+/** A clock that has gone on for a day and an hour. */
+const aDayLater = {
+  NODE_OPTIONS: `--import ${new URL('../support/later.mjs', import.meta.url)}`,
+  AHEAD_MS: String(25 * 3_600_000),
+}
+
 /** A `dev` that does not outlive a test that failed. */
-function launch(cwd: string): ChildProcess {
-  const child = start(['dev'], { cwd })
+function launch(cwd: string, env: Readonly<Record<string, string>> = {}): ChildProcess {
+  const child = start(['dev'], { cwd, env })
   children.push(child)
   return child
 }
@@ -35,8 +41,8 @@ interface Dev {
   json(...args: readonly string[]): Promise<unknown>
 }
 
-async function startDev(cwd = folder): Promise<Dev> {
-  const child = launch(cwd)
+async function startDev(cwd = folder, clock: Readonly<Record<string, string>> = {}): Promise<Dev> {
+  const child = launch(cwd, clock)
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   let text = ''
   let errors = ''
@@ -87,7 +93,7 @@ function brokenLinks(path: string): string[] {
   })
 }
 
-test('dev shows both SVIDs, serves every verb, stops without a trace, and starts again where it ended', async () => {
+test('dev shows both SVIDs, serves every verb, stops without a trace, and starts again a day later', async () => {
   const dev = await startDev()
   expect(dev.text).toContain('Your X.509-SVID')
   expect(dev.text).toContain('Your JWT-SVID')
@@ -179,8 +185,11 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   expect(existsSync(dev.socket)).toBe(false)
   expect(readdirSync(dirname(dev.socket))).toEqual([])
 
-  const again = await startDev()
-  expect(await again.json('agent', 'list')).toMatchObject([{ id: agent?.id, connected: true }])
+  // The agent's SVID and all authorities are over by then: it joins anew, and the entry of the user moves on.
+  const again = await startDev(folder, aDayLater)
+  const [anew] = (await again.json('agent', 'list')) as { id: string; connected: boolean }[]
+  expect(anew?.connected).toBe(true)
+  expect(anew?.id).not.toBe(agent?.id)
   expect(await again.json('entry', 'count')).toEqual({ count: 1 })
   expect(await again.stop()).toBe(0)
   rmSync(dirname(dev.socket), { recursive: true, force: true })
@@ -217,6 +226,7 @@ test('dev that is stopped before it is up ends well, joins anew where it was evi
   expect(health.stderr).toContain('error[agent-banned]')
   expect(await dev.stop()).toBe(0)
 
+  // A start goes on with the identity of before.
   const banned = launch(cwd)
   const told = new Promise<void>((resolve) => {
     banned.stderr?.on('data', (chunk) => {
