@@ -1,9 +1,7 @@
 import type { Clock } from '../../src/runtime/clock.ts'
+import { clocksApart, wasSet } from '../../src/runtime/clocks-apart.ts'
 import { goodForMs } from '../../src/svid/good-for.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
-
-/** Clocks drift; what is set moves further. */
-const clockSetMs = 30_000
 
 /** An SVID that was signed just now, and what the clocks said when it came. */
 export interface FreshSvid {
@@ -23,7 +21,7 @@ export function freshSvid(svid: X509Svid, clock: Clock): FreshSvid {
     svid,
     goodForMs: lastsMs,
     aheadMs: nowMs - (svid.expiresAt.getTime() - lastsMs),
-    apartMs: nowMs - clock.monotonicMs(),
+    apartMs: apartNow(clock),
   }
 }
 
@@ -36,6 +34,9 @@ export function isAlive(svid: X509Svid, fresh: FreshSvid | undefined, clock: Clo
   const endMs = svid.expiresAt.getTime()
   if (endMs > nowMs) return true
   if (fresh?.svid !== svid) return false
-  const wasSet = Math.abs(nowMs - clock.monotonicMs() - fresh.apartMs) > clockSetMs
-  return !wasSet && endMs > nowMs - fresh.aheadMs
+  return !wasSet(fresh.apartMs, apartNow(clock)) && endMs > nowMs - fresh.aheadMs
+}
+
+function apartNow(clock: Clock): number {
+  return clocksApart({ now: clock.now(), monotonicMs: clock.monotonicMs() })
 }

@@ -1,6 +1,7 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { isUntainted } from '../../src/bundle/key-ids.ts'
 import type { Entry } from '../../src/entry/entry.ts'
+import { clocksApart, wasSet } from '../../src/runtime/clocks-apart.ts'
 import type { HeldSvid, Moment } from '../cache/held-svid.ts'
 import { shownBy } from '../cache/held-svid.ts'
 import { type GoodFrom, isEnded, type Snapshot } from '../cache/snapshot.ts'
@@ -74,19 +75,10 @@ export function due(
   return { now, nextInMs: nextMs === Infinity ? undefined : Math.max(0, nextMs - at.monotonicMs) }
 }
 
-/** By how much the wall clock is ahead of the monotonic one; another number once it has been set. */
-export function clocksApart(at: Moment): number {
-  return at.now.getTime() - at.monotonicMs
-}
-
-/** Clocks drift; what is set moves further. */
-const clockSetMs = 30_000
-
 function holds(refusal: Refusal, entry: Entry, at: Moment): boolean {
   const { shows, retryAtMs, clocksApartMs } = refusal
-  const wasSet =
-    clocksApartMs !== undefined && Math.abs(clocksApart(at) - clocksApartMs) > clockSetMs
-  return retryAtMs > at.monotonicMs && shows === shownBy(entry) && !wasSet
+  if (clocksApartMs !== undefined && wasSet(clocksApartMs, clocksApart(at))) return false
+  return retryAtMs > at.monotonicMs && shows === shownBy(entry)
 }
 
 /** What a revocation says of this SVID; undefined: nothing. */
