@@ -1,4 +1,5 @@
 import { CountersignError } from '../errors.ts'
+import { canonicalSegments } from '../request-target/canonical-path.ts'
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import type { PolicyQuestion, RevocableKind, Target } from './question.ts'
 
@@ -47,7 +48,7 @@ const meant: Readonly<Record<PolicyQuestion['action'], readonly (keyof StatedQue
 
 /**
  * What is not said is an X.509-SVID, five minutes, and from this machine; what an action has no use for may not be
- * said. Throws `invalid` `policy-question`.
+ * said. Throws `invalid` `policy-question`, and as `canonicalSegments`.
  */
 export function questionOf(said: StatedQuestion): PolicyQuestion {
   const { action } = said
@@ -60,7 +61,8 @@ export function questionOf(said: StatedQuestion): PolicyQuestion {
   const { address = '127.0.0.1' } = said
   if (action === 'callVendor') {
     const integration = needed<Target>('integration', said)
-    const { method = 'GET', path = '/' } = said
+    const { method = 'GET' } = said
+    const path = `/${canonicalSegments(said.path ?? '/').join('/')}`
     // A broker does not know them: neither a token nor an SVID tells of labels.
     return { action, entry: { ...entry, labels: {} }, integration, method, path, address }
   }

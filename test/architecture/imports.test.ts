@@ -53,7 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/request-target': [],
   'src/audit': ['src/jwt'],
   'src/report': ['src/audit'],
-  'src/policy': ['src/entry'],
+  'src/policy': ['src/entry', 'src/request-target'],
   'src/revocation': ['src/jwt'],
   'src/rpc': ['src/svid', 'src/bundle', 'src/entry', 'src/mtls', 'src/x509'],
   'src/mtls': ['src/svid', 'src/bundle', 'src/x509'],

@@ -121,6 +121,8 @@ test('a call to a vendor is asked about as a broker would, which knows no labels
   const yes = await ask(...crm, '--method', 'POST', '--path', '/v2/x')
   const byDay = new Date().getUTCHours() >= 8
   expect(yes).toMatch(byDay ? /^yes: .*\n {2}crm-by-day / : /^no: policy-none/)
+  expect(await ask(...crm, '--path', '/v2/../v2/x')).toContain('error[path-dot-segment]')
+  expect(await ask(...crm, '--path', '/%76%32/x')).toBe(await ask(...crm, '--path', '/v2/x'))
   expect(await ask(...crm, '--path', '/v3/x')).toMatch(
     /^no: policy-none\n.*crm-by-day .* would permit it, but not so is\n {4}when {[\s\S]*path/,
   )
