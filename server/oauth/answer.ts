@@ -1,4 +1,6 @@
 import type { CountersignError } from '../../src/errors.ts'
+import { isAssertionGrant } from './federated/assertion-grant.ts'
+import type { Form } from './form.ts'
 
 export interface OauthAnswer {
   readonly status: number
@@ -28,6 +30,8 @@ const errors: ReadonlyMap<string, string> = new Map([
   ['ssf', 'access_denied'],
 ])
 
+const ofToken: ReadonlySet<string> = new Set(['subject', 'token'])
+
 const statuses: ReadonlyMap<string, number> = new Map([
   ['request-too-large', 413],
   ['feed-not-served', 403],
@@ -48,15 +52,17 @@ export function jwtAnswerOf(type: string, jwt: string): OauthAnswer {
 
 /**
  * What a refused request is told: of a client that has not proved itself no more than that; what it was is in the
- * audit trail.
+ * audit trail. `form`: of the request, as far as it was read.
  */
-export function refusalOf(error: CountersignError): OauthAnswer {
+export function refusalOf(error: CountersignError, form?: Form): OauthAnswer {
   const { code, reason, message, retryAfterMs } = error
   if (code === 'unauthenticated') {
     const basic = reason === 'client-header' ? { 'www-authenticate': 'Basic realm="oauth"' } : {}
     return refused(401, 'invalid_client', 'client authentication failed', basic)
   }
-  const name = errors.get(reason.split('-')[0] ?? '')
+  const [word = ''] = reason.split('-')
+  // RFC 7523 §3.1: where the token is the grant, it is the grant that is not good.
+  const name = ofToken.has(word) && isAssertionGrant(form) ? 'invalid_grant' : errors.get(word)
   if ((code === 'invalid' || code === 'forbidden') && name !== undefined) {
     return refused(statuses.get(reason) ?? 400, name, message)
   }

@@ -110,7 +110,7 @@ export function createClientDoor(
     } catch (unrecorded) {
       return refusalOf(asCountersignError(unrecorded))
     }
-    return refusalOf(refusal)
+    return refusalOf(refusal, progress.form)
   }
   return {
     async answer(request) {

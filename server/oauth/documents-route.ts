@@ -8,14 +8,15 @@ import type { OauthSettings } from './settings.ts'
 /** Metadata and keys, for everybody. */
 export function addDocuments(
   app: FastifyInstance,
-  settings: Pick<OauthSettings, 'issuer' | 'resources'>,
+  settings: Pick<OauthSettings, 'issuer' | 'resources' | 'federation' | 'federationFile'>,
   deps: { readonly ca: Pick<Ca, 'state'>; readonly authorityTtlSeconds: number },
 ): void {
   const scopes = [...new Set([...settings.resources.values()].flatMap((one) => one.scopes))].sort()
   const signing = () => algorithmFor(deps.ca.state('oauth').active?.keyKind ?? 'ec-p256')
+  const takesAssertions = settings.federation.size > 0 || settings.federationFile !== undefined
   const maxAge = maxAgeSeconds(deps.authorityTtlSeconds)
   const documents: Record<string, () => string> = {
-    [paths.metadata]: () => metadataDocument(settings.issuer, scopes, signing()),
+    [paths.metadata]: () => metadataDocument(settings.issuer, scopes, signing(), takesAssertions),
     [paths.keys]: () => keysOf(deps.ca, 'oauth'),
     [paths.feedKeys]: () => keysOf(deps.ca, 'feed'),
   }

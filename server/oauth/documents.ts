@@ -1,4 +1,5 @@
 import type { JwtAlgorithm } from '../../src/jwt/algorithm.ts'
+import { assertionGrant } from './federated/assertion-grant.ts'
 import { authMethods } from './spiffe-client-auth.ts'
 import { tokenExchangeGrant } from './token-types.ts'
 
@@ -20,12 +21,16 @@ export function metadataDocument(
   issuer: string,
   scopes: readonly string[],
   signing: JwtAlgorithm,
+  takesAssertions: boolean,
 ): string {
   return JSON.stringify({
     issuer,
     token_endpoint: `${issuer}${paths.token}`,
     jwks_uri: `${issuer}${paths.keys}`,
-    grant_types_supported: ['client_credentials', tokenExchangeGrant],
+    grant_types_supported: [
+      ...['client_credentials', tokenExchangeGrant],
+      ...(takesAssertions ? [assertionGrant] : []),
+    ],
     // Required, and an array without elements has to be left out (§3.2): there is no authorization endpoint.
     response_types_supported: ['none'],
     token_endpoint_auth_methods_supported: authMethods,

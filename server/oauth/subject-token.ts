@@ -21,7 +21,7 @@ export function subjectTokenOf(form: Form): string {
 export function checkShownAlone({ form, authorization, chain }: ClientProof): void {
   const proofs = ['client_assertion', 'client_assertion_type', 'client_secret']
   if (authorization !== undefined || chain.length > 0 || proofs.some((name) => form.has(name))) {
-    refuse('request-two-mechanisms', 'a JWT as subject_token is the one proof: show it alone')
+    refuse('request-two-mechanisms', 'a JWT that is its own proof is shown alone')
   }
   if (form.has('actor_token') || form.has('actor_token_type')) {
     refuse('request-actor-token', 'who shows such a subject_token acts for nobody else')

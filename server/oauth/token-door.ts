@@ -8,6 +8,7 @@ import {
   createClientDoor,
 } from './client-door.ts'
 import { type ExchangeDeps, exchangeToken } from './exchange.ts'
+import { isAssertionGrant } from './federated/assertion-grant.ts'
 import { authenticateForeign } from './federated/client.ts'
 import type { FederatedAuthenticator } from './federated/federated.ts'
 import { issueSvid, requestedOf, type SvidDeps } from './federated/issue-svid.ts'
@@ -50,6 +51,9 @@ export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
   return createClientDoor('token', deps, answer, (proof, auth) => {
     const { form } = proof
     const { federated } = deps
+    if (federated !== undefined && isAssertionGrant(form)) {
+      return authenticateForeign(proof, federated)
+    }
     if (!showsJwt(form)) return authenticateClient(proof, auth)
     return federated === undefined || claimsToBeSvid(form, (issuer) => federated.knows(issuer))
       ? authenticateBySubject(proof, auth)

@@ -9,7 +9,12 @@ import { createCsr } from '../../src/x509/csr.ts'
 import { generateKeyPair, softwareSigner, spkiOf } from '../../src/x509/key.ts'
 import { fromPem, toPem } from '../../src/x509/pem.ts'
 import { id, reviewed, reviewing, startCi, types, x509Type } from '../support/federated-ci.ts'
-import { exchanging, type FederatedServer } from '../support/federated-server.ts'
+import {
+  asserting,
+  exchanging,
+  type FederatedServer,
+  type Values,
+} from '../support/federated-server.ts'
 import { ask, issuer, orders } from '../support/oauth.ts'
 import {
   githubClaims,
@@ -89,6 +94,65 @@ describe('RFC 8693 §2.2.1 a job or a pod gets an access token without a secret,
     expect([answer.status, JSON.parse(answer.body).error]).toEqual([400, 'invalid_request'])
     expect(world.records().at(-1)).toMatchObject({ reason: 'subject-review' })
   })
+})
+
+test('RFC 7523 §2.1 a token of another issuer is a grant too, once among all grants', async () => {
+  const subject = githubClaims(issuer)
+  const token = await world.github.sign(subject, githubHeader)
+  const answer = await world.post(asserting(token, { client_id: id('deploy') }))
+  const body = JSON.parse(answer.body)
+  expect(body).toEqual({
+    ...{ access_token: expect.any(String), token_type: 'Bearer' },
+    ...{ expires_in: 120, scope: 'orders:read' },
+  })
+  expect(await verifier.verify(body.access_token)).toMatchObject({ subject: id('deploy') })
+  expect(world.records().at(-1)).toMatchObject({
+    ...{ kind: 'token.issued', grant: 'urn:ietf:params:oauth:grant-type:jwt-bearer' },
+    ...{ actor: { id: id('deploy'), auth: 'oidc' }, details: { subjectJti: subject['jti'] } },
+  })
+  for (const [shown, error] of [
+    [asserting(token), 'invalid_grant'],
+    [exchanging(token), 'invalid_request'],
+  ] as const) {
+    const again = await world.post(shown)
+    expect([again.status, JSON.parse(again.body).error]).toEqual([400, error])
+    expect(world.records().at(-1)).toMatchObject({ reason: 'subject-replayed' })
+  }
+})
+
+test('T30 RFC 7523 §3.1 a grant that is not good is invalid_grant; alone, and by rule, entry and policy it buys no more', async () => {
+  const github = (claims: object = {}, header: object = {}) =>
+    world.github.sign(githubClaims(issuer, { ...claims }), { ...header })
+  const svid = await world.server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
+    ...{ id: { trust_domain: 'example.org', path: '/ci/deploy' }, audience: [issuer] },
+  })
+  const svidType = { requested_token_type: `${types}:jwt`, audience: orders }
+  const asks: readonly (readonly [Values, string, string])[] = [
+    [asserting('x.y'), 'invalid_grant', 'token-malformed'],
+    [asserting(svid.svid?.token ?? ''), 'invalid_grant', 'subject-issuer'],
+    [asserting(await github({ iss: 'https://as.example' })), 'invalid_grant', 'subject-issuer'],
+    [asserting(await github({ aud: [issuer, orders] })), 'invalid_grant', 'subject-audience'],
+    [asserting(await github({}, { typ: 'at+jwt' })), 'invalid_grant', 'token-type'],
+    [asserting(await github({}, { alg: 'PS256' })), 'invalid_grant', 'subject-algorithm'],
+    [asserting(await github({ exp: nowSeconds() })), 'invalid_grant', 'subject-expired'],
+    [asserting(await github({ jti: undefined })), 'invalid_grant', 'subject-jti'],
+    [asserting(await github({ ref: 'refs/heads/next' })), 'invalid_grant', 'subject-rule'],
+    [asserting(''), 'invalid_request', 'request-assertion-missing'],
+    [asserting(await github({ repository_id: '75' })), 'invalid_client', 'client-unknown'],
+    [asserting(await github(), { client_id: id('svid') }), 'invalid_client', 'client-id'],
+    [
+      asserting(await github(), { client_assertion: 'x' }),
+      ...(['invalid_request', 'request-two-mechanisms'] as const),
+    ],
+    [asserting(await github({ repository_id: '76' }), svidType), 'invalid_target', 'policy-rule'],
+    [asserting(await github(), { scope: 'orders:write' }), 'invalid_target', 'policy-none'],
+  ]
+  for (const [values, error, reason] of asks) {
+    const { body } = await world.post(values)
+    expect([reason, JSON.parse(body).error]).toEqual([reason, error])
+    expect(body).not.toContain('access_token')
+    expect(world.records().at(-1)).toMatchObject({ kind: 'token.denied', reason })
+  }
 })
 
 test('openid-client exchanges a token, by the metadata alone', async () => {
@@ -198,6 +262,7 @@ test('RFC 8414 §2 the metadata names the grant where there is an issuer to exch
   expect(JSON.parse(body).grant_types_supported).toEqual([
     'client_credentials',
     'urn:ietf:params:oauth:grant-type:token-exchange',
+    'urn:ietf:params:oauth:grant-type:jwt-bearer',
   ])
 })
 

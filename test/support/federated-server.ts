@@ -106,3 +106,9 @@ export function exchanging(subjectToken: string, more: Values = {}): Values {
     ...more,
   }
 }
+
+/** RFC 7523 §2.1: the same token, as the grant itself. */
+export function asserting(assertion: string, more: Values = {}): Values {
+  const grant_type = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+  return { grant_type, assertion, ...{ resource: orders, scope: 'orders:read' }, ...more }
+}

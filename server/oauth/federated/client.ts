@@ -1,21 +1,25 @@
 import type { UseOnce } from '../single-use.ts'
 import { type Client, type ClientProof, checkClientId } from '../spiffe-client-auth.ts'
 import { checkShownAlone, subjectTokenOf } from '../subject-token.ts'
+import { assertionOf, isAssertionGrant } from './assertion-grant.ts'
 import type { Federated, FederatedAuthenticator } from './federated.ts'
 import { SubjectRefusal } from './subject-refusal.ts'
 
 /**
- * The client of an exchange (RFC 8693 §2.1) of a foreign token: that token is all the proof there is. Throws as
- * `checkShownAlone`, `subjectTokenOf` and `FederatedAuthenticator`, and `unauthenticated` `client-id`.
+ * The client of an exchange (RFC 8693 §2.1) of a foreign token, or of an assertion grant: that token is all the proof
+ * there is. Throws as `checkShownAlone`, `subjectTokenOf`, `assertionOf` and `FederatedAuthenticator`, and `unauthenticated`
+ * `client-id`.
  */
 export async function authenticateForeign(
   proof: ClientProof,
   deps: Pick<FederatedAuthenticator, 'authenticate'>,
 ): Promise<Client> {
   checkShownAlone(proof)
-  const federated = await deps.authenticate(subjectTokenOf(proof.form))
+  const { form } = proof
+  const shown = isAssertionGrant(form) ? assertionOf(form) : subjectTokenOf(form)
+  const federated = await deps.authenticate(shown)
   const { spiffeId, token } = federated
-  checkClientId(proof.form.get('client_id') ?? spiffeId, spiffeId)
+  checkClientId(form.get('client_id') ?? spiffeId, spiffeId)
   const { issuedAt, expiresAt } = token
   return { spiffeId, method: 'oidc', issuedAt, expiresAt, federated }
 }

@@ -14,6 +14,7 @@ import { actorOf, type ClientRequest } from '../client-door.ts'
 import type { Form } from '../form.ts'
 import type { UseOnce } from '../single-use.ts'
 import { tokenTypes } from '../token-types.ts'
+import { isAssertionGrant } from './assertion-grant.ts'
 import { issueOnce } from './client.ts'
 import type { Federated } from './federated.ts'
 import type { Issuable } from './rules.ts'
@@ -27,11 +28,12 @@ export interface SvidDeps {
 }
 
 /**
- * What is asked for, which the rule has to give. Throws `invalid` `request-requested-type`, `forbidden`
+ * What is asked for, which the rule has to give; by an assertion grant that is always an access token. Throws `invalid` `request-requested-type`, `forbidden`
  * `policy-rule`.
  */
 export function requestedOf(form: Form, { rule }: Federated): Issuable {
-  const asked = form.get('requested_token_type') ?? tokenTypes.accessToken
+  const said = isAssertionGrant(form) ? undefined : form.get('requested_token_type')
+  const asked = said ?? tokenTypes.accessToken
   const kinds = new Map<string, Issuable>([
     [tokenTypes.accessToken, 'access_token'],
     [tokenTypes.jwt, 'jwt_svid'],

@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { assertionGrant } from '../../../../server/oauth/federated/assertion-grant.ts'
 import type { FederatedAuthenticator } from '../../../../server/oauth/federated/federated.ts'
 import { createTokenDoor } from '../../../../server/oauth/token-door.ts'
 import { tokenExchangeGrant, tokenTypes } from '../../../../server/oauth/token-types.ts'
@@ -171,6 +172,12 @@ describe('RFC 8693 a JWT-SVID as subject_token, alone', () => {
     expect((await exchanged(access_token)).error).toBe('invalid_request')
     expect(lastReason()).toBe('token-type')
   })
+})
+
+test('RFC 6749 §5.2 where no issuer is listed there is no grant by an assertion, of whomever', async () => {
+  const asked = { ...wish, grant_type: assertionGrant, assertion: await svidOf(web) }
+  const answer = await send(world.server, await world.asserting(web), asked)
+  expect([answer.status, answer.error]).toEqual([400, 'unsupported_grant_type'])
 })
 
 test('a token of a listed issuer is judged by its rules, though its subject is the ID of a workload', async () => {
