@@ -16,14 +16,15 @@ function answering(bytes: Buffer, kind: Signer['kind'] = 'ec-p256'): Signer {
 }
 
 describe('signatures', () => {
+  // Of one number in 256 the first byte is 0, and of 521 bits that of each second one; the longer curves are slow.
   test.each([
-    ['prime256v1', 32],
-    ['secp384r1', 48],
-    ['secp521r1', 66],
-  ] as const)('DER becomes r || s of the full width on %s', (namedCurve, width) => {
+    ['prime256v1', 32, 600],
+    ['secp384r1', 48, 150],
+    ['secp521r1', 66, 40],
+  ] as const)('DER becomes r || s of the full width on %s', (namedCurve, width, times) => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve })
     const data = Buffer.from('data')
-    for (let i = 0; i < 600; i++) {
+    for (let i = 0; i < times; i++) {
       const raw = derToP1363(cryptoSign('sha256', data, privateKey), width)
       expect(raw).toHaveLength(width * 2)
       if (i % 20 > 0 && raw[0] !== 0 && raw[width] !== 0) continue
