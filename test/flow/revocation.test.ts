@@ -296,15 +296,15 @@ test('the key of the feed is none of access tokens, nor the other way', async ()
   expect(metadata['revocation_endpoint']).toBe(`${issuer}/oauth/revoke`)
 })
 
-test('T26 a workload that is registered still has other SVIDs within seconds of a revocation, and is refused by those of before', async () => {
+test('T26 a workload that is registered still has other SVIDs within seconds of a revocation, is refused by those of before, and offboarded gets none', async () => {
   const agent = await startAgent(server)
   onTestFinished(() => agent.stop())
-  const entries = server.admin('spire.api.server.entry.v1.Entry')
   const parent = await agentIdOf(server)
-  const selectors = [`unix:uid:${process.getuid?.()}`]
-  const { results } = await entries.unary('BatchCreateEntry', {
-    entries: [wireEntry({ path: '/again', parent, selectors })],
-  })
+  const entry = wireEntry({ path: '/again', parent, selectors: [`unix:uid:${process.getuid?.()}`] })
+  const { results } = await server
+    .admin('countersign.registry.v1.Registry')
+    .unary('BatchCreate', { entries: [{ entry, owner: 'team', purpose: 'test' }] })
+  const id = results[0]?.entry?.entry?.id ?? ''
   const source = await X509Source.open({ endpoint: `unix://${agent.socket}` })
   onTestFinished(() => source.close())
   const jwts = await JwtSource.open({ endpoint: `unix://${agent.socket}` })
@@ -329,9 +329,8 @@ test('T26 a workload that is registered still has other SVIDs within seconds of 
 
   const before = { svid: source.svid(), token: await newJwt() }
   expect([await byCertificate(before.svid), await byToken(before.token)]).toEqual([true, true])
-  await server
-    .admin('countersign.revocation.v1.Revocation')
-    .unary('Revoke', { kind: 'entry', id: results[0]?.entry?.id ?? '', reason: 'test' })
+  const revocation = server.admin('countersign.revocation.v1.Revocation')
+  await revocation.unary('Revoke', { kind: 'entry', id, reason: 'test' })
   expect([await byCertificate(before.svid), await byToken(before.token)]).toEqual([false, false])
   await eventually(() => source.svid() !== before.svid, 15_000)
   expect(await byCertificate(source.svid())).toBe(true)
@@ -339,6 +338,17 @@ test('T26 a workload that is registered still has other SVIDs within seconds of 
   jwts.discard(before.token)
   expect(await byToken(await newJwt())).toBe(true)
   expect([await byCertificate(before.svid), await byToken(before.token)]).toEqual([false, false])
+
+  const last = source.svid()
+  await revocation.unary('OffboardOwner', { owner: 'team', reason: 'test' })
+  await eventually(() => source.state === 'expired')
+  expect(await byCertificate(last)).toBe(false)
+  const trail = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
+  const lines = trail.map((line) => JSON.parse(line) as Record<string, unknown>)
+  const after = lines.slice(lines.findLastIndex(({ kind }) => kind === 'revocation.written'))
+  expect(after.filter(({ kind, entryId }) => kind !== 'entry.deleted' && entryId === id)).toEqual(
+    [],
+  )
 })
 
 test('T26 what happens to entries, agents, keys and trust domains reaches the feed by itself', async () => {
