@@ -31,29 +31,37 @@ export async function createNodeToken(
   const expiresAt = new Date(now.getTime() + request.ttlSeconds * 1000)
   const { trustDomain } = deps
   const { token, record } = newJoinToken({ trustDomain, expiresAt, given: request.given })
-  if (request.alias !== undefined) await createAlias(deps, request.alias, record.agentId, act)
-  await deps.store.write(async (tx) => {
-    await pruneJoinTokens(tx, now)
-    await createJoinToken(tx, record)
-    tx.audit({
-      kind: 'token.created',
-      time: now,
-      decision: 'allow',
-      spiffeId: record.agentId,
-      expiresAt,
-      ...act,
+  const { alias } = request
+  const aliasEntries =
+    alias === undefined ? [] : [await createAlias(deps, alias, record.agentId, act)]
+  try {
+    await deps.store.write(async (tx) => {
+      await pruneJoinTokens(tx, now)
+      await createJoinToken(tx, record)
+      tx.audit({
+        kind: 'token.created',
+        time: now,
+        decision: 'allow',
+        spiffeId: record.agentId,
+        expiresAt,
+        ...act,
+      })
     })
-  })
+  } catch (error) {
+    // No agent will ever have the name. Why there is no token is what the operator has to hear.
+    await deps.registry.deleteEntries(aliasEntries, act).catch(() => {})
+    throw error
+  }
   return { token, expiresAt }
 }
 
-/** The entry that gives the agent its other name. Its selector is one that only this agent has. */
+/** Makes the entry that gives the agent its other name, and answers its id. Its selector is one that only this agent has. */
 async function createAlias(
   deps: { readonly registry: Registry },
   alias: SpiffeId,
   agentId: SpiffeId,
   act: Act,
-): Promise<void> {
+): Promise<string> {
   const { results } = await deps.registry.createEntries(
     [
       {
@@ -64,6 +72,7 @@ async function createAlias(
     ],
     act,
   )
-  const error = results[0]?.error
-  if (error !== undefined) throw error
+  const [made] = results
+  if (made?.entry === undefined) throw made?.error
+  return made.entry.id
 }

@@ -69,6 +69,30 @@ test('what an operator asks of agents and tokens that cannot be is refused, each
   )
 })
 
+test('a join token may give its agent another name; where the token is refused, nobody has it', async () => {
+  const agents = server.admin(agentService)
+  const entries = server.admin('spire.api.server.entry.v1.Entry')
+  const named = async (path: string, token = '') => {
+    const agent_id = { trust_domain: 'example.org', path }
+    const made = await reasonOf(agents.unary('CreateJoinToken', { ttl: 60, token, agent_id }))
+    const filter = { by_spiffe_id: agent_id }
+    return { made, entries: (await entries.unary('ListEntries', { filter })).entries }
+  }
+  const token = 'a-token-with-a-name'
+  const good = await named('/node/a', token)
+  const joined = await server.joinAgent({ token })
+  expect(good.made).toBe('accepted')
+  expect(good.entries.map(({ parent_id }) => parent_id)).toEqual([wireId(joined)])
+  await agents.unary('CreateJoinToken', { ttl: 60, token: 'one-that-is-there' })
+  expect(await named('/node/b', 'one-that-is-there')).toEqual({
+    made: 'join-token-exists',
+    entries: [],
+  })
+  expect(await named('/spire/node')).toMatchObject({ made: 'entry-spiffe-id', entries: [] })
+  await agents.unary('DeleteAgent', { id: wireId(joined) })
+  await entries.unary('BatchDeleteEntry', { ids: good.entries.map(({ id }) => id) })
+})
+
 test('agents are listed and counted by what the filter says', async () => {
   const agents = server.admin(agentService)
   const banned = await server.joinAgent()
