@@ -56,6 +56,7 @@ export async function checkFile(handle: FileHandle, path: string): Promise<void>
   if (!stat.isFile()) {
     throw new CountersignError('invalid', `the audit trail ${path} is not a file`, {
       reason: 'audit-file-kind',
+      fix: 'name a file of its own: audit_file',
     })
   }
   if (stat.uid !== process.getuid?.()) {

@@ -59,7 +59,7 @@ export async function openTrail(options: TrailOptions): Promise<Trail> {
     return writer
   } catch (error) {
     await writer[Symbol.asyncDispose]()
-    throw asUnwritable(error)
+    throw isOurs(error) ? error : cannotOpen(options.path, error)
   }
 }
 
@@ -246,9 +246,21 @@ async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {
 }
 
 function asUnwritable(error: unknown): CountersignError {
+  return isOurs(error) ? error : unwritable(error)
+}
+
+function isOurs(error: unknown): error is CountersignError {
   return error instanceof CountersignError && error.reason !== 'internal'
-    ? error
-    : unwritable(error)
+}
+
+function cannotOpen(path: string, cause: unknown): CountersignError {
+  const { code } = cause as NodeJS.ErrnoException
+  const why = code === undefined ? '' : ` (${code})`
+  return new CountersignError('unavailable', `the audit trail ${path} cannot be opened${why}`, {
+    reason: 'audit-unwritable',
+    fix: 'look at its folder: that it is there, its owner, its mode and its space',
+    cause,
+  })
 }
 
 function unwritable(cause: unknown): CountersignError {

@@ -13,7 +13,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openTrail, type Trail } from '../../../../server/audit/trail.ts'
 import { type ChainHead, chainStart, verify } from '../../../../src/audit/chain.ts'
@@ -175,6 +175,17 @@ describe('the audit trail', () => {
     await using trail = await open()
     await trail.append([event('2')])
     expect(verify(await linesOf(path))).toMatchObject({ verified: 3, fault: undefined })
+  })
+
+  test('one that cannot be opened is named, with why', async () => {
+    const open = (at: string) => openTrail({ path: at, clock, log: silentLog })
+    await expect(open(join(path, '..', 'none', 'audit.log'))).rejects.toMatchObject({
+      reason: 'audit-unwritable',
+      message: expect.stringMatching(/none\/audit\.log cannot be opened \(ENOENT\)$/),
+    })
+    await expect(open(dirname(path))).rejects.toMatchObject({
+      message: expect.stringContaining('(EISDIR)'),
+    })
   })
 
   test('T22 a file that is open to others is refused with the command that closes it', async () => {
