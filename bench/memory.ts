@@ -1,7 +1,7 @@
 // What server and agent hold with 10,000 entries for that agent and no stream open, more than a minute
 // after the last of them, so that what grows slowly shows: the bundle, started as an operator starts it,
 // with no setting of V8 or of the C library; then the same with a smaller young generation. For
-// orientation: what a Node process holds that does nothing, and one that has loaded grpc-js. `fileMiB` is
+// orientation: what a Node process holds that does nothing, and one that has loaded grpc-js. `fileMb` is
 // Node's own file for the most part, shared by all.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -75,8 +75,8 @@ async function measure(nodeOptions: string): Promise<Record<'server' | 'agent', 
   await idle(pids)
   await seconds(restSeconds)
   const held = (pid: number, most: number): Figure => {
-    const { rssMiB, ...parts } = memoryOf(pid)
-    return bounded(rssMiB, most, 'MiB', { ...parts, entries: entryCount, nodeOptions })
+    const { rssMb, ...parts } = memoryOf(pid)
+    return bounded(rssMb, most, 'MB', { ...parts, entries: entryCount, nodeOptions })
   }
   const figures = { server: held(pids[0], 150), agent: held(pids[1], 100) }
   await stopCommand(agent)
@@ -93,9 +93,9 @@ async function bare(program: string): Promise<Figure> {
   )
   await new Promise((resolve) => child.stdout.once('data', resolve))
   await seconds(1)
-  const { rssMiB, ...parts } = memoryOf(child.pid ?? 0)
+  const { rssMb, ...parts } = memoryOf(child.pid ?? 0)
   child.kill()
-  return { ours: rssMiB, unit: 'MiB', ...parts }
+  return { ours: rssMb, unit: 'MB', ...parts }
 }
 
 await withBundle(async () => {

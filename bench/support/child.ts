@@ -85,24 +85,26 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
 
+/** In MB, as the targets are: 10^6 bytes. */
 export interface Memory {
-  readonly rssMiB: number
+  readonly rssMb: number
   /** Of the process alone: heap, stacks. */
-  readonly anonMiB: number
+  readonly anonMb: number
   /** Pages of files, most of them of Node's own: shared by all its processes, and the system's to take back. */
-  readonly fileMiB: number
+  readonly fileMb: number
   /** The most that it held at once. */
-  readonly peakMiB: number
+  readonly peakMb: number
 }
 
 export function memoryOf(pid: number): Memory {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const mib = (name: string): number =>
-    Math.round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 102.4) / 10
+  // What is called kB there has 1,024 bytes.
+  const mb = (name: string): number =>
+    Math.round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 0.01024) / 10
   return {
-    rssMiB: mib('VmRSS'),
-    anonMiB: mib('RssAnon'),
-    fileMiB: mib('RssFile'),
-    peakMiB: mib('VmHWM'),
+    rssMb: mb('VmRSS'),
+    anonMb: mb('RssAnon'),
+    fileMb: mb('RssFile'),
+    peakMb: mb('VmHWM'),
   }
 }
