@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
@@ -146,48 +145,6 @@ export function watch(io: Io): Command {
         }
       })
     })
-}
-
-/** `countersign validate jwt` */
-export function validateJwt(io: Io): Command {
-  return withWorkloadOptions(
-    new Command('jwt')
-      .description('let the agent validate a JWT-SVID')
-      .requiredOption('--audience <name>', 'who the token must be for')
-      .requiredOption('--token-file <path>', 'the file that holds it, - for standard input'),
-  )
-    .addHelpText(
-      'after',
-      '\nExample:\n  countersign validate jwt --audience https://api.example.org --token-file -',
-    )
-    .action(async (options: WorkloadOptions & { audience: string; tokenFile: string }) => {
-      const token = readText(options.tokenFile).trim()
-      await withWorkloadApi(io, options, async (api) => {
-        const answer = await api.rpc.unary(
-          'ValidateJWTSVID',
-          { audience: options.audience, svid: token },
-          { metadata: api.metadata, timeoutMs },
-        )
-        const { spiffe_id: spiffeId } = answer
-        if (options.output === 'table') return io.write(`valid: ${spiffeId}\n`)
-        const { fromStruct } = await import('../rpc/struct.ts')
-        const claims = answer.claims === null ? {} : fromStruct(answer.claims)
-        printJson(io, { spiffeId, claims })
-      })
-    })
-}
-
-/** Throws `invalid` / `usage`. */
-function readText(path: string): string {
-  try {
-    return readFileSync(path === '-' ? 0 : path, 'utf8')
-  } catch (cause) {
-    throw new CountersignError('invalid', `cannot read ${path}`, {
-      reason: 'usage',
-      fix: 'name the file that holds the token, or - for standard input',
-      cause,
-    })
-  }
 }
 
 async function first<T>(messages: AsyncIterable<T>): Promise<T> {

@@ -31,7 +31,7 @@ import {
   federationShow,
   federationUpdate,
 } from './federation.ts'
-import { fetchBundles, fetchJwt, fetchX509, validateJwt, watch } from './fetch.ts'
+import { fetchBundles, fetchJwt, fetchX509, watch } from './fetch.ts'
 import { fetchToken } from './fetch-token.ts'
 import { files } from './files.ts'
 import { forwardAuth } from './forward-auth.ts'
@@ -51,6 +51,7 @@ import { serverInit } from './server-init.ts'
 import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
 import { tokenCreate } from './token-create.ts'
+import { validateJwt } from './validate-jwt.ts'
 
 const mintExample = 'svid mint jwt --spiffe-id spiffe://example.org/legacy --audience api'
 

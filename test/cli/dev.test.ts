@@ -146,7 +146,9 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
       input: token,
     })
   expect((await validate('a')).stdout).toContain('spiffe://example.org/web')
-  expect((await validate('b')).code).toBe(1)
+  const foreign = await validate('b')
+  expect(foreign).toMatchObject({ code: 1, stdout: '' })
+  expect(foreign.stderr).toMatch(/error\[token-audience\].*\n {2}fix: /)
 
   const keyed = (await dev.asProcess('fetch', 'x509', '--show-key', '-o', 'json')).stdout
   expect(keyed).toContain('PRIVATE KEY')
