@@ -43,7 +43,7 @@ export const withoutEncoded: (text: string) => string = remembering((text) =>
 function remembering(look: (text: string) => string): (text: string) => string {
   let harmless = new Set<string>()
   return (text) => {
-    if (text.length < 12 || uuidOrHash.test(text) || harmless.has(text)) return text
+    if (text.length < 12 || harmless.has(text) || uuidOrHash.test(text)) return text
     const plain = look(text)
     if (plain !== text || text.length > maxRememberedLength) return plain
     if (harmless.size >= maxRemembered) harmless = new Set()
