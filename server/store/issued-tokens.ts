@@ -156,7 +156,14 @@ function matching(db: Kysely<Schema>, filter: TokenFilter, now: Date) {
     .where('expires_at', '>', now.getTime())
     .$if(spiffeId !== undefined, (query) =>
       query.where((or) =>
-        or.or([or('client_id', '=', spiffeId as string), or('subject', '=', spiffeId as string)]),
+        // In the words of the index on `subject`.
+        or.or([
+          or('client_id', '=', spiffeId as string),
+          or.and([
+            or('subject', '=', spiffeId as string),
+            or('subject', '<>', or.ref('client_id')),
+          ]),
+        ]),
       ),
     )
     .$if(audience !== undefined, (query) => query.where('audience', '=', audience as string))

@@ -16,11 +16,12 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0007-issued-tokens': { up: createIssuedTokens },
   '0008-revocation-facts': { up: createRevocationFacts },
   '0009-policy-sets': { up: createPolicySets },
-  '0010-issued-token-address': { up: addIssuedTokenAddress },
+  '0010-issued-token-address': { up: (db) => addIssuedTokenText(db, 'address') },
   '0011-legacy-use': { up: createLegacyUse },
   '0012-event-outbox': { up: createEventOutbox },
   '0013-bundle-confirmations': { up: createBundleConfirmations },
-  '0014-issued-token-rule': { up: addIssuedTokenRule },
+  '0014-issued-token-rule': { up: (db) => addIssuedTokenText(db, 'rule') },
+  '0015-issued-token-subjects': { up: narrowIssuedTokenSubjects },
 })
 
 /**
@@ -243,10 +244,10 @@ async function createPolicySets(db: Kysely<Schema>): Promise<void> {
     .execute()
 }
 
-async function addIssuedTokenAddress(db: Kysely<Schema>): Promise<void> {
+async function addIssuedTokenText(db: Kysely<Schema>, name: 'address' | 'rule'): Promise<void> {
   await db.schema
     .alterTable('issued_tokens')
-    .addColumn('address', 'text', (column) => column.notNull().defaultTo(''))
+    .addColumn(name, 'text', (column) => column.notNull().defaultTo(''))
     .execute()
 }
 
@@ -286,9 +287,10 @@ async function createBundleConfirmations(db: Kysely<Schema>): Promise<void> {
     .execute()
 }
 
-async function addIssuedTokenRule(db: Kysely<Schema>): Promise<void> {
-  await db.schema
-    .alterTable('issued_tokens')
-    .addColumn('rule', 'text', (column) => column.notNull().defaultTo(''))
-    .execute()
+/** Few tokens are for another than their client: to find all by their subjects would say everything twice. */
+async function narrowIssuedTokenSubjects(db: Kysely<Schema>): Promise<void> {
+  await db.schema.dropIndex('issued_tokens_subject').execute()
+  const others = sql<boolean>`subject <> client_id`
+  const index = db.schema.createIndex('issued_tokens_subject').on('issued_tokens')
+  await index.column('subject').where(others).execute()
 }
