@@ -88,7 +88,7 @@ report('policy', {
   ),
   sliced: rate(
     pairs.map(({ bare, sliced: ours }) => ({ ours, bare })),
-    5,
-    '8,000/s',
+    15,
+    '16,000/s',
   ),
 })

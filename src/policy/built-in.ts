@@ -17,10 +17,16 @@ permit (principal is Workload, action == Action::"revoke", resource is Token)
 when { resource.client == principal };`,
 ]
 
-/** What is for one environment is for entries with the same label `env` alone (OWASP NHI8:2025). */
+/**
+ * What is for one environment is for entries with the same label `env` alone (OWASP NHI8:2025). Without the group
+ * `getToken`: Cedar would have to be told of it with every question.
+ */
 const environmentGuard = `@id("countersign.environment")
-forbid (principal is Workload, action in [Action::"getToken", Action::"callVendor"], resource)
-when { resource has env && !(principal.hasTag("env") && principal.getTag("env") == resource.env) };`
+forbid (
+  principal is Workload,
+  action in [Action::"issueToken", Action::"exchangeToken", Action::"callVendor"],
+  resource
+) when { resource has env && !(principal.hasTag("env") && principal.getTag("env") == resource.env) };`
 
 /** The product's own policies. */
 export function builtInPolicies(options: { readonly separateEnvironments: boolean }): PolicySet {
