@@ -109,7 +109,7 @@ export function createFederation(deps: FederationDeps): Federation {
   const read = async (): Promise<void> => {
     const relationships = await listRelationships(store.db, '', maxRelationships)
     const confirmations = await loadConfirmations(store.db)
-    all = follow(all, relationships, confirmations, clock.monotonicMs())
+    all = follow(all, relationships, confirmations, instant())
   }
   const judge = (followed: Followed): JudgedBundle => judged(followed, settings, clock.now())
   let toldStale: ReadonlySet<TrustDomain> = new Set()

@@ -35,7 +35,7 @@ export function follow(
   before: AllFollowed,
   relationships: readonly FederationRelationship[],
   confirmations: BundleConfirmations,
-  nowMs: number,
+  { now, nowMs }: Instant,
 ): AllFollowed {
   return new Map(
     relationships.map((relationship) => {
@@ -45,10 +45,15 @@ export function follow(
         known !== undefined && sameEndpoint(known.relationship, relationship)
           ? known
           : newlyFollowed(relationship, nowMs)
-      const confirmedAt = later(known?.confirmedAt, confirmations.get(trustDomain))
+      const confirmedAt = later(notAfter(now, known?.confirmedAt), confirmations.get(trustDomain))
       return [trustDomain, { ...followed, confirmedAt }]
     }),
   )
+}
+
+/** What is remembered of a clock that has been set back since is not what this server has written last. */
+function notAfter(now: Date, at: Date | undefined): Date | undefined {
+  return at !== undefined && at > now ? undefined : at
 }
 
 /** What was read of the store may be older than what this server has written since. */

@@ -14,7 +14,7 @@ export function stalenessOf(
 
 /** A relationship, and how old what is known by it has become. */
 export interface JudgedBundle extends Followed {
-  /** undefined: its bundle was never confirmed, and is stale from the first. */
+  /** undefined: when its bundle was confirmed is not known, and it is stale from the first. */
   readonly staleAt: Date | undefined
   readonly isStale: boolean
   readonly onStale: StalenessSettings['onStale']
@@ -25,10 +25,14 @@ export function judged(
   settings: Pick<FederationSettings, 'trustDomains'>,
   now: Date,
 ): JudgedBundle {
-  const { relationship, confirmedAt } = followed
-  const { maxSeconds, onStale } = stalenessOf(settings, relationship.trustDomain)
-  const staleAt = confirmedAt && new Date(confirmedAt.getTime() + maxSeconds * 1000)
-  return { ...followed, staleAt, isStale: staleAt === undefined || staleAt <= now, onStale }
+  const { maxSeconds, onStale } = stalenessOf(settings, followed.relationship.trustDomain)
+  const maxMs = maxSeconds * 1000
+  const aheadMs = (followed.confirmedAt ?? now).getTime() - now.getTime()
+  // By a clock that was so far ahead, it would count for as much longer.
+  const confirmedAt = aheadMs > maxMs ? undefined : followed.confirmedAt
+  const staleAt = confirmedAt && new Date(confirmedAt.getTime() + maxMs)
+  const isStale = staleAt === undefined || staleAt <= now
+  return { ...followed, confirmedAt, staleAt, isStale, onStale }
 }
 
 /**

@@ -78,7 +78,7 @@ function staleText({ staleAt, isStale }: RelationshipJson, status: Status | unde
   if (isStale === null) return '-'
   if (!isStale) return `from ${staleAt} on`
   const follows = status?.stale_refused ? 'its workloads get no tokens' : 'it is used all the same'
-  return `${staleAt === null ? 'it was never fetched' : `since ${staleAt}`}: ${follows}`
+  return `${staleAt === null ? 'nothing has confirmed it' : `since ${staleAt}`}: ${follows}`
 }
 
 function stateText({ failure, isStale }: RelationshipJson): string {

@@ -87,10 +87,11 @@ test('a relationship that is new or points elsewhere is due at once, one that is
   const endpointSpiffeId = SpiffeId.parse('spiffe://c.test/spire/server')
   const pinned = { ...c, profile: { type: 'https_spiffe', endpointSpiffeId } as const }
   const fresh = relationship('d.test')
-  expect(dueOf(follow(before, [a, b, c], new Map(), 1000), 1000)).toEqual([])
-  const after = follow(before, [a, moved, pinned, fresh], new Map(), 1000)
+  const soon = { now, nowMs: 1000 }
+  expect(dueOf(follow(before, [a, b, c], new Map(), soon), 1000)).toEqual([])
+  const after = follow(before, [a, moved, pinned, fresh], new Map(), soon)
   expect(dueOf(after, 1000).map((one) => one.relationship)).toEqual([moved, pinned, fresh])
-  expect([...follow(before, [a], new Map(), 1000).keys()]).toEqual(['a.test'])
+  expect([...follow(before, [a], new Map(), soon).keys()]).toEqual(['a.test'])
 })
 
 test('the longest overdue comes first, and until something is due there is time', () => {
@@ -109,17 +110,21 @@ test('what other servers have confirmed counts, and so does what this one has, w
   const one = relationship('peer.test')
   const { trustDomain } = one
   const later = new Date(now.getTime() + 60_000)
-  const before = new Map([[trustDomain, succeeded(peer, 60, { now, nowMs: 0 }, 0)]])
+  const at = { now, nowMs: 0 }
+  const before = new Map([[trustDomain, succeeded(peer, 60, at, 0)]])
   const confirmedAt = (stored: Date | undefined, followed = before) =>
-    follow(followed, [one], new Map(stored && [[trustDomain, stored]]), 0).get(trustDomain)
+    follow(followed, [one], new Map(stored && [[trustDomain, stored]]), at).get(trustDomain)
       ?.confirmedAt
   expect(confirmedAt(undefined)).toEqual(now)
   expect(confirmedAt(later)).toEqual(later)
   expect(confirmedAt(new Date(0))).toEqual(now)
   expect(confirmedAt(undefined, new Map())).toBeUndefined()
+  // Not what a clock has said that was set back since.
+  const ahead = new Map([[trustDomain, succeeded(peer, 60, { now: later, nowMs: 0 }, 0)]])
+  expect(confirmedAt(now, ahead)).toEqual(now)
   // Who serves it has changed; the bundle is as old as it was.
   const moved = relationship('peer.test', 'https://moved.test/')
-  expect(follow(before, [moved], new Map(), 0).get(trustDomain)).toMatchObject({
+  expect(follow(before, [moved], new Map(), at).get(trustDomain)).toMatchObject({
     ...{ confirmedAt: now, dueAtMs: 0 },
   })
 })

@@ -105,6 +105,24 @@ test('the age outlives a restart; what an operator sets is new, and without a re
   expect(refuses(federation, partner)).toBe(false)
 })
 
+test('what a clock that was ahead has confirmed does not count for longer than another', async () => {
+  const { clock, deps, server, store } = await start({ maxSeconds: 600, onStale: 'deny' })
+  const set = () => putFederated(deps, [bundleOf(partner)], { mode: 'set' }, operator)
+  const { federation } = server(store)
+  clock.jump(48 * hourMs)
+  await set()
+  await federation.read()
+  // Servers need not agree on the time to the second.
+  clock.jump(-2000)
+  expect(refuses(federation, partner)).toBe(false)
+  clock.jump(2000 - 48 * hourMs)
+  expect(federation.status()).toMatchObject([{ isStale: true, confirmedAt: undefined }])
+  expect(refuses(federation, partner)).toBe(true)
+  await set()
+  await federation.read()
+  expect(refuses(federation, partner)).toBe(false)
+})
+
 test('on_stale: use tells of it, and no more', async () => {
   const { clock, federation } = await start({ maxSeconds: 600, onStale: 'use' })
   await clock.advance(600_000)
