@@ -1,4 +1,4 @@
-import { type Fact, isEpoch } from '../../src/revocation/fact.ts'
+import { isEpoch, type NumberedFact } from '../../src/revocation/fact.ts'
 import { RevocationState } from '../../src/revocation/state.ts'
 import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -6,15 +6,17 @@ import type { Changes } from '../changes/changes.ts'
 import { claimsOfIssued } from '../revocation/good-tokens.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { IssuedToken } from '../store/issued-tokens.ts'
+import type { IssuedBefore } from './run-before.ts'
 import { type WithdrawDeps, writeWithdrawals } from './withdraw.ts'
 
 /**
  * What was issued here while a fact was on its way: after the second that the fact names, and before this server knew of
- * it. No verifier would refuse it, so that it is revoked by itself as soon as the fact is here. Of what is noted before it
- * runs, by a run of the server before this one, nobody knows whether that had heard of a fact of the time: it is revoked.
+ * it. No verifier would refuse it, so that it is revoked by itself as soon as the fact is here.
  */
 export interface CrossedTokens {
   note(token: IssuedToken): void
+  /** Before it runs: what a run of the server before this one has issued, which may have ended before it was told. */
+  resume(issued: readonly IssuedBefore[]): void
   /** Until the signal aborts. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -28,7 +30,7 @@ export const notedOfRunBeforeMs: number = keepMs + 2000
 export function createCrossedTokens(
   deps: WithdrawDeps & {
     readonly changes: Pick<Changes, 'subscribe' | 'onLook'>
-    readonly revocations: Pick<Revocations, 'judge' | 'write' | 'all'>
+    readonly revocations: Pick<Revocations, 'judge' | 'write' | 'since'>
     readonly clock: Clock
     readonly log: Log
   },
@@ -38,23 +40,30 @@ export function createCrossedTokens(
   let found: readonly IssuedToken[] = []
   let woken = new AbortController()
 
-  const look = (facts: Iterable<Pick<Fact, 'kind' | 'id'>>): void => {
+  let before: readonly IssuedBefore[] = []
+
+  const look = (facts: readonly NumberedFact[], among: readonly IssuedToken[]): void => {
+    if (facts.length === 0) return
     const state = new RevocationState()
     for (const { kind, id } of facts) {
       if (isEpoch(kind)) state.apply({ kind, id, notBefore: Infinity, endsAt: Infinity })
     }
-    const crossed = noted.filter(({ token }) => {
+    const crossed = among.filter((token) => {
       const claims = claimsOfIssued(token)
       return state.judge(claims) !== undefined && revocations.judge(claims) === undefined
     })
     if (crossed.length === 0) return
-    found = [...found, ...crossed.map(({ token }) => token)]
+    found = [...found, ...crossed]
     woken.abort()
   }
   const lookAtRunBefore = (): void => {
-    const oldestMs = Math.min(...noted.map(({ token }) => token.issuedAt.getTime()))
-    const fromSeconds = (oldestMs - keepMs) / 1000
-    look(Array.from(revocations.all()).filter(({ notBefore }) => notBefore >= fromSeconds))
+    for (const [number, issued] of Map.groupBy(before, ({ factsUpTo }) => factsUpTo)) {
+      look(
+        revocations.since(number),
+        issued.map(({ token }) => token),
+      )
+    }
+    before = []
   }
   const revoke = async (): Promise<void> => {
     const tokens = found
@@ -71,11 +80,23 @@ export function createCrossedTokens(
       log.error('what was issued as it was revoked could not be revoked', { error })
     }
   }
+  const note = (token: IssuedToken): void => {
+    noted.push({ token, atMs: clock.monotonicMs() })
+  }
   return {
-    note: (token) => void noted.push({ token, atMs: clock.monotonicMs() }),
+    note,
+    resume(issued) {
+      for (const { token } of issued) note(token)
+      before = issued
+    },
     async run(signal) {
       const stops = [
-        changes.subscribe(({ facts }) => look(facts)),
+        changes.subscribe(({ facts }) =>
+          look(
+            facts,
+            noted.map(({ token }) => token),
+          ),
+        ),
         changes.onLook((sinceMs) => {
           noted = noted.filter(({ atMs }) => atMs > sinceMs - keepMs)
         }),

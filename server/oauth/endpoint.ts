@@ -163,7 +163,9 @@ export async function serveOauth(
     ...{ ...doorDeps, federated, resources: settings.resources, policies, revocations, store },
   }
   const before = await deps.endOfRunBefore(notedOfRunBeforeMs)
-  for (const token of issuedAmong(before, clock.now())) doorDeps.issued.note(token)
+  const issuedBefore = issuedAmong(before, clock.now())
+  for (const { token } of issuedBefore) issued.note(token)
+  crossed.resume(issuedBefore)
   await issued.flush()
   const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
   await runTogether(

@@ -23,7 +23,7 @@ export interface IssueDeps {
   /** `note` hears of each token that leaves. */
   readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
   readonly entriesOf: ClientDoorDeps['entriesOf']
-  readonly revocations: Pick<Revocations, 'find' | 'judge'>
+  readonly revocations: Pick<Revocations, 'find' | 'judge' | 'head'>
   readonly clock: Clock
   readonly useOnce: UseOnce
 }
@@ -70,6 +70,8 @@ async function signToken(
   const subject = exchanged?.from.subject ?? client.spiffeId
   const actors = exchanged?.actors ?? []
   const parent = exchanged?.from.jti
+  const { federated } = client
+  const foreign = federated && subjectRecord(federated.token, federated.rule)
   const { token, issuedAt, expiresAt } = await ca.issueAccessToken({
     spiffeId: subject,
     audience: resource.id,
@@ -100,8 +102,13 @@ async function signToken(
       ...grant.decidedBy,
       policyRevision: policies.revision,
       trace,
-      ...(client.federated && subjectRecord(client.federated.token, client.federated.rule)),
-      ...(edge !== undefined && { details: { edge: edge.id, edgeAddress: edge.address } }),
+      ...foreign,
+      details: {
+        ...foreign?.details,
+        ...(edge !== undefined && { edge: edge.id, edgeAddress: edge.address }),
+        // Of what was revoked later nobody has asked.
+        factsUpTo: deps.revocations.head.number,
+      },
     },
   })
   // What was revoked while it was signed is known by now, or makes `issued` revoke it.

@@ -18,17 +18,25 @@ const recordOfToken = z.object({
   scope: z.array(z.string()),
   ttlSeconds: z.number(),
   expiresAt: z.coerce.date(),
-  details: z.object({ rule: z.string().optional() }).optional(),
+  details: z.object({ rule: z.string().optional(), factsUpTo: z.int() }),
 })
+
+/** A token that another run of the server has issued. */
+export interface IssuedBefore {
+  readonly token: IssuedToken
+  /** The number of the last fact that was known when it was issued. */
+  readonly factsUpTo: number
+}
 
 /**
  * The access tokens among what was put on record, but for those that have expired by now: a server that was killed has had
  * no time to remember the last of them elsewhere.
  */
-export function issuedAmong(records: readonly StoredRecord[], now: Date): readonly IssuedToken[] {
+export function issuedAmong(records: readonly StoredRecord[], now: Date): readonly IssuedBefore[] {
   return records.flatMap((record) => {
     const read = recordOfToken.safeParse(record).data
-    return read === undefined || read.expiresAt <= now ? [] : [tokenOf(read)]
+    if (read === undefined || read.expiresAt <= now) return []
+    return { token: tokenOf(read), factsUpTo: read.details.factsUpTo }
   })
 }
 
@@ -38,7 +46,7 @@ function tokenOf(record: z.infer<typeof recordOfToken>): IssuedToken {
   return {
     ...{ jti, txn: record.transaction, parent: record.parentJti, entryId, owner, actors },
     ...{ subject: record.spiffeId, clientId: actor.id as SpiffeId, audience, scopes: record.scope },
-    ...{ auth: actor.auth, address: actor.address, rule: record.details?.rule, expiresAt },
+    ...{ auth: actor.auth, address: actor.address, rule: record.details.rule, expiresAt },
     issuedAt: new Date(expiresAt.getTime() - ttlSeconds * 1000),
   }
 }

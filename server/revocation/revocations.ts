@@ -26,6 +26,8 @@ export interface Revocations {
   readonly head: Head
   /** What came after this number, and the head at it; undefined where that is not known any more. */
   after(number: number): Continuation | undefined
+  /** What came after this number, as far as it is remembered: the last 10,000 and more. */
+  since(number: number): readonly NumberedFact[]
   /** All that have not ended, in no order. */
   all(): Iterable<Fact>
 }
@@ -72,6 +74,7 @@ export function createRevocations(deps: {
       if (fact === undefined) return undefined
       return { prev: { number, hash: fact.hash }, facts: recent.slice(at + 1) }
     },
+    since: (number) => recent.filter((fact) => fact.number > number),
     all: () => state.facts(),
   }
 }

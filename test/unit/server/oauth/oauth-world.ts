@@ -7,6 +7,7 @@ import { createTokenReader } from '../../../../server/oauth/shown-token.ts'
 import { usesIn } from '../../../../server/oauth/single-use.ts'
 import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import type { Decision } from '../../../../src/policy/question.ts'
+import { emptyHead } from '../../../../src/revocation/fact.ts'
 import { RevocationState } from '../../../../src/revocation/state.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
@@ -50,7 +51,7 @@ export async function startWorld(
 ): Promise<OauthWorld> {
   const folder = closing.use(await temporaryFolder())
   const clock = new FakeClock()
-  const revocations = new RevocationState()
+  const revocations = Object.assign(new RevocationState(), { head: emptyHead })
   const judge: RevocationState['judge'] = (claims, keyId) => revocations.judge(claims, keyId)
   const running = closing.use(
     await startCa({ folder: folder.path, clock, settings: { oauth: true }, judge }),
