@@ -38,16 +38,19 @@ const lookMs = 1000
 
 /**
  * Puts the issuers and rules of a file in force, and on record. Later changes of it come into force once it has been the
- * same for two looks; what is unsound is refused, and what was in force stays. At first it throws: as `readBounded`,
+ * same for two looks; what is unsound is refused, and what was in force stays. What cannot be put in force for a reason
+ * outside the file is tried again at each look. At first it throws: as `readBounded`,
  * `parseConfig`, `readFederated` and `checkFiles`, `forbidden` `federated-file-mode`, and what `append` throws.
  */
 export async function openRuleFile(path: string, deps: RuleFileDeps): Promise<RuleFile> {
   const { own, use, append, clock, log } = deps
   let inForce = ''
+  /** On record as refused since what is in force was last seen. */
   let refused = ''
+  let unsound = ''
   let seen = ''
   const putInForce = async (text: string, sha256: string): Promise<void> => {
-    const issuers = readFederated(parseConfig(text, path, ruleFileSchema).federation, own)
+    const issuers = readSoundly(text, sha256)
     await checkFiles(issuers)
     const rules = [...issuers.values()].reduce((sum, issuer) => sum + issuer.rules.length, 0)
     const counts = { issuers: issuers.size, rules }
@@ -55,6 +58,12 @@ export async function openRuleFile(path: string, deps: RuleFileDeps): Promise<Ru
     use(issuers)
     inForce = sha256
     log.info('issuers and their rules are in force', { path, ...counts, sha256 })
+  }
+  const readSoundly = (text: string, sha256: string): ReturnType<typeof readFederated> => {
+    unsound = sha256
+    const issuers = readFederated(parseConfig(text, path, ruleFileSchema).federation, own)
+    unsound = ''
+    return issuers
   }
   const event = (
     kind: 'issuers.loaded' | 'issuers.refused',
@@ -68,9 +77,9 @@ export async function openRuleFile(path: string, deps: RuleFileDeps): Promise<Ru
     log.error('the issuers and rules are kept as they were: the new ones cannot be used', {
       ...{ path, error },
     })
-    refused = sha256
     const reason = error instanceof CountersignError ? error.reason : 'internal'
     await append([event('issuers.refused', { sha256, inForce }, reason)])
+    refused = sha256
   }
   const look = async (): Promise<void> => {
     let text: string
@@ -85,11 +94,14 @@ export async function openRuleFile(path: string, deps: RuleFileDeps): Promise<Ru
     // Half of what somebody is writing just now may be a file too.
     const settled = sha256 === seen
     seen = sha256
-    if (!settled || sha256 === inForce || sha256 === refused) return
+    if (sha256 === inForce) refused = ''
+    const isKnownUnsound = sha256 === unsound && sha256 === refused
+    if (!settled || sha256 === inForce || isKnownUnsound) return
     try {
       await putInForce(text, sha256)
+      refused = ''
     } catch (error) {
-      await refuse(sha256, error)
+      if (sha256 !== refused) await refuse(sha256, error)
     }
   }
   const first = await readRules(path)

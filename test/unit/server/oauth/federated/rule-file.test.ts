@@ -132,3 +132,40 @@ test('at the start what is unsound is told, and what cannot be put on record is 
   await expect(open(() => Promise.reject(new Error('full')))).rejects.toThrow('full')
   expect(inForce.size).toBe(0)
 })
+
+test('what could not be put in force for a reason outside the file is tried again, and is in force once it can be', async () => {
+  write('a')
+  let isFull = false
+  const file = await open(async (events) => {
+    if (isFull) throw new Error('full')
+    recorded.push(...events)
+  })
+  // An issuer that is taken out must not stay for a disk that was full for a second.
+  isFull = true
+  writeFileSync(path, 'federation: []\n')
+  await file.look()
+  for (let looks = 0; looks < 2; looks += 1) await expect(file.look()).rejects.toThrow('full')
+  isFull = false
+  await file.look()
+  expect([inForce.size, told()]).toEqual([0, ['issuers.loaded', 'issuers.loaded']])
+
+  const keys = `${path}.jwks`
+  write('b', `jwks_file: ${keys}`)
+  for (let looks = 0; looks < 4; looks += 1) await file.look()
+  expect(subject()).toBe(undefined)
+  writeFileSync(keys, '{"keys": []}')
+  await file.look()
+  expect(subject()).toBe('b')
+  expect(told().slice(2)).toEqual(['issuers.refused federated-file', 'issuers.loaded'])
+})
+
+test('what was refused before is told of again where it comes back', async () => {
+  write('a')
+  const file = await open()
+  for (const sub of ['repo:shop/orders', 'a', 'repo:shop/orders', 'b', 'repo:shop/orders']) {
+    write(sub)
+    for (let looks = 0; looks < 3; looks += 1) await file.look()
+  }
+  const refused = 'issuers.refused config-oauth-federation'
+  expect(told()).toEqual(['issuers.loaded', refused, refused, 'issuers.loaded', refused])
+})
