@@ -18,7 +18,7 @@ const longWordWithSlash = /[\w+/=-]{40,}/g
 const location = /([a-z]{1,32}:\/\/[^\s?#"]*)/
 const sha256Hex = /^[0-9a-f]{64}$/
 const uuidLength = 36
-/** No credential is spelt with these alone. */
+/** Nothing that is looked for is spelt with these alone. */
 const uuidOrHash = /^[0-9a-f-]{1,64}$/
 const maxRemembered = 4096
 const maxRememberedLength = 256
