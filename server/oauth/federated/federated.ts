@@ -20,8 +20,8 @@ export interface FederatedAuthenticator {
   /** Whether this is the `iss` of an issuer that is listed. */
   knows(issuer: unknown): boolean
   /**
-   * Resolves with whom a token of another issuer speaks for, by the first rule that fits it. Whether it was used
-   * before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `TokenReview`.
+   * Resolves with whom a token of another issuer speaks for, by the first rule that fits it of those that are in force
+   * then. Whether it was used before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `TokenReview`.
    */
   authenticate(subjectToken: string): Promise<Federated>
   /** Whether a rule of this id gives access tokens by now. */
@@ -41,11 +41,15 @@ export function createFederated(deps: ReachDeps & { readonly log: Log }): Federa
   return {
     knows: (issuer) => typeof issuer === 'string' && known.has(issuer),
     async authenticate(subjectToken) {
-      const token = await verifyForeignToken(subjectToken, known, deps.clock.now())
-      const rule = ruleFor(token.issuer.rules, token.claims)
-      if (rule === undefined) throw new SubjectRefusal('subject-rule', token)
-      await review(subjectToken, token)
-      return { spiffeId: rule.as, rule, token }
+      for (;;) {
+        const judgedBy = known
+        const token = await verifyForeignToken(subjectToken, judgedBy, deps.clock.now())
+        const rule = ruleFor(token.issuer.rules, token.claims)
+        if (rule === undefined) throw new SubjectRefusal('subject-rule', token)
+        await review(subjectToken, token)
+        // Whoever is not to be believed any more could take seconds to say its keys.
+        if (known === judgedBy) return { spiffeId: rule.as, rule, token }
+      }
     },
     gives: (id) => giving.has(id),
     onChange(listener) {
