@@ -1,4 +1,5 @@
 import type { Bundle, BundleLookup } from '../bundle/bundle.ts'
+import { CountersignError } from '../errors.ts'
 import type { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../svid/x509-svid.ts'
 import type { HintedX509Svid, X509Context } from './context.ts'
@@ -41,9 +42,7 @@ export class X509Source implements BundleLookup, AsyncDisposable {
    */
   svid(choice: X509SvidChoice = {}): HintedX509Svid {
     const svid = this.#feed.value().svids.find((one) => isChosen(one, choice))
-    if (svid === undefined) {
-      throw absent('source-no-such-svid', 'this process has no such identity')
-    }
+    if (svid === undefined) throw noSuchSvid(choice)
     if (this.#isExpired(svid)) {
       throw absent('source-expired', 'the SVID has expired, and the agent has brought no other')
     }
@@ -90,5 +89,21 @@ function isChosen(svid: HintedX509Svid, { spiffeId, hint }: X509SvidChoice): boo
   return (
     (spiffeId === undefined || svid.spiffeId === spiffeId) &&
     (hint === undefined || svid.hint === hint)
+  )
+}
+
+/** Only a choice finds none: an update has one SVID at least. */
+function noSuchSvid({ spiffeId, hint }: X509SvidChoice): CountersignError {
+  const asked = [
+    spiffeId ?? [],
+    hint === undefined ? [] : `the hint ${JSON.stringify(hint)}`,
+  ].flat()
+  return new CountersignError(
+    'unavailable',
+    `this process has no SVID with ${asked.join(' and ')}`,
+    {
+      reason: 'source-no-such-svid',
+      fix: 'register an entry for it that fits this process, and try again once the agent has it',
+    },
   )
 }

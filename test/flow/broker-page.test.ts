@@ -47,12 +47,17 @@ function blocksOf(heading: string): readonly string[] {
 /** The page, with this test's ports in the place of its own. */
 function here(text: string): string {
   const localVendor = `https://localhost:${vendor?.port}\n    ca: ${web?.ca}\n    networks: [127.0.0.0/8]`
+  const monitoring = `127.0.0.1:${ports['monitoring']}`
   return text
     .replaceAll('8443', String(ports['issuer']))
     .replaceAll('8444', String(ports['broker']))
     .replaceAll('sleep 1;', 'sleep 0.1;')
     .replace('https://api.acme.example', localVendor)
-    .replace('socket: agent/public/api.sock', `socket: ${agent?.socket}\nhttp_address: false`)
+    .replace('127.0.0.1:8445', monitoring)
+    .replace(
+      'socket: agent/public/api.sock',
+      `socket: ${agent?.socket}\nhttp_address: ${monitoring}`,
+    )
 }
 
 async function typed(lines: string): Promise<string> {
@@ -79,7 +84,7 @@ if (missing.length > 0) {
 function typing(): void {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'cs-typed-'))
-    ports = { issuer: await freePort(), broker: await freePort() }
+    ports = { issuer: await freePort(), broker: await freePort(), monitoring: await freePort() }
     web = await webCertificate('localhost')
     vendor = await startRawVendor(web)
     policy = policyFolder(here(policies))

@@ -84,8 +84,11 @@ describe('an update', () => {
     expect(source.svid({ hint: 'internal' }).spiffeId).toBe(db)
     expect(source.svid({ spiffeId: SpiffeId.parse(db) }).hint).toBe('internal')
     expect(reasonOf(() => source.svid({ hint: 'external' }))).toBe('source-no-such-svid')
-    expect(reasonOf(() => source.svid({ hint: 'internal', spiffeId: SpiffeId.parse(web) }))).toBe(
-      'source-no-such-svid',
+    expect(() => source.svid({ hint: 'internal', spiffeId: SpiffeId.parse(web) })).toThrow(
+      expect.objectContaining({
+        reason: 'source-no-such-svid',
+        message: `this process has no SVID with ${web} and the hint "internal"`,
+      }),
     )
   })
 
