@@ -9,7 +9,7 @@ import { nearest } from '../runtime/suggest.ts'
 
 /** As the command line says it. */
 export interface FilterOptions {
-  readonly kind: readonly string[]
+  readonly kind?: readonly string[]
   readonly spiffeId?: string
   readonly owner?: string
   readonly entry?: string
@@ -25,7 +25,7 @@ export interface FilterOptions {
 /** The options that say which records are meant; all that are given must fit. */
 export function withFilter(command: Command): Command {
   return command
-    .option('--kind <kind>', 'such as token.issued, or token. for all of them; repeat', addTo, [])
+    .option('--kind <kind>', 'such as token.issued, or token. for all of them; repeat', addTo)
     .option('--spiffe-id <id>', 'who, for whom, through whom or on which node')
     .option('--owner <name>', 'of the entry, of who asks, or of the resource')
     .option('--entry <id>', 'an entry')
@@ -42,13 +42,13 @@ export function filterOf(options: FilterOptions): RecordFilter {
   const { kind, entry, txn, spiffeId, owner, jti, decision, reason, since, until, text } = options
   return {
     ...{ spiffeId, owner, jti, decision, reason, since, until, text },
-    kinds: kind.length === 0 ? undefined : kind,
+    kinds: kind,
     entryId: entry,
     transaction: txn,
   }
 }
 
-function addTo(text: string, before: readonly string[]): readonly string[] {
+function addTo(text: string, before: readonly string[] = []): readonly string[] {
   if (auditKinds.some((kind) => kind === text || (text.endsWith('.') && kind.startsWith(text)))) {
     return [...before, text]
   }
@@ -75,7 +75,7 @@ export function parseTime(text: string): Date {
   if (time !== undefined) return time
   throw usage(
     `not a time: ${text}`,
-    'write it as 2026-06-01T12:00:00Z, with its zone, as 2026-06-01, which begins in UTC, as 90m or 7d',
+    'write it as 2026-06-01T12:00:00Z, with its zone; as 2026-06-01, which begins in UTC; or as 90m or 7d',
   )
 }
 

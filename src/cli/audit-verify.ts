@@ -14,7 +14,7 @@ import { type OutputFormat, printRecord } from './output.ts'
 interface Options {
   readonly head?: ChainHead
   readonly anchor?: string
-  readonly key: readonly string[]
+  readonly key?: readonly string[]
   readonly chain?: string
   readonly output: OutputFormat
 }
@@ -25,7 +25,7 @@ export function auditVerify(io: Io): Command {
     .description('whether an audit trail is as it was written; exit code 1 where not')
     .argument('<file>', 'the audit_file of a server; the numbered ones beside it are read first')
     .option('--anchor <file|url>', 'what a sink outside of the machine has kept of the trail')
-    .option('--key <sha256>', 'a key that signs heads, as known from elsewhere; repeat', addKey, [])
+    .option('--key <sha256>', 'a key that signs heads, as known from elsewhere; repeat', addKey)
     .option('--chain <id>', 'the name of the trail, where <file>.id is gone', parseChain)
     .option('--head <number:hash>', 'the last record, as known from elsewhere', parseHead)
     .addOption(outputOption())
@@ -59,7 +59,7 @@ async function verify(io: Io, file: string, options: Options): Promise<TrailVerd
   const heads = new HeadCheck({
     anchor: anchor?.heads ?? [],
     chains: await chainsOf(file, options),
-    keys: options.key,
+    keys: options.key ?? [],
   })
   return verifyFiles(file, { heads, expected: options.head }).catch(
     (error: NodeJS.ErrnoException) => {
@@ -112,7 +112,7 @@ function describeHead({ time, server, key }: SignedHead): string {
   return `${time.toISOString()} by ${server}, key ${key}`
 }
 
-function addKey(text: string, before: readonly string[]): readonly string[] {
+function addKey(text: string, before: readonly string[] = []): readonly string[] {
   if (/^[0-9a-f]{64}$/.test(text)) return [...before, text]
   throw usage('a key is named by the SHA-256 of its public half, 64 hex digits')
 }

@@ -89,14 +89,18 @@ export function authorityActivate(io: Io, kind: AuthorityKind): Command {
 
 /** `countersign authority x509|jwt|oauth taint` */
 export function authorityTaint(io: Io, kind: AuthorityKind): Command {
-  return ofOne('taint', kind, 'have all replaced that an old one has signed').action(
-    async (options: OfOne) => {
-      const answer = await call(io, kind, options, (client) =>
-        client.unary(`Taint${wireKinds[kind]}Authority`, { authority_id: options.id }),
-      )
-      print(io, options.output, 'tainted', answer.tainted_authority)
-    },
-  )
+  return ofOne(
+    'taint',
+    kind,
+    kind === 'oauth'
+      ? 'end all access tokens that an old one has signed'
+      : 'have all replaced that an old one has signed',
+  ).action(async (options: OfOne) => {
+    const answer = await call(io, kind, options, (client) =>
+      client.unary(`Taint${wireKinds[kind]}Authority`, { authority_id: options.id }),
+    )
+    print(io, options.output, 'tainted', answer.tainted_authority)
+  })
 }
 
 /** `countersign authority x509|jwt|oauth revoke` */
@@ -104,7 +108,7 @@ export function authorityRevoke(io: Io, kind: AuthorityKind): Command {
   return ofOne(
     'revoke',
     kind,
-    'take a tainted one out of the bundle',
+    kind === 'oauth' ? 'publish a tainted one no more' : 'take a tainted one out of the bundle',
     kind === 'x509'
       ? '\nAn agent that is away since before the taint has to join anew afterwards.'
       : '',

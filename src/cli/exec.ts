@@ -62,7 +62,7 @@ async function run(io: Io, command: [string, ...string[]], options: Options): Pr
       import('../files/file-set.ts'),
     ],
   )
-  const names = checkNames({ ...fileNames, jwts: options.jwt })
+  const names = checkNames({ ...fileNames, jwts: options.jwt ?? [] })
   const onProblem = (error: CountersignError): void => io.note(`${error.reason}: ${error.message}`)
   const choice = choiceOf(options)
   const endpoint = endpointOf(io, options)

@@ -17,7 +17,7 @@ export const fileNames = {
 } as const
 
 export interface IdentityOptions extends SocketOptions {
-  readonly jwt: readonly JwtFile[]
+  readonly jwt?: readonly JwtFile[]
   readonly spiffeId?: string
   readonly hint?: string
 }
@@ -25,12 +25,7 @@ export interface IdentityOptions extends SocketOptions {
 /** The options of every verb that keeps files. */
 export function withIdentityOptions(command: Command): Command {
   return withSocketOption(command)
-    .option(
-      '--jwt <audience=name>',
-      'a JWT-SVID for this audience; may be repeated',
-      parseJwtFile,
-      [],
-    )
+    .option('--jwt <audience=name>', 'a JWT-SVID for this audience; may be repeated', parseJwtFile)
     .option('--spiffe-id <id>', 'this identity, where there are several')
     .option('--hint <hint>', 'the identity with this hint')
 }

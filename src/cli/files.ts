@@ -183,7 +183,7 @@ async function announcer(io: Io, { dir }: Options): Promise<KeepOptions['onFiles
 }
 
 function namesOf(options: Options): FileNames {
-  const { key, cert, bundle, combined, pkcs12, pkcs12PasswordFile, jwt } = options
+  const { key, cert, bundle, combined, pkcs12, pkcs12PasswordFile, jwt = [] } = options
   const names = { key, cert, bundle, combined, jwts: jwt }
   if (pkcs12 === undefined) return names
   if (pkcs12PasswordFile === undefined) {

@@ -47,13 +47,13 @@ Example:
 export function policyShow(io: Io): Command {
   return withAdminOptions(
     new Command('show')
-      .description('the policies in the store that are in force')
-      .argument('[version]', 'those of this version', versionNumber, 0),
+      .description('the policies of one version in the store')
+      .argument('[version]', 'of this version; of the one in force unless told', versionNumber),
   )
     .addHelpText('after', '\nExample:\n  countersign policy show 3')
-    .action(async (number: number, options: AdminOptions) => {
+    .action(async (number: number | undefined, options: AdminOptions) => {
       const { version, files } = await withServer(io, options, async (channel) =>
-        (await clientOf(channel)).unary('Show', { version: number }),
+        (await clientOf(channel)).unary('Show', { version: number ?? 0 }),
       )
       if (version === null) return
       if (options.output === 'json') printJson(io, { ...versionJson(version), files })

@@ -181,7 +181,10 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       group(
         'revoke',
         'end tokens before their time',
-        'revoke token 5f0c2a9e-… --reason "laptop lost"',
+        `revoke token 5f0c2a9e-… --reason "laptop lost"
+
+Whose entry stays gets tokens again from the next second on, with a new SVID: to end that, delete the
+entry, ban the agent, or "countersign offboard" its owner.`,
       ),
       revokeVerbs(io),
     ),

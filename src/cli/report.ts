@@ -18,7 +18,7 @@ interface Options {
   readonly trail?: string
   readonly since?: Date
   readonly adminSocket?: string
-  readonly framework: readonly string[]
+  readonly framework?: readonly string[]
   readonly format: (typeof formats)[number]
 }
 
@@ -33,11 +33,7 @@ export function reportVerb(io: Io): Command {
     .addOption(
       new Option('--admin-socket <path>', `the server's admin socket`).env(adminSocketVariable),
     )
-    .addOption(
-      new Option('--framework <id>', `${frameworkIds.join(', ')}; repeat; all by default`)
-        .argParser(addFramework)
-        .default([]),
-    )
+    .option('--framework <id>', `${frameworkIds.join(', ')}; repeat; all by default`, addFramework)
     .addOption(new Option('--format <format>', formats.join(', ')).choices(formats).default('text'))
     .addHelpText(
       'after',
@@ -50,9 +46,7 @@ Example:
     )
     .action(async (options: Options) => {
       const { frameworks, report } = await import('../report/report.ts')
-      const chosen = frameworks.filter(
-        ({ id }) => options.framework.length === 0 || options.framework.includes(id),
-      )
+      const chosen = frameworks.filter(({ id }) => options.framework?.includes(id) ?? true)
       const trail = await trailFigures(io, options)
       const server = await serverFigures(io, options)
       const reports = report(chosen, { trail, server })
@@ -124,7 +118,7 @@ async function countRelationships(channel: RpcChannel): Promise<number> {
 }
 
 /** Throws `invalid` / `usage`. */
-function addFramework(text: string, before: readonly string[]): readonly string[] {
+function addFramework(text: string, before: readonly string[] = []): readonly string[] {
   if (frameworkIds.some((id) => id === text)) return [...before, text]
   throw new CountersignError('invalid', `no such framework: ${text}`, {
     reason: 'usage',

@@ -35,7 +35,7 @@ export interface ServerFigures {
   /** SPIFFE IDs that more than one entry gives. */
   readonly sharedIds: number
   readonly adminEntries: number
-  /** Clients × resources with tokens that have not expired, as far as one list tells. */
+  /** Clients × resources with tokens that are good, as far as one list tells. */
   readonly grants: number
   readonly relationships: number
 }

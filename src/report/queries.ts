@@ -24,7 +24,7 @@ const serverQueries: Readonly<Record<ServerQuery, (server: ServerFigures) => Ans
     attention: withoutEnd > 0,
   }),
   'who can reach what now': ({ grants }) =>
-    fine(`${counted(grants, 'grant')} with tokens that have not expired`),
+    fine(`${counted(grants, 'grant')} with tokens that are good`),
   'identities that are shared': ({ sharedIds }) => ({
     text: `${counted(sharedIds, 'ID')} that several entries give`,
     attention: sharedIds > 0,

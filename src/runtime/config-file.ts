@@ -22,7 +22,7 @@ function readText(path: string): string {
   } catch (error) {
     throw new CountersignError('invalid', `cannot read the config file ${path}`, {
       reason: 'config-unreadable',
-      fix: 'name an existing file with --config',
+      fix: 'name a file that is there and that this user can read',
       cause: error,
     })
   }

@@ -33,7 +33,7 @@ test('countersign report puts each row’s questions to the trail and to the ser
     /^\d+ SVIDs, 1 attestation of agents/,
   )
   expect(answer('NHI5:2025', 'who can reach what now')?.text).toBe(
-    '0 grants with tokens that have not expired',
+    '0 grants with tokens that are good',
   )
   expect(rows.find(({ id }) => id === 'PR.AA-06')?.covered).toBe('not')
 
