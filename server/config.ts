@@ -158,7 +158,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     agentTtlSeconds: merged.agent_ttl ?? 86_400,
     jwtIssuer: merged.jwt_issuer,
     oidc: readOidc(merged.oidc, merged.jwt_issuer),
-    oauth: readOauth(merged.oauth, name),
+    oauth: readOauth(merged.oauth, name, merged.jwt_issuer),
     federation: readFederation(merged.federation),
     selectorTypes: merged.selector_types ?? [],
     rateLimits: {

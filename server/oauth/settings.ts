@@ -51,6 +51,8 @@ export const inStore = 'store'
 export interface OauthSettings {
   /** `iss` of the tokens, and the only audience of an assertion; exact. */
   readonly issuer: string
+  /** `iss` of the server's JWT-SVIDs; undefined: they have none. */
+  readonly jwtIssuer?: string | undefined
   readonly address: HostPort
   /** What tokens are signed with from the next key on (RFC 9068 §2.1). */
   readonly signing: 'ES256' | 'RS256'
@@ -143,6 +145,7 @@ interface OauthFile {
 export function readOauth(
   said: OauthFile | undefined,
   trustDomain: TrustDomain,
+  jwtIssuer?: string,
 ): OauthSettings | undefined {
   if (said === undefined) return undefined
   const { issuer, address, certificate, key, policy } = said
@@ -199,12 +202,13 @@ export function readOauth(
   const { separate_environments: separateEnvironments = true, canary = {} } = said
   const { every: everySeconds = 30, alarm_after: alarmAfterSeconds = 1 } = canary
   return {
-    ...{ issuer, address, tls: { certificate, key }, resources, policy, separateEnvironments },
+    ...{ issuer, jwtIssuer, address, tls: { certificate, key } },
+    ...{ resources, policy, separateEnvironments },
     signing: said.signing ?? 'ES256',
     canary: { everySeconds, alarmAfterSeconds },
     legacyEdges: new Set(said.legacy_edges),
     foreignClients: readForeignClients(said.foreign_clients ?? [], trustDomain),
-    federation: readFederated(issuersIn(said), { issuer, trustDomain }),
+    federation: readFederated(issuersIn(said), { issuer, jwtIssuer, trustDomain }),
     federationFile: said.federation_file,
     streams: readSsf(said.ssf, resources),
   }

@@ -15,14 +15,14 @@ export interface OpenedFederated {
 
 /** Throws as `checkFiles` and `openRuleFile`. */
 export async function openFederated(
-  settings: Pick<OauthSettings, 'issuer' | 'federation' | 'federationFile'>,
+  settings: Pick<OauthSettings, 'issuer' | 'jwtIssuer' | 'federation' | 'federationFile'>,
   deps: ReachDeps & {
     readonly log: Log
     readonly trustDomain: TrustDomain
     readonly trail: { append(events: readonly AuditEvent[]): Promise<unknown> }
   },
 ): Promise<OpenedFederated> {
-  const { issuer, federation, federationFile } = settings
+  const { issuer, jwtIssuer, federation, federationFile } = settings
   if (federationFile === undefined && federation.size === 0) {
     return { federated: undefined, rules: undefined }
   }
@@ -34,7 +34,7 @@ export async function openFederated(
   }
   const { trustDomain, trail, clock, log } = deps
   const rules = await openRuleFile(federationFile, {
-    ...{ own: { issuer, trustDomain }, clock, log },
+    ...{ own: { issuer, jwtIssuer, trustDomain }, clock, log },
     use: (issuers) => federated.use(issuers),
     append: (events) => trail.append(events),
   })

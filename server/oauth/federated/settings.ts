@@ -120,6 +120,8 @@ const longest = 86_400
 /** Whom tokens are exchanged by, and whose workloads rules name. */
 export interface OwnIssuer {
   readonly issuer: string
+  /** `iss` of its JWT-SVIDs, which are proofs by themselves. */
+  readonly jwtIssuer?: string | undefined
   readonly trustDomain: TrustDomain
 }
 
@@ -130,7 +132,7 @@ export function readFederated(
 ): ReadonlyMap<string, FederatedIssuer> {
   const issuers = new Map<string, FederatedIssuer>()
   for (const file of said) {
-    if (issuers.has(file.issuer) || file.issuer === own.issuer) {
+    if (issuers.has(file.issuer) || [own.issuer, own.jwtIssuer].includes(file.issuer)) {
       refuse(file.issuer, 'it is there twice, or is this server itself', 'name each issuer once')
     }
     issuers.set(file.issuer, readIssuer(file, own.trustDomain))

@@ -8,7 +8,8 @@ import { runHere } from '../../../../support/command.ts'
 import { trustDomain } from '../../../../support/running-server.ts'
 
 const as = 'spiffe://example.org/ci'
-const own = { issuer: 'https://as.example.org', trustDomain }
+const jwtIssuer = 'https://oidc.example.org'
+const own = { issuer: 'https://as.example.org', jwtIssuer, trustDomain }
 const github = {
   issuer: 'https://token.actions.githubusercontent.com',
   kind: 'github',
@@ -95,6 +96,7 @@ describe('a rule names what is given once and stays, or is told what to write:',
 
 test.for<[string, object, string]>([
   ['itself', { ...github, issuer: own.issuer }, 'name each issuer once'],
+  ['the issuer of its JWT-SVIDs', { ...oidc, issuer: jwtIssuer }, 'name each issuer once'],
   ['GitHub as something else', { ...github, kind: 'oidc' }, 'write kind: github'],
   ['GitLab as something else', { ...gitlab, kind: 'github' }, 'write kind: gitlab'],
   ['a query', { ...github, issuer: 'https://id.example?x' }, 'as in `iss`'],
@@ -203,6 +205,8 @@ oauth:
       expect(stderr).toMatch(/repository may come to be somebody else.s[\s\S]*match repository_id/)
       expect((await by('{repository_id: 74}')).stderr).toContain('write the value in quotes')
     }
+    const itself = `jwt_issuer: ${github.issuer}\n${server}`
+    expect((await check(itself + federation('{repository_id: "74"}'))).stderr).toContain('itself')
     const both = `${server + federation('{repository_id: "74"}')}  federation_file: ${rules}\n`
     expect((await check(both)).stderr).toContain('write one of them')
     expect((await check(`${server}  federation_file: ${folder}/none\n`)).code).not.toBe(0)
