@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { inAscii } from '../audit/in-ascii.ts'
 import type { Found } from '../audit/search.ts'
+import type { StoredRecord } from '../audit/stored-record.ts'
 import { CountersignError } from '../errors.ts'
 import { counted } from '../runtime/counted.ts'
 import { outputOption } from './admin.ts'
@@ -90,12 +91,22 @@ export function jsonLine({ line }: Found): string {
 function tableLine({ record }: Found, first: boolean): string {
   const { n, time, kind, decision, actor, spiffeId, subject, audience, scope, reason } = record
   const about = spiffeId ?? subject ?? record.entryId ?? record.authorityId ?? ''
-  const what = [...(audience ?? []), ...(scope ?? [])].join(' ')
+  const what = [...(audience ?? []), ...(scope ?? []), ...namedIn(record)].join(' ')
   const by = actor.id === about ? '' : `by ${actor.id ?? actor.address ?? actor.kind}`
   const cells = [about, what, reason ?? '', by].filter((cell) => cell !== '')
   const line = `${String(n).padStart(9)}  ${time.padEnd(24)}  ${decision.padEnd(5)}  ${kind.padEnd(20)}  ${cells.join('  ')}`
   const heading = `${'N'.padStart(9)}  ${'TIME'.padEnd(24)}  ${'WORD'.padEnd(5)}  ${'KIND'.padEnd(20)}  WHAT\n`
   return `${first ? heading : ''}${printable(line)}\n`
+}
+
+/** What was revoked, and which authority it is about. */
+function namedIn({ kind, details = {}, authorityId }: StoredRecord): readonly string[] {
+  const { kind: factKind, id, authority } = details
+  const named = [
+    ...(kind === 'revocation.written' ? [factKind, id] : []),
+    ...(kind.startsWith('authority.') ? [authority, authorityId] : []),
+  ]
+  return named.filter((name) => name !== undefined).map(String)
 }
 
 export function parseCount(text: string): number {

@@ -94,7 +94,10 @@ function revocation(said: StatedQuestion): PolicyQuestion {
   if (kind !== 'token') return { action: 'revoke', by, target: { kind, id } }
   // An operator names a token by its id alone.
   if (operator === undefined && (client === undefined || audience === undefined)) {
-    return refuse('of a token client and audience are needed', 'give revoke.client and .audience')
+    return refuse(
+      'whether a workload may revoke a token depends on its client and its audience',
+      'add them: client and audience of revoke, or --client and --audience',
+    )
   }
   return {
     action: 'revoke',

@@ -150,7 +150,7 @@ test.for([
   [shop, 'ask one thing'],
   [[...shop, '--resource', 'a', '--integration', 'b'], 'ask one thing'],
   [[...shop, '--revoke', 'tokens:j'], 'nothing that could be revoked'],
-  [[...shop, '--revoke', 'token:j'], 'client and audience are needed'],
+  [[...shop, '--revoke', 'token:j'], 'its client and its audience'],
   [[...shop, '--operator', 'uid:7', '--revoke', 'token:j'], 'by an entry or by an operator'],
   [['--operator', 'uid:7', '--resource', 'a'], 'issueToken has no use for operator'],
   [['--resource', 'a'], 'nobody asks'],

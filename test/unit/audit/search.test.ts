@@ -165,6 +165,22 @@ describe('countersign audit search', () => {
     expect(await search('--jti', 'none')).toMatchObject({ code: 0, stdout: '', stderr: 'none\n' })
   })
 
+  test('names what was revoked, and which authority was replaced', async () => {
+    const act = { time: minute(7), actor: { kind: 'local' }, decision: 'allow' } as const
+    const revoked = nextLine(chainStart, {
+      ...{ ...act, kind: 'revocation.written', reason: 'laptop lost' },
+      details: { kind: 'entry', id: 'e1' },
+    })
+    const replaced = nextLine(revoked.head, {
+      ...{ ...act, kind: 'authority.activated', authorityId: 'a1' },
+      ...{ spiffeId: SpiffeId.parse('spiffe://example.org'), details: { authority: 'jwt' } },
+    })
+    writeFileSync(path, `${revoked.line}\n${replaced.line}\n`)
+    const { stdout } = await search('--since', minute(7).toISOString())
+    expect(stdout).toContain('revocation.written    entry e1  laptop lost  by local\n')
+    expect(stdout).toContain('authority.activated   spiffe://example.org  jwt a1  by local\n')
+  })
+
   test('T28 what somebody else wrote into the trail cannot drive the terminal', async () => {
     const [first = ''] = readFileSync(`${path}.000001`, 'utf8').split('\n')
     const doctored = first.replace('"decision"', '"reason":"\u009b2J\u202e",\r\t"decision"')
