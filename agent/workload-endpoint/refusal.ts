@@ -45,7 +45,9 @@ export class Refusals {
       const [waiting] = this.#waiting
       if (told !== undefined) {
         this.#told.delete(told)
-        told.destroySoon()
+        // Who does not read what it is told would stay open, and be counted no more.
+        if (told.writableLength > 0) told.destroy()
+        else told.destroySoon()
       } else if (waiting !== undefined) {
         this.#waiting.delete(waiting)
         waiting.destroy()
