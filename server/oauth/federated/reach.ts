@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { readJwkSet } from '../../../src/bundle/jwk-set.ts'
 import { CountersignError } from '../../../src/errors.ts'
@@ -63,7 +64,8 @@ export async function readBounded(
   check?: (file: FileHandle) => Promise<void>,
 ): Promise<string> {
   try {
-    const file = await open(path, 'r')
+    // A pipe without a writer would not open otherwise; it cannot be read from a place either.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
       await check?.(file)
       const buffer = Buffer.allocUnsafe(maxFileBytes + 1)

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +18,8 @@ function file(name: string, text: string): string {
 
 test('a file that is not there, or is not what it should be, is told of at the start', async () => {
   const none = join(folder, 'none')
+  const pipe = join(folder, 'pipe')
+  spawnSync('mkfifo', [pipe])
   const token_file = file('token', 'x')
   const url = 'https://10.0.0.1:6443'
   const pem = file('ca.pem', '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n')
@@ -25,6 +28,7 @@ test('a file that is not there, or is not what it should be, is told of at the s
     [{ jwks_file: none }, 'federated-file'],
     [{ jwks_file: file('keys', '<html>') }, 'bundle-malformed'],
     [{ jwks_file: file('keys.json', '{"keys":[]}') }, 'accepted'],
+    [{ jwks_file: pipe }, 'federated-file'],
     [{ web_ca: none }, 'federated-file'],
     [{ web_ca: token_file }, 'federated-file'],
     [{ web_ca: file('large', 'x'.repeat((1 << 20) + 1)) }, 'federated-file'],
