@@ -25,18 +25,25 @@ async function readEnd(
   last: number,
   withinMs: number,
 ): Promise<readonly StoredRecord[]> {
-  let records: readonly StoredRecord[] = []
+  // Newest first.
+  const pages: (readonly StoredRecord[])[] = []
+  let isBefore = false
+  let fromMs: number | undefined
   for (let upTo = last; upTo > 0; upTo -= pageLines) {
     const lines = await reader.read(Math.max(0, upTo - pageLines), upTo, pageLines)
-    records = [...lines.flatMap(({ text }) => readRecord(text) ?? []), ...records]
-    const before = records.slice(0, Math.max(0, startOfRun(records)))
+    const records = lines.flatMap(({ text }) => readRecord(text) ?? [])
+    const start = isBefore ? records.length : startOfRun(records)
+    if (start < 0) continue
+    isBefore = true
+    const before = records.slice(0, start)
     const [oldest, newest] = [before[0], before.at(-1)]
     if (oldest === undefined || newest === undefined) continue
-    const fromMs = Date.parse(newest.time) - withinMs
-    const isIn = ({ time }: StoredRecord): boolean => Date.parse(time) >= fromMs
-    if (!isIn(oldest) || upTo <= pageLines) return before.filter(isIn)
+    fromMs ??= Date.parse(newest.time) - withinMs
+    const sinceMs = fromMs
+    pages.push(before.filter(({ time }) => Date.parse(time) >= sinceMs))
+    if (Date.parse(oldest.time) < sinceMs) break
   }
-  return []
+  return pages.reverse().flat()
 }
 
 function startOfRun(records: readonly StoredRecord[]): number {
