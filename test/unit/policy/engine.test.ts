@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { builtInPolicies } from '../../../src/policy/built-in.ts'
 import { createPolicyEngine } from '../../../src/policy/engine.ts'
 import { readPolicySet } from '../../../src/policy/policy-set.ts'
-import type { PolicyQuestion, Target } from '../../../src/policy/question.ts'
+import { type PolicyQuestion, revocableKinds, type Target } from '../../../src/policy/question.ts'
+import { factKinds } from '../../../src/revocation/fact.ts'
 import { systemClock } from '../../../src/runtime/clock.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 
@@ -156,17 +157,9 @@ describe('without a policy of the operator', () => {
     expect(await decide('', revoke(token))).toEqual(['policy-permits', 'countersign.own-token'])
     const others = revoke({ ...token, client: 'spiffe://example.org/x' })
     expect(await decide('', others)).toEqual(['policy-none'])
-    for (const kind of [
-      'transaction',
-      'spiffe-id',
-      'entry',
-      'owner',
-      'audience',
-      'integration',
-      'key',
-      'trust-domain',
-      'node',
-    ] as const) {
+    // What the feed can say to be revoked is what a policy can be asked about.
+    expect(['token', ...revocableKinds]).toEqual(factKinds)
+    for (const kind of revocableKinds) {
       const target = { kind, id: 'x' }
       expect(await decide('', revoke(target))).toEqual(['policy-none'])
       expect(await decide('', revoke(target, { operator: 'local' }))).toEqual([
