@@ -90,7 +90,12 @@ test('T26 a proxy is told within the second what was revoked, and lets nobody in
     await entries.unary('BatchDeleteEntry', { ids: [deleted?.id ?? ''] })
     await eventually(async () => (await ask(web)).reason === 'token-revoked', 1000)
     expect((await ask(shop)).status).toBe(200)
-    const metrics = await (await fetch(`http://127.0.0.1:${httpAddress.port}/metrics`)).text()
+    const monitoring = `http://127.0.0.1:${httpAddress.port}`
+    // T25 who may read figures has no decision by it, whatever proxy it says to be.
+    const claimed = { headers: { ...headers, authorization: shop } }
+    expect((await fetch(`${monitoring}/orders`, claimed)).status).toBe(404)
+    const metrics = await (await fetch(`${monitoring}/metrics`)).text()
+    expect(metrics).not.toContain(trustDomain)
     const age = Number(/^countersign_forward_auth_feed_age_seconds (.*)$/m.exec(metrics)?.[1])
     expect(age).toBeGreaterThan(0)
     await server.stop()
