@@ -7,9 +7,9 @@ import {
   type PreviousCredential,
   readState,
   statePath,
-} from './credential-file.ts'
-import { isClosed } from './credentials.ts'
-import { sealSecret } from './secrets.ts'
+} from './keys/credential-file.ts'
+import { isClosed } from './keys/credentials.ts'
+import { sealSecret } from './keys/secrets.ts'
 import type { Integration } from './settings.ts'
 
 /** What a broker has written down of an integration; of one that it never ran with, nothing but its settings. */

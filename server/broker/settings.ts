@@ -1,7 +1,7 @@
 import { CountersignError } from '../../src/errors.ts'
 import { parseNetworks } from '../../src/federation/networks.ts'
 import type { InjectFile, IntegrationFile, SecretFile } from './integration-file.ts'
-import { isForKey, isForwardable } from './request-headers.ts'
+import { isForKey, isForwardable } from './vendor/request-headers.ts'
 
 /** Where a vendor wants its key. */
 export type Injection =

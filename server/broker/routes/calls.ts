@@ -1,0 +1,120 @@
+import type { ServerResponse } from 'node:http'
+import { CountersignError } from '../../../src/errors.ts'
+import type { Clock } from '../../../src/runtime/clock.ts'
+import type { Caller } from '../caller.ts'
+import type { Limits } from '../settings.ts'
+
+/** The calls of an integration that are under way, by whatever configuration they began. */
+export interface Calls {
+  /**
+   * Begins one within these limits; it ends with its time, with its caller, or when the integration is shut. Throws
+   * `exhausted` `calls-many`, `forbidden` `integration-closed`.
+   */
+  begin(caller: Caller, response: ServerResponse, limits: Limits): CallUnderWay
+  /** Ends those whose caller this gives an error for. */
+  review(judge: (caller: Caller) => CountersignError | undefined): void
+  /** Ends all of them at once, and begins no more. */
+  shut(): void
+  isShut(): boolean
+  underWay(): number
+}
+
+export interface CallUnderWay {
+  /** Aborts with why the call may not go on. */
+  readonly signal: AbortSignal
+  /** Something came or went. */
+  moved(): void
+  end(): void
+}
+
+interface Live {
+  readonly caller: Caller
+  readonly limits: Limits
+  readonly startedMs: number
+  movedMs: number
+  stop(error: CountersignError): void
+}
+
+/** One look at all of them, each so often, costs less than a timer for each. */
+const sweepMs = 250
+
+export function createCalls(id: string, clock: Clock): Calls {
+  const live = new Set<Live>()
+  let isShut = false
+  let sweeping = false
+
+  const sweep = async (): Promise<void> => {
+    sweeping = true
+    while (live.size > 0) {
+      await clock.sleep(sweepMs)
+      const nowMs = clock.monotonicMs()
+      for (const { limits, movedMs, startedMs, stop } of live) {
+        const isLate = nowMs - movedMs > limits.timeoutMs || nowMs - startedMs > limits.durationMs
+        if (isLate) stop(late())
+      }
+    }
+    sweeping = false
+  }
+  return {
+    begin(caller, response, limits) {
+      if (isShut) throw closed()
+      if (live.size >= limits.calls) throw tooMany(id, limits.calls)
+      const over = new AbortController()
+      const startedMs = clock.monotonicMs()
+      const call: Live = {
+        ...{ caller, limits, startedMs, movedMs: startedMs },
+        stop: (why) => over.abort(why),
+      }
+      const left = (): void => {
+        if (!response.writableFinished) call.stop(gone())
+      }
+      live.add(call)
+      if (response.closed) left()
+      response.once('close', left)
+      if (!sweeping) void sweep()
+      return {
+        signal: over.signal,
+        moved() {
+          call.movedMs = clock.monotonicMs()
+        },
+        end() {
+          live.delete(call)
+          response.off('close', left)
+        },
+      }
+    },
+    review(judge) {
+      for (const { caller, stop } of live) {
+        const error = judge(caller)
+        if (error !== undefined) stop(error)
+      }
+    },
+    shut() {
+      isShut = true
+      for (const { stop } of live) stop(closed())
+    },
+    isShut: () => isShut,
+    underWay: () => live.size,
+  }
+}
+
+function closed(): CountersignError {
+  return new CountersignError('forbidden', 'the integration has been shut', {
+    reason: 'integration-closed',
+  })
+}
+
+function tooMany(id: string, calls: number): CountersignError {
+  return new CountersignError('exhausted', `${id} has ${calls} calls under way`, {
+    reason: 'calls-many',
+    retryAfterMs: 1000,
+  })
+}
+
+function late(): CountersignError {
+  return new CountersignError('deadline', 'the call took too long', { reason: 'vendor-timeout' })
+}
+
+function gone(): CountersignError {
+  return new CountersignError('cancelled', 'the caller has left', { reason: 'caller-left' })
+}

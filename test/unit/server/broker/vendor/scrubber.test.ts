@@ -1,0 +1,111 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { formsOf } from '../../../../../server/broker/keys/secret-forms.ts'
+import { createScrubber, scrubText } from '../../../../../server/broker/vendor/scrubber.ts'
+
+/** The same all at once, byte by byte, as one would say it. */
+function plainly(body: Buffer, forms: readonly Buffer[]): { readonly text: string; found: number } {
+  const out = Buffer.from(body)
+  let found = 0
+  for (const form of forms) {
+    for (let at = 0; at + form.length <= body.length; at += 1) {
+      if (!body.subarray(at, at + form.length).equals(form)) continue
+      found += 1
+      out.fill('*', at, at + form.length)
+    }
+  }
+  return { text: out.toString('latin1'), found }
+}
+
+function inPieces(body: Buffer, cuts: readonly number[], forms: readonly Buffer[]) {
+  const scrubber = createScrubber(forms)
+  const places = [0, ...[...cuts].sort((a, b) => a - b), body.length]
+  const pieces = places.slice(1).map((to, at) => scrubber.push(body.subarray(places[at], to)))
+  return {
+    text: Buffer.concat([...pieces, scrubber.end()]).toString('latin1'),
+    found: scrubber.found,
+  }
+}
+
+test('T21 no cut of a body lets a form through, and nothing else is touched', () => {
+  // Few letters, so that forms overlap themselves and each other.
+  const word = (maxLength: number) =>
+    fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength })
+  fc.assert(
+    fc.property(
+      fc.array(word(6), { minLength: 1, maxLength: 3 }),
+      fc.array(word(6), { maxLength: 12 }),
+      fc.array(fc.nat(), { maxLength: 12 }),
+      (words, parts, cuts) => {
+        const forms = [...new Set(words)].map((text) => Buffer.from(text))
+        const body = Buffer.from(parts.join(''))
+        const places = cuts.map((cut) => cut % (body.length + 1))
+        expect(inPieces(body, places, forms)).toEqual(plainly(body, forms))
+      },
+    ),
+    { numRuns: 3000 },
+  )
+})
+
+test('T21 what is held back tells nothing of the key: how much comes when is the same for any guess', () => {
+  const sizes = (text: string): readonly number[] => {
+    const scrubber = createScrubber(formsOf('secret-key'))
+    return [scrubber.push(Buffer.from(text)).length, scrubber.end().length]
+  }
+  for (const guess of ['s', 'sec', 'secret-ke', 'secret-key']) {
+    const other = 'x'.repeat(guess.length)
+    expect(sizes(`no such contact: ${guess}`)).toEqual(sizes(`no such contact: ${other}`))
+  }
+})
+
+test('nothing is held back of a line that has ended, so that events go on as they come', () => {
+  const scrubber = createScrubber([Buffer.from('secret-key')])
+  expect(scrubber.push(Buffer.from('data: sec\n\n')).toString()).toBe('data: sec\n\n')
+  expect(scrubber.push(Buffer.from('data: sec')).length).toBe(0)
+  expect(scrubber.push(Buffer.from('ret-key\n\n')).toString()).toBe('data: **********\n\n')
+  expect(scrubber.end().length).toBe(0)
+})
+
+describe('a secret is known', () => {
+  const secret = `k3y/with "q'&<+>\\ and=more`
+  const forms = formsOf(secret)
+  const shown: Readonly<Record<string, string>> = {
+    'as it is': secret,
+    'in base64': Buffer.from(secret).toString('base64'),
+    'in base64 behind one byte': Buffer.from(`u:${secret}`).toString('base64'),
+    'in base64 behind two bytes': Buffer.from(`us:${secret}`).toString('base64'),
+    'in base64url': Buffer.from(`x${secret}`).toString('base64url'),
+    'in hexadecimal': Buffer.from(secret).toString('hex'),
+    'in upper-case hexadecimal': Buffer.from(secret).toString('hex').toUpperCase(),
+    'in a URL': encodeURIComponent(secret),
+    'in a form': new URLSearchParams({ k: secret }).toString(),
+    'in JSON': JSON.stringify({ k: secret }),
+    'in HTML': secret
+      .replace(/&/g, '&amp;')
+      .replace(/</g, '&lt;')
+      .replace(/>/g, '&gt;')
+      .replace(/"/g, '&quot;'),
+    'in JSON that is safe in HTML': JSON.stringify({ k: secret }).replace(
+      /[&<>']/g,
+      (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+    ),
+    'in JSON with plus signs escaped': JSON.stringify({ k: secret })
+      .replaceAll('\\"q', '\\u0022q')
+      .replace(/[&<>'+]/g, (one) => `\\u00${one.charCodeAt(0).toString(16).toUpperCase()}`),
+    'in a URL, by RFC 3986': encodeURIComponent(secret).replaceAll("'", '%27'),
+    'in HTML by numbers': secret
+      .replace(/&/g, '&amp;')
+      .replace(/</g, '&lt;')
+      .replace(/>/g, '&gt;')
+      .replace(/"/g, '&#34;')
+      .replace(/'/g, '&#39;'),
+  }
+  for (const [how, text] of Object.entries(shown)) {
+    test(how, () => {
+      const clean = scrubText(`before ${text} after`, forms)
+      expect(clean).toMatch(/^before .*\*{20,}.* after$/)
+      expect(clean).not.toContain(text.slice(8, -8))
+      expect(clean.length).toBe(`before ${text} after`.length)
+    })
+  }
+})
