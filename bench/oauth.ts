@@ -2,7 +2,8 @@
 // warm, where workloads show an SVID that they have shown before; cold, where each is another workload whose SVID is not
 // remembered, under a policy that cannot tell these workloads apart, so that they share a decision; cold and decided, where
 // a policy looks at who it is and no decision is remembered either. The bare program: npm oidc-provider, client_credentials
-// with private_key_jwt, ES256. Then introspection, and an exchange by which the token names eight actors.
+// with private_key_jwt, ES256, on a durable trail as well; in the detail, without one. Then introspection, and an exchange
+// by which the token names eight actors.
 import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -44,13 +45,17 @@ const ours = await startChild<{ readonly port: number; readonly adminSocket: str
   { folder, web, services, decided },
   (process.env['BENCH_SERVER_OPTIONS'] ?? '').split(' ').filter((option) => option !== ''),
 )
+const provider = { web, issuer, resource, client: { id: 'bench', key: clientKey } }
 const bare = await startChild<{ readonly port: number }>('child-oidc-provider.ts', {
-  ...{ web, issuer, resource, client: { id: 'bench', key: clientKey } },
+  ...{ ...provider, trail: join(folder, 'bare-trail') },
 })
+const unrecorded = await startChild<{ readonly port: number }>('child-oidc-provider.ts', provider)
 const connect = { ca: readFileSync(web.ca), servername: 'as.example.org' }
 const poolOf = (port: number): Pool =>
   new Pool(`https://127.0.0.1:${port}`, { connections, pipelining: 1, connect })
-const [oursPool, barePool] = [poolOf(ours.ready.port), poolOf(bare.ready.port)]
+const [oursPool, barePool, unrecordedPool] = [ours, bare, unrecorded].map(({ ready }) =>
+  poolOf(ready.port),
+) as [Pool, Pool, Pool]
 
 async function post(pool: Pool, path: string, body: string): Promise<Record<string, string>> {
   const headers = { ...formHeaders, host: 'as.example.org' }
@@ -108,7 +113,7 @@ const signer = {
 }
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 /** It takes each assertion once. */
-const provider = (): Promise<unknown> => {
+const ofProvider = (pool: Pool): Promise<unknown> => {
   const now = Math.floor(Date.now() / 1000)
   const claims = {
     iss: 'bench',
@@ -125,7 +130,7 @@ const provider = (): Promise<unknown> => {
     client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
     client_assertion: `${signed}.${signature.toString('base64url')}`,
   })
-  return post(barePool, '/token', body)
+  return post(pool, '/token', body)
 }
 
 /** Hands the token on from service to service, as far as `hops`. */
@@ -154,7 +159,8 @@ const all = {
   cold: () => load(cold, ours.pid),
   coldDecided: () => load(coldDecided, ours.pid),
   warm: () => load(warm, ours.pid),
-  provider: () => load(provider, bare.pid),
+  provider: () => load(() => ofProvider(barePool), bare.pid),
+  unrecorded: () => load(() => ofProvider(unrecordedPool), unrecorded.pid),
   introspect: () => load(() => post(oursPool, '/oauth/introspect', shown), ours.pid),
   exchange: () => load(() => exchange(actors - 1, deep), ours.pid),
 } as const
@@ -164,6 +170,7 @@ const seen: Record<Name, Load[]> = {
   coldDecided: [],
   warm: [],
   provider: [],
+  unrecorded: [],
   introspect: [],
   exchange: [],
 }
@@ -182,14 +189,19 @@ const details = (name: Name) => ({
   p99Ms: median(seen[name].map((one) => one.p99Ms)),
 })
 function against(name: 'cold' | 'coldDecided' | 'warm', least: number): Figure {
-  const ratios = seen[name].map((one, at) =>
-    round((seen.provider[at]?.serverCpuUs ?? Number.NaN) / one.serverCpuUs),
-  )
+  const ratiosTo = (other: Name): number[] =>
+    seen[name].map((one, at) =>
+      round((seen[other][at]?.serverCpuUs ?? Number.NaN) / one.serverCpuUs),
+    )
+  const ratios = ratiosTo('provider')
   const ratio = median(ratios)
   return {
     ...{ ours: middle(name), bare: middle('provider'), ratio, unit: '/CPU-s' },
     ...{ target: `ratio >= ${least}`, met: ratio >= least, ratios },
-    ...{ detail: { ours: details(name), bare: details('provider') } },
+    detail: {
+      ...{ ours: details(name), bare: details('provider') },
+      unrecorded: { perCpuSecond: middle('unrecorded'), ratio: median(ratiosTo('unrecorded')) },
+    },
   }
 }
 const alone = (name: Name): Figure => ({
@@ -202,6 +214,6 @@ report('oauth', {
   introspection: alone('introspect'),
   [`exchange${actors}`]: alone('exchange'),
 })
-await Promise.all([oursPool.close(), barePool.close()])
-await Promise.all([ours.kill(), bare.kill()])
+await Promise.all([oursPool, barePool, unrecordedPool].map((pool) => pool.close()))
+await Promise.all([ours, bare, unrecorded].map((child) => child.kill()))
 for (const path of [folder, web.folder]) rmSync(path, { recursive: true, force: true })
