@@ -1,5 +1,4 @@
 import {
-  type Metadata,
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
@@ -39,7 +38,7 @@ const peer = learnt<JwtPeer>('jwt peer')
  */
 export function requireJwtSvid(options: RequireJwtSvidOptions): ServerInterceptor {
   const check = jwtCheck(options)
-  return (_, call) => new CheckedCall(call, peer, (metadata) => check(bearersOf(metadata)))
+  return (_, call) => new CheckedCall(call, peer, check)
 }
 
 /** Who called. Throws `unauthenticated`, `peer-unchecked`, where no `requireJwtSvid` stands before the handler. */
@@ -52,7 +51,16 @@ export function jwtPeerOf(call: AuthenticatedCall): JwtPeer {
   })
 }
 
-/** Goes on where the check of its metadata does not reject, and keeps for the handler what that learnt. */
+/** Which messages of a call are checked like its metadata: those of a stream may come long after that. */
+export interface CheckedMessages {
+  readonly requestStream: boolean
+  readonly responseStream: boolean
+}
+
+/**
+ * Goes on where the check of all `authorization` in its metadata does not reject, and keeps for the handler what that learnt.
+ * So it does with each of the messages that are to be checked.
+ */
 export class CheckedCall<T> extends ServerInterceptingCall {
   readonly #mark: symbol
   #found: T | undefined
@@ -60,21 +68,38 @@ export class CheckedCall<T> extends ServerInterceptingCall {
   constructor(
     next: ServerInterceptingCallInterface,
     { mark }: Learnt<T>,
-    check: (metadata: Metadata) => Promise<T>,
+    check: (bearers: readonly string[]) => Promise<T>,
+    { requestStream, responseStream }: CheckedMessages = {
+      requestStream: false,
+      responseStream: false,
+    },
   ) {
+    let shown: readonly string[] = []
+    const checked = (pass: () => void): void => {
+      check(shown).then(
+        (found) => {
+          this.#found = found
+          pass()
+        },
+        (error: unknown) => next.sendStatus(toStatus(error)),
+      )
+    }
     super(next, {
       start: (start) =>
         start({
           onReceiveMetadata: (metadata, pass) => {
-            check(metadata).then(
-              (found) => {
-                this.#found = found
-                pass(metadata)
-              },
-              (error: unknown) => next.sendStatus(toStatus(error)),
-            )
+            shown = metadata.get('authorization').map(String)
+            checked(() => pass(metadata))
+          },
+          onReceiveMessage: (message, pass) => {
+            if (requestStream) checked(() => pass(message))
+            else pass(message)
           },
         }),
+      sendMessage: (message, pass) => {
+        if (responseStream) checked(() => pass(message))
+        else pass(message)
+      },
     })
     this.#mark = mark
   }
@@ -82,8 +107,4 @@ export class CheckedCall<T> extends ServerInterceptingCall {
   override getAuthContext(): AuthContext {
     return { ...super.getAuthContext(), [this.#mark]: this.#found } as AuthContext
   }
-}
-
-export function bearersOf(metadata: Metadata): readonly string[] {
-  return metadata.get('authorization').map(String)
 }

@@ -1,6 +1,6 @@
 import type { ServerInterceptor } from '@grpc/grpc-js'
 import { CountersignError } from '../errors.ts'
-import { type AuthenticatedCall, bearersOf, CheckedCall, learnt } from '../middleware/grpc.ts'
+import { type AuthenticatedCall, CheckedCall, learnt } from '../middleware/grpc.ts'
 import { certificateOf } from '../rpc/workload-server.ts'
 import { accessCheck, type RequireAccessTokenOptions } from './access-check.ts'
 import { unchecked } from './access-of.ts'
@@ -19,7 +19,8 @@ const access = learnt<Access>('access')
  * An interceptor for a `Server` of `@grpc/grpc-js` that lets in calls with a good access token, in the metadata
  * `authorization: Bearer`, that allows all of the scopes of their method; a handler asks `accessOf(call)`. Ends others
  * with UNAUTHENTICATED, PERMISSION_DENIED or INVALID_ARGUMENT before a message is read, and with UNAVAILABLE while the
- * verifier cannot say. Throws `invalid`: `scope-unsound`.
+ * verifier cannot say. A stream is open for longer than what was found out as it began may count: each message of one, in
+ * either direction, is let through only where the call would be let in anew. Throws `invalid`: `scope-unsound`.
  */
 export function requireAccessToken(options: RequireAccessTokenForCalls): ServerInterceptor {
   const { methods, ...others } = options
@@ -29,15 +30,17 @@ export function requireAccessToken(options: RequireAccessTokenForCalls): ServerI
       accessCheck({ ...others, scopes }).check,
     ]),
   )
-  return ({ path }, call) =>
-    new CheckedCall(call, access, async (metadata) => {
-      const check = checks.get(path)
-      if (check !== undefined) return check(bearersOf(metadata), certificateOf(call))
+  return (method, call) => {
+    const check = async (bearers: readonly string[]): Promise<Access> => {
+      const checkOne = checks.get(method.path)
+      if (checkOne !== undefined) return checkOne(bearers, certificateOf(call))
       throw new CountersignError('forbidden', 'no scopes are known for this method', {
         reason: 'method-unlisted',
         fix: 'name it in `methods` of requireAccessToken',
       })
-    })
+    }
+    return new CheckedCall(call, access, check, method)
+  }
 }
 
 /**

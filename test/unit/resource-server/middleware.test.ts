@@ -21,6 +21,7 @@ import {
   requireAccessToken,
 } from 'countersign/resource-server'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { factKinds } from '../../../src/revocation/fact.ts'
 import { matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
@@ -30,6 +31,7 @@ import { bundleOf, type Made, NOW, root } from '../../support/x509-fixtures.ts'
 import { svidOf, TestSource } from '../mtls/test-source.ts'
 import { boundTo, type TestIssuer, testIssuer } from './access-fixtures.ts'
 import { frameworks } from './frameworks.ts'
+import { knownFacts, revocable } from './known-facts.ts'
 
 const audience = 'https://orders.example.org'
 const metadata = `${audience}/.well-known/oauth-protected-resource`
@@ -104,28 +106,36 @@ const pemOf = (svid: X509Svid) => ({
   key: toPem('PRIVATE KEY', svid.privateKey),
 })
 
+/** Starts a service; the result makes clients of it, each with a connection of its own. */
+async function startService(
+  name: string,
+  guarded: RequireAccessTokenOptions,
+): Promise<(svid?: X509Svid) => (authorization?: string) => Promise<Answer>> {
+  const tls = { ...pemOf(server), requestCert: true, rejectUnauthorized: false }
+  const service = await frameworks[name]?.(guarded, tls)
+  if (service === undefined) throw new TypeError(name)
+  const { port, http2 } = service
+  const closing: (() => void)[] = []
+  onTestFinished(async () => {
+    for (const close of closing) close()
+    await service.close()
+  })
+  return (svid) => {
+    const shown = { ...(svid && pemOf(svid)), rejectUnauthorized: false }
+    if (http2) {
+      const session = connectHttp2(`https://127.0.0.1:${port}`, shown)
+      closing.push(() => session.close())
+      return (authorization) => askHttp2(session, authorization)
+    }
+    const agent = new PlainAgent({ keepAlive: true, maxSockets: 1, ...shown })
+    closing.push(() => agent.destroy())
+    return (authorization) => ask(port, agent, authorization)
+  }
+}
+
 describe.each(Object.keys(frameworks))('%s', (name) => {
   test('T30 lets in a bound token on each request of its client’s connection, on no other, and no other token', async () => {
-    const tls = { ...pemOf(server), requestCert: true, rejectUnauthorized: false }
-    const service = await frameworks[name]?.(options, tls)
-    if (service === undefined) throw new TypeError(name)
-    const { port, http2 } = service
-    const closing: (() => void)[] = []
-    onTestFinished(async () => {
-      for (const close of closing) close()
-      await service.close()
-    })
-    const askerOf = (svid?: X509Svid): ((authorization?: string) => Promise<Answer>) => {
-      const shown = { ...(svid && pemOf(svid)), rejectUnauthorized: false }
-      if (http2) {
-        const session = connectHttp2(`https://127.0.0.1:${port}`, shown)
-        closing.push(() => session.close())
-        return (authorization) => askHttp2(session, authorization)
-      }
-      const agent = new PlainAgent({ keepAlive: true, maxSockets: 1, ...shown })
-      closing.push(() => agent.destroy())
-      return (authorization) => ask(port, agent, authorization)
-    }
+    const askerOf = await startService(name, options)
     const asked = askerOf(client)
     expect(await asked(`Bearer ${token}`)).toEqual([200, undefined, client.spiffeId])
     expect(await asked(`Bearer ${token}`)).toEqual([200, undefined, client.spiffeId])
@@ -144,6 +154,24 @@ describe.each(Object.keys(frameworks))('%s', (name) => {
       `Bearer error="invalid_request", ${where}`,
       'token-repeated',
     ])
+  })
+
+  test('T26 refuses what a fact of any kind ends, and what it cannot know of, from the next request of a connection on', async () => {
+    const revocations = knownFacts()
+    const verifier = issuer.verifier({ audience, revocations })
+    const asked = (await startService(name, { verifier, scopes: ['orders:read'] }))(client)
+    const shown = `Bearer ${await tokenWith(revocable)}`
+    for (const kind of factKinds) {
+      expect([kind, ...(await asked(shown))]).toEqual([kind, 200, undefined, client.spiffeId])
+      revocations.revoke(kind)
+      const refused = [kind, 401, 'Bearer error="invalid_token"', 'token-revoked']
+      expect([kind, ...(await asked(shown))]).toEqual(refused)
+      revocations.forget()
+    }
+    revocations.isFresh = false
+    expect((await asked(shown)).at(-1)).toBe('revocation-unknown')
+    revocations.isFresh = true
+    expect((await asked(shown))[0]).toBe(200)
   })
 })
 
