@@ -34,7 +34,9 @@ export async function runForwardAuth(
   const { clock = systemClock, onReady } = hooks
   const log = hooks.log ?? createLog({ level: settings.logLevel, component: 'forward-auth' })
   const ca = settings.issuerCa === undefined ? undefined : [settings.issuerCa]
-  const source = needsIdentity(settings) ? await openSource(settings, clock, signal) : undefined
+  const source = needsIdentity(settings)
+    ? await openSource(settings, { clock, log }, signal)
+    : undefined
   const issuer = issuerHttps(undefined, ca, clock)
   const client =
     source &&
@@ -92,10 +94,16 @@ function needsIdentity({ doors, introspect, revocations }: ForwardAuthSettings):
   return introspect || revocations || doors.some((door) => 'address' in door)
 }
 
-function openSource({ workloadApi }: ForwardAuthSettings, clock: Clock, signal: AbortSignal) {
+/** Waits for an agent that is not there yet, and for the first SVID. */
+function openSource(
+  { workloadApi }: ForwardAuthSettings,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  signal: AbortSignal,
+) {
   return X509Source.open({
     signal,
     clock,
+    onError: (error) => log.warn('the Workload API does not answer as it should', { error }),
     ...(workloadApi !== undefined && { endpoint: `unix://${workloadApi}` }),
   })
 }

@@ -2,10 +2,14 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { connect } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { Agent } from 'countersign/http'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { runForwardAuth } from '../../../src/forward-auth/main.ts'
+import { readForwardAuth } from '../../../src/forward-auth/settings.ts'
 import { endpointsOf } from '../../../src/oauth-client/endpoints.ts'
 import type { HostPort } from '../../../src/runtime/config-value.ts'
+import { type Log, silentLog } from '../../../src/runtime/log.ts'
 import { matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
@@ -257,4 +261,24 @@ describe('Envoy', () => {
       ...{ status: 503, reason: 'revocation-unknown' },
     })
   })
+})
+
+test('waits for an agent that is not there yet, and says so', async () => {
+  const missing = socketPath()
+  const said = Promise.withResolvers<unknown>()
+  const log: Log = {
+    ...{ ...silentLog, child: () => log },
+    warn: (message, fields) => said.resolve([message, fields?.['error']]),
+  }
+  const stop = new AbortController()
+  const settings = readForwardAuth(
+    fileURLToPath(new URL('../../../deploy/envoy/forward-auth.yaml', import.meta.url)),
+  )
+  const ended = runForwardAuth({ ...settings, workloadApi: missing }, stop.signal, { log })
+  expect(await said.promise).toEqual([
+    'the Workload API does not answer as it should',
+    expect.objectContaining({ reason: 'socket-absent' }),
+  ])
+  stop.abort(new DOMException('stopped', 'AbortError'))
+  await expect(ended).rejects.toThrow('stopped')
 })
