@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { z } from 'zod'
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
@@ -12,7 +13,7 @@ import {
 } from '../../src/runtime/config-value.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { longestTokenSeconds } from '../revocation/write-facts.ts'
-import { ruleFileSchema } from './federated/rule-file.ts'
+import { refuseLooseFile, ruleFileSchema } from './federated/rule-file.ts'
 import {
   type FederatedFile,
   type FederatedIssuer,
@@ -217,8 +218,12 @@ export function readOauth(
 /** A file is read here too, so that whoever checks a configuration hears of it. */
 function issuersIn({ federation, federation_file: file }: OauthFile): readonly FederatedFile[] {
   if (file === undefined) return federation ?? []
-  if (federation === undefined) return readConfigFile(file, ruleFileSchema).federation
-  return refuse('oauth.federation and oauth.federation_file are both there', 'write one of them')
+  if (federation !== undefined) {
+    refuse('oauth.federation and oauth.federation_file are both there', 'write one of them')
+  }
+  const read = readConfigFile(file, ruleFileSchema)
+  refuseLooseFile(file, statSync(file))
+  return read.federation
 }
 
 function readSelfTest(

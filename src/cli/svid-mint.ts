@@ -25,9 +25,11 @@ export function mintX509(io: Io): Command {
       'after',
       `
 Example:
+  countersign svid mint x509 --spiffe-id spiffe://example.org/legacy > legacy.pem
   countersign svid mint x509 --spiffe-id spiffe://example.org/legacy -o json > legacy.json
 
-The key is made here and goes with the certificate, so the output may not be a terminal.`,
+The key is made here and goes with the certificate, so the output may not be a terminal. Without -o json it is PEM: the
+chain, leaf first, and the key.`,
     )
     .action(async (options: Options) => {
       const { refuseKeyOnTerminal, x509SvidJson } = await import('./svid-view.ts')
@@ -45,14 +47,13 @@ The key is made here and goes with the certificate, so the output may not be a t
           'MintX509SVID',
           { csr, ttl },
         )
-        printJson(
-          io,
-          x509SvidJson({
-            chain: Buffer.concat(svid?.cert_chain ?? []),
-            hint: '',
-            key: privateKey.export({ type: 'pkcs8', format: 'der' }),
-          }),
-        )
+        const minted = x509SvidJson({
+          chain: Buffer.concat(svid?.cert_chain ?? []),
+          hint: '',
+          key: privateKey.export({ type: 'pkcs8', format: 'der' }),
+        })
+        if (options.output === 'json') printJson(io, minted)
+        else io.write(`${minted.chainPem}${minted.keyPem}`)
       })
     })
 }

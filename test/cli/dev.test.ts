@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -159,9 +160,14 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   expect(await dev.json('token', 'create')).toMatchObject({
     token: expect.stringMatching(/^\w{32}$/),
   })
-  expect(
-    (await dev.command('svid', 'mint', 'x509', '--spiffe-id', 'spiffe://example.org/x')).stdout,
-  ).toContain('keyPem')
+  const mint = ['svid', 'mint', 'x509', '--spiffe-id', 'spiffe://example.org/x']
+  const minted = (await dev.json(...mint)) as { chainPem: string; keyPem: string }
+  const pem = /^(?:-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n)+$/
+  expect(minted.chainPem).toMatch(pem)
+  const text = (await dev.command(...mint)).stdout
+  const [chain = '', key = ''] = text.split(/(?=-----BEGIN PRIVATE KEY)/)
+  expect(chain).toMatch(pem)
+  expect(new X509Certificate(chain).checkPrivateKey(createPrivateKey(key))).toBe(true)
   expect(
     (
       await dev.command(

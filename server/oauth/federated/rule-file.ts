@@ -120,11 +120,14 @@ export async function openRuleFile(path: string, deps: RuleFileDeps): Promise<Ru
 }
 
 function readRules(path: string): Promise<string> {
-  return readBounded(path, async (file: FileHandle) => {
-    if (((await file.stat()).mode & 0o002) === 0) return
-    throw new CountersignError('forbidden', `everybody may write ${path}`, {
-      reason: 'federated-file-mode',
-      fix: `chmod o-w ${path}`,
-    })
+  return readBounded(path, async (file: FileHandle) => refuseLooseFile(path, await file.stat()))
+}
+
+/** Whoever may write the file says who gets tokens. Throws `forbidden` `federated-file-mode`. */
+export function refuseLooseFile(path: string, { mode }: { readonly mode: number }): void {
+  if ((mode & 0o002) === 0) return
+  throw new CountersignError('forbidden', `everybody may write ${path}`, {
+    reason: 'federated-file-mode',
+    fix: `chmod o-w ${path}`,
   })
 }

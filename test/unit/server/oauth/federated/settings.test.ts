@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -210,6 +210,10 @@ oauth:
     const both = `${server + federation('{repository_id: "74"}')}  federation_file: ${rules}\n`
     expect((await check(both)).stderr).toContain('write one of them')
     expect((await check(`${server}  federation_file: ${folder}/none\n`)).code).not.toBe(0)
+    chmodSync(rules, 0o666)
+    const loose = await inFile('{repository_id: "74"}')
+    expect(loose.code).toBe(77)
+    expect(loose.stderr).toMatch(/error\[federated-file-mode\][\s\S]*fix: chmod o-w/)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
