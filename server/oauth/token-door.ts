@@ -51,8 +51,8 @@ export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
   return createClientDoor('token', deps, answer, (proof, auth) => {
     const { form } = proof
     const { federated } = deps
-    if (federated !== undefined && isAssertionGrant(form)) {
-      return authenticateForeign(proof, federated)
+    if (isAssertionGrant(form)) {
+      return federated === undefined ? noSuchGrant() : authenticateForeign(proof, federated)
     }
     if (!showsJwt(form)) return authenticateClient(proof, auth)
     return federated === undefined || claimsToBeSvid(form, (issuer) => federated.knows(issuer))
@@ -65,10 +65,11 @@ export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
 function grantOf({ form }: ClientRequest): Grant {
   const said = form.get('grant_type')
   if (said === undefined) return refuse('request-grant-missing', 'grant_type is missing')
-  return (
-    grants.get(said) ??
-    refuse('grant-unsupported', 'the grants are client_credentials and token exchange')
-  )
+  return grants.get(said) ?? noSuchGrant()
+}
+
+function noSuchGrant(): never {
+  return refuse('grant-unsupported', 'the grants are client_credentials and token exchange')
 }
 
 /** RFC 6749 §4.4: what is it after, and may it. */

@@ -175,9 +175,15 @@ describe('RFC 8693 a JWT-SVID as subject_token, alone', () => {
 })
 
 test('RFC 6749 §5.2 where no issuer is listed there is no grant by an assertion, of whomever', async () => {
-  const asked = { ...wish, grant_type: assertionGrant, assertion: await svidOf(web) }
-  const answer = await send(world.server, await world.asserting(web), asked)
-  expect([answer.status, answer.error]).toEqual([400, 'unsupported_grant_type'])
+  const assertion = await svidOf(web)
+  const asked = { ...wish, grant_type: assertionGrant, assertion }
+  const proved = await send(world.server, await world.asserting(web), asked)
+  // Such a grant comes alone: whoever shows one is told that there is none, and not that it has proved nothing.
+  const alone = await exchanged(assertion, { grant_type: assertionGrant, assertion })
+  for (const { status, error } of [proved, alone]) {
+    expect([status, error]).toEqual([400, 'unsupported_grant_type'])
+    expect(lastReason()).toBe('grant-unsupported')
+  }
 })
 
 test('a token of a listed issuer is judged by its rules, though its subject is the ID of a workload', async () => {
