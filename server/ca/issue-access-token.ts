@@ -22,6 +22,8 @@ export interface AccessTokenRequest {
 export interface IssuedAccessToken {
   /** A credential: never to be logged. */
   readonly token: string
+  /** Of the key that has signed it. */
+  readonly keyId: string
   /** What it says. */
   readonly claims: Readonly<Record<string, unknown>>
   readonly issuedAt: Date
@@ -52,8 +54,10 @@ export async function signAccessToken(
     })
   }
   const signed = { ...claims, sub: spiffeId, aud: audience, jti, iat, exp }
-  const token = await signCompact(key.signer, key.keyId, signed, 'at+jwt')
-  return { token, claims: signed, issuedAt: new Date(iat * 1000), expiresAt: new Date(exp * 1000) }
+  const { keyId, signer } = key
+  const token = await signCompact(signer, keyId, signed, 'at+jwt')
+  const [issuedAt, expiresAt] = [new Date(iat * 1000), new Date(exp * 1000)]
+  return { token, keyId, claims: signed, issuedAt, expiresAt }
 }
 
 export function accessTokenEvent(

@@ -50,7 +50,9 @@ export function createCrossedTokens(
     }
     const crossed = among.filter((token) => {
       const claims = claimsOfIssued(token)
-      return state.judge(claims) !== undefined && revocations.judge(claims) === undefined
+      return (
+        state.judge(claims) !== undefined && revocations.judge(claims, token.keyId) === undefined
+      )
     })
     if (crossed.length === 0) return
     found = [...found, ...crossed]

@@ -72,7 +72,7 @@ async function signToken(
   const parent = exchanged?.from.jti
   const { federated } = client
   const foreign = federated && subjectRecord(federated.token, federated.rule)
-  const { token, issuedAt, expiresAt } = await ca.issueAccessToken({
+  const { token, keyId, issuedAt, expiresAt } = await ca.issueAccessToken({
     spiffeId: subject,
     audience: resource.id,
     jti,
@@ -119,7 +119,7 @@ async function signToken(
   issued.note({
     ...{ jti, txn, parent, entryId: entry.id, owner: entry.owner, subject, actors },
     ...{ clientId: client.spiffeId, audience: resource.id, scopes, auth: client.method, address },
-    ...{ rule: client.federated?.rule.id, issuedAt, expiresAt },
+    ...{ rule: client.federated?.rule.id, keyId, issuedAt, expiresAt },
   })
   return answerOf({
     access_token: token,

@@ -17,6 +17,7 @@ const recordOfToken = z.object({
   audience: z.tuple([z.string()]),
   scope: z.array(z.string()),
   ttlSeconds: z.number(),
+  authorityId: z.string().optional(),
   expiresAt: z.coerce.date(),
   details: z.object({ rule: z.string().optional(), factsUpTo: z.int() }),
 })
@@ -47,6 +48,7 @@ function tokenOf(record: z.infer<typeof recordOfToken>): IssuedToken {
     ...{ jti, txn: record.transaction, parent: record.parentJti, entryId, owner, actors },
     ...{ subject: record.spiffeId, clientId: actor.id as SpiffeId, audience, scopes: record.scope },
     ...{ auth: actor.auth, address: actor.address, rule: record.details.rule, expiresAt },
+    keyId: record.authorityId,
     issuedAt: new Date(expiresAt.getTime() - ttlSeconds * 1000),
   }
 }

@@ -7,10 +7,7 @@ import type { Revocations } from './revocations.ts'
 
 const pageSize = 1000
 
-/**
- * The tokens that have neither expired nor been revoked, by their `jti`, from the first after `after` on. Which key has
- * signed one is not remembered: by a key that was revoked it is here until it expires.
- */
+/** The tokens that have neither expired nor been revoked, by their `jti`, from the first after `after` on. */
 export async function* goodTokens(
   db: Kysely<Schema>,
   filter: TokenFilter,
@@ -21,7 +18,7 @@ export async function* goodTokens(
   for (let more = true; more; ) {
     const page = await listIssuedTokens(db, filter, { now: from.now, after, limit: pageSize })
     for (const token of page) {
-      if (revocations.judge(claimsOfIssued(token)) === undefined) yield token
+      if (revocations.judge(claimsOfIssued(token), token.keyId) === undefined) yield token
     }
     after = page.at(-1)?.jti
     more = page.length === pageSize

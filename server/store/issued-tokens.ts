@@ -28,6 +28,8 @@ export interface IssuedToken {
   readonly actors: readonly string[]
   /** By which rule on tokens of another issuer; undefined: by none. */
   readonly rule?: string | undefined
+  /** Of the key that has signed it; undefined: a version before this one has issued it. */
+  readonly keyId?: string | undefined
   readonly issuedAt: Date
   readonly expiresAt: Date
 }
@@ -50,6 +52,7 @@ const row = {
     address: '',
     actors: '',
     rule: '',
+    key_id: '',
     issued_at: 0,
     expires_at: 0,
   },
@@ -79,6 +82,7 @@ function valuesOf(token: IssuedToken): readonly (string | number)[] {
     ...[
       token.actors.join(' '),
       token.rule ?? '',
+      token.keyId ?? '',
       token.issuedAt.getTime(),
       token.expiresAt.getTime(),
     ],
@@ -144,6 +148,7 @@ function tokenOf(one: Schema['issued_tokens']): IssuedToken {
     address: one.address,
     actors: one.actors === '' ? [] : one.actors.split(' '),
     rule: one.rule === '' ? undefined : one.rule,
+    keyId: one.key_id === '' ? undefined : one.key_id,
     issuedAt: new Date(one.issued_at),
     expiresAt: new Date(one.expires_at),
   }

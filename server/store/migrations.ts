@@ -22,6 +22,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0013-bundle-confirmations': { up: createBundleConfirmations },
   '0014-issued-token-rule': { up: (db) => addIssuedTokenText(db, 'rule') },
   '0015-issued-token-subjects': { up: narrowIssuedTokenSubjects },
+  '0016-issued-token-key': { up: (db) => addIssuedTokenText(db, 'key_id') },
 })
 
 /**
@@ -244,7 +245,10 @@ async function createPolicySets(db: Kysely<Schema>): Promise<void> {
     .execute()
 }
 
-async function addIssuedTokenText(db: Kysely<Schema>, name: 'address' | 'rule'): Promise<void> {
+async function addIssuedTokenText(
+  db: Kysely<Schema>,
+  name: 'address' | 'rule' | 'key_id',
+): Promise<void> {
   await db.schema
     .alterTable('issued_tokens')
     .addColumn(name, 'text', (column) => column.notNull().defaultTo(''))

@@ -72,6 +72,7 @@ export interface Schema {
     address: string
     actors: string
     rule: string
+    key_id: string
     issued_at: number
     expires_at: number
   }

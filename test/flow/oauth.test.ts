@@ -724,10 +724,18 @@ test('the keys of access tokens are replaced by hand: the next is published firs
   expect(decodeProtectedHeader(fresh).kid).toBe(next)
   expect(await published()).toEqual([first, next].sort())
   expect([await isActive(old), await isActive(fresh)]).toEqual([true, true])
+  const jtis = [old, fresh].map((token) => decodeJwt(token).jti)
+  const listed = async (): Promise<unknown[]> => {
+    const asked = ['grant', 'tokens', '--admin-socket', server.config.adminSocket, '-o', 'json']
+    const tokens = JSON.parse((await runHere(asked)).stdout) as { jti: string }[]
+    return jtis.map((jti) => tokens.some((token) => token.jti === jti))
+  }
+  await expect.poll(listed).toEqual([true, true])
   await typed(`taint --id ${first}`)
   await typed(`revoke --id ${first}`)
   await expect.poll(published).toEqual([next])
   expect([await isActive(old), await isActive(fresh)]).toEqual([false, true])
+  expect(await listed()).toEqual([false, true])
 })
 
 test('metadata and keys say where and how', async () => {

@@ -15,6 +15,7 @@ function aToken(jti: string, changed: Partial<IssuedToken> = {}): IssuedToken {
     ...{ jti, txn: `txn-${jti}`, parent: undefined, entryId: 'e1', owner: 'web-team' },
     ...{ subject: web, clientId: web, audience: 'https://orders.example', auth: 'spiffe_jwt' },
     ...{ address: '10.0.0.1:4000', scopes: ['read', 'write'], actors: [], issuedAt: now },
+    keyId: 'k1',
     expiresAt: new Date(now.getTime() + 60_000),
     ...changed,
   }
@@ -62,8 +63,9 @@ test.each<[string, Omit<Fact, 'endsAt'>]>([
   ['ab', { kind: 'owner', id: 'orders-team', notBefore: second }],
   ['ab', { kind: 'spiffe-id', id: orders, notBefore: second }],
   ['', { kind: 'trust-domain', id: 'example.org', notBefore: second }],
+  ['ac', { kind: 'key', id: 'k2', notBefore: Infinity }],
 ])('what is revoked is left out: %s where %o', async (left, fact) => {
-  const good = await world([aToken('a'), aToken('b'), exchanged], [fact])
+  const good = await world([aToken('a'), aToken('b', { keyId: 'k2' }), exchanged], [fact])
   const ids = []
   for await (const { jti } of good(now)) ids.push(jti)
   expect(ids.join('')).toBe(left)

@@ -18,7 +18,7 @@ function aToken(jti: string, changed: Partial<IssuedToken> = {}): IssuedToken {
     ...{ jti, txn: `txn-${jti}`, parent: undefined, entryId: 'e1', owner: 'web-team' },
     ...{ subject: web, clientId: web, audience: 'https://orders.example', auth: 'spiffe_jwt' },
     address: '10.0.0.1:4000',
-    ...{ scopes: ['read', 'write'], actors: [], rule: undefined },
+    ...{ scopes: ['read', 'write'], actors: [], rule: undefined, keyId: undefined },
     ...{ issuedAt: now, expiresAt: new Date(now.getTime() + 60_000) },
     ...changed,
   }
@@ -37,7 +37,7 @@ async function filled(...tokens: readonly IssuedToken[]): Promise<Store> {
 }
 
 test('tokens come back as they were noted, in pages, by what is asked for, until they expire', async () => {
-  const all = [aToken('a'), aToken('b', { auth: 'oidc', rule: 'one' }), exchanged]
+  const all = [aToken('a'), aToken('b', { auth: 'oidc', rule: 'one', keyId: 'k1' }), exchanged]
   const store = await filled(...all)
   const list = async (filter = {}, page = {}) =>
     listIssuedTokens(store.db, filter, { now, limit: 10, ...page })
