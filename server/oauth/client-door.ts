@@ -136,15 +136,23 @@ async function admit(
   deps.calls.take(shareOf(address))
   const form = readForm(request.body)
   progress.form = form
-  const { bundles, issuedAtOf, settings, clock } = deps
-  const auth = { issuer: settings.issuer, bundles, issuedAtOf, now: clock.now() }
-  const client = await authenticate({ ...request, form }, auth)
+  const client = await authenticate({ ...request, form }, authOf(deps))
   progress.client = client
   deps.calls.take(client.spiffeId)
   await deps.upToDate()
   const entries = checkStanding(client, deps)
   await useUpAssertion(client, entries, deps.useOnce)
   return { accept, address, trace, form, client, entries }
+}
+
+/** By what a proof is judged in this moment. */
+export function authOf({
+  bundles,
+  issuedAtOf,
+  settings,
+  clock,
+}: Pick<ClientDoorDeps, 'bundles' | 'issuedAtOf' | 'settings' | 'clock'>): ClientAuthDeps {
+  return { issuer: settings.issuer, bundles, issuedAtOf, now: clock.now() }
 }
 
 /**

@@ -8,13 +8,13 @@ import { answerOf } from './answer.ts'
 import {
   type ClientDoorDeps,
   type ClientRequest,
-  checkStanding,
   createClientDoor,
   type OauthRequest,
 } from './client-door.ts'
 import { createFeedStreams } from './feed-streams.ts'
 import type { OauthSettings } from './settings.ts'
 import { assertionForm } from './spiffe-client-auth.ts'
+import { stillGood } from './still-good.ts'
 
 export interface FeedRouteDeps extends ClientDoorDeps {
   readonly settings: Pick<OauthSettings, 'issuer' | 'resources'>
@@ -61,7 +61,7 @@ export function addFeed(
     await streams.serve(reply.raw, {
       ...{ nonce, lastEventId: typeof said === 'string' ? said : undefined },
       ...{ spiffeId: client.spiffeId, expiresAt: client.expiresAt, withinMs },
-      stillGood: () => checkStanding(client, deps),
+      stillGood: stillGood(asked, client, deps),
       opened: () => standing.opened(),
     })
     standing.leave()

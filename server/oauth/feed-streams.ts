@@ -15,8 +15,8 @@ export interface StreamReader {
   readonly spiffeId: SpiffeId
   /** The end of its SVID. */
   readonly expiresAt: Date
-  /** Throws where it may read no longer. */
-  readonly stillGood: () => void
+  /** Throws, or rejects, where it may read no longer. */
+  readonly stillGood: () => Promise<void> | undefined
   /** Called once all that it has missed was sent. */
   readonly opened: () => void
 }
@@ -101,7 +101,7 @@ async function serve(
     if (nowMs >= endMs) return true
     if (nowMs - lookedMs < lookMs) return false
     lookedMs = nowMs
-    return clock.now() >= reader.expiresAt || !holds(reader.stillGood)
+    return clock.now() >= reader.expiresAt || !holds(reader.stillGood, () => response.end())
   }
   const { opening, end } = publisher.subscribe({
     ...reader,
@@ -142,9 +142,10 @@ const headers = {
   'x-accel-buffering': 'no',
 }
 
-function holds(check: () => void): boolean {
+/** Whether it holds as far as can be said at once; `ended` is called where it turns out that it does not. */
+function holds(check: StreamReader['stillGood'], ended: () => void): boolean {
   try {
-    check()
+    check()?.catch(ended)
     return true
   } catch {
     return false

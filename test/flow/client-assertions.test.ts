@@ -1,6 +1,10 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { get } from 'node:https'
 import { createVerifier } from 'countersign/resource-server'
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { spkiOf } from '../../src/x509/key.ts'
 import { hmac } from '../spec/jwt-svid/tokens.ts'
 import { askDoor, type Door } from '../support/client-doors.ts'
@@ -10,6 +14,7 @@ import {
   identity,
   nowSeconds,
   partner,
+  partnerService,
   startClientWorld,
   today,
   web,
@@ -220,7 +225,7 @@ test('T30 a workload of another trust domain is known by its key for JWT-SVIDs, 
   ])
 })
 
-test('T9 T30 at no door a workload is known whose trust domain has a bundle that is stale', async () => {
+test('T9 T30 at no door a workload is known whose trust domain has a bundle that is stale, and none goes on', async () => {
   const federation = world.server.admin('spire.api.server.trustdomain.v1.TrustDomain')
   const theirs = { key: 'theirs', claims: { sub: partner } }
   const assertion = (): string => world.assertion(theirs)
@@ -229,12 +234,14 @@ test('T9 T30 at no door a workload is known whose trust domain has a bundle that
     (await askDoor('introspect', { assertion: assertion() }, { port, web, from: '127.0.0.3' }))
       .status
   const trust_domain = 'partner.example'
+  const reading = await readFeed(world.assertion({ ...theirs, claims: { sub: partnerService } }))
   await federation.unary('BatchCreateFederationRelationship', {
     federation_relationships: [
       { trust_domain, bundle_endpoint_url: 'https://partner.example/', https_web: {} },
     ],
   })
   await expect.poll(answered).toBe(401)
+  await reading.ended
   await world.refusedEverywhere({ assertion: assertion() }, 'bundle-stale')
   const leaf = { uris: [partner], ...today }
   await world.refusedEverywhere(
@@ -248,6 +255,23 @@ test('T9 T30 at no door a workload is known whose trust domain has a bundle that
   await federation.unary('BatchDeleteFederationRelationship', { trust_domains: [trust_domain] })
   await expect.poll(answered).toBe(200)
 })
+
+/** Reads the feed by this JWT-SVID; resolves, once there is something of it, with a promise of its end. */
+async function readFeed(assertion: string): Promise<{ readonly ended: Promise<unknown> }> {
+  const { port, certificate } = world
+  const request = get({
+    ...{ host: '127.0.0.1', port, path: `/oauth/feed?nonce=${'r'.repeat(22)}`, agent: false },
+    ...{ servername: 'as.example.org', ca: readFileSync(certificate.ca) },
+    headers: { authorization: `Bearer ${assertion}` },
+  })
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  onTestFinished(() => void response.destroy())
+  expect(response.statusCode).toBe(200)
+  const ended = once(response, 'close')
+  await once(response, 'data')
+  response.resume()
+  return { ended }
+}
 
 test('T30 a JWT-SVID is no access token: not to ask about, to revoke, to exchange, or to be let in with', async () => {
   const from = '127.0.0.2'

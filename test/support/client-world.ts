@@ -36,6 +36,9 @@ import {
 export const web: SpiffeId = SpiffeId.parse('spiffe://example.org/web')
 export const partner: SpiffeId = SpiffeId.parse('spiffe://partner.example/web')
 const partnerDomain = SpiffeId.trustDomainOf(partner)
+/** Serves a resource of its own, so that it may read the feed. */
+export const partnerService: SpiffeId = SpiffeId.parse('spiffe://partner.example/stock')
+const stock = 'https://stock.example.org'
 export const hourMs = 3_600_000
 export const nowSeconds: number = Math.floor(Date.now() / 1000)
 export const today: { notBefore: Date; notAfter: Date } = {
@@ -164,13 +167,16 @@ const known: Readonly<Record<Door, number>> = {
 }
 
 function start(): Promise<TokenServer> {
-  const foreign = [{ spiffe_id: partner, owner: 'partner' }]
+  const foreign = [partner, partnerService].map((spiffe_id) => ({ spiffe_id, owner: 'partner' }))
   const stream = {
     ...{ id: 'one', audience: 'https://siem.example', receivers: new Set([web]) },
     ...{ events: new Set<EventName>(), subjects: undefined, push: undefined },
   }
   const oauth = {
-    resources: new Map([[orders, resourceOf(orders, { servedBy: new Set([web]) })]]),
+    resources: new Map([
+      [orders, resourceOf(orders, { servedBy: new Set([web]) })],
+      [stock, resourceOf(stock, { servedBy: new Set([partnerService]) })],
+    ]),
     streams: new Map([[stream.id, stream]]),
     foreignClients: readForeignClients(foreign, trustDomain),
   }

@@ -34,12 +34,14 @@ async function start(opening: readonly FeedEvent[] = [{ id: 'log.0', data: 'open
   }
   const limits = { maxReaders: 3, maxReadersOfOne: 2 }
   const streams = createFeedStreams({ publisher, clock, log: silentLog, ...limits })
-  let stillGood = true
+  let refusal: 'at once' | 'later' | undefined
   const reader: StreamReader = {
     ...{ nonce: 'n', lastEventId: undefined, spiffeId: orders },
     expiresAt: new Date(clock.now().getTime() + 60_000),
     stillGood() {
-      if (!stillGood) throw new Error('revoked')
+      if (refusal === 'later') return Promise.reject(new Error('its bundle is another'))
+      if (refusal === 'at once') throw new Error('revoked')
+      return undefined
     },
     opened: () => {},
     withinMs: 250,
@@ -58,8 +60,8 @@ async function start(opening: readonly FeedEvent[] = [{ id: 'log.0', data: 'open
     clock,
     readers,
     streams,
-    end() {
-      stillGood = false
+    refuse(how: 'at once' | 'later') {
+      refusal = how
     },
     say(data: string): void {
       for (const { onEvent } of readers) onEvent({ id: 'log.1', data })
@@ -133,19 +135,20 @@ test('T12 a reader that is behind for five seconds is cut', async () => {
 })
 
 test('T26 a reader that may read no longer is cut within a second, and so is one whose SVID ends', async () => {
-  const { open, say, readers, clock, end } = await start()
+  const { open, say, readers, clock } = await start()
   const first = await open()
   await clock.advance(60_000)
   say('past its end')
   await eventually(() => readers.size === 0)
   expect(first.text()).not.toContain('past its end')
-  const world = await start()
-  await world.open()
-  world.end()
-  await world.clock.advance(1000)
-  world.say('revoked')
-  await eventually(() => world.readers.size === 0)
-  end()
+  for (const how of ['at once', 'later'] as const) {
+    const world = await start()
+    await world.open()
+    world.refuse(how)
+    await world.clock.advance(1000)
+    world.say('revoked')
+    await eventually(() => world.readers.size === 0)
+  }
 })
 
 test('T12 there are as many readers as there may be, and as many of one ID; one that leaves makes room', async () => {
@@ -203,6 +206,6 @@ test('a reader that has left before it is served takes no place', async () => {
   await once(response, 'close')
   const reader = { nonce: 'n', lastEventId: undefined, withinMs: 250, spiffeId: orders }
   const expiresAt = new Date(4e12)
-  await streams.serve(response, { ...reader, expiresAt, stillGood() {}, opened() {} })
+  await streams.serve(response, { ...reader, expiresAt, stillGood: () => undefined, opened() {} })
   expect(readers.size).toBe(0)
 })
