@@ -20,7 +20,8 @@ export interface WithdrawDeps {
   readonly clock: Pick<Clock, 'now'>
 }
 
-const maxDescendants = 1000
+/** Of one transaction. */
+const maxTokens = 1000
 
 /**
  * Revokes them in one transaction, each with all that was bought with it, each on record. `revision`: of the policies,
@@ -34,34 +35,55 @@ export async function writeWithdrawals(
   if (found.length === 0) return
   const { store, revocations, clock } = deps
   const now = clock.now()
-  const causes: Cause[] = []
-  for (const { token } of found) causes.push(...(await causesOf(token, store.db, now)))
+  const ends: { readonly event: AuditEvent; readonly causes: readonly Cause[] }[] = []
+  const transactions = new Map<string, readonly IssuedToken[]>()
+  for (const withdrawal of found) {
+    const { txn, parent } = withdrawal.token
+    if (parent !== undefined && !transactions.has(txn)) {
+      const all = await listIssuedTokens(store.db, { txn }, { now, limit: maxTokens })
+      transactions.set(txn, all)
+    }
+    const causes = causesOf(withdrawal.token, transactions.get(txn) ?? [])
+    ends.push({ causes, event: eventOf(withdrawal, causes[0], revision, now) })
+  }
   await store.write(async (tx) => {
-    for (const withdrawal of found) tx.audit(eventOf(withdrawal, revision, now))
-    await revocations.write(tx, causes)
+    for (const { event } of ends) tx.audit(event)
+    await revocations.write(
+      tx,
+      ends.flatMap(({ causes }) => causes),
+    )
   })
 }
 
-/** Of the first of a transaction all of that; of one that was exchanged, itself and what was exchanged for it. */
-async function causesOf(
+/**
+ * Of the first of a transaction all of that; of one that was exchanged, itself and what was exchanged for it. Where there
+ * are more than can be looked through, all of the transaction: nothing that was exchanged for it may be left.
+ */
+function causesOf(
   { jti, txn, parent, expiresAt }: IssuedToken,
-  db: Kysely<Schema>,
-  now: Date,
-): Promise<readonly Cause[]> {
-  if (parent === undefined) return [{ kind: 'transaction', id: txn }]
-  const all = await listIssuedTokens(db, { txn }, { now, limit: maxDescendants })
-  const dead = new Map([[jti, expiresAt]])
-  for (let before = 0; before < dead.size; ) {
+  all: readonly IssuedToken[],
+): readonly [Cause, ...Cause[]] {
+  if (parent === undefined || all.length === maxTokens) return [{ kind: 'transaction', id: txn }]
+  const self = causeOf(jti, expiresAt)
+  const dead = new Map<string, Cause>()
+  const isDead = (id: string | undefined): boolean =>
+    id !== undefined && (id === jti || dead.has(id))
+  for (let before = -1; before < dead.size; ) {
     before = dead.size
     for (const one of all) {
-      if (one.parent !== undefined && dead.has(one.parent)) dead.set(one.jti, one.expiresAt)
+      if (isDead(one.parent)) dead.set(one.jti, causeOf(one.jti, one.expiresAt))
     }
   }
-  return [...dead].map(([id, endsAt]) => ({ kind: 'token', id, endsAt }))
+  return [self, ...dead.values()]
+}
+
+function causeOf(jti: string, endsAt: Date): Cause {
+  return { kind: 'token', id: jti, endsAt }
 }
 
 function eventOf(
   { token, decision }: Withdrawal,
+  { kind, id }: Cause,
   revision: string | undefined,
   time: Date,
 ): AuditEvent {
@@ -80,9 +102,6 @@ function eventOf(
     reason: decision.reason,
     policies: decision.policies,
     policyRevision: revision,
-    details: {
-      kind: token.parent === undefined ? 'transaction' : 'token',
-      id: token.parent === undefined ? token.txn : token.jti,
-    },
+    details: { kind, id },
   }
 }

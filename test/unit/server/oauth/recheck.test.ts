@@ -47,6 +47,21 @@ test('a token that was exchanged is asked about as it was then, and takes along 
   expect(await facts()).toEqual(['token b', 'token c'])
 })
 
+test('of a transaction that is too long to be looked through, nothing of what was exchanged is left', async () => {
+  const { deps, facts, add, token, use, audited } = await startRecheck(permitAll)
+  const hop = { txn: 't-a', subject: web, clientId: orders, actors: [orders] }
+  const exchanged = (jti: string, parent: string) => token(jti, { ...hop, parent })
+  const others = Array.from({ length: 1000 }, (_, at) => exchanged(`b${at}`, 'a'))
+  const forbidden = token('c', { ...hop, parent: 'a', scopes: ['orders:write'] })
+  await add(token('a'), ...others, forbidden, exchanged('d', 'c'))
+  await use(`${permitAll} @id("no-writes") forbid (
+    principal, action == Action::"exchangeToken", resource
+  ) when { context.scopes.contains("orders:write") };`)
+  expect(await recheck(deps)).toBe(1)
+  expect(await facts()).toEqual(['transaction t-a'])
+  expect(audited).toMatchObject([{ jti: 'c', details: { kind: 'transaction', id: 't-a' } }])
+})
+
 test('a time that a policy looks at is that of the token, and one of an address that nobody knows is left alone', async () => {
   const { deps, facts, add, token, clock } = await startRecheck(
     `@id("then") permit (principal is Workload, action in Action::"getToken", resource)
