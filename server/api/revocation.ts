@@ -7,6 +7,7 @@ import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import { causesOfBan } from '../node/revoked-causes.ts'
+import { causesOfIds, causesOfOwner } from '../revocation/ended-ids.ts'
 import { goodTokens } from '../revocation/good-tokens.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
 import {
@@ -17,7 +18,6 @@ import {
   revoke,
   type Target,
 } from '../revocation/revoke.ts'
-import { causesOfOwner, causesOfShared } from '../revocation/shared-ids.ts'
 import type { Cause } from '../revocation/write-facts.ts'
 import type { AuthorityRecord } from '../store/records.ts'
 import { type ApiDeps, actOf } from './deps.ts'
@@ -104,7 +104,7 @@ function revokingOf({ kind, id }: Target, deps: Deps, act: Act & { requestId: st
 /** What ends with the target. */
 function causesOf({ kind, id }: Target, { index }: Pick<Deps, 'index'>): readonly Cause[] {
   if (kind === 'owner') return causesOfOwner(id, index)
-  if (kind === 'entry') return causesOfShared([index.get(id) ?? []].flat(), index)
+  if (kind === 'entry') return causesOfIds([index.get(id) ?? []].flat())
   if (kind !== 'node') return []
   return causesOfBan(index, id as SpiffeId).filter((one) => one.kind !== 'node')
 }

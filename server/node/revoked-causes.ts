@@ -1,6 +1,6 @@
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { EntryIndex } from '../entry/index.ts'
-import { causesOfShared } from '../revocation/shared-ids.ts'
+import { causesOfIds } from '../revocation/ended-ids.ts'
 import type { Cause } from '../revocation/write-facts.ts'
 
 type Index = Pick<EntryIndex, 'agentsFor' | 'authorisedFor' | 'list'>
@@ -11,14 +11,19 @@ export function causesOfBan(index: Index, id: SpiffeId): readonly Cause[] {
   return [
     { kind: 'node', id },
     ...entries.map((entry) => ({ kind: 'entry', id: entry.id }) as const),
-    ...causesOfShared(entries, index),
+    ...causesOfIds(entries),
   ]
 }
 
-/** What ends with a node that leaves: the entries that no other node has. */
+/** What ends with a node that leaves: the entries that no other node has, and IDs that no other entry carries. */
 export function causesOfEviction(index: Index, id: SpiffeId): readonly Cause[] {
-  const entries = [...index.authorisedFor(id).keys()].filter(
-    (entry) => index.agentsFor([entry]).size <= 1,
+  const entries = [...index.authorisedFor(id).values()].filter(
+    (entry) => index.agentsFor([entry.id]).size <= 1,
   )
-  return [{ kind: 'node', id }, ...entries.map((entry) => ({ kind: 'entry', id: entry }) as const)]
+  const alone = entries.filter(({ spiffeId }) => index.list({ spiffeId }, undefined, 2).length <= 1)
+  return [
+    { kind: 'node', id },
+    ...entries.map((entry) => ({ kind: 'entry', id: entry.id }) as const),
+    ...causesOfIds(alone),
+  ]
 }

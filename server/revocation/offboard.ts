@@ -1,7 +1,7 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { causesOfOwner, type EntryLookup } from './ended-ids.ts'
 import { type Act, checkReason, type RevokeDeps, revoke } from './revoke.ts'
-import { causesOfOwner, type EntryLookup } from './shared-ids.ts'
 
 export interface OffboardDeps extends RevokeDeps {
   readonly index: EntryLookup

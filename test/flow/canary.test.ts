@@ -10,6 +10,7 @@ import {
   selfTest,
 } from 'countersign/resource-server'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { systemClock } from '../../src/runtime/clock.ts'
 import { matchId } from '../../src/spiffe-id/matchers.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
@@ -29,8 +30,10 @@ let source: X509Source
 let stop: AbortController
 let feed: RevocationFeed
 let tested: Server
-/** Whether the service hears of revocations. */
+/** Whether the service hears of revocations, and how long it takes to heed them. */
 let hears = true
+let heedsAfterMs = 0
+const heard = new Map<unknown, number>()
 
 beforeAll(async () => {
   monitoring = await freePort()
@@ -71,8 +74,14 @@ beforeAll(async () => {
   void feed.run(stop.signal)
   const revocations = {
     fresh: () => feed.fresh(),
-    judge: (...asked: Parameters<RevocationFeed['judge']>) =>
-      hears ? feed.judge(...asked) : undefined,
+    judge(...asked: Parameters<RevocationFeed['judge']>) {
+      const fact = hears ? feed.judge(...asked) : undefined
+      if (fact === undefined || heedsAfterMs === 0) return fact
+      const nowMs = systemClock.monotonicMs()
+      const sinceMs = heard.get(fact.id) ?? nowMs
+      heard.set(fact.id, sinceMs)
+      return nowMs - sinceMs >= heedsAfterMs ? fact : undefined
+    },
   }
   const jwks = documents('/oauth/jwks')
   const verifier = createVerifier({ issuer, audience: orders, jwks, revocations })
@@ -129,6 +138,17 @@ test('a service is tried with tokens that open nothing, and how soon it refuses 
     reason: 'canary',
   })
   expect(onRecord('revocation.written').at(-1)).toMatchObject({ reason: 'canary' })
+})
+
+test('a service that takes longer to refuse than it may is an alarm, until it is as quick as before', async () => {
+  const count = 'countersign_server_canary_refusal_seconds_count'
+  const before = { alarms: onRecord('canary.alarmed').length, refused: await metric(count) }
+  heedsAfterMs = 700
+  await eventually(async () => (await metric(count)) >= before.refused + 2, 10_000)
+  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 1)
+  await eventually(() => onRecord('canary.alarmed').length > before.alarms)
+  heedsAfterMs = 0
+  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 0)
 })
 
 test('a service that does not hear of revocations is an alarm, on record and in the metrics, until it hears again', async () => {

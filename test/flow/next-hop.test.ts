@@ -13,6 +13,7 @@ import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { x509SvidFrom } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { allowWeb, issuer, orders, resourceOf } from '../support/oauth.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import { mint, someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import { TestSource } from '../unit/mtls/test-source.ts'
@@ -23,7 +24,9 @@ const authorize = matchTrustDomain(trustDomain)
 const passOn = `
 @id("orders-asks-stock")
 permit (principal == Workload::"${id('/orders')}", action == Action::"exchangeToken", resource == Api::"${stock}")
-when { context.subject == "${id('/web')}" };
+when { ["${id('/web')}", "${id('/shop')}"].contains(context.subject) };
+@id("shop")
+permit (principal == Workload::"${id('/shop')}", action == Action::"issueToken", resource == Api::"${orders}");
 `
 let server: TokenServer
 let bundle: Bundle
@@ -42,7 +45,7 @@ beforeAll(async () => {
     ],
   ])
   server = await startTokenServer({ policy: allowWeb + passOn, oauth: { resources } })
-  const paths = ['/web', '/orders', '/stock']
+  const paths = ['/web', '/shop', '/orders', '/stock']
   await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
     entries: paths.map((path) => wireEntry({ path, parent: someAgent })),
   })
@@ -54,8 +57,13 @@ afterAll(async () => {
   await server?.remove()
 })
 
-/** The workload's own SVID, and its client. */
-async function workload(path: string): Promise<{ source: TestSource; client: OauthClient }> {
+/** Its own SVID, and its client. */
+interface Workload {
+  readonly source: TestSource
+  readonly client: OauthClient
+}
+
+async function workload(path: string): Promise<Workload> {
   const { chain, privateKey } = await mint(server, path)
   const source = new TestSource(x509SvidFrom([...chain], privateKey), bundle)
   const at = (where: string): string => `https://localhost:${server.port}/oauth/${where}`
@@ -80,18 +88,48 @@ async function serve(source: TestSource, handler: RequestListener): Promise<stri
   return `https://127.0.0.1:${(service.address() as AddressInfo).port}/`
 }
 
+function guardOf({ client }: Workload, audience: string, scope: string) {
+  const { jwks, introspect } = client
+  const revocations = client.revocations()
+  const verifier = createVerifier({ issuer, audience, jwks, introspect, revocations })
+  return { verifier, revocations, guard: requireAccessToken({ verifier, scopes: [scope] }) }
+}
+
+async function entryOf(path: string): Promise<string> {
+  const { entries } = await server.admin('spire.api.server.entry.v1.Entry').unary('ListEntries', {})
+  return entries.find(({ spiffe_id }) => spiffe_id?.path === path)?.id ?? ''
+}
+
+test('T26 what was passed on for a caller ends with the caller’s entry, though the token names another one', async () => {
+  const [shop, middle, last] = [
+    await workload('/shop'),
+    await workload('/orders'),
+    await workload('/stock'),
+  ]
+  const [ofOrders, ofStock] = [
+    guardOf(middle, orders, 'orders:read'),
+    guardOf(last, stock, 'stock:read'),
+  ]
+  await eventually(() => ofStock.revocations.fresh() && ofOrders.revocations.fresh())
+  const { token } = await shop.client.call(orders, 'orders:read').token()
+  const certificateOf = ({ source }: Workload) => ({ certificate: source.svid().chain[0] })
+  const access = await ofOrders.verifier.verify(token, certificateOf(shop))
+  const passedOn = await middle.client.onBehalfOf(access).call(stock, 'stock:read').token()
+  const verdict = (): Promise<string> =>
+    reasonOf(ofStock.verifier.verify(passedOn.token, certificateOf(middle)))
+  expect(await verdict()).toBe('accepted')
+  await server
+    .admin('countersign.revocation.v1.Revocation')
+    .unary('Revoke', { kind: 'entry', id: await entryOf('/shop'), reason: 'test' })
+  await eventually(async () => (await verdict()) === 'token-revoked', 1000)
+})
+
 test('T26 a service asks the next one on behalf of its caller, and what was passed on ends with the service that did it', async () => {
   const [web, middle, last] = [
     await workload('/web'),
     await workload('/orders'),
     await workload('/stock'),
   ]
-  const guardOf = ({ client }: typeof last, audience: string, scope: string) => {
-    const { jwks, introspect } = client
-    const revocations = client.revocations()
-    const verifier = createVerifier({ issuer, audience, jwks, introspect, revocations })
-    return { revocations, guard: requireAccessToken({ verifier, scopes: [scope] }) }
-  }
   const ofStock = guardOf(last, stock, 'stock:read')
   const stockUrl = await serve(last.source, (request, response) => {
     void ofStock.guard(request, response, () => {
@@ -122,10 +160,8 @@ test('T26 a service asks the next one on behalf of its caller, and what was pass
     reason: 'token-refused',
   })
 
-  const entries = server.admin('spire.api.server.entry.v1.Entry')
-  const { entries: all } = await entries.unary('ListEntries', {})
-  const ended = all.find(({ spiffe_id }) => spiffe_id?.path === '/orders')
-  await entries.unary('BatchDeleteEntry', { ids: [ended?.id ?? ''] })
+  const ids = [await entryOf('/orders')]
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchDeleteEntry', { ids })
   await eventually(async () => {
     const { reason } = (await ask()) as { readonly reason?: unknown }
     return reason === 'token-revoked'

@@ -129,6 +129,10 @@ test('a canary opens no route, not even one that wants no scope, nor what looks 
     { scope: 'orders:read' },
     { scope: `orders:read ${canaryScope}`, sub: 'spiffe://here.test/web' },
     { client_id: 'spiffe://here.test/web', scope: 'orders:read' },
+    {
+      ...{ sub: 'spiffe://here.test/web', client_id: 'spiffe://here.test/web' },
+      scope: `orders:read ${canaryScope}`,
+    },
   ]
   for (const claims of canaries) {
     const { status, body } = await ask(issuerServer, await tokenOf(claims), { path: '/orders' })

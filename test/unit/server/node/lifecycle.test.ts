@@ -241,16 +241,15 @@ describe('the first use of a renewed SVID', () => {
 
 describe('T26 what a node had is revoked with it', () => {
   const causes: Cause[] = []
+  let held: readonly string[]
   const revoking = (): NodeDeps =>
     ({
       ...deps,
       index: {
-        authorisedFor: () =>
-          new Map(['own', 'shared'].map((id) => [id, { id, spiffeId: `/${id}` }])),
-        // What another entry carries too: a token of it may name that one.
+        authorisedFor: () => new Map(held.map((id) => [id, { id, spiffeId: `/${id}` }])),
         list: ({ spiffeId }: { readonly spiffeId: string }) =>
-          spiffeId === '/shared' ? [{}, {}] : [{}],
-        agentsFor: ([id]: readonly string[]) => new Set(id === 'own' ? ['a'] : ['a', 'b']),
+          spiffeId === '/own' ? [{}] : [{}, {}],
+        agentsFor: ([id]: readonly string[]) => new Set(id === 'shared' ? ['a', 'b'] : ['a']),
       },
       async writeFacts(_tx: unknown, given: readonly Cause[]) {
         causes.push(...given)
@@ -260,6 +259,7 @@ describe('T26 what a node had is revoked with it', () => {
 
   beforeEach(() => {
     causes.length = 0
+    held = ['own', 'shared']
   })
 
   test('when it is banned, whatever it had: whoever has the node has the keys', async () => {
@@ -268,15 +268,19 @@ describe('T26 what a node had is revoked with it', () => {
       ['node', before.id],
       ['entry', 'own'],
       ['entry', 'shared'],
+      ['spiffe-id', '/own'],
       ['spiffe-id', '/shared'],
     ])
   })
 
-  test('when it is evicted, what no other node has', async () => {
+  test('when it is evicted, what no other node has, and of IDs what no other entry carries', async () => {
+    held = ['own', 'shared', 'twin']
     await evictAgent(revoking(), before.id, act)
     expect(causes.map(({ kind, id }) => [kind, id])).toEqual([
       ['node', before.id],
       ['entry', 'own'],
+      ['entry', 'twin'],
+      ['spiffe-id', '/own'],
     ])
   })
 })

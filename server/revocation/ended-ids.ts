@@ -1,0 +1,20 @@
+import type { Entry } from '../../src/entry/entry.ts'
+import type { Cause } from './write-facts.ts'
+
+/** Finds entries, at most `limit`. */
+export interface EntryLookup {
+  list(filter: { readonly owner: string }, after: undefined, limit: number): readonly Entry[]
+}
+
+/**
+ * A token names the entry of its client alone: the first of several that carry its ID, and of what was passed on that of
+ * whoever has done so. Where an entry ends for what it has done, so does whatever its ID has, or has passed on.
+ */
+export function causesOfIds(entries: readonly Pick<Entry, 'spiffeId'>[]): readonly Cause[] {
+  const ids = new Set(entries.map(({ spiffeId }) => spiffeId))
+  return Array.from(ids, (id) => ({ kind: 'spiffe-id', id }))
+}
+
+export function causesOfOwner(owner: string, index: EntryLookup): readonly Cause[] {
+  return causesOfIds(index.list({ owner }, undefined, Number.MAX_SAFE_INTEGER))
+}
