@@ -122,7 +122,9 @@ function minuteOf(now: Date): string {
 }
 
 /** `127.0.0.1:80`, `[2001:db8::1]:80` and both alone; what an IPv6 socket says of IPv4 is IPv4. */
-function ipOf(address: string): string {
+export function ipOf(address: string): string {
+  const colon = address.indexOf(':')
+  if (colon === address.lastIndexOf(':')) return colon < 0 ? address : address.slice(0, colon)
   const host = isIP(address) > 0 ? address : address.slice(0, Math.max(0, address.lastIndexOf(':')))
   const bare = host.replaceAll(/[[\]]|%.*/g, '')
   return bare.startsWith('::ffff:') && isIP(bare.slice(7)) === 4 ? bare.slice(7) : bare

@@ -1,6 +1,7 @@
 import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs'
 import { Recent } from '../runtime/recent.ts'
 import { cedarQuestion } from './cedar-request.ts'
+import { createLastDecisions } from './last-decisions.ts'
 import type { PolicySet } from './policy-set.ts'
 import type { Decision, PolicyQuestion } from './question.ts'
 import { createPolicySlices } from './slices.ts'
@@ -23,22 +24,31 @@ const maxKeyLength = 4096
 export function createPolicyEngine(): PolicyEngine {
   const slices = createPolicySlices()
   let decisions = new Recent<string, Decision>(maxDecisions)
+  let last = createLastDecisions()
+  const decide = (question: PolicyQuestion, now: Date): Decision => {
+    const asked = cedarQuestion(question, now)
+    const slice = slices.of(asked)
+    // What is remembered under, and no more than that, is what Cedar is told.
+    const request = slice.project(asked)
+    const key = `${slice.key} ${JSON.stringify(request)}`
+    const found = decisions.get(key)
+    if (found !== undefined) return found
+    const decision = decisionOf(slice.evaluate(request))
+    if (key.length <= maxKeyLength) decisions.set(key, { ...decision, cached: true })
+    return decision
+  }
   return {
     load(policies) {
       decisions = new Recent(maxDecisions)
+      last = createLastDecisions()
       slices.load(policies)
     },
     decide(question, now) {
+      const found = last.find(question, now)
+      if (found !== undefined) return found
       try {
-        const asked = cedarQuestion(question, now)
-        const slice = slices.of(asked)
-        // What is remembered under, and no more than that, is what Cedar is told.
-        const request = slice.project(asked)
-        const key = `${slice.key} ${JSON.stringify(request)}`
-        const found = decisions.get(key)
-        if (found !== undefined) return found
-        const decision = decisionOf(slice.evaluate(request))
-        if (key.length <= maxKeyLength) decisions.set(key, { ...decision, cached: true })
+        const decision = decide(question, now)
+        last.note(question, now, { ...decision, cached: true })
         return decision
       } catch {
         // Such as half a surrogate pair, which Cedar cannot be told of.
