@@ -68,15 +68,14 @@ export class RateLimiter {
   }
 
   #bucket(key: string, nowMs: number): Bucket {
-    const bucket = this.#recent.get(key) ??
-      this.#older.get(key) ?? { tokens: this.#limit.burst, atMs: nowMs }
-    if (!this.#recent.has(key)) {
-      if (this.#recent.size >= this.#maxKeys) {
-        this.#older = this.#recent
-        this.#recent = new Map()
-      }
-      this.#recent.set(key, bucket)
+    const recent = this.#recent.get(key)
+    if (recent !== undefined) return recent
+    const bucket = this.#older.get(key) ?? { tokens: this.#limit.burst, atMs: nowMs }
+    if (this.#recent.size >= this.#maxKeys) {
+      this.#older = this.#recent
+      this.#recent = new Map()
     }
+    this.#recent.set(key, bucket)
     return bucket
   }
 }

@@ -45,6 +45,12 @@ export function answerOf(
   return { status: 200, headers: noStore, body: JSON.stringify(body) }
 }
 
+/** RFC 6749 §5.1. `token`: a JWT, by far the longest of it, which JSON writes as it is. */
+export function tokenAnswerOf(token: string, more: Readonly<Record<string, unknown>>): OauthAnswer {
+  const body = `{"access_token":"${token}",${JSON.stringify(more).slice(1)}`
+  return { status: 200, headers: noStore, body }
+}
+
 /** RFC 9701 §5. */
 export function jwtAnswerOf(type: string, jwt: string): OauthAnswer {
   return { status: 200, headers: { ...noStore, 'content-type': type }, body: jwt }

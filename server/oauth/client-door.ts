@@ -163,14 +163,18 @@ export function checkStanding(
   client: Pick<Client, 'spiffeId' | 'issuedAt'>,
   deps: Pick<ClientDoorDeps, 'entriesOf' | 'revocations'>,
 ): ClientRequest['entries'] {
-  const [first, ...more] = deps.entriesOf(client.spiffeId)
-  if (first === undefined || more.length >= maxEntries) {
+  const entries = deps.entriesOf(client.spiffeId)
+  if (!isSome(entries) || entries.length > maxEntries) {
     throw new CountersignError('unauthenticated', 'the client is not registered', {
       reason: 'client-unknown',
     })
   }
-  checkSvid(deps.revocations, client, [first, ...more])
-  return [first, ...more]
+  checkSvid(deps.revocations, client, entries)
+  return entries
+}
+
+function isSome(entries: readonly Entry[]): entries is ClientRequest['entries'] {
+  return entries.length > 0
 }
 
 function denial(

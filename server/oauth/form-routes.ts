@@ -36,7 +36,7 @@ export function formRoutes(
   app.setNotFoundHandler(async (request, reply) => {
     const door = doorOf(request)
     if (door === undefined) return reply.code(404).send({ error: 'not found' })
-    return send(reply, await door.refuse(originOf(request), malformed('request-method')))
+    return begun(reply, await door.refuse(originOf(request), malformed('request-method')))
   })
   app.setErrorHandler(async (error: Error & { readonly statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500
@@ -46,7 +46,7 @@ export function formRoutes(
       return reply.code(status).send({ error: status >= 500 ? 'server_error' : 'invalid_request' })
     }
     const refusal = error instanceof CountersignError ? error : malformed(reasons[status])
-    return send(reply, await door.refuse(originOf(request), refusal))
+    return begun(reply, await door.refuse(originOf(request), refusal))
   })
   return {
     add(path, door) {
@@ -57,7 +57,7 @@ export function formRoutes(
         if (typeof body !== 'string' || chain === undefined) throw malformed('request-malformed')
         const { authorization, accept } = headers
         const form = { body, authorization, accept, chain }
-        return send(reply, await door.answer({ ...form, ...originOf(request) }))
+        return begun(reply, await door.answer({ ...form, ...originOf(request) }))
       })
     },
   }
@@ -77,6 +77,8 @@ function originOf({ raw, headers }: FastifyRequest): Pick<OauthRequest, 'address
   return { address: formatHostPort({ host, port }), trace }
 }
 
-function send(reply: FastifyReply, { status, headers, body }: OauthAnswer): FastifyReply {
-  return reply.code(status).headers(headers).send(body)
+/** What is left to send, and Fastify sends. */
+function begun(reply: FastifyReply, { status, headers, body }: OauthAnswer): string {
+  reply.code(status).headers(headers)
+  return body
 }

@@ -5,7 +5,7 @@ import type { Ca } from '../ca/ca.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { refuseBornDead } from '../revocation/svid-status.ts'
-import { answerOf, type OauthAnswer } from './answer.ts'
+import { type OauthAnswer, tokenAnswerOf } from './answer.ts'
 import { actorOf, type ClientDoorDeps, type ClientRequest, checkStanding } from './client-door.ts'
 import { issueOnce } from './federated/client.ts'
 import { subjectRecord } from './federated/subject-refusal.ts'
@@ -121,8 +121,7 @@ async function signToken(
     ...{ clientId: client.spiffeId, audience: resource.id, scopes, auth: client.method, address },
     ...{ rule: client.federated?.rule.id, keyId, issuedAt, expiresAt },
   })
-  return answerOf({
-    access_token: token,
+  return tokenAnswerOf(token, {
     ...(form.get('grant_type') === tokenExchangeGrant && {
       issued_token_type: tokenTypes.accessToken,
     }),

@@ -33,6 +33,21 @@ test('a token that was verified is believed again, for the same audience alone',
   await expect(verify(forged)).rejects.toMatchObject({ code: 'unauthenticated' })
 })
 
+test('a token with the signature of one that was verified is not believed, and that one still is', async () => {
+  const { domain, verify } = await start()
+  const token = await domain.issueJwt(web, 'a')
+  const verified = await verify(token)
+  const [header = '', , signature = ''] = token.split('.')
+  const { claims } = verified
+  const others = { ...claims, sub: 'spiffe://example.org/admin' }
+  const payload = Buffer.from(JSON.stringify(others)).toString('base64url')
+  const forged = `${header}.${payload}.${signature}`
+  for (let n = 0; n < 2; n += 1) {
+    await expect(verify(forged)).rejects.toMatchObject({ reason: 'token-signature' })
+    expect(await verify(token)).toBe(verified)
+  }
+})
+
 test('it is believed no longer once it is expired, its key has ended or is gone, or its trust domain is', async () => {
   const { clock, domain, verify, use } = await start()
   const { bundle } = domain
