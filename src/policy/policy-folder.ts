@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
@@ -41,11 +42,14 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 }
 
 async function readPolicyFile(path: string): Promise<string> {
-  const file = await open(path).catch((cause: unknown) =>
+  // A pipe without a writer would not open otherwise, and nothing would be looked at any more.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) =>
     refuse('policy-folder', `${path} cannot be read`, cause),
   )
   try {
-    const { mode, size } = await file.stat()
+    const stat = await file.stat()
+    const { mode, size } = stat
+    if (!stat.isFile()) refuse('policy-folder', `${path} is no file`)
     if ((mode & 0o002) !== 0) {
       throw new CountersignError('forbidden', `everybody may write ${path}`, {
         reason: 'policy-file-mode',

@@ -31,7 +31,7 @@ const batch = 16
 /**
  * Reads the policies of all files as one set, each by its annotation `@id`, and lets others have their turn meanwhile.
  * What the schema's checker only warns of, such as a policy that can never apply, is refused as well. Throws
- * `invalid`: `policy-complex`, `policy-syntax`, `policy-template`, `policy-id`, `policy-count`, `policy-schema`, each with file and place.
+ * `invalid`: `policy-complex`, `policy-syntax`, `policy-template`, `policy-id`, `policy-entity`, `policy-count`, `policy-schema`, each with file and place.
  */
 export async function readPolicySet(
   files: readonly PolicyFile[],

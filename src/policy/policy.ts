@@ -5,6 +5,7 @@ import {
   type TypeAndId,
 } from '@cedar-policy/cedar-wasm/nodejs'
 import { type Look, looksOf } from './looks.ts'
+import { checkNamed } from './named-ids.ts'
 import { actionGroups } from './schema.ts'
 
 /** One policy, as written, with its `@id`. */
@@ -24,11 +25,12 @@ export interface PolicyHead {
   readonly resource: string | undefined
 }
 
-/** `undefined` where the text is no policy, or has no `@id`. */
+/** `undefined` where the text is no policy, or has no `@id`. Throws `invalid` `policy-entity`. */
 export function readPolicy(text: string, place: string): Policy | undefined {
   const read = policyToJson(text)
   const id = read.type === 'success' ? read.json.annotations?.['id'] : undefined
   if (read.type === 'failure' || id === undefined) return undefined
+  checkNamed(read.json, place)
   const { principal, action, resource } = read.json
   const head = { principal: only(principal), actions: actionsOf(action), resource: only(resource) }
   return { id, text, place, head, looks: looksOf(read.json) }

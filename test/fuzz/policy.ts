@@ -15,7 +15,7 @@ export async function policyParser(): Promise<{
   const sample = `@id("a") permit (principal is Workload, action in Action::"getToken", resource)
 when { principal.owner == "x" && ["r"].containsAll(context.scopes) && context.ttl * 2 < 300 }
 unless { if resource has env then resource.env like "p*" else !principal.hasTag("env") };
-@id("b") forbid (principal, action == Action::"revoke", resource in Node::"n") when { false || true };`
+@id("b") forbid (principal, action == Action::"revoke", resource in Node::"spiffe://example.org/n") when { false || true };`
   const nested = [
     '(',
     '[',

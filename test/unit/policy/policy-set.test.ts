@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,6 +35,20 @@ test.for([
     'policy-schema',
   ],
   ['@id("a") permit (principal is Api, action, resource);', 'policy-schema'],
+  ...(
+    [
+      'principal == Workload::"spiffe://example.org/web/", action, resource',
+      'principal == Workload::"spiffe://Example.org/web", action, resource',
+      'principal == Workload::"web", action, resource',
+      'principal, action, resource == SpiffeId::"spiffe://example.org/a b"',
+      'principal, action, resource == Node::"spiffe://example.org/../a"',
+      'principal, action, resource == TrustDomain::"spiffe://example.org"',
+    ] as const
+  ).map((head) => [`@id("a") forbid (${head});`, 'policy-entity'] as const),
+  [
+    '@id("a") forbid (principal is Workload, action == Action::"issueToken", resource) when { principal == Workload::"spiffe://example.org/Web/" };',
+    'policy-entity',
+  ],
 ] as const)('%s is refused: %s', async ([text, reason]) => {
   await expect(read([{ name: 'a.cedar', text }])).rejects.toMatchObject({ reason })
 })
@@ -93,7 +108,7 @@ test('the set is read in slices, between which others have their turn', async ()
   expect(turns).toBeGreaterThan(64)
 })
 
-test('a folder gives its *.cedar files and no others; what everybody may write is refused', async () => {
+test('a folder gives its *.cedar files and no others; what everybody may write, or is no file, is refused', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'cs-policy-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   mkdirSync(join(folder, 'more'))
@@ -104,6 +119,14 @@ test('a folder gives its *.cedar files and no others; what everybody may write i
   expect(first.files.map(({ name }) => name)).toEqual(['a.cedar', 'b.cedar'])
   writeFileSync(join(folder, 'a.cedar'), '')
   expect((await readPolicyFolder(folder)).revision).not.toBe(first.revision)
+  for (const make of [
+    () => mkdirSync(join(folder, 'c.cedar')),
+    () => execFileSync('mkfifo', [join(folder, 'c.cedar')]),
+  ]) {
+    make()
+    await expect(readPolicyFolder(folder)).rejects.toMatchObject({ reason: 'policy-folder' })
+    rmSync(join(folder, 'c.cedar'), { recursive: true })
+  }
   chmodSync(join(folder, 'a.cedar'), 0o666)
   await expect(readPolicyFolder(folder)).rejects.toMatchObject({ reason: 'policy-file-mode' })
   await expect(readPolicyFolder(join(folder, 'none'))).rejects.toMatchObject({

@@ -36,7 +36,7 @@ const joined = (...parts: readonly (fc.Arbitrary<string> | string)[]): fc.Arbitr
 const entityLiterals = [
   ...ids.slice(0, 2).map((id) => `Workload::"${id}"`),
   ...apis.map((id) => `Api::"${id}"`),
-  ...['Workload::""', 'Api::""', 'Token::"t"', 'Operator::"o"'],
+  ...['Api::""', 'Token::"t"', 'Operator::"o"'],
   ...['getToken', 'issueToken', 'exchangeToken', 'revoke'].map((id) => `Action::"${id}"`),
 ]
 /** Each reaches something in a way of its own. */
