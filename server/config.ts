@@ -159,7 +159,7 @@ export function loadServerConfig(said: Overrides): ServerConfig {
     jwtIssuer: merged.jwt_issuer,
     oidc: readOidc(merged.oidc, merged.jwt_issuer),
     oauth: readOauth(merged.oauth, name, merged.jwt_issuer),
-    federation: readFederation(merged.federation),
+    federation: readFederation(merged.federation, name),
     selectorTypes: merged.selector_types ?? [],
     rateLimits: {
       attest: rate(merged.rate_limits?.attest, 10, 100),

@@ -29,8 +29,15 @@ export interface HttpDeps
     ServerMetrics,
     'registry' | 'canary' | 'feedReaders' | 'feedLag' | 'events' | 'eventsWaiting'
   >
+  /** Called once by each of `httpDoors` when it can be called. */
+  readonly opened: () => void
   /** Who is told that the server's own SVID is another one. */
   readonly identityUsers: Set<() => void>
+}
+
+/** How many doors `serveHttp` opens to others than who watches the server. */
+export function httpDoors({ oidc, oauth, federation }: ServerConfig): number {
+  return [oidc, oauth, federation.endpoint].filter((door) => door !== undefined).length
 }
 
 /**
@@ -43,7 +50,7 @@ export async function serveHttp(
   deps: HttpDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { bundles, identity, identityUsers, log, metrics, notReady, policies } = deps
+  const { bundles, identity, identityUsers, log, metrics, notReady, opened, policies } = deps
   const { httpAddress, oidc, oauth, federation } = config
   const authorityTtlSeconds = config.ca.ttlSeconds
   const ownBundle = () => bundles.own()
@@ -60,7 +67,7 @@ export async function serveHttp(
     async (until) => {
       if (oidc === undefined) return
       const { serveOidc } = await import('./oidc/endpoint.ts')
-      await serveOidc(oidc, { ownBundle, authorityTtlSeconds, log }, until)
+      await serveOidc(oidc, { ownBundle, authorityTtlSeconds, opened, log }, until)
     },
     async (until) => {
       if (oauth === undefined || policies === undefined) return
@@ -80,7 +87,7 @@ export async function serveHttp(
     async (until) => {
       if (federation.endpoint === undefined) return
       const { serveBundle } = await import('./bundle/endpoint.ts')
-      const bundleDeps = { ownBundle, identity, onIdentityChange, log }
+      const bundleDeps = { ownBundle, identity, onIdentityChange, opened, log }
       await serveBundle(federation.endpoint, bundleDeps, until)
     },
   )

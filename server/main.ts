@@ -23,7 +23,7 @@ import type { ChangeBatch } from './changes/changes.ts'
 import type { ServerConfig } from './config.ts'
 import { type EndpointDeps, openEndpoints, readDefinitions } from './endpoints.ts'
 import { runExpiry } from './entry/expiry.ts'
-import { serveHttp } from './http.ts'
+import { httpDoors, serveHttp } from './http.ts'
 import { makeParts, type Opened, openPoliciesOf } from './parts.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import type { RefusedRow } from './store/row-seal.ts'
@@ -31,7 +31,7 @@ import { openSqlite } from './store/sqlite.ts'
 import { openStore } from './store/store.ts'
 
 export interface ServerHooks {
-  /** Called once agents and operators can call. */
+  /** Called once everybody can call for whom there is a door. */
   readonly onReady?: (at: { readonly address: HostPort }) => void
   readonly log?: Log
 }
@@ -131,7 +131,10 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
   try {
     await record(startedEvent({ trustDomain, version, config }, clock.now()))
     const policies = await openPoliciesOf(opened)
-    const endpoints = await openEndpoints(config, { ...deps, policies })
+    let shut = httpDoors(config)
+    const notReady = async () => (shut > 0 ? 'starting' : deps.notReady())
+    const doors = { ...deps, notReady, policies, trail }
+    const endpoints = await openEndpoints(config, doors)
     changes.subscribe((batch) => {
       cutAgents(batch, endpoints.cut)
       if (batch.bundles.size > 0) {
@@ -146,8 +149,15 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       for (const use of identityUsers) use()
     }
     const address = { host: config.bindAddress.host, port: endpoints.port }
-    log.info('server is ready', { trustDomain, ...address, adminSocket: config.adminSocket })
-    hooks.onReady?.({ address })
+    const ready = (): void => {
+      log.info('server is ready', { trustDomain, ...address, adminSocket: config.adminSocket })
+      hooks.onReady?.({ address })
+    }
+    const doorOpened = (): void => {
+      shut -= 1
+      if (shut === 0) ready()
+    }
+    if (shut === 0) ready()
     await runTogether(
       signal,
       (until) => endpoints.serve(until),
@@ -157,7 +167,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => federation.run(until),
       (until) => runExpiry(registry, { clock, log }, until),
-      (until) => serveHttp(config, { ...deps, policies, trail, metrics, identityUsers }, until),
+      (until) => serveHttp(config, { ...doors, opened: doorOpened, metrics, identityUsers }, until),
       (until) => Promise.race([following, aborted(until)]),
     )
     reason = 'asked'

@@ -15,6 +15,8 @@ export interface BundleEndpointDeps {
   /** The server's own SVID, and how to hear that it is another one. */
   readonly identity: () => TlsIdentity
   readonly onIdentityChange: (listener: () => void) => () => void
+  /** Called once it can be called. */
+  readonly opened: () => void
   readonly log: Log
 }
 
@@ -32,6 +34,7 @@ export function serveBundle(
     name,
     setting,
     address,
+    opened: deps.opened,
     tls: profile.type === 'https_web' ? tlsFromFiles(profile, name, setting) : tlsFromSvid(deps),
     documents: new Map([['/', () => writeBundleDocument(deps.ownBundle())]]),
     cacheControl: 'no-cache',

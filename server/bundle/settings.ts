@@ -99,24 +99,31 @@ export const federationSchema: z.ZodType<FederationFile> = z.strictObject({
     .optional(),
 }) as z.ZodType<FederationFile>
 
-/** Throws `invalid` / `config-federation`. */
-export function readFederation(said: FederationFile = {}): FederationSettings {
+/** `own`: the trust domain of this server, with which it does not federate. Throws `invalid` / `config-federation`. */
+export function readFederation(said: FederationFile = {}, own?: TrustDomain): FederationSettings {
   return {
     fetch: said.fetch ?? true,
     allowedNetworks: said.allowed_networks ?? [],
     allowedPorts: said.allowed_ports,
     webCa: said.web_ca,
     endpoint: said.bundle_endpoint && readEndpoint(said.bundle_endpoint),
-    trustDomains: readTrustDomains(said.trust_domains ?? []),
+    trustDomains: readTrustDomains(said.trust_domains ?? [], own),
   }
 }
 
 function readTrustDomains(
   said: NonNullable<FederationFile['trust_domains']>,
+  own: TrustDomain | undefined,
 ): FederationSettings['trustDomains'] {
   const trustDomains = new Map<TrustDomain, StalenessSettings>()
   for (const { name, max_staleness, on_stale } of said) {
     const maxSeconds = max_staleness ?? stalenessUnlessTold.maxSeconds
+    if (name === own) {
+      refuse(
+        `federation.trust_domains names ${name}, which is this server's own`,
+        'leave it out: the own bundle is always the newest',
+      )
+    }
     if (trustDomains.has(name)) {
       refuse(`federation.trust_domains names ${name} twice`, 'name each trust domain once')
     }

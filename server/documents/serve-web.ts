@@ -23,6 +23,8 @@ export interface WebEndpoint {
   readonly address: HostPort
   /** undefined: plain HTTP. */
   readonly tls: TlsSource | undefined
+  /** Called once it can be called. */
+  readonly opened: () => void
 }
 
 export interface WebServer {
@@ -53,6 +55,7 @@ export async function serveWeb(
     // Such as EMFILE at accept: the listener lives on.
     server.on('error', (error) => log.warn('a connection cannot be taken', { setting, error }))
     log.info(said, { endpoint: setting, address: formatHostPort({ host, port }) })
+    endpoint.opened()
     await aborted(signal)
     const closed = new Promise((resolve) => server.close(resolve))
     destroyAll()

@@ -25,7 +25,7 @@ import type { Revocations } from '../revocation/revocations.ts'
 import type { Store } from '../store/store.ts'
 import { type AcknowledgeDeps, addAcknowledge } from './acknowledge-route.ts'
 import { type CanariesDeps, runCanaries } from './canaries.ts'
-import { maxEntries } from './client-door.ts'
+import { clientEntries } from './client-entries.ts'
 import { createCrossedTokens, notedOfRunBeforeMs } from './crossed-tokens.ts'
 import { paths } from './documents.ts'
 import { addDocuments } from './documents-route.ts'
@@ -81,6 +81,8 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'clock' | 'log'> 
   /** What the run of the server before this one has put on record in its last milliseconds. */
   readonly endOfRunBefore: (withinMs: number) => Promise<readonly StoredRecord[]>
   readonly authorityTtlSeconds: number
+  /** Called once it can be called. */
+  readonly opened: () => void
   readonly config: {
     readonly maxConnections: number
     readonly maxConnectionsPerAddress: number
@@ -123,15 +125,7 @@ export async function serveOauth(
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),
-    entriesOf(spiffeId) {
-      const foreign = settings.foreignClients.get(spiffeId)
-      if (foreign !== undefined) return [foreign]
-      const now = clock.now()
-      const found = index.list({ spiffeId }, undefined, maxEntries + 1)
-      // Of more than these some were not seen: they are too many, whether or not some have expired.
-      if (found.length > maxEntries) return found
-      return found.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
-    },
+    entriesOf: clientEntries({ index, foreignClients: settings.foreignClients, clock }),
   }
   const tls = tlsFromFiles(settings.tls, 'oauth', 'oauth')
   const { chainOf, ...web } = createWeb(tls, deps)
@@ -167,7 +161,8 @@ export async function serveOauth(
   for (const { token } of issuedBefore) issued.note(token)
   crossed.resume(issuedBefore)
   await issued.flush()
-  const endpoint = { name: 'oauth', setting: 'oauth', address: settings.address, tls }
+  const { address } = settings
+  const endpoint = { name: 'oauth', setting: 'oauth', address, tls, opened: deps.opened }
   await runTogether(
     signal,
     (until) => policies.run(until),

@@ -9,6 +9,8 @@ import type { OidcSettings } from './settings.ts'
 export interface OidcDeps {
   readonly ownBundle: () => Bundle
   readonly authorityTtlSeconds: number
+  /** Called once it can be called. */
+  readonly opened: () => void
   readonly log: Log
 }
 
@@ -28,6 +30,7 @@ export function serveOidc(
     setting: 'oidc',
     address,
     hosts,
+    opened: deps.opened,
     tls: tls && tlsFromFiles(tls, 'oidc', 'oidc'),
     documents: new Map([
       [configuration, () => configurationDocument(issuer)],

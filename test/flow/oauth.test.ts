@@ -17,6 +17,8 @@ import {
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { type ClientAuth, clientCredentialsGrant, customFetch, discovery } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { OauthSettings } from '../../server/oauth/settings.ts'
+import { silentLog } from '../../src/runtime/log.ts'
 import { matchId } from '../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { JwtSource } from '../../src/workload-api/jwt-source.ts'
@@ -36,6 +38,7 @@ import {
   orders,
   policyFolder,
 } from '../support/oauth.ts'
+import { reasonOf } from '../support/reason-of.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   mint,
@@ -615,6 +618,22 @@ test('a policy that is mistyped at the start ends the server', async () => {
     reason: 'policy-schema',
   })
   for (const one of [data, folder]) rmSync(one, { recursive: true, force: true })
+})
+
+test('the server is ready once tokens can be had, and never where they cannot', async () => {
+  const start = async (address?: OauthSettings['address']) => {
+    const said: string[] = []
+    const log = { ...silentLog, info: (message: string) => void said.push(message) }
+    const settings = { ...oauthSettings(certificate, policy), ...(address && { address }) }
+    const folder = mkdtempSync(join(tmpdir(), 'cs-'))
+    const starting = startServer({ log, folder, overrides: { oauth: settings } })
+    const reason = await reasonOf(starting)
+    if (reason === 'accepted') await (await starting).remove()
+    else rmSync(folder, { recursive: true, force: true })
+    return [reason, ...said.filter((one) => /ready|issued/.test(one))]
+  }
+  expect(await start()).toEqual(['accepted', 'access tokens are issued', 'server is ready'])
+  expect(await start({ host: '127.0.0.1', port })).toEqual(['oauth-address'])
 })
 
 /** A connection to the server, with a session of before where one is given. */

@@ -1,7 +1,9 @@
-import { chmodSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { IncomingHttpHeaders, RequestOptions } from 'node:http'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   Configuration,
   customFetch,
@@ -233,7 +235,10 @@ test('another host, another path and another method get nothing', async () => {
 test('T22 a key that others may read ends the server at its start', async () => {
   chmodSync(web.key, 0o644)
   onTestFinished(() => chmodSync(web.key, 0o600))
+  const folder = mkdtempSync(join(tmpdir(), 'cs-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const started = startServer({
+    folder,
     overrides: {
       oidc: {
         address: { host: '127.0.0.1', port: 0 },
@@ -243,9 +248,7 @@ test('T22 a key that others may read ends the server at its start', async () => 
       },
     },
   })
-  const server = await started
-  await expect(server.stop()).rejects.toMatchObject({ reason: 'oidc-key-mode' })
-  rmSync(server.folder, { recursive: true, force: true })
+  await expect(started).rejects.toMatchObject({ reason: 'oidc-key-mode' })
 })
 
 test('behind a proxy it speaks plain HTTP', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { federationSchema, readFederation } from '../../../../server/bundle/settings.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { reasonOf } from '../../../support/x509-fixtures.ts'
 
 test('unless told, bundles are fetched from the public internet, and none is served', () => {
@@ -64,4 +65,11 @@ test('a bundle is stale a day after it was fetched last, and its SVIDs prove not
   ]) {
     expect(reasonOf(() => read(...said))).toBe('config-federation')
   }
+})
+
+test('the own trust domain is none of those that it federates with', () => {
+  const said = federationSchema.parse({ trust_domains: [{ name: 'a.test' }] })
+  const own = (name: string) => () => readFederation(said, TrustDomain.parse(name))
+  expect(reasonOf(own('a.test'))).toBe('config-federation')
+  expect(own('b.test')().trustDomains.size).toBe(1)
 })

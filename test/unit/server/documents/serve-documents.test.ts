@@ -28,6 +28,7 @@ async function serve(
     tls,
     documents: new Map([['/', () => '{}']]),
     cacheControl: 'no-cache',
+    opened: () => {},
   }
   const served = serveDocuments(endpoint, log, stop.signal)
   const end = async (): Promise<void> => {

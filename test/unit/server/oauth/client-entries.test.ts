@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import type { EntryFilter } from '../../../../server/entry/filter.ts'
+import { clientEntries } from '../../../../server/oauth/client-entries.ts'
+import { readForeignClients } from '../../../../server/oauth/foreign-clients.ts'
+import type { Entry } from '../../../../src/entry/entry.ts'
+import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { entryOf, idOf } from '../entry/samples.ts'
+
+const web = idOf('/web')
+const clock = new FakeClock()
+
+function found(entries: readonly Entry[], id = web): readonly string[] {
+  const partner = SpiffeId.parse('spiffe://partner.example/web')
+  const said = [{ spiffe_id: partner, owner: 'partner' }]
+  const foreignClients = readForeignClients(said, TrustDomain.parse('example.org'))
+  const index = {
+    list: ({ spiffeId }: EntryFilter, _after: string | undefined, limit: number) =>
+      entries.filter((entry) => entry.spiffeId === spiffeId).slice(0, limit),
+  }
+  return clientEntries({ index, foreignClients, clock })(id).map((entry) => entry.id)
+}
+
+test('an entry that has expired makes nobody a client, though it has not been deleted', () => {
+  const ends = (id: string, ms: number) =>
+    entryOf({ id, spiffeId: web, expiresAt: new Date(clock.now().getTime() + ms) })
+  expect(found([ends('a', -1), ends('b', 0), ends('c', 1)])).toEqual(['c'])
+  expect(found([ends('a', 0)])).toEqual([])
+})
+
+test('of more entries than are looked at none is taken for expired', () => {
+  const expiresAt = clock.now()
+  const many = Array.from({ length: 20 }, (_, at) =>
+    entryOf({ id: `e${at}`, spiffeId: web, ...(at < 10 && { expiresAt }) }),
+  )
+  expect(found(many)).toHaveLength(17)
+})
+
+test('a workload of another trust domain has what is said of it, and no entry', () => {
+  const partner = SpiffeId.parse('spiffe://partner.example/web')
+  expect(found([entryOf({ id: 'a', spiffeId: partner })], partner)).toEqual([`foreign:${partner}`])
+  const other = SpiffeId.parse('spiffe://partner.example/db')
+  expect(found([], other)).toEqual([])
+})
