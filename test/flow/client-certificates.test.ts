@@ -113,6 +113,17 @@ describe('T30 at no door a client is known by a certificate with', () => {
   })
 })
 
+test('RFC 8705 a token lives no longer than any certificate of the chain that bought it', async () => {
+  const soon = new Date((Math.floor(Date.now() / 1000) + 30) * 1000)
+  const middle = await authorityBelow(world.own, { notAfter: soon })
+  const { text } = await askDoor(
+    'token',
+    { identity: await identity(middle, {}, [middle]) },
+    { port: world.port, web: world.certificate, from: '127.0.0.5' },
+  )
+  expect(decodeJwt((JSON.parse(text) as Token).access_token).exp).toBe(soon.getTime() / 1000)
+})
+
 test('T30 what is too large is refused before it is read: chains, assertions, bodies, headers', async () => {
   const chain = await identity(
     world.own,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { backdateSeconds, decide, tickMs } from '../../../../server/ca/rotation.ts'
 import { refreshHintSeconds } from '../../../../server/ca/settings.ts'
+import { maxAgeSeconds } from '../../../../server/documents/key-set.ts'
 import type {
   AuthorityKind,
   AuthorityRecord,
@@ -85,6 +86,16 @@ describe('what is due', () => {
     expect(decided([a, b], 21 * hour + 60)).toEqual([])
     expect(decided([a, b], 21 * hour + 900)).toEqual(['activate x509 b due'])
   })
+
+  test.for([60, hour, 24 * hour, 720 * hour])(
+    'RFC 7517 whoever keeps the keys for as long as it may has the next before it signs: of %d s',
+    (lifetime) => {
+      const made = 0.9 * lifetime
+      const a = record('a', 'active', 0, lifetime)
+      const b = record('b', 'prepared', made, lifetime)
+      expect(decided([a, b], made + maxAgeSeconds(lifetime))).toEqual([])
+    },
+  )
 
   test('a successor takes over at once when the active one is about to end', () => {
     const a = record('a', 'active', 0, 24 * hour)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientDoor } from '../../../../server/oauth/client-door.ts'
 import { createIntrospectionDoor } from '../../../../server/oauth/introspection.ts'
+import { assertionForm } from '../../../../server/oauth/spiffe-client-auth.ts'
 import { tokenExchangeGrant, tokenTypes } from '../../../../server/oauth/token-types.ts'
 import { form } from '../../../support/oauth.ts'
 import { type OauthWorld, send, startWorld, web, wish } from './oauth-world.ts'
@@ -34,6 +35,27 @@ test('T30 the authority itself is no client', async () => {
     const answer = await send(door, { chain: [authority], id: web }, values)
     expect([answer.status, answer.error]).toEqual([401, 'invalid_client'])
     expect(world.records().slice(before)).toMatchObject([{ reason: 'svid-root-path' }])
+  }
+})
+
+test('RFC 6749 §2.3 a secret proves nobody, alone or beside a proof, and who tries one in a header is told which', async () => {
+  const proof = await world.asserting(web)
+  const assertion = 'assertion' in proof ? assertionForm(proof.assertion) : expect.fail()
+  for (const [at, [door, values]] of doors().entries()) {
+    const ask = async (more: Record<string, string>, authorization?: string) => {
+      const body = form({ ...values, ...more })
+      // Each has a share of what is put on record.
+      const asked = { body, authorization, chain: [], address: `10.1.0.${at}:4000` }
+      const { status, headers, body: text } = await door.answer(asked)
+      return [status, JSON.parse(text).error, headers['www-authenticate']]
+    }
+    const unknown = [401, 'invalid_client', 'Basic realm="oauth"']
+    for (const header of ['Basic eDp5', 'basic eDp5', 'Bearer x', '']) {
+      expect(await ask({}, header)).toEqual(unknown)
+      const both = [400, 'invalid_request', undefined]
+      expect(await ask(assertion, header)).toEqual(both)
+    }
+    expect(await ask({ client_id: web, client_secret: 'x' })).toEqual(unknown)
   }
 })
 

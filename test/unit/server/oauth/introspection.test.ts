@@ -7,7 +7,13 @@ import { idOf } from '../entry/samples.ts'
 import { send, startWorld, web, wish } from './oauth-world.ts'
 
 const orderServer = idOf('/orders')
-const resources = new Map([[orders, resourceOf(orders, { servedBy: new Set([orderServer]) })]])
+const stockServer = idOf('/stock')
+const resources = new Map(
+  [
+    resourceOf(orders, { servedBy: new Set([orderServer]) }),
+    resourceOf('https://stock.example.org', { servedBy: new Set([stockServer]) }),
+  ].map((resource) => [resource.id, resource]),
+)
 
 async function start(closing: AsyncDisposableStack) {
   const world = await startWorld(closing, { settings: { issuer, resources } })
@@ -45,7 +51,9 @@ test('RFC 7662 §2.2 a stranger, and who shows what is no good token, learn noth
   await using closing = new AsyncDisposableStack()
   const world = await start(closing)
   const { introspect, token, clock } = world
-  expect((await introspect(idOf('/stranger'), token)).text).toBe(no)
+  for (const who of [idOf('/stranger'), stockServer]) {
+    expect((await introspect(who, token)).text).toBe(no)
+  }
   const svid = await world.asserting(web)
   const broken = [
     token.slice(0, -4),

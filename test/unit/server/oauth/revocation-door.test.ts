@@ -10,8 +10,8 @@ import { factsAfter } from '../../../../server/store/revocation-facts.ts'
 import { builtInPolicies } from '../../../../src/policy/built-in.ts'
 import { createPolicyEngine } from '../../../../src/policy/engine.ts'
 import { orders } from '../../../support/oauth.ts'
-import { idOf } from '../entry/samples.ts'
-import { permitted, send, startWorld, web, wish } from './oauth-world.ts'
+import { entryOf, idOf } from '../entry/samples.ts'
+import { permitted, refused, send, startWorld, web, wish } from './oauth-world.ts'
 
 async function start(closing: AsyncDisposableStack, more: Partial<RevocationDoorDeps> = {}) {
   const world = await startWorld(closing)
@@ -65,6 +65,41 @@ test('RFC 7009 §2.1 a token that is somebody else’s is revoked where a policy
   expect((await other.revoke(idOf('/stranger'), { token: other.token })).status).toBe(200)
   expect(await other.facts()).toHaveLength(1)
   expect(other.records().at(-1)).toMatchObject({ policies: ['yes'] })
+})
+
+test('where several entries carry the ID, each has to be permitted', async () => {
+  await using closing = new AsyncDisposableStack()
+  const entriesOf = (id: typeof web) =>
+    ['one', 'two'].map((owner) => entryOf({ id: owner, spiffeId: id, owner }))
+  const decide: RevocationDoorDeps['policies']['decide'] = (question) =>
+    question.action === 'revoke' && 'entry' in question.by && question.by.entry.owner === 'one'
+      ? permitted
+      : refused
+  const { revoke, token, facts } = await start(closing, {
+    ...{ entriesOf, policies: { revision: 'r', decide } },
+  })
+  expect((await revoke(idOf('/stranger'), { token })).status).toBe(400)
+  expect(await facts()).toEqual([])
+})
+
+test('T26 it is answered once this server refuses the token, and not before', async () => {
+  await using closing = new AsyncDisposableStack()
+  const known = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<number>()
+  const reached = (position: number): Promise<void> => {
+    asked.resolve(position)
+    return known.promise
+  }
+  const { revoke, token } = await start(closing, { changes: { reached } })
+  let answered = false
+  const answer = revoke(web, { token }).finally(() => {
+    answered = true
+  })
+  expect(await asked.promise).toBeGreaterThan(0)
+  await new Promise(setImmediate)
+  expect(answered).toBe(false)
+  known.resolve()
+  expect((await answer).status).toBe(200)
 })
 
 test('RFC 7009 §2.2 what is no good token is answered as done, and nothing is written', async () => {

@@ -9,6 +9,7 @@ import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { generateKeyPair, softwareSigner, spkiOf } from '../../../../src/x509/key.ts'
 import { hmac } from '../../../spec/jwt-svid/tokens.ts'
 import { issuer, orders } from '../../../support/oauth.ts'
+import { reasonOf } from '../../../support/reason-of.ts'
 import { idOf } from '../entry/samples.ts'
 
 test('a token by a key that another server has activated a moment ago is known, and by any other key not', async () => {
@@ -35,6 +36,25 @@ test('a token by a key that another server has activated a moment ago is known, 
       ({ reason }: { readonly reason: string }) => reason,
     )
   expect(await Promise.all(keys.map(read))).toEqual(['active', 'prepared', 'old', 'token-key'])
+})
+
+test('T26 what a key has signed is over with that key, though it is published still', async () => {
+  const clock = new FakeClock()
+  const { publicKey, privateKey } = await generateKeyPair('ec-p256')
+  const active = { id: 'own', publicKey: spkiOf(publicKey) }
+  const revocations = new RevocationState()
+  const reader = createTokenReader({
+    ...{ issuer, clock, revocations, ca: { state: () => ({ active, old: [] }) } as never },
+  })
+  const iat = clock.now().getTime() / 1000
+  const claims = {
+    ...{ iss: issuer, sub: idOf('/web'), client_id: idOf('/web'), aud: orders },
+    ...{ jti: 'a', txn: 't', scope: 'orders:read', iat: iat + 30, exp: iat + 60 },
+  }
+  const token = await signCompact(softwareSigner(privateKey), 'own', claims, 'at+jwt')
+  expect(await reasonOf(reader.read(token))).toBe('accepted')
+  revocations.apply({ kind: 'key', id: 'own', notBefore: iat + 3600, endsAt: iat + 3600 })
+  expect(await reasonOf(reader.read(token))).toBe('token-revoked')
 })
 
 describe('T30 what is shown as an access token at introspection, revocation or exchange is none', () => {
@@ -97,6 +117,7 @@ describe('T30 what is shown as an access token at introspection, revocation or e
       'token-header',
       () => sign({}, { jwk: own.publicKey.export({ format: 'jwk' }) }),
     ],
+    ['without end', 'token-too-large', () => sign({ filler: 'x'.repeat(8000) })],
     ['of another issuer', 'token-issuer', () => sign({ iss: `${issuer}/` })],
     ['for two audiences', 'token-claims', () => sign({ aud: [orders, 'https://b.example'] })],
     ['for nobody', 'token-claims', () => sign({ aud: undefined })],
