@@ -96,10 +96,15 @@ const proofOf = (path: string): Record<string, string> => ({
   client_assertion: assertions.get(path) ?? '',
 })
 const wish = { grant_type: 'client_credentials', resource, scope: 'orders:read' }
-const forms = paths.slice(services.length).map((path) => {
-  const target = path.startsWith('/d') ? { ...wish, resource: decided } : wish
-  return form({ ...target, ...proofOf(path) })
-})
+const formsOf = (first: string, more: Record<string, string> = {}): string[] =>
+  paths
+    .filter((path) => path.startsWith(first))
+    .map((path) => form({ ...wish, ...more, ...proofOf(path) }))
+const forms = formsOf('/w')
+/** Each workload asks for something else than it did last, which is remembered with its entry. */
+const undecided = ['orders:read', 'orders:write'].flatMap((scope) =>
+  formsOf('/d', { resource: decided, scope }),
+)
 /** One after the other, from the first again behind the last. */
 function inTurn(some: readonly string[]): () => Promise<unknown> {
   let next = 0
@@ -152,8 +157,8 @@ const load = (call: () => Promise<unknown>, pid: number): Promise<Load> =>
     Array.from({ length: connections }, () => call),
     { pid },
   )
-const cold = inTurn(forms.slice(0, others))
-const coldDecided = inTurn(forms.slice(others))
+const cold = inTurn(forms)
+const coldDecided = inTurn(undecided)
 const warm = inTurn(forms.slice(0, connections))
 const all = {
   cold: () => load(cold, ours.pid),
