@@ -1,0 +1,53 @@
+import { afterAll, expect, test } from 'vitest'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { isRunning, jumps, lacksFaketime, mostInHalfLife, watchedMs } from './faked.ts'
+import { type Joined, type Stand, startStand } from './stand.ts'
+
+const skip = lacksFaketime()
+const stands: Stand[] = []
+
+afterAll(() => Promise.all(stands.map((stand) => stand.stop())))
+
+/** What is signed after the jump, what /ready says, and what the agent hears. */
+function expected(seconds: number): { signs: boolean; ready: string; agentSays: string } {
+  if (seconds < 0) {
+    return { signs: false, ready: 'clock-went-back', agentSays: 'clock-went-back' }
+  }
+  return seconds < 86_400
+    ? { signs: true, ready: 'ok', agentSays: 'svid-chain-not-yet-valid' }
+    : // The agent's own SVID, of a day, has ended by that clock.
+      { signs: false, ready: 'ok', agentSays: 'agent-expired' }
+}
+
+test.skipIf(skip)(
+  'T20 a server whose clock jumps signs nothing where it went back, once in half a life where it went on, and is not asked in a loop',
+  async () => {
+    const all: (Joined & { readonly seconds: number; readonly stand: Stand })[] = []
+    for (const seconds of jumps) {
+      const stand = await startStand()
+      stands.push(stand)
+      all.push({ seconds, stand, ...(await stand.joined('agent')) })
+    }
+    const before = all.map(({ stand, entryId }) => stand.issued(entryId).length)
+    for (const { stand, seconds } of all) stand.server.jump(seconds)
+    await systemClock.sleep(watchedMs)
+    for (const [at, { stand, agent, entryId, seconds }] of all.entries()) {
+      const times = stand.issued(entryId).slice(before[at])
+      const { signs, ready, agentSays } = expected(seconds)
+      const refused = agent.said().split('no SVIDs from the server').length - 1
+      expect({
+        seconds,
+        run: [isRunning(stand.server), isRunning(agent)],
+        mostInHalfLife: mostInHalfLife(times),
+        ready: (await stand.ready()).trim(),
+        says: agent.said().includes(agentSays),
+        // A second and a half between two of them, after the first few.
+        loops: refused > 5 + watchedMs / 1500,
+      }).toEqual({
+        seconds,
+        run: [true, true],
+        ...{ mostInHalfLife: signs ? 1 : 0, ready, says: true, loops: false },
+      })
+    }
+  },
+)
