@@ -36,6 +36,7 @@ export class Stage {
     this.env = {
       PATH: process.env['PATH'],
       HOME: this.folder,
+      NODE_OPTIONS: process.env['NODE_OPTIONS'],
       COUNTERSIGN_ADMIN_SOCKET: this.path('server', 'admin', 'api.sock'),
       SPIFFE_ENDPOINT_SOCKET: `unix://${this.path('socket', 'api.sock')}`,
       NODE_EXTRA_CA_CERTS: this.path('web.pem'),

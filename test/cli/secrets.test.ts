@@ -29,9 +29,13 @@ afterAll(() => {
   for (const one of removed) rmSync(one, { recursive: true, force: true })
 })
 
-/** All that a process says on either stream. */
+/**
+ * All that a process says on either stream. T23: its intrinsics are frozen, so that whatever changed one would throw, and
+ * what follows would not come about.
+ */
 function launch(args: readonly string[]): { readonly pid: number; said(): string } {
-  const child = start([...args, '--log-level', 'debug'], { cwd: folder })
+  const env = { NODE_OPTIONS: '--frozen-intrinsics --disable-warning=ExperimentalWarning' }
+  const child = start([...args, '--log-level', 'debug'], { cwd: folder, env })
   children.push(child)
   let text = ''
   const hear = (chunk: unknown): void => {
@@ -78,7 +82,7 @@ function textsBelow(path: string): string[] {
     .map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8'))
 }
 
-test('T21 T28 no secret is in what server and agent print at level debug, on record, in metrics or in a list of processes, and one line is one of JSON', async () => {
+test('T21 T23 T28 no secret is in what server and agent print at level debug, on record, in metrics or in a list of processes, and one line is one of JSON', async () => {
   const web = await webCertificate('as.example.org')
   const policy = policyFolder(allowWeb)
   removed.push(web.folder, policy)
