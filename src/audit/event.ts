@@ -14,8 +14,7 @@ export const auditKinds = [
   'entry.updated',
   'entry.deleted',
   'token.created',
-  'token.used',
-  /** An access token; the two above are of join tokens. */
+  /** An access token; the one above is of join tokens, whose use is `agent.attested`. */
   'token.issued',
   /** For another access token (RFC 8693). What is refused of an exchange is a `token.denied` with that grant. */
   'token.exchanged',

@@ -51,6 +51,10 @@ test('the trail tells of start and stop, and of what a known caller was refused'
   // What it was when the server stopped is signed, and so cannot be cut off where a sink has the last line.
   expect(lines.at(-1)).toMatchObject({ kind: 'trail.head' })
   expect(lines.find(({ kind }) => kind === 'agent.banned')).toMatchObject({ trace })
+  // The operator who gave the join token, and the agent that came with it.
+  for (const kind of ['token.created', 'agent.attested']) {
+    expect(lines.filter((line) => line.kind === kind)).toMatchObject([{ spiffeId: agent.id }])
+  }
   const denied = lines.filter(({ kind }) => kind === 'access.denied')
   expect(denied).toMatchObject([
     { actor: { kind: 'agent', id: agent.id }, reason: 'access-denied' },

@@ -129,6 +129,18 @@ describe('T26 what was true when a renewal was let in is looked at again where i
     expect(left).toEqual([serial])
   })
 
+  test('a renewal, a ban and an eviction are on record, with whose doing they were', async () => {
+    await renewAgent(deps, shown('01'), await csr(), act)
+    await banAgent(deps, before.id, act)
+    await evictAgent(deps, before.id, act)
+    const ours = recorded.filter(({ kind }) => kind.startsWith('agent.'))
+    expect(ours).toMatchObject(
+      ['agent.renewed', 'agent.banned', 'agent.evicted'].map((kind) => ({
+        ...{ kind, spiffeId: before.id, ...act },
+      })),
+    )
+  })
+
   test('a version that it reports meanwhile is no reason to refuse it', async () => {
     whileSigning = () => put({ ...before, version: '2' })
     const { serial } = await renewAgent(deps, shown('01'), await csr(), act)
