@@ -5,7 +5,7 @@ import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { Caller } from '../access/caller.ts'
 import { openCursor, pageSizeOf, sealCursor } from '../entry/cursor.ts'
 import { goodTokens, grantsOf } from '../revocation/good-tokens.ts'
-import type { IssuedToken, TokenFilter } from '../store/issued-tokens.ts'
+import type { ListedToken, TokenFilter } from '../store/issued-tokens.ts'
 import type { ApiDeps } from './deps.ts'
 
 const maxGrants = 1000
@@ -44,7 +44,7 @@ export function grantsHandlers({
     ListTokens: unary(async (request: ListTokensRequest) => {
       const limit = pageSizeOf(request.page_size)
       const after = openCursor(cursorKey, cursorScope, request.page_token)
-      const found: IssuedToken[] = []
+      const found: ListedToken[] = []
       for await (const token of good(request.filter, after)) {
         if (found.push(token) > limit) break
       }
@@ -64,7 +64,7 @@ export function grantsHandlers({
           issued_at_ms: token.issuedAt.getTime(),
           expires_at_ms: token.expiresAt.getTime(),
         })),
-        next_page_token: last === undefined ? '' : sealCursor(cursorKey, cursorScope, last.jti),
+        next_page_token: last === undefined ? '' : sealCursor(cursorKey, cursorScope, last.place),
       }
     }),
   }

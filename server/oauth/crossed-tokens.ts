@@ -5,6 +5,7 @@ import type { Log } from '../../src/runtime/log.ts'
 import type { Changes } from '../changes/changes.ts'
 import { claimsOfIssued } from '../revocation/good-tokens.ts'
 import type { Revocations } from '../revocation/revocations.ts'
+import { IssuedBatch } from '../store/issued-batch.ts'
 import type { IssuedToken } from '../store/issued-tokens.ts'
 import type { IssuedBefore } from './run-before.ts'
 import { type WithdrawDeps, writeWithdrawals } from './withdraw.ts'
@@ -14,7 +15,8 @@ import { type WithdrawDeps, writeWithdrawals } from './withdraw.ts'
  * it. No verifier would refuse it, so that it is revoked by itself as soon as the fact is here.
  */
 export interface CrossedTokens {
-  note(token: IssuedToken): void
+  /** To which what is issued here from now on is added, until it is closed. */
+  watch(batch: IssuedBatch): void
   /** Before it runs: what a run of the server before this one has issued, which may have ended before it was told. */
   resume(issued: readonly IssuedBefore[]): void
   /** Until the signal aborts. */
@@ -27,6 +29,12 @@ const againMs = 1000
 /** For how long before its end what a run of the server has issued is to be noted by the next: it may have looked a second ago. */
 export const notedOfRunBeforeMs: number = keepMs + 2000
 
+/** `closedMs`: when it was closed at the latest; undefined: it may still grow. */
+interface Watched {
+  readonly batch: IssuedBatch
+  readonly closedMs: number | undefined
+}
+
 export function createCrossedTokens(
   deps: WithdrawDeps & {
     readonly changes: Pick<Changes, 'subscribe' | 'onLook'>
@@ -36,19 +44,19 @@ export function createCrossedTokens(
   },
 ): CrossedTokens {
   const { changes, revocations, clock, log } = deps
-  let noted: { readonly token: IssuedToken; readonly atMs: number }[] = []
+  let watched: readonly Watched[] = []
   let found: readonly IssuedToken[] = []
   let woken = new AbortController()
-
   let before: readonly IssuedBefore[] = []
 
-  const look = (facts: readonly NumberedFact[], among: readonly IssuedToken[]): void => {
-    if (facts.length === 0) return
+  const look = (facts: readonly NumberedFact[], among: () => readonly IssuedToken[]): void => {
+    const epochs = facts.filter(({ kind }) => isEpoch(kind))
+    if (epochs.length === 0) return
     const state = new RevocationState()
-    for (const { kind, id } of facts) {
-      if (isEpoch(kind)) state.apply({ kind, id, notBefore: Infinity, endsAt: Infinity })
+    for (const { kind, id } of epochs) {
+      state.apply({ kind, id, notBefore: Infinity, endsAt: Infinity })
     }
-    const crossed = among.filter((token) => {
+    const crossed = among().filter((token) => {
       const claims = claimsOfIssued(token)
       return (
         state.judge(claims) !== undefined && revocations.judge(claims, token.keyId) === undefined
@@ -60,10 +68,7 @@ export function createCrossedTokens(
   }
   const lookAtRunBefore = (): void => {
     for (const [number, issued] of Map.groupBy(before, ({ factsUpTo }) => factsUpTo)) {
-      look(
-        revocations.since(number),
-        issued.map(({ token }) => token),
-      )
+      look(revocations.since(number), () => issued.map(({ token }) => token))
     }
     before = []
   }
@@ -82,25 +87,29 @@ export function createCrossedTokens(
       log.error('what was issued as it was revoked could not be revoked', { error })
     }
   }
-  const note = (token: IssuedToken): void => {
-    noted.push({ token, atMs: clock.monotonicMs() })
+  const watch = (batch: IssuedBatch): void => {
+    watched = [...watched, { batch, closedMs: undefined }]
   }
   return {
-    note,
+    watch,
     resume(issued) {
-      for (const { token } of issued) note(token)
+      const batch = new IssuedBatch()
+      for (const { token } of issued) batch.add(token)
+      batch.close()
+      watch(batch)
       before = issued
     },
     async run(signal) {
       const stops = [
         changes.subscribe(({ facts }) =>
-          look(
-            facts,
-            noted.map(({ token }) => token),
-          ),
+          look(facts, () => watched.flatMap(({ batch }) => batch.tokens())),
         ),
         changes.onLook((sinceMs) => {
-          noted = noted.filter(({ atMs }) => atMs > sinceMs - keepMs)
+          const nowMs = clock.monotonicMs()
+          watched = watched.flatMap(({ batch, closedMs = batch.isClosed ? nowMs : undefined }) => {
+            const isOver = closedMs !== undefined && closedMs <= sinceMs - keepMs
+            return isOver ? [] : { batch, closedMs }
+          })
         }),
       ]
       lookAtRunBefore()

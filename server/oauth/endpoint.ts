@@ -101,8 +101,8 @@ export async function serveOauth(
 ): Promise<void> {
   const { ca, policies, revocations, clock, log, index, trail } = deps
   const append = (events: readonly AuditEvent[]) => trail.append(events)
-  const issued = createIssuedTokens({ store: deps.store, clock, log })
   const crossed = createCrossedTokens(deps)
+  const issued = createIssuedTokens({ store: deps.store, clock, log, begun: crossed.watch })
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const { federated, rules } = await openFederated(settings, deps)
   const use = createLegacyUse({ store: deps.store, clock, log })
@@ -112,13 +112,7 @@ export async function serveOauth(
     settings,
     policies,
     tokens,
-    issued: {
-      ready: issued.ready,
-      note(token) {
-        issued.note(token)
-        crossed.note(token)
-      },
-    },
+    issued,
     useOnce: usesIn(deps.store, clock),
     upToDate: () => deps.changes.upToDate(),
     federated,
@@ -158,9 +152,8 @@ export async function serveOauth(
   }
   const before = await deps.endOfRunBefore(notedOfRunBeforeMs)
   const issuedBefore = issuedAmong(before, clock.now())
-  for (const { token } of issuedBefore) issued.note(token)
   crossed.resume(issuedBefore)
-  await issued.flush()
+  await issued.resume(issuedBefore.map(({ token }) => token))
   const { address } = settings
   const endpoint = { name: 'oauth', setting: 'oauth', address, tls, opened: deps.opened }
   await runTogether(

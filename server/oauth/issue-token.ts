@@ -70,6 +70,10 @@ async function signToken(
   const subject = exchanged?.from.subject ?? client.spiffeId
   const actors = exchanged?.actors ?? []
   const parent = exchanged?.from.jti
+  const from = exchanged && {
+    audience: exchanged.from.audience,
+    depth: exchanged.from.actors.length,
+  }
   const { federated } = client
   const foreign = federated && subjectRecord(federated.token, federated.rule)
   const { token, keyId, issuedAt, expiresAt } = await ca.issueAccessToken({
@@ -106,6 +110,7 @@ async function signToken(
       details: {
         ...foreign?.details,
         ...(edge !== undefined && { edge: edge.id, edgeAddress: edge.address }),
+        ...(from !== undefined && { fromAudience: from.audience, fromDepth: from.depth }),
         // Of what was revoked later nobody has asked.
         factsUpTo: deps.revocations.head.number,
       },
@@ -117,9 +122,23 @@ async function signToken(
     refuseBornDead(deps.revocations.judge(exchanged.from.claims, exchanged.from.keyId))
   }
   issued.note({
-    ...{ jti, txn, parent, entryId: entry.id, owner: entry.owner, subject, actors },
-    ...{ clientId: client.spiffeId, audience: resource.id, scopes, auth: client.method, address },
-    ...{ rule: client.federated?.rule.id, keyId, issuedAt, expiresAt },
+    jti,
+    txn,
+    parent,
+    from,
+    entryId: entry.id,
+    owner: entry.owner,
+    subject,
+    clientId: client.spiffeId,
+    audience: resource.id,
+    scopes,
+    auth: client.method,
+    address,
+    actors,
+    rule: federated?.rule.id,
+    keyId,
+    issuedAt,
+    expiresAt,
   })
   return tokenAnswerOf(token, {
     ...(form.get('grant_type') === tokenExchangeGrant && {

@@ -2,7 +2,13 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { flushEvery } from '../../src/runtime/flush-every.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { addIssuedTokens, type IssuedToken, pruneIssuedTokens } from '../store/issued-tokens.ts'
+import { IssuedBatch } from '../store/issued-batch.ts'
+import {
+  addIssuedGrants,
+  type IssuedToken,
+  issuedTokens,
+  pruneIssuedGrants,
+} from '../store/issued-tokens.ts'
 import type { Store } from '../store/store.ts'
 
 /**
@@ -13,6 +19,8 @@ export interface IssuedTokens {
   /** Before a token is signed. Throws `unavailable` `issued-unwritable` where too many wait to be written. */
   ready(): void
   note(token: IssuedToken): void
+  /** Before it runs: writes what a run of the server before this one has issued, and had no time to write. */
+  resume(issued: readonly IssuedToken[]): Promise<void>
   /** Writes what waits. Never throws: what could not be written is tried again. */
   flush(): Promise<void>
   /** Flushes until the signal aborts, and then once more. */
@@ -24,41 +32,69 @@ const pruneMs = 10_000
 const maxWaiting = 10_000
 
 export function createIssuedTokens(deps: {
-  readonly store: Pick<Store, 'write'>
+  readonly store: Pick<Store, 'db' | 'write'>
   readonly clock: Clock
   readonly log: Log
+  /** Gets each batch that is begun, to which what is noted until the next flush is added. */
+  readonly begun?: (batch: IssuedBatch) => void
 }): IssuedTokens {
-  const { store, clock, log } = deps
-  let waiting: IssuedToken[] = []
+  const { store, clock, log, begun } = deps
+  let open: IssuedBatch | undefined
+  let waiting: readonly IssuedBatch[] = []
+  /** How many tokens are in these. */
+  let count = 0
   let prunedMs = 0
   let failing = false
   const flush = async (): Promise<void> => {
     const nowMs = clock.monotonicMs()
-    if (waiting.length === 0 && nowMs - prunedMs < pruneMs) return
-    const batch = waiting
-    waiting = []
+    const batches = open === undefined ? waiting : [...waiting, open]
+    open = undefined
+    if (batches.length === 0 && nowMs - prunedMs < pruneMs) return
+    waiting = batches
+    const rows = batches.flatMap((batch) => batch.close())
     try {
       await store.write(async (tx) => {
-        await addIssuedTokens(tx, batch)
-        await pruneIssuedTokens(tx, clock.now(), 2 * batch.length + 1000)
+        await addIssuedGrants(tx, rows)
+        await pruneIssuedGrants(tx, clock.now(), 2 * rows.length + 1000)
       })
+      waiting = waiting.filter((batch) => !batches.includes(batch))
+      for (const { size } of batches) count -= size
       prunedMs = nowMs
       failing = false
     } catch (error) {
-      waiting = [...batch, ...waiting]
       if (!failing) log.error('tokens that were issued cannot be listed', { error })
       failing = true
     }
   }
   return {
     ready() {
-      if (waiting.length < maxWaiting) return
+      if (count < maxWaiting) return
       throw new CountersignError('unavailable', 'the store takes no more tokens', {
         reason: 'issued-unwritable',
         retryAfterMs: 1000,
       })
     },
-    note: (token) => void waiting.push(token),
+    note(token) {
+      if (open === undefined) {
+        open = new IssuedBatch()
+        begun?.(open)
+      }
+      open.add(token)
+      count += 1
+    },
+    async resume(issued) {
+      const missing = new Map(issued.map((token) => [token.jti, token]))
+      if (missing.size === 0) return
+      const issuedSince = new Date(Math.min(...issued.map((token) => token.issuedAt.getTime())))
+      for await (const page of issuedTokens(store.db, { issuedSince }, { now: clock.now() })) {
+        for (const { jti } of page) missing.delete(jti)
+      }
+      const batch = new IssuedBatch()
+      for (const token of missing.values()) batch.add(token)
+      waiting = [...waiting, batch]
+      count += batch.size
+      await flush()
+    },
     flush,
     run: (signal) => flushEvery(clock, flushMs, flush, signal),
   }

@@ -9,7 +9,7 @@ import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { legacyTokenSeconds } from '../legacy/legacy-caller.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
-import { type IssuedToken, issuedTokensById, listIssuedTokens } from '../store/issued-tokens.ts'
+import { type IssuedToken, issuedTokens } from '../store/issued-tokens.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import type { FederatedAuthenticator } from './federated/federated.ts'
@@ -29,7 +29,6 @@ export interface RecheckDeps {
   readonly log: Log
 }
 
-const pageSize = 500
 /** Until whatever was decided by the policies before has been written down, by whichever server. */
 export const lateMs = 2000
 const againMs = 1000
@@ -71,21 +70,16 @@ export async function recheck(deps: RecheckDeps, spiffeId?: SpiffeId): Promise<n
   if (revision === '') return 0
   const slice = new Slice(clock)
   let withdrawn = 0
-  for (let after: string | undefined, more = true; more; ) {
-    const now = clock.now()
-    const page = await listIssuedTokens(store.db, { spiffeId }, { now, after, limit: pageSize })
-    const parents = await parentsOf(store.db, page)
+  for await (const page of issuedTokens(store.db, { spiffeId }, { now: clock.now() })) {
     const found: Withdrawal[] = []
     for (const token of page) {
       if (isRevoked(token, revocations)) continue
-      const decision = decideAgain(token, parents, deps)
+      const decision = decideAgain(token, deps)
       if (decision !== undefined) found.push({ token, decision })
       if (slice.isOver) await slice.rest()
     }
     await writeWithdrawals(found, revision, deps)
     withdrawn += found.length
-    after = page.at(-1)?.jti
-    more = page.length === pageSize
   }
   if (withdrawn > 0) {
     log.warn('tokens were revoked, as nobody would get them now', {
@@ -101,22 +95,12 @@ function isRevoked({ jti, txn }: IssuedToken, revocations: Pick<Revocations, 'fi
   return (revocations.find('token', jti) ?? revocations.find('transaction', txn)) !== undefined
 }
 
-async function parentsOf(
-  db: Kysely<Schema>,
-  tokens: readonly IssuedToken[],
-): Promise<ReadonlyMap<string, IssuedToken>> {
-  const jtis = new Set(tokens.flatMap(({ parent }) => parent ?? []))
-  const parents = await issuedTokensById(db, [...jtis])
-  return new Map(parents.map((parent) => [parent.jti, parent]))
-}
-
 /**
  * The same question as at that time, about the entries as they are now; undefined where it cannot be put: what became
  * of an entry that is gone has been revoked with it.
  */
 function decideAgain(
   token: IssuedToken,
-  parents: ReadonlyMap<string, IssuedToken>,
   { policies, resources, entriesOf, federated }: RecheckDeps,
 ): Withdrawal['decision'] | undefined {
   const { scopes, auth, address, issuedAt, rule } = token
@@ -129,7 +113,7 @@ function decideAgain(
   const ttlSeconds =
     auth === legacyAuth ? Math.min(legacyTokenSeconds, maxTtlSeconds) : maxTtlSeconds
   const asked = { resource, scopes, auth, address, ttlSeconds }
-  const shown = shownTo(token, parents)
+  const shown = shownTo(token)
   if (shown === undefined) return undefined
   for (const entry of entriesOf(token.clientId)) {
     const decision = policies.decide({ ...asked, ...shown, entry } as PolicyQuestion, issuedAt)
@@ -138,12 +122,11 @@ function decideAgain(
   return undefined
 }
 
-function shownTo({ parent, actors }: IssuedToken, parents: ReadonlyMap<string, IssuedToken>) {
+function shownTo({ parent, from, subject, actors }: IssuedToken) {
   if (parent === undefined) return { action: 'issueToken' } as const
-  const from = parents.get(parent)
   return (
     from && {
-      ...{ action: 'exchangeToken', subject: from.subject, actors: from.actors },
+      ...{ action: 'exchangeToken', subject, actors: actors.slice(actors.length - from.depth) },
       ...{ audience: from.audience, depth: actors.length },
     }
   )

@@ -19,7 +19,12 @@ const recordOfToken = z.object({
   ttlSeconds: z.number(),
   authorityId: z.string().optional(),
   expiresAt: z.coerce.date(),
-  details: z.object({ rule: z.string().optional(), factsUpTo: z.int() }),
+  details: z.object({
+    rule: z.string().optional(),
+    fromAudience: z.string().optional(),
+    fromDepth: z.int().optional(),
+    factsUpTo: z.int(),
+  }),
 })
 
 /** A token that another run of the server has issued. */
@@ -43,11 +48,13 @@ export function issuedAmong(records: readonly StoredRecord[], now: Date): readon
 
 function tokenOf(record: z.infer<typeof recordOfToken>): IssuedToken {
   const { jti, entryId, owner, actors, actor, expiresAt, ttlSeconds } = record
+  const { rule, fromAudience, fromDepth = 0 } = record.details
   const [audience] = record.audience
+  const from = fromAudience === undefined ? undefined : { audience: fromAudience, depth: fromDepth }
   return {
-    ...{ jti, txn: record.transaction, parent: record.parentJti, entryId, owner, actors },
+    ...{ jti, txn: record.transaction, parent: record.parentJti, from, entryId, owner },
     ...{ subject: record.spiffeId, clientId: actor.id as SpiffeId, audience, scopes: record.scope },
-    ...{ auth: actor.auth, address: actor.address, rule: record.details.rule, expiresAt },
+    ...{ auth: actor.auth, address: actor.address, actors, rule, expiresAt },
     keyId: record.authorityId,
     issuedAt: new Date(expiresAt.getTime() - ttlSeconds * 1000),
   }

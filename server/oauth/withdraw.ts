@@ -4,7 +4,7 @@ import type { Decision } from '../../src/policy/question.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Cause } from '../revocation/write-facts.ts'
-import { type IssuedToken, listIssuedTokens } from '../store/issued-tokens.ts'
+import { type IssuedToken, issuedTokens } from '../store/issued-tokens.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 
@@ -40,8 +40,7 @@ export async function writeWithdrawals(
   for (const withdrawal of found) {
     const { txn, parent } = withdrawal.token
     if (parent !== undefined && !transactions.has(txn)) {
-      const all = await listIssuedTokens(store.db, { txn }, { now, limit: maxTokens })
-      transactions.set(txn, all)
+      transactions.set(txn, await tokensOf(txn, store.db, now))
     }
     const causes = causesOf(withdrawal.token, transactions.get(txn) ?? [])
     ends.push({ causes, event: eventOf(withdrawal, causes[0], revision, now) })
@@ -55,6 +54,20 @@ export async function writeWithdrawals(
   })
 }
 
+/** Of this transaction; not all, where there are more than `maxTokens`. */
+async function tokensOf(
+  txn: string,
+  db: Kysely<Schema>,
+  now: Date,
+): Promise<readonly IssuedToken[]> {
+  const found: IssuedToken[] = []
+  for await (const page of issuedTokens(db, { txn }, { now })) {
+    found.push(...page)
+    if (found.length >= maxTokens) break
+  }
+  return found
+}
+
 /**
  * Of the first of a transaction all of that; of one that was exchanged, itself and what was exchanged for it. Where there
  * are more than can be looked through, all of the transaction: nothing that was exchanged for it may be left.
@@ -63,7 +76,7 @@ function causesOf(
   { jti, txn, parent, expiresAt }: IssuedToken,
   all: readonly IssuedToken[],
 ): readonly [Cause, ...Cause[]] {
-  if (parent === undefined || all.length === maxTokens) return [{ kind: 'transaction', id: txn }]
+  if (parent === undefined || all.length >= maxTokens) return [{ kind: 'transaction', id: txn }]
   const self = causeOf(jti, expiresAt)
   const dead = new Map<string, Cause>()
   const isDead = (id: string | undefined): boolean =>

@@ -1,27 +1,26 @@
 import type { Kysely } from 'kysely'
 import type { TokenClaims } from '../../src/jwt/compact.ts'
 import { nestedActors } from '../../src/jwt/nested-actors.ts'
-import { type IssuedToken, listIssuedTokens, type TokenFilter } from '../store/issued-tokens.ts'
+import {
+  type IssuedToken,
+  issuedTokens,
+  type ListedToken,
+  type TokenFilter,
+} from '../store/issued-tokens.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Revocations } from './revocations.ts'
 
-const pageSize = 1000
-
-/** The tokens that have neither expired nor been revoked, by their `jti`, from the first after `after` on. */
+/** The tokens that have neither expired nor been revoked, from the first after the place `after` on. */
 export async function* goodTokens(
   db: Kysely<Schema>,
   filter: TokenFilter,
   from: { readonly now: Date; readonly after?: string | undefined },
   revocations: Pick<Revocations, 'judge'>,
-): AsyncGenerator<IssuedToken, void, void> {
-  let { after } = from
-  for (let more = true; more; ) {
-    const page = await listIssuedTokens(db, filter, { now: from.now, after, limit: pageSize })
+): AsyncGenerator<ListedToken, void, void> {
+  for await (const page of issuedTokens(db, filter, from)) {
     for (const token of page) {
       if (revocations.judge(claimsOfIssued(token), token.keyId) === undefined) yield token
     }
-    after = page.at(-1)?.jti
-    more = page.length === pageSize
   }
 }
 

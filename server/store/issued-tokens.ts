@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { type GrantRow, tokensOf } from './issued-batch.ts'
 import { chunksOf, places, prepared } from './prepared.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
@@ -11,6 +12,8 @@ export interface IssuedToken {
   readonly txn: string
   /** The `jti` of the token that it was exchanged for; undefined: the first of its transaction. */
   readonly parent: string | undefined
+  /** What that one was for, and how many of the `actors`, the last of them, had acted in it; undefined: not known. */
+  readonly from?: { readonly audience: string; readonly depth: number } | undefined
   /** Of the entry that it was issued for, which is the client's. */
   readonly entryId: string
   readonly owner: string
@@ -41,66 +44,52 @@ export interface TokenFilter {
   readonly audience?: string | undefined
   readonly owner?: string | undefined
   readonly txn?: string | undefined
+  readonly issuedSince?: Date | undefined
+}
+
+/** One of a list. `place`: where the list goes on after it. */
+export interface ListedToken extends IssuedToken {
+  readonly place: string
 }
 
 const row = {
-  ...{ jti: '', txn: '', parent: '', entry_id: '', owner: '', subject: '', client_id: '' },
-  ...{
-    audience: '',
-    scope: '',
-    auth: '',
-    address: '',
-    actors: '',
-    rule: '',
-    key_id: '',
-    issued_at: 0,
-    expires_at: 0,
-  },
-} as const satisfies Schema['issued_tokens']
+  ...{ id: '', client_id: '', subject: '', entry_id: '', owner: '', audience: '', scope: '' },
+  ...{ auth: '', actors: '', rule: '', key_id: '', from_audience: '', from_depth: 0 },
+  ...{ issued_at: 0, expires_at: 0, tokens: '' },
+} as const satisfies GrantRow
 
-const insertTokens = prepared((db, size) =>
+const insertGrants = prepared((db, size) =>
   db
-    .insertInto('issued_tokens')
+    .insertInto('issued_grants')
     .values(places(size, row))
-    .onConflict((conflict) => conflict.column('jti').doNothing()),
+    // Of a commit that was lost on its way nobody knows whether it was made: the rows are written again.
+    .onConflict((conflict) => conflict.column('id').doNothing()),
 )
 
-export async function addIssuedTokens(
+/** Writes the rows of batches that were closed. */
+export async function addIssuedGrants(
   tx: Pick<WriteTx, 'db'>,
-  tokens: readonly IssuedToken[],
+  rows: readonly GrantRow[],
 ): Promise<void> {
-  for (const chunk of chunksOf(tokens)) {
-    await insertTokens(tx.db, chunk.length, chunk.flatMap(valuesOf))
+  const names = Object.keys(row) as (keyof GrantRow)[]
+  for (const chunk of chunksOf(rows)) {
+    const parameters = chunk.flatMap((one) => names.map((name) => one[name]))
+    await insertGrants(tx.db, chunk.length, parameters)
   }
 }
 
-/** In the order of `row`. */
-function valuesOf(token: IssuedToken): readonly (string | number)[] {
-  return [
-    ...[token.jti, token.txn, token.parent ?? '', token.entryId, token.owner, token.subject],
-    ...[token.clientId, token.audience, token.scopes.join(' '), token.auth, token.address],
-    ...[
-      token.actors.join(' '),
-      token.rule ?? '',
-      token.keyId ?? '',
-      token.issuedAt.getTime(),
-      token.expiresAt.getTime(),
-    ],
-  ]
-}
-
-/** Forgets expired ones, `limit` at most, so that nobody waits long for it. */
-export async function pruneIssuedTokens(
+/** Forgets expired ones, `limit` rows at most, so that nobody waits long for it. */
+export async function pruneIssuedGrants(
   tx: Pick<WriteTx, 'db'>,
   now: Date,
   limit: number,
 ): Promise<void> {
   await tx.db
-    .deleteFrom('issued_tokens')
-    .where('jti', 'in', (inner) =>
+    .deleteFrom('issued_grants')
+    .where('id', 'in', (inner) =>
       inner
-        .selectFrom('issued_tokens')
-        .select('jti')
+        .selectFrom('issued_grants')
+        .select('id')
         .where('expires_at', '<=', now.getTime())
         .orderBy('expires_at')
         .limit(limit),
@@ -108,56 +97,43 @@ export async function pruneIssuedTokens(
     .execute()
 }
 
-/** Tokens that have not expired, by their `jti`, from the first after `after` on. */
-export async function listIssuedTokens(
+const readRows = 100
+const pageTokens = 500
+
+/**
+ * Tokens that have not expired, in pages, each a moment's work; from the first after the place `after` on. In the order
+ * in which they were issued, but for those that were issued side by side.
+ */
+export async function* issuedTokens(
   db: Kysely<Schema>,
   filter: TokenFilter,
-  page: { readonly now: Date; readonly after?: string | undefined; readonly limit: number },
-): Promise<readonly IssuedToken[]> {
-  const rows = await matching(db, filter, page.now)
-    .selectAll()
-    .where('jti', '>', page.after ?? '')
-    .orderBy('jti')
-    .limit(page.limit)
-    .execute()
-  return rows.map(tokenOf)
-}
-
-/** Those of these that have not been forgotten, in no order. */
-export async function issuedTokensById(
-  db: Kysely<Schema>,
-  jtis: readonly string[],
-): Promise<readonly IssuedToken[]> {
-  if (jtis.length === 0) return []
-  const rows = await db.selectFrom('issued_tokens').selectAll().where('jti', 'in', jtis).execute()
-  return rows.map(tokenOf)
-}
-
-function tokenOf(one: Schema['issued_tokens']): IssuedToken {
-  return {
-    jti: one.jti,
-    txn: one.txn,
-    parent: one.parent === '' ? undefined : one.parent,
-    entryId: one.entry_id,
-    owner: one.owner,
-    subject: one.subject,
-    clientId: one.client_id as SpiffeId,
-    audience: one.audience,
-    scopes: one.scope.split(' '),
-    auth: one.auth,
-    address: one.address,
-    actors: one.actors === '' ? [] : one.actors.split(' '),
-    rule: one.rule === '' ? undefined : one.rule,
-    keyId: one.key_id === '' ? undefined : one.key_id,
-    issuedAt: new Date(one.issued_at),
-    expiresAt: new Date(one.expires_at),
+  from: { readonly now: Date; readonly after?: string | undefined },
+): AsyncGenerator<readonly ListedToken[], void, void> {
+  const { txn } = filter
+  let [id = '', skip = '0'] = (from.after ?? '').split(' ')
+  for (;;) {
+    // The row that was begun comes again, and what was taken of it is left out.
+    const rows = await matching(db, filter, from.now)
+      .selectAll()
+      .where('id', '>=', id)
+      .orderBy('id')
+      .limit(readRows + 1)
+      .execute()
+    const found = rows
+      .filter(({ tokens }) => txn === undefined || tokens.includes(txn))
+      .flatMap((row) => tokensOf(row).slice(row.id === id ? Number(skip) : 0))
+      .filter((token) => txn === undefined || token.txn === txn)
+    for (let at = 0; at < found.length; at += pageTokens) yield found.slice(at, at + pageTokens)
+    const last = rows.at(-1)
+    if (rows.length <= readRows || last === undefined) return
+    ;[id, skip] = [last.id, 'Infinity']
   }
 }
 
 function matching(db: Kysely<Schema>, filter: TokenFilter, now: Date) {
-  const { spiffeId, audience, owner, txn } = filter
+  const { spiffeId, audience, owner, issuedSince } = filter
   return db
-    .selectFrom('issued_tokens')
+    .selectFrom('issued_grants')
     .where('expires_at', '>', now.getTime())
     .$if(spiffeId !== undefined, (query) =>
       query.where((or) =>
@@ -173,5 +149,7 @@ function matching(db: Kysely<Schema>, filter: TokenFilter, now: Date) {
     )
     .$if(audience !== undefined, (query) => query.where('audience', '=', audience as string))
     .$if(owner !== undefined, (query) => query.where('owner', '=', owner as string))
-    .$if(txn !== undefined, (query) => query.where('txn', '=', txn as string))
+    .$if(issuedSince !== undefined, (query) =>
+      query.where('issued_at', '>=', (issuedSince as Date).getTime()),
+    )
 }

@@ -2,6 +2,12 @@ import { type Kysely, SqliteAdapter, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { CountersignError } from '../../src/errors.ts'
 import { decodeEntry, naturalKey } from './entry-body.ts'
+import {
+  addIssuedTokenText,
+  createIssuedTokens,
+  gatherIssuedTokens,
+  narrowIssuedTokenSubjects,
+} from './migrate-issued-tokens.ts'
 import { type SealedTable, sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 
@@ -23,6 +29,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0014-issued-token-rule': { up: (db) => addIssuedTokenText(db, 'rule') },
   '0015-issued-token-subjects': { up: narrowIssuedTokenSubjects },
   '0016-issued-token-key': { up: (db) => addIssuedTokenText(db, 'key_id') },
+  '0017-issued-grants': { up: gatherIssuedTokens },
 })
 
 /**
@@ -161,24 +168,6 @@ async function createUsedTokens(db: Kysely<Schema>): Promise<void> {
     .execute()
 }
 
-async function createIssuedTokens(db: Kysely<Schema>): Promise<void> {
-  const text = ['txn', 'parent', 'entry_id', 'owner', 'subject', 'client_id', 'audience', 'scope']
-  let table = db.schema
-    .createTable('issued_tokens')
-    .addColumn('jti', 'text', (column) => column.primaryKey())
-  for (const name of [...text, 'auth', 'actors']) {
-    table = table.addColumn(name, 'text', (column) => column.notNull())
-  }
-  for (const name of ['issued_at', 'expires_at']) {
-    table = table.addColumn(name, 'bigint', (column) => column.notNull())
-  }
-  await table.execute()
-  for (const name of ['expires_at', 'client_id', 'subject'] as const) {
-    const index = db.schema.createIndex(`issued_tokens_${name}`).on('issued_tokens')
-    await index.column(name).execute()
-  }
-}
-
 /** The tables that were there before seals were, and what is believed of them. */
 const sealed: Readonly<Partial<Record<SealedTable, readonly string[]>>> = {
   settings: ['name', 'value'],
@@ -245,16 +234,6 @@ async function createPolicySets(db: Kysely<Schema>): Promise<void> {
     .execute()
 }
 
-async function addIssuedTokenText(
-  db: Kysely<Schema>,
-  name: 'address' | 'rule' | 'key_id',
-): Promise<void> {
-  await db.schema
-    .alterTable('issued_tokens')
-    .addColumn(name, 'text', (column) => column.notNull().defaultTo(''))
-    .execute()
-}
-
 async function createLegacyUse(db: Kysely<Schema>): Promise<void> {
   await db.schema
     .createTable('legacy_use')
@@ -289,12 +268,4 @@ async function createBundleConfirmations(db: Kysely<Schema>): Promise<void> {
     .addColumn('body', 'text', (column) => column.notNull())
     .addColumn('mac', 'text', (column) => column.notNull())
     .execute()
-}
-
-/** Few tokens are for another than their client: to find all by their subjects would say everything twice. */
-async function narrowIssuedTokenSubjects(db: Kysely<Schema>): Promise<void> {
-  await db.schema.dropIndex('issued_tokens_subject').execute()
-  const others = sql<boolean>`subject <> client_id`
-  const index = db.schema.createIndex('issued_tokens_subject').on('issued_tokens')
-  await index.column('subject').where(others).execute()
 }

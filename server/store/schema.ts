@@ -57,23 +57,27 @@ export interface Schema {
   join_tokens: { hash: string; agent_id: string; expires_at: number; mac: string }
   /** SHA-256 of issuer and `jti` of what is good once. Without a MAC: who can write here can forget anyway. */
   used_tokens: { hash: string; expires_at: number }
-  /** Access tokens that are good still, for lists. Without a MAC: nothing is allowed because a row is here. */
-  issued_tokens: {
-    jti: string
-    txn: string
-    parent: string
+  /**
+   * Access tokens that are good still, for lists: a row are those that one client got for the same in one second. `id` is
+   * the first one's `jti`, `tokens` has four words a token: `jti`, `txn`, address and parent. Without a MAC: nothing is
+   * allowed because a row is here.
+   */
+  issued_grants: {
+    id: string
+    client_id: string
+    subject: string
     entry_id: string
     owner: string
-    subject: string
-    client_id: string
     audience: string
     scope: string
     auth: string
-    address: string
     actors: string
     rule: string
     key_id: string
+    from_audience: string
+    from_depth: number
     issued_at: number
     expires_at: number
+    tokens: string
   }
 }

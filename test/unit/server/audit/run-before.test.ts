@@ -38,7 +38,10 @@ const issued = (jti: string, ends: number): Partial<AuditEvent> => ({
   ...{ jti, transaction: `txn-${jti}`, entryId: 'e', spiffeId: web, ttlSeconds: 300 },
   ...{ actor: { kind: 'workload', id: web, auth: 'spiffe_jwt', address: '192.0.2.1:9' } },
   ...{ audience: ['https://orders'], scope: ['read'], expiresAt: new Date(ends * 1000) },
-  ...{ authorityId: 'a-key', details: { rule: 'by-a-rule', factsUpTo: 7 } },
+  ...{
+    authorityId: 'a-key',
+    details: { rule: 'by-a-rule', fromAudience: 'https://web', fromDepth: 0, factsUpTo: 7 },
+  },
 })
 
 test('of the run before, its last seconds, whatever this run has written since, page by page', async () => {
@@ -61,6 +64,7 @@ test('of the run before, its last seconds, whatever this run has written since, 
       ...{ jti: 'last', txn: 'txn-last', parent: undefined, entryId: 'e', owner: '', actors: [] },
       ...{ subject: web, clientId: web, audience: 'https://orders', scopes: ['read'] },
       ...{ auth: 'spiffe_jwt', address: '192.0.2.1:9', rule: 'by-a-rule', keyId: 'a-key' },
+      from: { audience: 'https://web', depth: 0 },
       ...{ issuedAt: new Date(1109_000), expiresAt: new Date(1409_000) },
     },
   ])

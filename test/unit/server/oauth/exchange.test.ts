@@ -109,9 +109,14 @@ test('RFC 8693 §4.1 each hop is named, the current one outermost, and all have 
       grant: tokenExchangeGrant,
     },
     ...{ actors: [serverOf(2), serverOf(1)], transaction: claims[0]?.txn },
-    actor: { id: serverOf(2) },
+    ...{ actor: { id: serverOf(2) }, details: { fromAudience: resourceIdOf(2), fromDepth: 1 } },
   })
   expect(noted.map(({ parent }) => parent)).toEqual([undefined, claims[0]?.jti, claims[1]?.jti])
+  expect(noted.map(({ from }) => from)).toEqual([
+    undefined,
+    { audience: resourceIdOf(1), depth: 0 },
+    { audience: resourceIdOf(2), depth: 1 },
+  ])
   expect(noted[2]).toMatchObject({ subject: web, actors: [serverOf(2), serverOf(1)] })
 })
 

@@ -2,7 +2,7 @@ import type { RecheckDeps } from '../../../../server/oauth/recheck.ts'
 import { createRevocations } from '../../../../server/revocation/revocations.ts'
 import { factWriter } from '../../../../server/revocation/write-facts.ts'
 import { putAuthority } from '../../../../server/store/authorities.ts'
-import { addIssuedTokens, type IssuedToken } from '../../../../server/store/issued-tokens.ts'
+import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
 import { factsAfter } from '../../../../server/store/revocation-facts.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
@@ -14,7 +14,7 @@ import type { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { resourceOf } from '../../../support/oauth.ts'
 import { authorityOf, entryOf, idOf } from '../entry/samples.ts'
-import { tempStore } from '../store/fixture.ts'
+import { addTokens, tempStore } from '../store/fixture.ts'
 
 export const permitAll: string = '@id("all") permit (principal, action, resource);'
 export const web: SpiffeId = idOf('/web')
@@ -82,8 +82,7 @@ export async function startRecheck(text: string): Promise<RecheckWorld> {
     revocations.apply({ facts: page.facts })
     return [...new Set(page.facts.map(({ kind, id }) => `${kind} ${id}`))].sort()
   }
-  const add = (...tokens: readonly IssuedToken[]) =>
-    store.write((tx) => addIssuedTokens(tx, tokens))
+  const add = (...tokens: readonly IssuedToken[]) => addTokens(store, tokens)
   const token = (jti: string, more: Partial<IssuedToken> = {}): IssuedToken => ({
     ...{ jti, txn: `t-${jti}`, parent: undefined, entryId: 'eweb', owner: 'web-team' },
     ...{ subject: web, clientId: web, audience: 'https://orders', scopes: ['orders:read'] },

@@ -27,13 +27,14 @@ test('what the policies permit as before stays; what they permit no longer is re
 
 test('a token that was exchanged is asked about as it was then, and takes along what was exchanged for it', async () => {
   const { deps, facts, add, token, use } = await startRecheck(permitAll)
-  const hop = { txn: 't-a', subject: web }
+  const hop = { txn: 't-a', subject: web, from: { audience: 'https://orders', depth: 0 } }
+  const next = { txn: 't-a', subject: web, from: { audience: 'https://stock', depth: 1 } }
   await add(
     token('a'),
     token('b', {
       ...{ ...hop, parent: 'a', clientId: orders, actors: [orders], audience: 'https://stock' },
     }),
-    token('c', { ...hop, parent: 'b', clientId: stock, actors: [stock, orders] }),
+    token('c', { ...next, parent: 'b', clientId: stock, actors: [stock, orders] }),
     token('d', {
       ...{ ...hop, parent: 'a', clientId: orders, actors: [orders], audience: 'https://stock' },
       scopes: ['orders:write'],
@@ -49,7 +50,8 @@ test('a token that was exchanged is asked about as it was then, and takes along 
 
 test('of a transaction that is too long to be looked through, nothing of what was exchanged is left', async () => {
   const { deps, facts, add, token, use, audited } = await startRecheck(permitAll)
-  const hop = { txn: 't-a', subject: web, clientId: orders, actors: [orders] }
+  const from = { audience: 'https://orders', depth: 0 }
+  const hop = { txn: 't-a', subject: web, clientId: orders, actors: [orders], from }
   const exchanged = (jti: string, parent: string) => token(jti, { ...hop, parent })
   const others = Array.from({ length: 1000 }, (_, at) => exchanged(`b${at}`, 'a'))
   const forbidden = token('c', { ...hop, parent: 'a', scopes: ['orders:write'] })

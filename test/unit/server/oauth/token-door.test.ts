@@ -4,7 +4,7 @@ import { RateLimiter } from '../../../../server/access/limits.ts'
 import { readForeignClients } from '../../../../server/oauth/foreign-clients.ts'
 import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
 import type { TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
-import { type IssuedToken, listIssuedTokens } from '../../../../server/store/issued-tokens.ts'
+import { type IssuedToken, issuedTokens } from '../../../../server/store/issued-tokens.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
@@ -204,7 +204,10 @@ test('what was issued is noted for the lists, and while the store takes nothing,
   const store = closing.use(await startCa({ folder: folder.path, clock })).store
   let fails = false
   const issued = createIssuedTokens({
-    store: { write: (job) => (fails ? Promise.reject(new Error('full')) : store.write(job)) },
+    store: {
+      db: store.db,
+      write: (job) => (fails ? Promise.reject(new Error('full')) : store.write(job)),
+    },
     clock,
     log: silentLog,
   })
@@ -216,8 +219,8 @@ test('what was issued is noted for the lists, and while the store takes nothing,
   await issued.flush()
   fails = false
   await issued.flush()
-  const page = { now: clock.now(), limit: 10 }
-  expect(await listIssuedTokens(store.db, { spiffeId: web }, page)).toMatchObject([
+  const pages = issuedTokens(store.db, { spiffeId: web }, { now: clock.now() })
+  expect((await pages.next()).value).toMatchObject([
     { jti, txn, parent: undefined, subject: web, clientId: web, audience: orders },
   ])
   fails = true

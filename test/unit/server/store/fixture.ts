@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { onTestFinished } from 'vitest'
 import type { Connections } from '../../../../server/store/connections.ts'
+import { IssuedBatch } from '../../../../server/store/issued-batch.ts'
+import { addIssuedGrants, type IssuedToken } from '../../../../server/store/issued-tokens.ts'
 import type { AgentRecord } from '../../../../server/store/records.ts'
 import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store, type StoreOptions } from '../../../../server/store/store.ts'
@@ -113,6 +115,13 @@ export function anAgent(name: string, changed: Partial<AgentRecord> = {}): Agent
     attestedAt: new Date('2026-06-01T12:00:00Z'),
     ...changed,
   }
+}
+
+/** Writes tokens as they are written that were issued side by side. */
+export async function addTokens(store: Store, tokens: readonly IssuedToken[]): Promise<void> {
+  const batch = new IssuedBatch()
+  for (const token of tokens) batch.add(token)
+  await store.write((tx) => addIssuedGrants(tx, batch.close()))
 }
 
 /** What the promise is rejected with; the test fails where it is not. */

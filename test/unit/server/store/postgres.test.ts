@@ -29,7 +29,7 @@ afterAll(() => postgres?.[Symbol.asyncDispose]())
 
 const tables = [
   ...['settings', 'changes', 'entries', 'agents', 'bundles', 'authorities', 'join_tokens'],
-  ...['audit_records', 'federation_relationships', 'used_tokens', 'issued_tokens'],
+  ...['audit_records', 'federation_relationships', 'used_tokens', 'issued_grants'],
   ...['revocation_facts', 'policy_sets', 'legacy_use', 'event_outbox'],
 ]
 /** A store finds its tables then, and nothing in them: to make them anew takes a quarter of a second. */

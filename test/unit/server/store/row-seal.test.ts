@@ -205,7 +205,7 @@ const tables = [
 ]
 /** Tables that came later. */
 const since = [
-  ...['used_tokens', 'issued_tokens', 'revocation_facts', 'policy_sets', 'legacy_use'],
+  ...['used_tokens', 'issued_grants', 'revocation_facts', 'policy_sets', 'legacy_use'],
   ...['event_outbox', 'bundle_confirmations'],
 ]
 const unseal = [

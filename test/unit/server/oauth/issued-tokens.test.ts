@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
+import { type IssuedToken, issuedTokens } from '../../../../server/store/issued-tokens.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { idOf } from '../entry/samples.ts'
+import { tempStore } from '../store/fixture.ts'
+
+const clock = new FakeClock()
+const web = idOf('/web')
+
+function aToken(jti: string, secondsAgo = 0): IssuedToken {
+  const issuedAt = new Date(clock.now().getTime() - secondsAgo * 1000)
+  return {
+    ...{ jti, txn: `txn-${jti}`, parent: undefined, entryId: 'e', owner: '', subject: web },
+    ...{ clientId: web, audience: 'https://orders', scopes: ['read'], auth: 'spiffe_jwt' },
+    ...{ address: '10.0.0.1:4000', actors: [], issuedAt },
+    expiresAt: new Date(issuedAt.getTime() + 300_000),
+  }
+}
+
+async function start() {
+  const store = await tempStore()
+  const list = async (): Promise<string> => {
+    let ids = ''
+    for await (const page of issuedTokens(store.db, {}, { now: clock.now() })) {
+      for (const { jti } of page) ids += jti
+    }
+    return ids
+  }
+  return { store, list, open: () => createIssuedTokens({ store, clock, log: silentLog }) }
+}
+
+test('of what a run before has issued only that is added which it had no time to write', async () => {
+  const { list, open } = await start()
+  const before = open()
+  const tokens = [aToken('a', 20), aToken('b', 7), aToken('c', 1), aToken('d', 1), aToken('e', 0)]
+  for (const token of tokens.slice(0, 3)) before.note(token)
+  await before.flush()
+  await open().resume(tokens.slice(1))
+  expect(await list()).toBe('abcde')
+})
+
+test('what the store did not take is written with what came since, each once', async () => {
+  const { store, list } = await start()
+  let answer: 'lost' | 'refused' | 'kept' = 'lost'
+  const issued = createIssuedTokens({
+    ...{ clock, log: silentLog },
+    store: {
+      db: store.db,
+      async write(job) {
+        if (answer === 'refused') throw new Error('full')
+        const value = await store.write(job)
+        if (answer === 'lost') throw new Error('the connection is gone')
+        return value
+      },
+    },
+  })
+  for (const jti of ['a', 'b']) issued.note(aToken(jti))
+  await issued.flush()
+  answer = 'refused'
+  issued.note(aToken('c'))
+  await issued.flush()
+  answer = 'kept'
+  issued.note(aToken('d'))
+  await issued.flush()
+  expect(await list()).toBe('abcd')
+})
