@@ -122,6 +122,9 @@ function start(policy: string): Promise<TokenServer> {
     stream('inside', hookAudience, {
       push: { ...inside, reach: { ...reach, allowedNetworks: [] } },
     }),
+    stream('untrusted', hookAudience, {
+      push: { ...inside, reach: { ...reach, webCa: undefined } },
+    }),
   ]
   const resources = new Map([
     [orders, resourceOf(orders)],
@@ -416,16 +419,21 @@ test('RFC 8935 §2.4 what the receiver says to be no event is given up, and said
   accept()
 })
 
-test('T8 no push follows a redirect, nor leads where it is not allowed to', async () => {
+test('T8 no push follows a redirect, reads without end, or leads where it is not allowed to', async () => {
   pushed = []
+  answer = (response) => void response.writeHead(202).end(Buffer.alloc(2 << 20, ' '))
+  await revoke('/gone/five')
+  await eventually(() => pushed.length >= 2, 5000)
+  // The same again: whoever answers so has not taken it.
+  expect(new Set(pushed.map(({ body }) => body)).size).toBe(1)
   const to = `https://localhost:${receiverPort}/elsewhere`
   answer = (response) => void response.writeHead(307, { location: to }).end()
-  await revoke('/gone/five')
-  await eventually(() => pushed.length >= 1)
+  const before = pushed.length
+  await eventually(() => pushed.length > before, 10_000)
   expect(new Set(pushed.map(({ path }) => path))).toEqual(new Set(['/hook']))
   accept()
-  await eventually(() => new Set(pushed.map(({ body }) => body)).size === 2, 8000)
-  // The stream that may not lead into private networks has never reached its receiver.
+  await eventually(() => new Set(pushed.map(({ body }) => body)).size === 2, 20_000)
+  // The streams that may not lead into private networks, and to whom nobody trusts, have never reached their receiver.
   expect(pushed.filter(({ path }) => path !== '/hook')).toEqual([])
 })
 
@@ -447,7 +455,12 @@ test('a restart of the server loses nothing of what was not taken yet', async ()
   expect(Object.keys(after.sets)).toEqual(Object.keys(before.sets))
   expect(Object.keys(after.sets)).toHaveLength(3)
   // Why nothing comes of the stream into a private network is in the log.
-  await eventually(() => complaints.some((one) => one['stream'] === 'inside'))
-  const [complaint] = complaints.filter((one) => one['stream'] === 'inside')
-  expect(complaint).toMatchObject({ error: { reason: 'federation-address' } })
+  for (const [id, reason] of [
+    ['inside', 'federation-address'],
+    ['untrusted', 'federation-certificate'],
+  ]) {
+    await eventually(() => complaints.some((one) => one['stream'] === id))
+    const complaint = complaints.find((one) => one['stream'] === id)
+    expect(complaint).toMatchObject({ error: { reason } })
+  }
 })

@@ -50,6 +50,27 @@ test('whoever has a key says what he likes in iat: what it signs is dead to the 
   expect(facts).toMatchObject([{ notBefore: second + hour + 60, endsAt: second + hour + 60 }])
 })
 
+test('what is told outside is each fact with its number, but those of canaries', async () => {
+  await using store = await tempStore()
+  await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+  const heard: unknown[] = []
+  const telling = factWriter({
+    ...{ clock: { now: () => now }, svidTtlSeconds: day },
+    told: async (_, facts) => void heard.push(...facts.map(({ number, id }) => [number, id])),
+  })
+  const last = await store.write((tx) =>
+    telling(tx, [
+      { kind: 'token', id: 'a' },
+      { kind: 'token', id: 'of a canary', canary: true },
+      { kind: 'token', id: 'b' },
+    ]),
+  )
+  expect(heard).toEqual([
+    [last - 2, 'a'],
+    [last, 'b'],
+  ])
+})
+
 test('without a key for access tokens nothing is written', async () => {
   await using store = await tempStore()
   expect(await store.write((tx) => write(tx, [{ kind: 'owner', id: 'x' }]))).toBe(0)
