@@ -178,6 +178,11 @@ describe('what does not continue the chain is refused', () => {
       },
     ],
     [
+      'another log goes on as if it were this one',
+      'feed-gap',
+      () => [{ ...teller.message(), log: 'restored' }],
+    ],
+    [
       'the head went back',
       'feed-went-back',
       () => [teller.message({ head: { number: 1, hash: '' }, prev: { number: 1, hash: '' } })],
