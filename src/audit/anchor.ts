@@ -1,12 +1,13 @@
 import { createReadStream } from 'node:fs'
 import { CountersignError } from '../errors.ts'
+import { httpGet } from '../runtime/http-get.ts'
 import { readSignedHead, type SignedHead } from './signed-head.ts'
 
 /** Anything that a sink has kept: what is a head is found in its lines, whatever stands around it. */
 const heads = /(?<![\w-])eyJ[\w-]{16,1024}\.eyJ[\w-]{16,6144}\.[\w-]{40,1400}/g
 const maxLineChars = 1 << 20
 const maxHeads = 1_000_000
-const idleMs = 30_000
+const timeoutMs = 30_000
 
 export interface Anchor {
   /** In the order in which they stand there. */
@@ -81,12 +82,7 @@ async function* fromUrl(source: string): AsyncGenerator<Uint8Array> {
     })
   }
   try {
-    const { ok, status, body } = await fetch(url, {
-      redirect: 'error',
-      signal: AbortSignal.timeout(idleMs),
-    })
-    if (!ok || body === null) throw new Error(`HTTP status ${status}`)
-    yield* body
+    yield* (await httpGet(url, { signal: AbortSignal.timeout(timeoutMs) })) as AsyncIterable<Buffer>
   } catch (cause) {
     throw new CountersignError('unavailable', `cannot fetch ${url.origin}${url.pathname}`, {
       reason: 'anchor-unavailable',

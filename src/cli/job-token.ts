@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { CountersignError } from '../errors.ts'
 import { parseJsonObject } from '../jwt/strict-json.ts'
+import { fetchDocument } from '../runtime/http-get.ts'
 
 const timeoutMs = 10_000
 const maxBytes = 65_536
@@ -51,30 +52,20 @@ async function askGithub(
   signal: AbortSignal,
 ): Promise<string> {
   const authorization = `Bearer ${env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'] ?? ''}`
+  // The key of the job is shown to nobody else.
+  if (!url.startsWith('https://')) throw unavailable(new TypeError('it is at no https URL'))
   try {
-    const response = await fetch(`${url}&audience=${encodeURIComponent(audience)}`, {
+    const text = await fetchDocument(`${url}&audience=${encodeURIComponent(audience)}`, maxBytes, {
       headers: { authorization, accept: 'application/json' },
-      redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
-    const { value } = parseJsonObject(await textOf(response)).members as { value?: unknown }
-    if (response.ok && typeof value === 'string') return value
+    const { value } = parseJsonObject(text).members as { value?: unknown }
+    if (typeof value === 'string') return value
   } catch (cause) {
     signal.throwIfAborted()
     throw unavailable(cause)
   }
   throw unavailable(undefined)
-}
-
-async function textOf({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body ?? []) {
-    size += chunk.length
-    if (size > maxBytes) throw new RangeError('too large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 function unavailable(cause: unknown): CountersignError {

@@ -1,8 +1,8 @@
 import { readJwkSet, readJwtElement } from '../bundle/jwk-set.ts'
 import { CountersignError } from '../errors.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { fetchDocument } from '../runtime/http-get.ts'
 import { within } from '../runtime/within.ts'
-import { fetchDocument } from './https-document.ts'
 
 /** Where the issuer's keys are: the URL of its JWK Set, or what fetches that document. */
 export type JwksLocation = string | ((signal: AbortSignal) => Promise<string>)
@@ -79,7 +79,7 @@ function fetcherOf(url: string): (signal: AbortSignal) => Promise<string> {
       fix: 'give `jwks` the `jwks_uri` of the issuer, or a function that fetches its document',
     })
   }
-  return (signal) => fetchDocument(url, maxBytes, signal)
+  return (signal) => fetchDocument(url, maxBytes, { agent: false, signal })
 }
 
 function unavailable(cause: unknown): CountersignError {

@@ -1,26 +1,35 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { request } from 'node:https'
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+
+/** How it is asked for; `agent: false` asks no proxy that the environment names. */
+type GetOptions = Pick<RequestOptions, 'agent' | 'headers'> & { readonly signal: AbortSignal }
 
 /**
- * The document at an https URL, of at most `maxBytes`, from a server whose certificate Node believes, whatever the
- * environment says of TLS and of proxies; a redirect is not followed. Rejects with what is in the way.
+ * The answer to a GET, over https from a server whose certificate Node believes, whatever the environment says of TLS. A
+ * redirect is not followed. Rejects with what is in the way, and where the status is not 200.
  */
-export async function fetchDocument(
-  url: string,
-  maxBytes: number,
-  signal: AbortSignal,
-): Promise<string> {
-  const sent = request(url, { rejectUnauthorized: true, agent: false, signal })
+export async function httpGet(url: string | URL, options: GetOptions): Promise<IncomingMessage> {
+  const isPlain = new URL(url).protocol === 'http:'
+  const sent = isPlain
+    ? httpRequest(url, options)
+    : httpsRequest(url, { ...options, rejectUnauthorized: true })
   sent.end()
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
-  if (response.statusCode !== 200) {
-    response.destroy()
-    throw new Error(`status ${response.statusCode}`)
-  }
+  if (response.statusCode === 200) return response
+  response.destroy()
+  throw new Error(`status ${response.statusCode}`)
+}
+
+/** As `httpGet`: a text of at most `maxBytes`. */
+export async function fetchDocument(
+  url: string | URL,
+  maxBytes: number,
+  options: GetOptions,
+): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
+  for await (const chunk of (await httpGet(url, options)) as AsyncIterable<Buffer>) {
     size += chunk.length
     if (size > maxBytes) throw new Error('too large')
     chunks.push(chunk)

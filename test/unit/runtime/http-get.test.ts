@@ -36,15 +36,13 @@ afterAll(() => {
 
 /** In a process of its own, under this environment: what each path gives. */
 async function fetchAll(paths: readonly string[], env: NodeJS.ProcessEnv): Promise<unknown[]> {
-  const file = fileURLToPath(
-    new URL('../../../src/resource-server/https-document.ts', import.meta.url),
-  )
+  const file = fileURLToPath(new URL('../../../src/runtime/http-get.ts', import.meta.url))
   const urls = paths.map((path) => `${base}${path}`)
   const script = `
     import { fetchDocument } from ${JSON.stringify(file)}
     const told = []
     for (const url of ${JSON.stringify(urls)}) {
-      told.push(await fetchDocument(url, 10, AbortSignal.timeout(5000)).catch((e) => e.code ?? e.message))
+      told.push(await fetchDocument(url, 10, { agent: false, signal: AbortSignal.timeout(5000) }).catch((e) => e.code ?? e.message))
     }
     console.log(JSON.stringify(told))`
   const { stdout } = await promisify(execFile)(
