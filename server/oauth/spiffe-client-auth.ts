@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { jwtSvidAssertionType } from '../../src/svid/client-assertion.ts'
 import { verifyAgain } from '../../src/svid/verified-chains.ts'
 import { verifyJwtSvidAgain } from '../../src/svid/verified-tokens.ts'
 import type { Federated } from './federated/federated.ts'
@@ -9,17 +10,15 @@ import type { Form } from './form.ts'
 
 /*
  * draft-ietf-oauth-spiffe-client-auth-02: how a workload proves to an authorization server who it is. All
- * that is the draft's stands in this file.
+ * that is the draft's stands in this file, and what a client needs of it beside the JWT-SVID.
  */
 
 /** Names in the metadata (§3). */
 export const authMethods = ['spiffe_jwt', 'spiffe_x509'] as const
 
-const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
-
 /** What a client sends beside the rest to prove itself with a JWT-SVID. */
 export function assertionForm(jwtSvid: string): Readonly<Record<string, string>> {
-  return { client_assertion_type: assertionType, client_assertion: jwtSvid }
+  return { client_assertion_type: jwtSvidAssertionType, client_assertion: jwtSvid }
 }
 
 /** Who asks, as proved. */
@@ -78,7 +77,7 @@ export async function authenticateClient(
 }
 
 async function byAssertion(form: Form, deps: ClientAuthDeps): Promise<Client> {
-  if (form.get('client_assertion_type') !== assertionType) {
+  if (form.get('client_assertion_type') !== jwtSvidAssertionType) {
     refuse('client-assertion-type', 'the assertion is of a type that is not taken')
   }
   const client = await clientOfSvid(form.get('client_assertion') ?? '', deps)

@@ -10,6 +10,7 @@ import { createBackoff } from '../runtime/backoff.ts'
 import { backgroundClock, type Clock, sleepUnlessWoken } from '../runtime/clock.ts'
 import { aborted } from '../runtime/tasks.ts'
 import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
+import { jwtSvidAssertionType } from '../svid/client-assertion.ts'
 import type { X509Svid } from '../svid/x509-svid.ts'
 import { endpointsOf, type IssuerEndpoints, isHttps } from './endpoints.ts'
 import type { TokenRequest } from './grant.ts'
@@ -62,8 +63,6 @@ export interface Caller {
   /** `resource` is the service's name, the audience of its tokens; `scope` one or more, separated by blanks. */
   call(resource: string, scope: string): NextHop
 }
-
-const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
 
 /**
  * Gets access tokens by this process's own SVID, keeps them, and asks other services with them. Before it goes over to a
@@ -248,7 +247,7 @@ function proving(
     proof: async (refused) => {
       if (refused !== undefined) jwtSource.discard?.(refused['client_assertion'] ?? '')
       const { token } = await jwtSource.fetchJwtSvid(issuer)
-      return { client_assertion_type: assertionType, client_assertion: token }
+      return { client_assertion_type: jwtSvidAssertionType, client_assertion: token }
     },
   }
 }
