@@ -12,7 +12,7 @@ import {
   x509Type,
 } from '../support/federated-ci.ts'
 import { exchanging, type FederatedServer, type Values } from '../support/federated-server.ts'
-import { issuer } from '../support/oauth.ts'
+import { assertionType, issuer } from '../support/oauth.ts'
 import {
   accountUid,
   githubClaims,
@@ -141,6 +141,16 @@ describe('T30 gets no token, and the trail says why:', () => {
       reason: 'subject-jti',
     },
     { who: 'a jti that is no text', token: () => github({ jti: 7 }), reason: 'subject-jti' },
+    {
+      who: 'a jti without end',
+      token: () => github({ jti: 'j'.repeat(1025) }),
+      reason: 'subject-jti',
+    },
+    ...[undefined, '', 7, 's'.repeat(2049)].map((sub) => ({
+      who: `a subject that is ${typeof sub} of ${String(sub).length}`,
+      token: () => github({ sub }),
+      reason: 'subject-missing',
+    })),
     ...(
       [
         ['another branch', { ref: 'refs/heads/main2' }],
@@ -196,6 +206,12 @@ describe('T30 gets no token, and the trail says why:', () => {
       who: 'a token beside a client assertion',
       token: () => github(),
       more: { client_assertion: 'x' },
+      reason: 'request-two-mechanisms',
+    },
+    {
+      who: 'a token beside the type of an assertion',
+      token: () => github(),
+      more: { client_assertion_type: assertionType },
       reason: 'request-two-mechanisms',
     },
     {
@@ -287,10 +303,12 @@ describe('T30 gets no token, and the trail says why:', () => {
     expect(world.records().at(-1)).toMatchObject({ reason: 'request-two-mechanisms' })
   })
 
-  test('of the API server other words: another account, another pod, for others, no answer', async () => {
+  test('of the API server other words: not authenticated, another account, another pod, for others, no answer', async () => {
     const token = await world.kubernetes.sign(kubernetesClaims(issuer))
     const { user } = reviewed
     for (const [status, code, reason] of [
+      [{ ...reviewed, authenticated: false }, 400, 'subject-review'],
+      [{ ...reviewed, authenticated: undefined }, 400, 'subject-review'],
       [{ ...reviewed, user: { ...user, uid: podUid } }, 400, 'subject-review'],
       [{ ...reviewed, user: { uid: accountUid } }, 400, 'subject-review'],
       [{ ...reviewed, audiences: ['https://kubernetes.default.svc'] }, 400, 'subject-review'],

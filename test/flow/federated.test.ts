@@ -188,6 +188,16 @@ test('T30 of one GitHub token shown over two connections at once one is exchange
   }
 })
 
+test('a jti is that of its issuer: what one has used up another may give out', async () => {
+  const jti = 'one-and-the-same'
+  const tokens = [
+    await world.github.sign(githubClaims(issuer, { jti })),
+    await world.gitlab.sign(gitlabClaims(issuer, { jti })),
+  ]
+  for (const token of tokens) expect((await world.post(exchanging(token))).status).toBe(200)
+  for (const token of tokens) expect((await world.post(exchanging(token))).status).toBe(400)
+})
+
 test('what is refused for its scope does not use the token up', async () => {
   const token = await world.github.sign(githubClaims(issuer))
   const refused = await world.post(exchanging(token, { scope: 'orders:write' }))

@@ -315,3 +315,13 @@ test('audit records are appended once each, a chain by itself, the newest kept',
   await store.write((tx) => markRecorded(tx, 'one', 300))
   expect(await recordedUpTo(store.db, 'one')).toBe(300)
 })
+
+test('NHI2 no table has a column for the secret of a client', async () => {
+  const store = await tempStore()
+  const tables = await store.db.introspection.getTables()
+  const columns = tables.flatMap(({ name, columns: its }) =>
+    its.map((one) => `${name}.${one.name}`),
+  )
+  expect(columns).toContain('issued_tokens.client_id')
+  expect(columns.filter((column) => /secret|passw|credential|api_?key/i.test(column))).toEqual([])
+})

@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { ClientDoorDeps } from '../../../../../server/oauth/client-door.ts'
 import type { FederatedAuthenticator } from '../../../../../server/oauth/federated/federated.ts'
 import type { FederatedIssuer } from '../../../../../server/oauth/federated/settings.ts'
 import { createTokenDoor } from '../../../../../server/oauth/token-door.ts'
 import { tokenExchangeGrant, tokenTypes } from '../../../../../server/oauth/token-types.ts'
+import type { Entry } from '../../../../../src/entry/entry.ts'
 import { CountersignError } from '../../../../../src/errors.ts'
 import { createCsr } from '../../../../../src/x509/csr.ts'
 import { generateKeyPair, softwareSigner } from '../../../../../src/x509/key.ts'
 import { toPem } from '../../../../../src/x509/pem.ts'
 import { form, orders } from '../../../../support/oauth.ts'
+import { entryOf } from '../../entry/samples.ts'
 import { type OauthWorld, startWorld, web } from '../oauth-world.ts'
 
 /** A foreign token is what its `jti` is; each is good once. */
@@ -38,6 +41,7 @@ let world: OauthWorld
 /** How often whatever signs fails before it does sign. */
 let failures = 0
 let storeIsAway = false
+let entriesOf: ClientDoorDeps['entriesOf'] | undefined
 
 beforeAll(async () => {
   world = await startWorld(closing)
@@ -47,6 +51,7 @@ beforeEach(async () => {
   await world.clock.advance(10_000)
   failures = 0
   storeIsAway = false
+  entriesOf = undefined
 })
 afterAll(() => closing[Symbol.asyncDispose]())
 
@@ -69,6 +74,7 @@ function door() {
   }
   return createTokenDoor({
     ...{ ...world.deps, federated },
+    entriesOf: entriesOf ?? world.deps.entriesOf,
     async useOnce(token) {
       const used = await useOnce(token)
       return used && { giveBack: () => (storeIsAway ? Promise.reject(away()) : used.giveBack()) }
@@ -128,5 +134,40 @@ describe.each([
     storeIsAway = true
     expect(await exchange(`${what} lost`, more)).toBe(503)
     expect(await exchange(`${what} lost`, more)).toBe(400)
+  })
+})
+
+describe('no SVID is given by a foreign token', () => {
+  const kinds: readonly Readonly<Record<string, string>>[] = [
+    { requested_token_type: tokenTypes.jwt, audience: 'https://db.example' },
+    { requested_token_type: tokenTypes.x509Svid, csr },
+  ]
+
+  test.for<[string, string, readonly Partial<Entry>[]]>([
+    ['for an ID that several entries carry', 'target-entries', [{ id: 'a' }, { id: 'b' }]],
+    ['of an administrator', 'policy-rule', [{ admin: true }]],
+    ['of a nested server', 'policy-rule', [{ downstream: true }]],
+  ])('%s (%s)', async ([what, reason, entries]) => {
+    entriesOf = () => entries.map((more) => entryOf({ id: 'a', spiffeId: web, ...more }))
+    for (const [at, more] of kinds.entries()) {
+      expect(await exchange(`${what} ${at}`, more)).toBe(400)
+      expect(world.records().at(-1)).toMatchObject({ kind: 'token.denied', reason })
+    }
+    // What is refused is not used up.
+    entriesOf = undefined
+    for (const [at, more] of kinds.entries())
+      expect(await exchange(`${what} ${at}`, more)).toBe(200)
+  })
+
+  test('to who has not got the key of the request', async () => {
+    const [own, other] = [await generateKeyPair('ec-p256'), await generateKeyPair('ec-p256')]
+    const { sign } = softwareSigner(other.privateKey)
+    const signer = { ...softwareSigner(own.privateKey), sign }
+    const stolen = toPem('CERTIFICATE REQUEST', await createCsr(signer))
+    for (const asked of [stolen, csr + csr]) {
+      const more = { requested_token_type: tokenTypes.x509Svid, csr: asked }
+      expect(await exchange('a key of another', more)).toBe(400)
+      expect(world.records().at(-1)).toMatchObject({ reason: 'request-csr' })
+    }
   })
 })
