@@ -43,7 +43,7 @@ export function parseJsonObject(text: string): JsonObject {
   if (!isJsonObject(value)) return refuse('json-not-an-object', 'a JSON object is expected')
   const numbers = new Map<string, string>()
   inspect(text, numbers)
-  return { members: Object.assign(Object.create(null), value), numbers }
+  return { members: Object.setPrototypeOf(value, null), numbers }
 }
 
 /** Commas and brackets in strings count too, so that nothing has to be told apart. */
