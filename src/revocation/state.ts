@@ -1,15 +1,18 @@
 import type { TokenClaims } from '../jwt/compact.ts'
-import { type Fact, type FactKind, factKinds, isEpoch } from './fact.ts'
+import { type Fact, type FactKind, factKinds } from './fact.ts'
+import { FactIndex } from './fact-index.ts'
+
+type FactsByKind = Readonly<Record<FactKind, FactIndex>>
 
 /** The facts that have not ended, by what they are about. */
 export class RevocationState {
-  readonly #byKind: Readonly<Record<FactKind, Map<string, Fact>>>
+  readonly #byKind: FactsByKind
   /** By the minute in which they end. */
   readonly #ending = new Map<number, Fact[]>()
   #size = 0
 
   constructor() {
-    const kinds = factKinds.map((kind) => [kind, new Map<string, Fact>()])
+    const kinds = factKinds.map((kind) => [kind, new FactIndex()])
     this.#byKind = Object.fromEntries(kinds)
   }
 
@@ -30,7 +33,7 @@ export class RevocationState {
       notBefore: Math.max(notBefore, before?.notBefore ?? 0),
       endsAt: Math.max(endsAt, before?.endsAt ?? 0),
     }
-    facts.set(id, fact)
+    facts.set(fact)
     const minute = minuteOf(fact.endsAt)
     const ending = this.#ending.get(minute)
     if (ending === undefined) this.#ending.set(minute, [fact])
@@ -53,19 +56,20 @@ export class RevocationState {
    */
   judge(claims: TokenClaims, keyId?: string): Fact | undefined {
     if (this.#size === 0) return undefined
+    const of = this.#byKind
     const issuedAt = typeof claims.iat === 'number' ? claims.iat : Number.NEGATIVE_INFINITY
     const { sub, client_id: client } = claims
     return (
-      this.#hit('token', claims['jti'], issuedAt) ??
-      this.#hit('transaction', claims['txn'], issuedAt) ??
-      this.#hit('key', keyId, issuedAt) ??
-      this.#hitAny('entry', claims['entry_id'], issuedAt) ??
-      this.#hit('owner', claims['owner'], issuedAt) ??
-      this.#hitAny('audience', claims.aud, issuedAt) ??
-      this.#hitAny('integration', claims.aud, issuedAt) ??
-      this.#hitWho(sub, issuedAt) ??
-      (client === sub ? undefined : this.#hitWho(client, issuedAt)) ??
-      this.#hitActors(claims['act'], client, issuedAt)
+      hit(of.token, claims['jti'], anyTime) ??
+      hit(of.transaction, claims['txn'], anyTime) ??
+      hit(of.key, keyId, issuedAt) ??
+      hitAny(of.entry, claims['entry_id'], issuedAt) ??
+      hit(of.owner, claims['owner'], issuedAt) ??
+      hitAny(of.audience, claims.aud, issuedAt) ??
+      hitAny(of.integration, claims.aud, issuedAt) ??
+      hitWho(of, sub, issuedAt) ??
+      (client === sub ? undefined : hitWho(of, client, issuedAt)) ??
+      hitActors(of, claims['act'], client, issuedAt)
     )
   }
 
@@ -83,45 +87,52 @@ export class RevocationState {
       }
     }
   }
+}
 
-  #hit(kind: FactKind, id: unknown, issuedAt: number): Fact | undefined {
-    const facts = this.#byKind[kind]
-    if (facts.size === 0 || typeof id !== 'string') return undefined
-    const fact = facts.get(id)
-    return fact !== undefined && (!isEpoch(kind) || issuedAt <= fact.notBefore) ? fact : undefined
-  }
+/** Of what is no epoch: dead whenever it was issued. */
+const anyTime = Number.NEGATIVE_INFINITY
 
-  #hitAny(kind: FactKind, ids: unknown, issuedAt: number): Fact | undefined {
-    if (!Array.isArray(ids)) return this.#hit(kind, ids, issuedAt)
-    for (const id of ids) {
-      const fact = this.#hit(kind, id, issuedAt)
-      if (fact !== undefined) return fact
-    }
-    return undefined
-  }
+function hit(facts: FactIndex, id: unknown, issuedAt: number): Fact | undefined {
+  if (facts.size === 0 || typeof id !== 'string') return undefined
+  const fact = facts.get(id)
+  return fact !== undefined && issuedAt <= fact.notBefore ? fact : undefined
+}
 
-  #hitWho(id: unknown, issuedAt: number): Fact | undefined {
-    return (
-      this.#hit('spiffe-id', id, issuedAt) ??
-      this.#hit('node', id, issuedAt) ??
-      // To cut the name out costs more than to look for it.
-      (this.#byKind['trust-domain'].size === 0
-        ? undefined
-        : this.#hit('trust-domain', trustDomainOf(id), issuedAt))
-    )
+function hitAny(facts: FactIndex, ids: unknown, issuedAt: number): Fact | undefined {
+  if (!Array.isArray(ids)) return hit(facts, ids, issuedAt)
+  for (const id of ids) {
+    const fact = hit(facts, id, issuedAt)
+    if (fact !== undefined) return fact
   }
+  return undefined
+}
 
-  /** The outermost of them is the client, who was looked at. */
-  #hitActors(act: unknown, client: unknown, issuedAt: number): Fact | undefined {
-    // How deep it can be nested, the reader of the token has bounded.
-    for (let actor = act; typeof actor === 'object' && actor !== null; ) {
-      const { sub, act: before } = actor as { readonly sub?: unknown; readonly act?: unknown }
-      const fact = sub === client ? undefined : this.#hitWho(sub, issuedAt)
-      if (fact !== undefined) return fact
-      actor = before
-    }
-    return undefined
+function hitWho(of: FactsByKind, id: unknown, issuedAt: number): Fact | undefined {
+  return (
+    hit(of['spiffe-id'], id, issuedAt) ??
+    hit(of.node, id, issuedAt) ??
+    // To cut the name out costs more than to look for it.
+    (of['trust-domain'].size === 0
+      ? undefined
+      : hit(of['trust-domain'], trustDomainOf(id), issuedAt))
+  )
+}
+
+/** The outermost of them is the client, who was looked at. */
+function hitActors(
+  of: FactsByKind,
+  act: unknown,
+  client: unknown,
+  issuedAt: number,
+): Fact | undefined {
+  // How deep it can be nested, the reader of the token has bounded.
+  for (let actor = act; typeof actor === 'object' && actor !== null; ) {
+    const { sub, act: before } = actor as { readonly sub?: unknown; readonly act?: unknown }
+    const fact = sub === client ? undefined : hitWho(of, sub, issuedAt)
+    if (fact !== undefined) return fact
+    actor = before
   }
+  return undefined
 }
 
 const scheme = 'spiffe://'
