@@ -77,8 +77,12 @@ describe('a chain of audit lines', () => {
     expect(verify([a, '', b]).fault).toEqual({ kind: 'line-changed', line: 2 })
   })
 
-  test('a line is one line of printable ASCII, whatever is in its values', () => {
-    const nasty = 'a\n\u0000\u001b[31m\u007f\u0085\u2028\u202e","hash":"é😀'
+  test.each([
+    'a\n\u0000\u001b[31m\u007f\u0085\u2028\u202e","hash":"é😀',
+    'a\u007f',
+    'a\u0085',
+    'a\ud800',
+  ])('a line is one line of printable ASCII, whatever is in its values: %j', (nasty) => {
     const { line } = nextLine(chainStart, {
       ...event('1'),
       owner: nasty,
