@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
-import { signCompact } from '../../src/jwt/sign.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { JwtKey } from './authorities.ts'
 import { secondsBetween } from './issue-x509.ts'
@@ -24,21 +23,25 @@ export interface IssuedAccessToken {
   readonly token: string
   /** Of the key that has signed it. */
   readonly keyId: string
-  /** What it says. */
-  readonly claims: Readonly<Record<string, unknown>>
   readonly issuedAt: Date
   readonly expiresAt: Date
 }
 
+/** What a token says before it is signed. */
+export interface AccessTokenClaims extends Readonly<Record<string, unknown>> {
+  readonly iat: number
+  readonly exp: number
+}
+
 /**
- * Signs one access token (RFC 9068 §2) that ends no later than its key and the SVID behind it. Throws
+ * What an access token says (RFC 9068 §2), which ends no later than its key and the SVID behind it. Throws
  * `unavailable` `jwt-key-ending`, and `unauthenticated` `svid-ending` where the SVID has less than a second left.
  */
-export async function signAccessToken(
+export function accessTokenClaims(
   request: AccessTokenRequest,
-  key: JwtKey,
+  key: Pick<JwtKey, 'notAfter'>,
   now: Date,
-): Promise<IssuedAccessToken> {
+): AccessTokenClaims {
   const { spiffeId, audience, jti, ttlSeconds, notAfter, claims } = request
   const iat = secondsOf(now)
   if (secondsOf(notAfter) <= iat) {
@@ -53,17 +56,12 @@ export async function signAccessToken(
       retryAfterMs: 1000,
     })
   }
-  const signed = { ...claims, sub: spiffeId, aud: audience, jti, iat, exp }
-  const { keyId, signer } = key
-  const token = await signCompact(signer, keyId, signed, 'at+jwt')
-  const [issuedAt, expiresAt] = [new Date(iat * 1000), new Date(exp * 1000)]
-  return { token, keyId, claims: signed, issuedAt, expiresAt }
+  return { ...claims, sub: spiffeId, aud: audience, jti, iat, exp }
 }
 
 export function accessTokenEvent(
   request: AccessTokenRequest,
   issued: IssuedAccessToken,
-  authorityId: string,
   now: Date,
 ): AuditEvent {
   return {
@@ -74,7 +72,7 @@ export function accessTokenEvent(
     jti: request.jti,
     audience: [request.audience],
     ttlSeconds: secondsBetween(issued.issuedAt, issued.expiresAt),
-    authorityId,
+    authorityId: issued.keyId,
     expiresAt: issued.expiresAt,
     decision: 'allow',
     details: { ...request.audit.details, tokenSha256: hash('sha256', issued.token, 'hex') },

@@ -18,9 +18,9 @@ import type { Authorities, JwtKey } from './authorities.ts'
 import type { ClockGuard } from './clock-guard.ts'
 import {
   type AccessTokenRequest,
+  accessTokenClaims,
   accessTokenEvent,
   type IssuedAccessToken,
-  signAccessToken,
 } from './issue-access-token.ts'
 import {
   type DownstreamCaRequest,
@@ -121,10 +121,16 @@ export class Issuer {
     const startedMs = clock.monotonicMs()
     const now = this.#guard.now()
     const key = activeJwt(this.#authorities(), now, 'oauth')
-    const issued = await signAccessToken(request, key, now)
-    refuseBornDead(judge?.(issued.claims, key.keyId))
-    await trail.append([accessTokenEvent(request, issued, key.keyId, now)])
-    this.#confirm(key.keyId)
+    const { keyId, signer } = key
+    const claims = accessTokenClaims(request, key, now)
+    const token = await signCompact(signer, keyId, claims, 'at+jwt')
+    // What was revoked while it was signed as well.
+    refuseBornDead(judge?.(claims, keyId))
+    const issuedAt = new Date(claims.iat * 1000)
+    const expiresAt = new Date(claims.exp * 1000)
+    const issued = { token, keyId, issuedAt, expiresAt }
+    await trail.append([accessTokenEvent(request, issued, now)])
+    this.#confirm(keyId)
     observe?.issued?.('oauth', 1, clock.monotonicMs() - startedMs)
     return issued
   }

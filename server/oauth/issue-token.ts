@@ -64,7 +64,7 @@ async function signToken(
 ): Promise<OauthAnswer> {
   const { address, trace, form, client, entries, edge } = request
   const { settings, ca, policies, issued } = deps
-  const { resource, scopes, txn, exchanged } = grant
+  const { resource, scopes, txn, decidedBy, exchanged } = grant
   const [entry] = entries
   const jti = uuidV7(deps.clock.now())
   const subject = exchanged?.from.subject ?? client.spiffeId
@@ -83,7 +83,12 @@ async function signToken(
     ttlSeconds: resource.maxTtlSeconds,
     notAfter: grant.notAfter,
     claims: claimsOf(settings.issuer, {
-      ...{ client, entry, scopes, txn, actors, mayAct: exchanged?.mayAct },
+      client,
+      entry,
+      scopes,
+      txn,
+      actors,
+      mayAct: exchanged?.mayAct,
     }),
     audit: {
       actor: {
@@ -103,10 +108,11 @@ async function signToken(
       scope: scopes,
       confirmation: client.certificate?.thumbprint,
       resourceOwner: resource.owner,
-      ...grant.decidedBy,
+      policies: decidedBy.policies,
+      cached: decidedBy.cached,
       policyRevision: policies.revision,
       trace,
-      ...foreign,
+      subject: foreign?.subject,
       details: {
         ...foreign?.details,
         ...(edge !== undefined && { edge: edge.id, edgeAddress: edge.address }),

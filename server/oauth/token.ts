@@ -95,11 +95,11 @@ export function claimsOf(
     txn,
     scope: scopes.join(' '),
     entry_id: entry.id,
-    ...(entry.owner !== '' && { owner: entry.owner }),
-    ...(entry.purpose !== '' && { purpose: entry.purpose }),
-    ...(certificate !== undefined && { cnf: { 'x5t#S256': certificate.thumbprint } }),
-    ...(actors.length > 0 && { act: nestedActors(actors) }),
-    ...(mayAct !== undefined && { may_act: mayAct }),
+    owner: entry.owner === '' ? undefined : entry.owner,
+    purpose: entry.purpose === '' ? undefined : entry.purpose,
+    cnf: certificate && { 'x5t#S256': certificate.thumbprint },
+    act: nestedActors(actors),
+    may_act: mayAct,
   }
 }
 

@@ -1,12 +1,11 @@
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
-import { signAccessToken } from '../../../../server/ca/issue-access-token.ts'
+import { accessTokenClaims } from '../../../../server/ca/issue-access-token.ts'
 import { keySetDocument } from '../../../../server/documents/key-set.ts'
 import { factsAfter } from '../../../../server/store/revocation-facts.ts'
 import { readFeedMessage } from '../../../../src/revocation/feed-message.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
-import { generateKeyPair, softwareSigner } from '../../../../src/x509/key.ts'
 import { startCa, temporaryFolder } from './ca-fixture.ts'
 
 const spiffeId = SpiffeId.parse('spiffe://example.org/web')
@@ -65,18 +64,16 @@ test('a token ends with the SVID behind it, and none is issued for one that has 
   })
 })
 
-test('a token ends with the key that signs it, and none is issued by one that is about to end', async () => {
-  const { privateKey } = await generateKeyPair('ec-p256')
+test('a token ends with the key that signs it, and none is issued by one that is about to end', () => {
   const now = new Date('2026-06-01T12:00:00.500Z')
   const by = (ms: number) => {
-    const notAfter = new Date(now.getTime() + ms)
-    const key = { keyId: 'k', signer: softwareSigner(privateKey), notAfter }
-    return signAccessToken(request(new Date(now.getTime() + 300_000)), key, now)
+    const key = { notAfter: new Date(now.getTime() + ms) }
+    return accessTokenClaims(request(new Date(now.getTime() + 300_000)), key, now)
   }
-  const { token, expiresAt } = await by(100_000)
-  expect(expiresAt).toEqual(new Date('2026-06-01T12:01:40Z'))
-  expect(decodeJwt(token).exp).toBe(expiresAt.getTime() / 1000)
-  await expect(by(400)).rejects.toMatchObject({ code: 'unavailable', reason: 'jwt-key-ending' })
+  expect(new Date(by(100_000).exp * 1000)).toEqual(new Date('2026-06-01T12:01:40Z'))
+  expect(() => by(400)).toThrow(
+    expect.objectContaining({ code: 'unavailable', reason: 'jwt-key-ending' }),
+  )
 })
 
 test('without an authorization server there is no key for access tokens', async () => {
