@@ -57,7 +57,7 @@ export function legacyHandlers(
     }),
     Remove: unary(async ({ name }: RemoveRequest, { caller }) => {
       const [found] = index
-        .list({ spiffeId: legacySpiffeId(trustDomain, name) }, undefined, maxCallers)
+        .ofId(legacySpiffeId(trustDomain, name), maxCallers)
         .filter((entry) => legacyCallerOf(entry) !== undefined)
       if (found === undefined) {
         throw new CountersignError('not-found', `there is no caller ${name}`, {

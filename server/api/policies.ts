@@ -79,7 +79,7 @@ function entriesOf(request: ExplainRequest, { index, clock }: QuestionDeps): rea
   const spiffeId = SpiffeId.parse(request.spiffe_id)
   const now = clock.now()
   const entries = index
-    .list({ spiffeId }, undefined, maxEntries)
+    .ofId(spiffeId, maxEntries)
     .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
   if (entries.length > 0) return entries
   throw new CountersignError('not-found', `no entry carries ${spiffeId}`, {

@@ -109,7 +109,7 @@ const maxOfOneId = 17
 function goodFromOf({ index, revocations }: Deps, entry: Entry): GoodFrom$Input | undefined {
   if (revocations.size === 0) return undefined
   const { id, spiffeId } = entry
-  const sharing = index.list({ spiffeId }, undefined, maxOfOneId)
+  const sharing = index.ofId(spiffeId, maxOfOneId)
   const until = svidsEndedUntil(revocations, spiffeId, sharing)
   if (until === undefined) return undefined
   const good = until + 1

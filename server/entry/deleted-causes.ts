@@ -23,7 +23,7 @@ export function causesOf(
     ended.set(entry.spiffeId, Math.max(svidTtlSeconds, ended.get(entry.spiffeId) ?? 0))
   }
   for (const [id, svidTtlSeconds] of ended) {
-    const all = index.list({ spiffeId: id }, undefined, maxOfOneId)
+    const all = index.ofId(id, maxOfOneId)
     if (all.length < maxOfOneId && all.every((entry) => gone.has(entry.id))) {
       causes.push({ kind: 'spiffe-id', id, svidTtlSeconds })
     }

@@ -31,6 +31,8 @@ export interface EntryIndex {
   find(entry: Pick<Entry, 'spiffeId' | 'parentId' | 'selectors'>): Entry | undefined
   /** At most `limit` entries in the order of their ids, from the first after `after` on. */
   list(filter: EntryFilter, after: string | undefined, limit: number): Entry[]
+  /** At most `limit` of those that carry this ID, in the order of their ids. */
+  ofId(id: SpiffeId, limit: number): readonly Entry[]
   count(filter: EntryFilter): number
   /** Every entry that the agent may get SVIDs for, by id; empty for an agent that is banned or unknown. */
   authorisedFor(agentId: SpiffeId): ReadonlyMap<string, Entry>
@@ -93,6 +95,18 @@ export function createEntryIndex(options: {
     return parentId === undefined ? undefined : byParent.of(parentId)
   }
 
+  const list: EntryIndex['list'] = (filter, after, limit) => {
+    const passes = matcherOf(filter)
+    const page: Entry[] = []
+    const ids = smallSet(candidates(filter), after) ?? order.after(after)
+    for (const id of ids) {
+      if (page.length >= limit) break
+      const entry = entries.get(id)
+      if (entry !== undefined && passes(entry)) page.push(entry)
+    }
+    return page
+  }
+
   return {
     get size() {
       return entries.size
@@ -118,17 +132,12 @@ export function createEntryIndex(options: {
       }
       return undefined
     },
-    list(filter, after, limit) {
-      const passes = matcherOf(filter)
-      const page: Entry[] = []
-      const ids = smallSet(candidates(filter), after) ?? order.after(after)
-      for (const id of ids) {
-        if (page.length >= limit) break
-        const entry = entries.get(id)
-        if (entry !== undefined && passes(entry)) page.push(entry)
-      }
-      return page
-    },
+    list,
+    ofId: (id, limit) =>
+      // Most IDs are of one entry, of which there is nothing to choose.
+      bySpiffeId.countOf(id) > 1
+        ? list({ spiffeId: id }, undefined, limit)
+        : [...bySpiffeId.of(id)],
     count(filter) {
       if (Object.values(filter).every((part) => part === undefined)) return entries.size
       const passes = matcherOf(filter)

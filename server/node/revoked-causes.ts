@@ -3,7 +3,7 @@ import type { EntryIndex } from '../entry/index.ts'
 import { causesOfIds } from '../revocation/ended-ids.ts'
 import type { Cause } from '../revocation/write-facts.ts'
 
-type Index = Pick<EntryIndex, 'agentsFor' | 'authorisedFor' | 'list'>
+type Index = Pick<EntryIndex, 'agentsFor' | 'authorisedFor' | 'ofId'>
 
 /** What ends with a node that is trusted no longer: whoever has it has the keys of all its SVIDs. */
 export function causesOfBan(index: Index, id: SpiffeId): readonly Cause[] {
@@ -20,7 +20,7 @@ export function causesOfEviction(index: Index, id: SpiffeId): readonly Cause[] {
   const entries = [...index.authorisedFor(id).values()].filter(
     (entry) => index.agentsFor([entry.id]).size <= 1,
   )
-  const alone = entries.filter(({ spiffeId }) => index.list({ spiffeId }, undefined, 2).length <= 1)
+  const alone = entries.filter(({ spiffeId }) => index.ofId(spiffeId, 2).length <= 1)
   return [
     { kind: 'node', id },
     ...entries.map((entry) => ({ kind: 'entry', id: entry.id }) as const),

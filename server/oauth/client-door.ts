@@ -132,11 +132,11 @@ async function admit(
   deps: ClientDoorDeps,
   authenticate: ClientAuthenticator,
 ): Promise<ClientRequest> {
-  const { accept, address, trace } = request
+  const { accept, address, trace, authorization, chain } = request
   deps.calls.take(shareOf(address))
   const form = readForm(request.body)
   progress.form = form
-  const client = await authenticate({ ...request, form }, authOf(deps))
+  const client = await authenticate({ form, authorization, chain }, authOf(deps))
   progress.client = client
   deps.calls.take(client.spiffeId)
   await deps.upToDate()

@@ -9,7 +9,7 @@ import { type ClientDoorDeps, maxEntries } from './client-door.ts'
  * later.
  */
 export function clientEntries(deps: {
-  readonly index: Pick<EntryIndex, 'list'>
+  readonly index: Pick<EntryIndex, 'ofId'>
   readonly foreignClients: ReadonlyMap<SpiffeId, Entry>
   readonly clock: Pick<Clock, 'now'>
 }): ClientDoorDeps['entriesOf'] {
@@ -17,7 +17,7 @@ export function clientEntries(deps: {
     const foreign = deps.foreignClients.get(spiffeId)
     if (foreign !== undefined) return [foreign]
     const now = deps.clock.now()
-    const found = deps.index.list({ spiffeId }, undefined, maxEntries + 1)
+    const found = deps.index.ofId(spiffeId, maxEntries + 1)
     // Of more than these some were not seen: they are too many, whether or not some have expired.
     if (found.length > maxEntries) return found
     return found.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)

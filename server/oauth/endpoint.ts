@@ -66,7 +66,7 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'clock' | 'log'> 
   readonly legacyKeyHash: KeyHash
   readonly ca: TokenDoorDeps['ca'] &
     Pick<Ca, 'signFeed' | 'signIntrospection' | 'signEvent' | 'state'>
-  readonly index: Pick<EntryIndex, 'list'>
+  readonly index: Pick<EntryIndex, 'list' | 'ofId'>
   readonly store: Pick<Store, 'db' | 'write'>
   readonly policies: Policies
   readonly trail: { append(events: readonly AuditEvent[]): Promise<unknown> }

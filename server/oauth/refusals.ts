@@ -57,5 +57,6 @@ export function createRefusalRecord(deps: {
 
 /** What counts as one address: `127.0.0.1:80` → `127.0.0.1`, `[2001:db8::1]:80` → its /64. */
 export function shareOf(address: string): string {
-  return addressShare(address.slice(0, address.lastIndexOf(':')).replaceAll(/[[\]]/g, ''))
+  const host = address.slice(0, address.lastIndexOf(':'))
+  return addressShare(host.startsWith('[') ? host.slice(1, -1) : host)
 }

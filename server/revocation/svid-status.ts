@@ -20,15 +20,19 @@ export function svidsEndedUntil(
   spiffeId: SpiffeId,
   entries: readonly Pick<Entry, 'id' | 'owner'>[],
 ): number | undefined {
-  const facts: (Fact | undefined)[] = [
-    revocations.find('spiffe-id', spiffeId),
-    revocations.find('node', spiffeId),
-  ]
+  let until = laterOf(
+    revocations.find('spiffe-id', spiffeId)?.notBefore,
+    revocations.find('node', spiffeId)?.notBefore,
+  )
   for (const { id, owner } of entries) {
-    facts.push(revocations.find('entry', id), revocations.find('owner', owner))
+    until = laterOf(until, revocations.find('entry', id)?.notBefore)
+    until = laterOf(until, revocations.find('owner', owner)?.notBefore)
   }
-  const ended = facts.flatMap((fact) => fact?.notBefore ?? [])
-  return ended.length === 0 ? undefined : Math.max(...ended)
+  return until
+}
+
+function laterOf(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || (other !== undefined && other > one) ? other : one
 }
 
 /**

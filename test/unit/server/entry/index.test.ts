@@ -373,6 +373,25 @@ describe('lists', () => {
     expect(seen).toEqual([...new Set(seen)].sort())
   })
 
+  test('of an ID those that carry it now, in order, as many as are asked for', () => {
+    const [web, api] = [idOf('/web'), idOf('/api')]
+    const index = indexOf([], [])
+    const ids = (id: SpiffeId, limit = 3) => index.ofId(id, limit).map((entry) => entry.id)
+    const put = (id: string, spiffeId: SpiffeId) =>
+      index.apply(batchOf({ entries: [entryOf({ id, spiffeId })] }))
+    put('b', web)
+    expect([ids(web), ids(web, 1), ids(api)]).toEqual([['b'], ['b'], []])
+    put('c', web)
+    put('a', web)
+    expect([ids(web), ids(web, 2)]).toEqual([
+      ['a', 'b', 'c'],
+      ['a', 'b'],
+    ])
+    put('b', api)
+    index.apply(batchOf({ goneEntries: ['c'] }))
+    expect([ids(web), ids(api)]).toEqual([['a'], ['b']])
+  })
+
   test('an entry is found by what makes it similar, in whatever order its selectors come', () => {
     const web = entryOf({ id: 'web', selectors: selectorsOf('uid:1', 'gid:2') })
     const index = indexOf([web, entryOf({ id: 'other', spiffeId: web.spiffeId })], [])

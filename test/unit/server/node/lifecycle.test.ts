@@ -259,8 +259,7 @@ describe('T26 what a node had is revoked with it', () => {
       ...deps,
       index: {
         authorisedFor: () => new Map(held.map((id) => [id, { id, spiffeId: `/${id}` }])),
-        list: ({ spiffeId }: { readonly spiffeId: string }) =>
-          spiffeId === '/own' ? [{}] : [{}, {}],
+        ofId: (spiffeId: string) => (spiffeId === '/own' ? [{}] : [{}, {}]),
         agentsFor: ([id]: readonly string[]) => new Set(id === 'shared' ? ['a', 'b'] : ['a']),
       },
       async writeFacts(_tx: unknown, given: readonly Cause[]) {

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import type { EntryFilter } from '../../../../server/entry/filter.ts'
 import { clientEntries } from '../../../../server/oauth/client-entries.ts'
 import { readForeignClients } from '../../../../server/oauth/foreign-clients.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
@@ -15,7 +14,7 @@ function found(entries: readonly Entry[], id = web): readonly string[] {
   const said = [{ spiffe_id: partner, owner: 'partner' }]
   const foreignClients = readForeignClients(said, TrustDomain.parse('example.org'))
   const index = {
-    list: ({ spiffeId }: EntryFilter, _after: string | undefined, limit: number) =>
+    ofId: (spiffeId: SpiffeId, limit: number) =>
       entries.filter((entry) => entry.spiffeId === spiffeId).slice(0, limit),
   }
   return clientEntries({ index, foreignClients, clock })(id).map((entry) => entry.id)
