@@ -296,6 +296,22 @@ test('the key of the feed is none of access tokens, nor the other way', async ()
   expect(metadata['revocation_endpoint']).toBe(`${issuer}/oauth/revoke`)
 })
 
+test('T20 once its key is revoked the feed goes on under another one, which its readers find by themselves', async () => {
+  const kid = async (): Promise<string> => {
+    const { body } = await ask(port, certificate, '/oauth/feed-keys')
+    return (JSON.parse(body) as { keys: { kid: string }[] }).keys[0]?.kid ?? ''
+  }
+  const before = await kid()
+  const revocation = server.admin('countersign.revocation.v1.Revocation')
+  await revocation.unary('Revoke', { kind: 'key', id: before, reason: 'test' })
+  expect(await kid()).not.toBe(before)
+  await revocation.unary('Revoke', { kind: 'owner', id: 'under-another-key', reason: 'test' })
+  // Keys are asked for again no sooner than five seconds after the last time.
+  await eventually(() => feed.find('owner', 'under-another-key') !== undefined, 10_000)
+  expect(feed.find('key', before)).toBeDefined()
+  await eventually(() => feed.fresh())
+})
+
 test('T26 a workload that is registered still has other SVIDs within seconds of a revocation, is refused by those of before, and offboarded gets none', async () => {
   const agent = await startAgent(server)
   onTestFinished(() => agent.stop())

@@ -114,29 +114,6 @@ test('RFC 7009 §2.2 what is no good token is answered as done, and nothing is w
   expect(await revoke(web, {})).toMatchObject({ status: 400, error: 'invalid_request' })
 })
 
-test('T26 whoever is told that it is done is told so once this server refuses it', async () => {
-  await using closing = new AsyncDisposableStack()
-  let reach = (): void => {}
-  let position = 0
-  const reached = async (number: number): Promise<void> => {
-    position = number
-    await new Promise<void>((resolve) => {
-      reach = resolve
-    })
-  }
-  const { revoke, token, facts } = await start(closing, { changes: { reached } })
-  let answered = false
-  const answer = revoke(web, { token }).then(() => {
-    answered = true
-  })
-  await expect.poll(() => position).toBeGreaterThan(0)
-  await new Promise(setImmediate)
-  expect(answered).toBe(false)
-  expect((await facts()).at(-1)?.number).toBe(position)
-  reach()
-  await answer
-})
-
 test('what is revoked is not revoked in silence: without the trail it is not done', async () => {
   await using closing = new AsyncDisposableStack()
   const { door, asserting, token, trail, facts } = await start(closing)
