@@ -32,6 +32,21 @@ test('JWT-03 a CA may have an Ed25519 key, and a key for JWT-SVIDs may not', () 
   expect(() => load('jwt_key_type: ed25519')).toThrow('server.yaml:2: "ca.jwt_key_type"')
 })
 
+test('nothing is said of the own trust domain as of one to federate with', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-config-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'server.yaml')
+  const load = (name: string) => {
+    const federation = `federation: {trust_domains: [{name: ${name}}]}`
+    writeFileSync(file, `trust_domain: example.org\n${federation}\n`)
+    return loadServerConfig({ file, env: {}, flags: {} }).federation
+  }
+  expect(() => load('example.org')).toThrow(
+    expect.objectContaining({ reason: 'config-federation' }),
+  )
+  expect(load('partner.example').trustDomains.size).toBe(1)
+})
+
 test('what is not said has the lifetimes and the doors that the documentation says', () => {
   const env = { COUNTERSIGN_TRUST_DOMAIN: 'example.org', COUNTERSIGN_DATA_DIR: '/data' }
   expect(loadServerConfig({ file: undefined, env, flags: {} })).toMatchObject({

@@ -40,6 +40,7 @@ beforeEach(async () => {
 async function served(
   said: Readonly<Record<string, string>>,
   chain: readonly Buffer[] = [],
+  meanwhile: () => void = () => {},
 ): Promise<() => Promise<string>> {
   const { deps } = world
   const request: OauthRequest = {
@@ -47,15 +48,17 @@ async function served(
   }
   const proof = { ...request, form: new Map(Object.entries(said)) }
   const client: Client = await authenticateClient(proof, authOf(deps))
+  meanwhile()
   const check = stillGood(request, client, deps)
   return () => reasonOf((async () => check())())
 }
 
-async function byCertificate(): Promise<() => Promise<string>> {
+async function byCertificate(meanwhile?: () => void): Promise<() => Promise<string>> {
   const { chain } = await other.issueX509(id)
   return served(
     { client_id: id },
     chain.map((der) => Buffer.from(der)),
+    meanwhile,
   )
 }
 
@@ -81,8 +84,10 @@ test('T9 a client is served while its trust domain has a bundle that vouches for
 })
 
 test('T9 what a bundle has lost while the client was let in is found at the first look', async () => {
-  const check = await byCertificate()
-  bundleOf = () => ({ ...other.bundle, x509Authorities: [] })
+  const without = { ...other.bundle, x509Authorities: [] }
+  const check = await byCertificate(() => {
+    bundleOf = () => without
+  })
   expect(await check()).toBe('svid-chain-unknown-authority')
 })
 

@@ -2,16 +2,18 @@ import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
 import { readForeignClients } from '../../../../server/oauth/foreign-clients.ts'
+import { createIntrospectionDoor } from '../../../../server/oauth/introspection.ts'
 import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
+import { assertionForm } from '../../../../server/oauth/spiffe-client-auth.ts'
 import type { TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import { type IssuedToken, issuedTokens } from '../../../../server/store/issued-tokens.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { TestTrustDomain } from '../../../../src/testing/trust-domain.ts'
-import { issuer, orders, resourceOf } from '../../../support/oauth.ts'
+import { form, issuer, orders, resourceOf } from '../../../support/oauth.ts'
 import { type RunningCa, startCa, temporaryFolder } from '../ca/ca-fixture.ts'
-import { entryOf } from '../entry/samples.ts'
+import { entryOf, idOf } from '../entry/samples.ts'
 import { permitted, refused, send, startWorld, web, wish } from './oauth-world.ts'
 
 async function start(closing: AsyncDisposableStack, more: Partial<TokenDoorDeps> = {}) {
@@ -163,6 +165,43 @@ test('a client, and an address, that asks too often is told when to come again, 
   const answer = await world.ask(assertion)
   expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
   expect(world.records()).toHaveLength(before)
+})
+
+test('T12 of one address, and of one client, no more is heard, whoever asks from there and from wherever it asks', async () => {
+  await using closing = new AsyncDisposableStack()
+  const calls = new RateLimiter({ perSecond: 1, burst: 2 }, new FakeClock())
+  const world = await startWorld(closing, { calls })
+  const ask = async (path: string, host: string): Promise<number> => {
+    const proof = await world.asserting(idOf(path))
+    const shown = 'assertion' in proof ? assertionForm(proof.assertion) : expect.fail()
+    const body = form({ ...wish, ...shown })
+    const address = `${host}:4000`
+    return (await world.server.answer({ body, authorization: undefined, chain: [], address }))
+      .status
+  }
+  const ofOneAddress = ['/a', '/b', '/c'].map((path) => [path, '10.2.0.1'] as const)
+  const ofOneClient = ['10.2.0.2', '10.2.0.3', '10.2.0.4'].map((host) => ['/d', host] as const)
+  for (const asked of [ofOneAddress, ofOneClient]) {
+    const statuses: number[] = []
+    for (const [path, host] of asked) statuses.push(await ask(path, host))
+    expect(statuses).toEqual([200, 200, 503])
+  }
+  expect(await ask('/e', '10.2.0.5')).toBe(200)
+})
+
+test('T26 whoever was revoked elsewhere is refused by what is known once all of that is read', async () => {
+  await using closing = new AsyncDisposableStack()
+  let read = (): void => {}
+  const world = await startWorld(closing, { upToDate: async () => read() })
+  const introspect = createIntrospectionDoor({ ...world.deps, ca: world.ca })
+  const proof = await world.asserting(web)
+  expect((await send(introspect, proof, { token: 'x' })).status).toBe(200)
+  read = () => {
+    const notBefore = Math.floor(world.clock.now().getTime() / 1000)
+    world.revocations.apply({ kind: 'spiffe-id', id: web, notBefore, endsAt: notBefore + 3600 })
+  }
+  expect((await send(introspect, proof, { token: 'x' })).status).toBe(401)
+  expect(world.records().at(-1)).toMatchObject({ reason: 'svid-revoked' })
 })
 
 test('a token says which entry it is for, who answers for that, and starts a transaction of its own', async () => {
