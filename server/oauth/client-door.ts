@@ -47,6 +47,19 @@ export interface ClientRequest extends Pick<OauthRequest, 'accept' | 'address' |
   readonly edge?: { readonly id: SpiffeId; readonly address: string }
   /** All entries that carry its ID, by their ids; at least one. */
   readonly entries: readonly [Entry, ...Entry[]]
+  readonly known: Known
+}
+
+/** What has come to light of a request: where it is refused, that goes on record. */
+interface Known {
+  client?: Client
+  form?: Form
+  entries?: readonly Entry[]
+  /** For whom it is, where the client speaks for somebody else. */
+  forWhom?: Pick<
+    AuditEvent,
+    'spiffeId' | 'actors' | 'transaction' | 'parentJti' | 'entryId' | 'owner' | 'purpose'
+  >
 }
 
 /** What clients alone may ask of the server. Nothing here throws. */
@@ -79,12 +92,6 @@ export type ClientAuthenticator = (proof: ClientProof, deps: ClientAuthDeps) => 
 /** More entries of one ID than this are refused: each would be asked about. */
 export const maxEntries = 16
 
-/** How far a request came before it was refused. */
-interface Progress {
-  client?: Client
-  form?: Form
-}
-
 /**
  * A door that has every client prove itself, by an SVID unless `authenticate` knows better, and puts each refusal on record. `door` is its name
  * in the record. What `answer` throws is what the client is told, by `refusalOf`.
@@ -95,30 +102,26 @@ export function createClientDoor(
   answer: (request: ClientRequest) => Promise<OauthAnswer>,
   authenticate: ClientAuthenticator = authenticateClient,
 ): ClientDoor {
-  const refused = async (
-    request: Origin,
-    progress: Progress,
-    error: unknown,
-  ): Promise<OauthAnswer> => {
+  const refused = async (request: Origin, known: Known, error: unknown): Promise<OauthAnswer> => {
     const refusal = asCountersignError(error)
     if (refusal.code === 'internal' || refusal.reason === 'policy-error') {
       deps.log.error('a token request failed', { door, error })
     }
     try {
-      const event = denial(door, request, progress, refusal, deps.clock.now())
+      const event = denial(door, request, known, refusal, deps.clock.now())
       await deps.refusals.note(event)
     } catch (unrecorded) {
       return refusalOf(asCountersignError(unrecorded))
     }
-    return refusalOf(refusal, progress.form)
+    return refusalOf(refusal, known.form)
   }
   return {
     async answer(request) {
-      const progress: Progress = {}
+      const known: Known = {}
       try {
-        return await answer(await admit(request, progress, deps, authenticate))
+        return await answer(await admit(request, known, deps, authenticate))
       } catch (error) {
-        return refused(request, progress, error)
+        return refused(request, known, error)
       }
     },
     refuse: (request, error) => refused(request, {}, error),
@@ -128,21 +131,22 @@ export function createClientDoor(
 /** Who is it, and is it registered. */
 async function admit(
   request: OauthRequest,
-  progress: Progress,
+  known: Known,
   deps: ClientDoorDeps,
   authenticate: ClientAuthenticator,
 ): Promise<ClientRequest> {
   const { accept, address, trace, authorization, chain } = request
   deps.calls.take(shareOf(address))
   const form = readForm(request.body)
-  progress.form = form
+  known.form = form
   const client = await authenticate({ form, authorization, chain }, authOf(deps))
-  progress.client = client
+  known.client = client
   deps.calls.take(client.spiffeId)
   await deps.upToDate()
   const entries = checkStanding(client, deps)
+  known.entries = entries
   await useUpAssertion(client, entries, deps.useOnce)
-  return { accept, address, trace, form, client, entries }
+  return { accept, address, trace, form, client, entries, known }
 }
 
 /** By what a proof is judged in this moment. */
@@ -180,7 +184,7 @@ function isSome(entries: readonly Entry[]): entries is ClientRequest['entries'] 
 function denial(
   door: string,
   request: Origin,
-  { client, form }: Progress,
+  { client, form, entries = [], forWhom }: Known,
   error: CountersignError,
   time: Date,
 ): AuditEvent {
@@ -191,11 +195,14 @@ function denial(
     error instanceof SubjectRefusal
       ? refusedRecord(error)
       : client?.federated && subjectRecord(client.federated.token)
+  // Of several nobody can say whose it would have been.
+  const [entry] = entries.length === 1 ? entries : []
   return {
     kind: door === 'revoke' ? 'revocation.denied' : 'token.denied',
     time,
-    actor: actorOf(request.address, client),
+    actor: { ...actorOf(request.address, client), entryId: entry?.id, owner: entry?.owner },
     spiffeId: client?.spiffeId,
+    ...{ entryId: entry?.id, owner: entry?.owner, purpose: entry?.purpose },
     grant: said('grant_type'),
     audience: resource === undefined ? undefined : [resource],
     scope: scope?.split(' '),
@@ -204,6 +211,7 @@ function denial(
     policies: error instanceof PolicyRefusal ? error.policies : undefined,
     policyRevision: error instanceof PolicyRefusal ? error.revision : undefined,
     trace: request.trace,
+    ...forWhom,
     ...foreign,
     details: { door, ...foreign?.details },
   }

@@ -31,6 +31,9 @@ export async function exchangeToken(
   const { address, form, client, entries } = request
   const { resources } = deps.settings
   const from = await accessTokenShown(form, deps.tokens)
+  request.known.forWhom = {
+    ...{ spiffeId: from.subject, actors: from.actors, transaction: from.txn, parentJti: from.jti },
+  }
   const wish = readWish(form, resources, client)
   const hop = isNextHop(from, wish, client, resources)
   const actors = hop ? [client.spiffeId, ...from.actors] : from.actors

@@ -66,7 +66,7 @@ async function exchangeKey(
   // Whoever tries keys is slowed down by his own address, and learns no more from a right one by then.
   const share = shareOf(withPort(address))
   attempts.take(share)
-  const { client, caller, entryId } = callerOf(form, address, deps)
+  const { client, caller, entryId } = callerOf(request, address, deps)
   attempts.take(share, -1)
   deps.calls.take(client.spiffeId)
   const entries = checkStanding(client, deps)
@@ -86,7 +86,7 @@ async function exchangeKey(
 }
 
 function callerOf(
-  form: Form,
+  { form, known }: ClientRequest,
   address: string,
   { index, keyHash, clock }: LegacyDoorDeps,
 ): { readonly client: Client; readonly caller: LegacyCaller; readonly entryId: string } {
@@ -98,10 +98,11 @@ function callerOf(
   if (entry?.expiresAt === undefined || caller === undefined || entry.expiresAt <= clock.now()) {
     return refuse('legacy-key', 'nobody has this key')
   }
+  const { id: entryId, spiffeId, owner, purpose, createdAt: issuedAt, expiresAt } = entry
+  known.forWhom = { entryId, spiffeId, owner, purpose }
   if (!isWithin(address, caller.networks)) {
     refuse('legacy-network', 'the key is not for this network')
   }
-  const { id: entryId, spiffeId, createdAt: issuedAt, expiresAt } = entry
   return { client: { spiffeId, method: legacyAuth, issuedAt, expiresAt }, caller, entryId }
 }
 

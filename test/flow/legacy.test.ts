@@ -117,6 +117,12 @@ test('all others are refused: no edge, no such key, another network, beyond what
     const answer = await changing()
     expect([answer.status, lastRecord('token.denied').reason]).toEqual([status, reason])
     expect(answer).not.toHaveProperty('access_token')
+    if (reason !== 'legacy-network' && reason !== 'scope-ceiling') continue
+    // Of a key that somebody has the record tells whose it is.
+    expect(lastRecord('token.denied')).toMatchObject({
+      ...{ actor: { id: edge.id }, spiffeId: 'spiffe://example.org/legacy/till-2' },
+      ...{ entryId: said.entryId, owner: 'shops', purpose: 'old tills' },
+    })
   }
   // What somebody writes into his key, where a proxy makes a form of it, is there twice.
   const body = `client_id=${edge.id}&key=${said.key}&client_address=10.7.0.9&client_address=10.8.0.9`
@@ -223,6 +229,17 @@ test('who is removed is out at once, with the tokens that he has', async () => {
   expect(lastRecord('token.denied').reason).toBe('legacy-key')
   expect(lastRecord('entry.deleted').entryId).toBe(said.entryId)
   expect((await legacy('remove', 'till-6')).stderr).toContain('error[legacy-unknown]')
+})
+
+test('a legacy caller ends by itself at its end date, and no token of it lives on', async () => {
+  // Entries end on the second.
+  const endsAt = Math.floor(Date.now() / 1000) * 1000 + 4000
+  const { said } = await add('till-12', '--expires', '4s')
+  const first = await change(said.key)
+  // On a slow machine it may have ended before.
+  if (first.status === 200) expect(first.expires_in).toBeLessThanOrEqual(4)
+  await expect.poll(async () => (await change(said.key)).status, { timeout: 15_000 }).toBe(401)
+  expect(Date.now()).toBeGreaterThanOrEqual(endsAt)
 })
 
 test('who tries keys is slowed down by his address, and a right one helps him no more; nobody else is', async () => {

@@ -594,9 +594,12 @@ test('a policy that comes while the server runs is in force, and on record', asy
   expect(await introspected()).toMatchObject({ active: true, jti })
   renameSync(join(policy, 'new'), join(policy, 'all.cedar'))
   await expect.poll(async () => (await post(values)).status, { timeout: 10_000 }).toBe(400)
+  const entryId = trail().findLast(({ kind }) => kind === 'token.issued')?.['entryId']
   expect(trail().findLast(({ kind }) => kind === 'token.denied')).toMatchObject({
     reason: 'policy-forbids',
     policies: ['never'],
+    // Whose it would have been, as of one that was issued.
+    ...{ actor: { entryId }, entryId },
   })
   // What was granted before is decided anew.
   await expect.poll(introspected, { timeout: 5000 }).toEqual({ active: false })

@@ -130,8 +130,9 @@ test('eight actors are the most that a token names', async () => {
 
 test('a stolen token is worth nothing to a stranger, and a service gets none for others’ tokens', async () => {
   await using closing = new AsyncDisposableStack()
-  const { first, exchange, lastReason } = await start(closing)
+  const { first, exchange, lastReason, records } = await start(closing)
   const token = await first()
+  const { jti, txn, sub } = decodeJwt(token)
   for (const [who, resource] of [
     [idOf('/thief'), resourceIdOf(1)],
     [idOf('/thief'), resourceIdOf(2)],
@@ -141,6 +142,11 @@ test('a stolen token is worth nothing to a stranger, and a service gets none for
     expect([answer.status, answer.error]).toEqual([400, 'invalid_request'])
     expect(answer).not.toHaveProperty('access_token')
     expect(lastReason()).toBe('subject-not-yours')
+    // Who had whose token is on record: somebody has stolen it.
+    expect(records().at(-1)).toMatchObject({
+      ...{ kind: 'token.denied', actor: { id: who } },
+      ...{ spiffeId: sub, transaction: txn, parentJti: jti },
+    })
   }
 })
 

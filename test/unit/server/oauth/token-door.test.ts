@@ -226,11 +226,16 @@ test('a token says which entry it is for, who answers for that, and starts a tra
 test('RFC 8705 a resource whose tokens are bound gives none to a client without a certificate', async () => {
   await using closing = new AsyncDisposableStack()
   const resources = new Map([[orders, resourceOf(orders, { requireCnf: true })]])
-  const world = await start(closing, { settings: { issuer, resources } })
+  const entry = entryOf({ id: 'e1', spiffeId: web, owner: 'web-team', purpose: 'reads orders' })
+  const entriesOf = () => [entry]
+  const world = await start(closing, { settings: { issuer, resources }, entriesOf })
   const answer = await world.ask(await assertionOf(world))
   expect(answer).toMatchObject({ status: 400, error: 'invalid_target' })
+  // A refusal names whose it is and what for, as what is issued does.
   expect(world.records().at(-1)).toMatchObject({
     kind: 'token.denied',
+    actor: { id: web, entryId: 'e1', owner: 'web-team' },
+    ...{ spiffeId: web, entryId: 'e1', owner: 'web-team', purpose: 'reads orders' },
     reason: 'target-needs-certificate',
     details: { door: 'token' },
   })
