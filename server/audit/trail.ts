@@ -47,7 +47,7 @@ export interface TrailOptions {
 }
 
 /** No append waits longer for others to share a write with. */
-const maxGatherMs = 2
+const maxGatherMs = 4
 
 const probeBytes: Buffer = Buffer.alloc(8192, ' ')
 
@@ -179,7 +179,7 @@ class TrailWriter implements Trail {
       const { appends, ...written } = await this.#writeGroup()
       const elapsedMs = clock.monotonicMs() - startedMs
       this.#expected = appends + this.#queue.length
-      this.#gatherMs = Math.min(Math.ceil(elapsedMs / 2), maxGatherMs)
+      this.#gatherMs = Math.min(Math.ceil(2 * elapsedMs), maxGatherMs)
       observe?.({ ...written, elapsedMs, ok: this.#failure === undefined })
     }
     this.#writing = undefined

@@ -134,7 +134,7 @@ describe('the audit trail', () => {
     await trail.append([event('4')])
     await trail[Symbol.asyncDispose]()
     expect(writes).toEqual([1, 2, 1])
-    expect(waits).toEqual([2, 2])
+    expect(waits).toEqual([4, 4])
   })
 
   test('F1 each line is on disk as its write returns', async () => {
