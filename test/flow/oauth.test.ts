@@ -198,6 +198,7 @@ describe('a workload with a JWT-SVID of its agent', () => {
       grant: 'client_credentials',
       scope: ['orders:read'],
       policies: ['web-reads-orders'],
+      policyRevision: expect.stringMatching(/^[0-9a-f]{64}$/),
     })
     expect(readFileSync(server.config.auditFile, 'utf8')).not.toContain(access_token.slice(-40))
   })

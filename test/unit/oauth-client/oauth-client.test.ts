@@ -65,8 +65,10 @@ async function stand({ lifeSeconds = 300, svidSeconds = 3600 } = {}): Promise<St
   })
   const service = createServer(
     { source: sourceOf(stockSvid), authorize: matchId(clientId), clock },
-    (request, response) =>
-      void guard(request, response, () => response.end(accessOf(request).subject)),
+    (request, response) => {
+      if (request.url === '/moved') response.writeHead(307, { location: '/' }).end()
+      else void guard(request, response, () => response.end(accessOf(request).subject))
+    },
   ).listen(0, '127.0.0.1')
   await once(service, 'listening')
   onTestFinished(() => {
@@ -206,6 +208,12 @@ describe('when the SVID is renewed', () => {
       return (await hop.token()).svid === renewed
     })
   })
+})
+
+test('T8 a redirect is returned, and nothing is sent to where it leads', async () => {
+  const { client, url } = await stand()
+  const answer = await client.call(stock, 'stock:read').fetch(`${url}moved`)
+  expect([answer.status, answer.headers.get('location')]).toEqual([307, '/'])
 })
 
 test('a token that a service says is not good is not sent again', async () => {
