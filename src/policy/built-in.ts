@@ -17,14 +17,11 @@ permit (principal is Workload, action == Action::"revoke", resource is Token)
 when { resource.client == principal };`,
 ]
 
-/**
- * What is for one environment is for entries with the same label `env` alone (OWASP NHI8:2025). Without the group
- * `getToken`: Cedar would have to be told of it with every question.
- */
+/** What is for one environment is for entries with the same label `env` alone (OWASP NHI8:2025). */
 const environmentGuard = `@id("countersign.environment")
 forbid (
   principal is Workload,
-  action in [Action::"issueToken", Action::"exchangeToken", Action::"callVendor"],
+  action in [Action::"getToken", Action::"callVendor"],
   resource
 ) when { resource has env && !(principal.hasTag("env") && principal.getTag("env") == resource.env) };`
 

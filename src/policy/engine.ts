@@ -1,10 +1,10 @@
 import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs'
 import { Recent } from '../runtime/recent.ts'
-import { cedarQuestion } from './cedar-request.ts'
+import { type CedarQuestion, cedarQuestion } from './cedar-request.ts'
 import { createLastDecisions } from './last-decisions.ts'
 import type { PolicySet } from './policy-set.ts'
 import type { Decision, PolicyQuestion } from './question.ts'
-import { createPolicySlices } from './slices.ts'
+import { createPolicySlices, type PolicyGroup } from './slices.ts'
 
 /** Decides by the policies that were loaded last; before, by none. */
 export interface PolicyEngine {
@@ -14,32 +14,32 @@ export interface PolicyEngine {
   decide(question: PolicyQuestion, now: Date): Decision
 }
 
-const maxDecisions = 8192
+const maxRemembered = 8192
 const maxKeyLength = 4096
 
 /**
- * A decision is remembered under all that its policies look at, until other policies are loaded: whatever they cannot
- * tell apart, be it two workloads or two minutes, has one between them.
+ * Each policy is so or not by what it looks at alone, and a decision is what all of them come to. So what a group of
+ * policies says is remembered under all that they look at, until other policies are loaded, and Cedar is asked only the
+ * groups that can tell this question from those before it: whatever they cannot tell apart, be it two workloads or two
+ * minutes, has one answer between them.
  */
 export function createPolicyEngine(): PolicyEngine {
   const slices = createPolicySlices()
-  let decisions = new Recent<string, Decision>(maxDecisions)
+  let remembered = new Recent<string, Decision>(maxRemembered)
   let last = createLastDecisions()
-  const decide = (question: PolicyQuestion, now: Date): Decision => {
-    const asked = cedarQuestion(question, now)
-    const slice = slices.of(asked)
+  const askGroup = (group: PolicyGroup, asked: CedarQuestion): Decision => {
     // What is remembered under, and no more than that, is what Cedar is told.
-    const request = slice.project(asked)
-    const key = `${slice.key} ${JSON.stringify(request)}`
-    const found = decisions.get(key)
+    const request = group.project(asked)
+    const key = `${group.key} ${JSON.stringify(request)}`
+    const found = remembered.get(key)
     if (found !== undefined) return found
-    const decision = decisionOf(slice.evaluate(request))
-    if (key.length <= maxKeyLength) decisions.set(key, { ...decision, cached: true })
+    const decision = decisionOf(group.evaluate(request))
+    if (key.length <= maxKeyLength) remembered.set(key, { ...decision, cached: true })
     return decision
   }
   return {
     load(policies) {
-      decisions = new Recent(maxDecisions)
+      remembered = new Recent(maxRemembered)
       last = createLastDecisions()
       slices.load(policies)
     },
@@ -47,7 +47,8 @@ export function createPolicyEngine(): PolicyEngine {
       const found = last.find(question, now)
       if (found !== undefined) return found
       try {
-        const decision = decide(question, now)
+        const asked = cedarQuestion(question, now)
+        const decision = together(slices.of(asked).map((group) => askGroup(group, asked)))
         last.note(question, now, { ...decision, cached: true })
         return decision
       } catch {
@@ -55,6 +56,24 @@ export function createPolicyEngine(): PolicyEngine {
         return failed([])
       }
     },
+  }
+}
+
+/** From what counts least to what counts most: one that cannot be evaluated denies, and one that forbids outweighs all that permit. */
+const weights = ['policy-none', 'policy-permits', 'policy-forbids', 'policy-error'] as const
+
+/** What the policies of all groups come to, as Cedar would say of them at once. */
+function together(decisions: readonly Decision[]): Decision {
+  const [only] = decisions
+  if (only !== undefined && decisions.length === 1) return only
+  const reason =
+    weights.findLast((weight) => decisions.some((one) => one.reason === weight)) ?? 'policy-none'
+  const deciding = decisions.filter((one) => one.reason === reason)
+  return {
+    allowed: reason === 'policy-permits',
+    reason,
+    policies: deciding.flatMap(({ policies }) => policies).sort(),
+    ...(decisions.every(({ cached }) => cached) && { cached: true }),
   }
 }
 

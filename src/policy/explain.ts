@@ -69,7 +69,8 @@ function missingOf({ text, looks }: Policy, asked: CedarQuestion): Omit<NearPoli
   const read = policyToJson(text)
   const isPermit = read.type === 'success' && read.json.effect === 'permit'
   const parts = isPermit ? partsOf(read.json) : []
-  const settled = settledOf(parts, projectionOn(looks)(asked))
+  const asWritten = projectionOn([...looks, { kind: 'group' }])
+  const settled = settledOf(parts, asWritten(asked))
   const missing = parts.filter((_, n) => settled?.has(`${n}`) === false)
   return {
     missing: missing.map(partText),

@@ -1,5 +1,4 @@
-import type { EntityUidJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
-import { actionGroups } from './schema.ts'
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
 
 /** A part of a question that can be left out of what Cedar is told. */
 export type Part = 'principal' | 'resource' | 'context'
@@ -20,13 +19,24 @@ type Expression = PolicyJson['conditions'][number]['body']
  * All that the outcome of a policy can depend on: what its head and its conditions name, whichever of them would be
  * reached. What is not understood looks at everything.
  */
-export function looksOf({ principal, action, resource, conditions }: PolicyJson): readonly Look[] {
+export function looksOf({ principal, resource, conditions }: PolicyJson): readonly Look[] {
   return [
     ...looksInHead('principal', principal),
     ...looksInHead('resource', resource),
-    ...(namesGroup(action) ? [{ kind: 'group' } as const] : []),
     ...conditions.flatMap(({ body }) => looksIn(body)),
   ]
+}
+
+/**
+ * Of which parts it looks at more than which one it is, in one word: policies with the same word are worth asking
+ * together, since what is new to one of them is most often new to all.
+ */
+export function sidesOf(looks: readonly Look[]): string {
+  const sides = looks.flatMap((look) => {
+    if (look.kind === 'id' || look.kind === 'group') return []
+    return look.kind === 'everything' ? [look.kind] : [look.of]
+  })
+  return [...new Set(sides)].sort().join(' ')
 }
 
 function looksInHead(
@@ -35,16 +45,6 @@ function looksInHead(
 ): readonly Look[] {
   const named = constraint.op === 'is' ? constraint.in !== undefined : constraint.op !== 'All'
   return named ? [{ kind: 'id', of }] : []
-}
-
-function namesGroup(constraint: PolicyJson['action']): boolean {
-  if (constraint.op !== 'in') return false
-  const named = 'entities' in constraint ? constraint.entities : [constraint.entity]
-  return named.some((entity) => actionGroups.has(idOf(entity)))
-}
-
-function idOf(entity: EntityUidJson): string {
-  return '__entity' in entity ? entity.__entity.id : entity.id
 }
 
 /** Those that make a value of values, and ask of no entity what it has or is in. */

@@ -67,7 +67,7 @@ export function createParsedSets(maxParsed = 32_768): ParsedSets {
 }
 
 function parse(name: string, policies: readonly Policy[]): void {
-  const staticPolicies = Object.fromEntries(policies.map(({ id, text }) => [id, text]))
+  const staticPolicies = Object.fromEntries(policies.map(({ id, evaluated }) => [id, evaluated]))
   if (preparsePolicySet(name, { staticPolicies }).type === 'success') return
   throw new CountersignError('internal', 'what was checked cannot be loaded', {
     reason: 'policy-load',

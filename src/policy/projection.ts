@@ -72,7 +72,13 @@ function chosen(
   const names = new Set(
     looks.flatMap((look) => (look.kind === kind && look.of === of ? [look.name] : [])),
   )
-  return (values) => Object.fromEntries(Object.entries(values).filter(([name]) => names.has(name)))
+  // A value that nobody looks at is not even made.
+  return <V>(values: Readonly<Record<string, V>>) =>
+    Object.fromEntries(
+      [...names]
+        .filter((name) => Object.hasOwn(values, name))
+        .map((name) => [name, values[name] as V]),
+    )
 }
 
 function actionUid(id: string) {

@@ -1,6 +1,8 @@
+import { hash } from 'node:crypto'
 import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs'
 import { Recent } from '../runtime/recent.ts'
 import type { CedarEntity, CedarQuestion, CedarRequest } from './cedar-request.ts'
+import { sidesOf } from './looks.ts'
 import { createParsedSets } from './parsed-sets.ts'
 import { entityKey, type Policy } from './policy.ts'
 import type { PolicySet } from './policy-set.ts'
@@ -9,13 +11,15 @@ import { type Projection, projectionOn } from './projection.ts'
 /** Finds for a question those policies of the set that its principal, action and resource leave possible. */
 export interface PolicySlices {
   load(policies: PolicySet): void
-  of(question: CedarQuestion): PolicySlice
+  /** Each policy in one group of them; none where there is none. */
+  of(question: CedarQuestion): readonly PolicyGroup[]
 }
 
-export interface PolicySlice {
-  /** No other slice of the set that is loaded has it. */
+/** Policies that look at the same parts of a question, and are asked together. */
+export interface PolicyGroup {
+  /** Whose policies these are, too, if another group has it. */
   readonly key: string
-  /** What its policies look at. */
+  /** What they look at. */
   readonly project: Projection
   evaluate(request: CedarRequest): AuthorizationAnswer
 }
@@ -29,23 +33,28 @@ export function createPolicySlices(maxParsed?: number): PolicySlices {
   let policies: readonly Policy[] = []
   let principals: ReadonlySet<string> = new Set()
   let resources: ReadonlySet<string> = new Set()
-  let slices = new Recent<string, PolicySlice>(maxSlices)
+  let slices = new Recent<string, readonly PolicyGroup[]>(maxSlices)
 
-  const make = (key: string, principal: string, action: string, resource: string): PolicySlice => {
-    const choose = (): readonly Policy[] =>
-      policies.filter(
-        ({ head }) =>
-          (head.principal ?? principal) === principal &&
-          (head.actions?.has(action) ?? true) &&
-          (head.resource ?? resource) === resource,
+  const make = (principal: string, action: string, resource: string): readonly PolicyGroup[] => {
+    const choose = (): Map<string, Policy[]> =>
+      Map.groupBy(
+        policies.filter(
+          ({ head }) =>
+            (head.principal ?? principal) === principal &&
+            (head.actions?.has(action) ?? true) &&
+            (head.resource ?? resource) === resource,
+        ),
+        ({ looks }) => sidesOf(looks),
       )
-    const slice: PolicySlice = {
-      key,
-      project: projectionOn(choose().flatMap(({ looks }) => looks)),
-      evaluate: (request) => parsed.evaluate(key, choose, request),
-    }
-    slices.set(key, slice)
-    return slice
+    return [...choose()].map(([sides, group]) => {
+      const key = hash('sha256', group.map(({ id }) => id).join(' '), 'base64')
+      const again = (): readonly Policy[] => choose().get(sides) ?? []
+      return {
+        key,
+        project: projectionOn(group.flatMap(({ looks }) => looks)),
+        evaluate: (request) => parsed.evaluate(key, again, request),
+      }
+    })
   }
   return {
     load(set) {
@@ -61,7 +70,11 @@ export function createPolicySlices(maxParsed?: number): PolicySlices {
       const resource = known(resources, question.resource)
       const { id: action } = question.action
       const key = JSON.stringify([principal, action, resource])
-      return slices.get(key) ?? make(key, principal, action, resource)
+      const found = slices.get(key)
+      if (found !== undefined) return found
+      const groups = make(principal, action, resource)
+      slices.set(key, groups)
+      return groups
     },
   }
 }

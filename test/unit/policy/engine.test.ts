@@ -125,6 +125,34 @@ test.for<[string, PolicyQuestion, boolean]>([
   expect(await decide(text, question)).toEqual(allowed ? ['policy-permits', 'a'] : ['policy-none'])
 })
 
+describe('what policies that look at different things come to', () => {
+  const policy = (id: string, effect: string, when: string) =>
+    `@id("${id}") ${effect} (principal is Workload, ${issuing}) when { ${when} };`
+  const byContext = policy('a', 'permit', 'context.ttl <= 60')
+  const byPrincipal = policy('b', 'permit', 'principal.path like "/w*"')
+  const no = policy('no', 'forbid', 'context.auth == "spiffe_x509"')
+  const never = policy('never', 'forbid', 'principal.owner == "web-team"')
+  const error = policy('x', 'forbid', 'resource has env && context.ttl * 9223372036854775807 > 0')
+  test.for([
+    ['all that permit, where none forbids', [byContext, byPrincipal], ['policy-permits', 'a', 'b']],
+    ['those that forbid', [byContext, byPrincipal, no, never], ['policy-forbids', 'never', 'no']],
+    ['one that forbids', [byContext, never], ['policy-forbids', 'never']],
+    ['one that cannot be evaluated', [byContext, byPrincipal, no, error], ['policy-error', 'x']],
+    ['none that applies', [byContext.replace('<=', '>'), byPrincipal.replace('/w', '/x')]],
+  ] as const)('%s', async ([, policies, decided = ['policy-none']]) => {
+    const asked = issue({ resource: { id: 'https://orders.example.org', env: 'prod' } })
+    expect(await decide(policies.join('\n'), asked)).toEqual(decided)
+  })
+})
+
+test('a group of actions is known in a policy that is nested too deeply to be written anew', async () => {
+  const deep = `${'context.ttl < 60 || '.repeat(120)}true`
+  const text = permit('action in Action::"getToken", resource', deep)
+  expect(await decide(text, issue())).toEqual(['policy-permits', 'a'])
+  expect(await decide(text, exchange)).toEqual(['policy-permits', 'a'])
+  expect(await decide(text, call)).toEqual(['policy-none'])
+})
+
 test('a decision that is remembered says so, and none is once other policies are loaded', async () => {
   const engine = createPolicyEngine()
   const text = '@id("all") permit (principal, action, resource);'

@@ -234,7 +234,7 @@ function compare(texts: readonly string[]): void {
 const engine = createPolicyEngine()
 
 test('what is decided by what policies look at is what Cedar decides by the whole question', () => {
-  const texts = fc.array(policy, { minLength: 1, maxLength: 2 })
+  const texts = fc.array(policy, { minLength: 1, maxLength: 4 })
   fc.assert(fc.property(texts, compare), { numRuns: 40 })
 })
 

@@ -34,6 +34,8 @@ const policy = fc.record({
     'context.ttl < 60',
     'principal.hasTag("env") && principal.getTag("env") == "prod"',
     '["x"].containsAll(context.scopes)',
+    'principal.owner == "shop" && context.ttl < 60',
+    'resource has env && principal.hasTag("env") && principal.getTag("env") == resource.env',
     overflow,
   ),
 })
@@ -116,14 +118,43 @@ test('where few may be kept parsed, slices give way to each other and decide the
           address: '::1',
         }
         const asked = cedarQuestion({ action: 'issueToken', ...wish }, now)
-        const slice = slices.of(asked)
-        const answer = slice.evaluate(slice.project(asked))
-        expect(answer.type === 'success' && answer.response.decision).toBe(
-          n === m ? 'allow' : 'deny',
-        )
+        const answers = slices.of(asked).map((group) => group.evaluate(group.project(asked)))
+        const decisions = answers.map((one) => one.type === 'success' && one.response.decision)
+        expect(decisions).toEqual([n === m ? 'allow' : 'deny'])
       }
     }
   }
+})
+
+test('of two questions only those policies are asked again that can tell them apart', async () => {
+  const slices = createPolicySlices()
+  slices.load(
+    await read(`@id("ttl") permit (principal is Workload, action in Action::"getToken", resource)
+      when { context.ttl <= 60 };
+    @id("path") forbid (principal is Workload, action, resource == Api::"${apis[0]}")
+      unless { principal.path like "/a*" };
+    @id("both") forbid (principal is Workload, action == Action::"issueToken", resource)
+      when { principal.purpose == "" && context.auth == "spiffe_jwt" };
+    @id("all") permit (principal, action, resource);`),
+  )
+  const asked = (n: number, ttlSeconds: number, purpose = 'p') => {
+    const entry = { spiffeId: ids[n] as SpiffeId, owner: 'o', purpose, labels: {} }
+    const wish = { resource: { id: apis[0] as string }, scopes: ['x'], ttlSeconds, address: '::1' }
+    const question = { action: 'issueToken', entry, auth: 'spiffe_jwt', ...wish } as const
+    return cedarQuestion(question, now)
+  }
+  const requests = (...of: Parameters<typeof asked>) =>
+    new Map(slices.of(asked(...of)).map(({ key, project }) => [key, project(asked(...of))]))
+  const differing = (one: ReturnType<typeof requests>, other: ReturnType<typeof requests>) =>
+    [...one].filter(([key, request]) => JSON.stringify(request) !== JSON.stringify(other.get(key)))
+  const first = requests(0, 60)
+  expect(first.size).toBe(4)
+  expect(differing(first, requests(0, 60))).toHaveLength(0)
+  for (const other of [requests(1, 60), requests(0, 61), requests(0, 60, 'q')]) {
+    expect([...other.keys()]).toEqual([...first.keys()])
+    expect(differing(first, other)).toHaveLength(1)
+  }
+  expect(differing(first, requests(1, 61, 'q'))).toHaveLength(3)
 })
 
 test('each thing that a policy can look at makes another question of it', async () => {
@@ -221,9 +252,9 @@ test('what no policy looks at makes no other question of it', async () => {
   expect(engine.decide(asked, now)).toEqual(granted)
   expect(engine.decide(other, later)).toEqual({ ...granted, cached: true })
   expect(engine.decide({ ...other, ttlSeconds: 31 }, later)).toMatchObject({ allowed: false })
-  // Whom and what a policy names is with others no more.
+  // What policies it has in common with others has one answer still.
   const named = { ...other, entry: { ...entry, spiffeId: ids[2] as SpiffeId } }
-  expect(engine.decide(named, now)).toEqual(granted)
+  expect(engine.decide(named, now)).toEqual({ ...granted, cached: true })
   expect(engine.decide({ ...named, resource: { id: 'https://c.example' } }, now)).toEqual({
     ...granted,
     policies: ['a', 'b'],
