@@ -21,7 +21,7 @@ export interface FederatedServer extends AsyncDisposable {
   /** Settings of the issuers, as at the start, and what puts others in their place. */
   readonly issuers: readonly object[]
   useIssuers(issuers: readonly object[]): void
-  /** Asks for a token, over a connection of its own. */
+  /** Asks for a token, over a connection and from an address of its own: of one alone few refusals are put on record. */
   post(
     values: Values,
     options?: { readonly identity?: TestIdentity; readonly headers?: Values },
@@ -66,6 +66,7 @@ export async function startFederatedServer(options: {
       ),
     })
   if (!results.every(({ status }) => status?.code === 0)) throw new Error('an entry is refused')
+  let asked = 0
   return {
     ...{ server, certificate, port, github, gitlab, kubernetes, issuers, useIssuers },
     post: (values, { identity, headers = {} } = {}) =>
@@ -74,6 +75,7 @@ export async function startFederatedServer(options: {
         headers: { ...formHeaders, ...headers },
         body: form(values),
         identity,
+        from: `127.0.1.${1 + (asked++ % 250)}`,
       }),
     records: () =>
       readFileSync(server.config.auditFile, 'utf8')

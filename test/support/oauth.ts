@@ -73,13 +73,16 @@ export function ask(
     readonly body?: string
     readonly identity?: TestIdentity | undefined
     readonly host?: string
+    /** An address of the loopback network to ask from. */
+    readonly from?: string
   } = {},
 ): Promise<HttpAnswer> {
-  const { method = 'GET', headers = {}, body, identity, host = 'as.example.org' } = options
+  const { method = 'GET', headers = {}, body, identity, host = 'as.example.org', from } = options
   return new Promise((resolve, reject) => {
     const sent = httpsRequest(
       {
         host: '127.0.0.1',
+        localAddress: from,
         port,
         path,
         method,

@@ -322,6 +322,6 @@ test('NHI2 no table has a column for the secret of a client', async () => {
   const columns = tables.flatMap(({ name, columns: its }) =>
     its.map((one) => `${name}.${one.name}`),
   )
-  expect(columns).toContain('issued_tokens.client_id')
+  expect(columns).toContain('issued_grants.client_id')
   expect(columns.filter((column) => /secret|passw|credential|api_?key/i.test(column))).toEqual([])
 })
