@@ -79,19 +79,33 @@ function fitting(filter: RecordFilter): (record: StoredRecord) => boolean {
   return (record) => {
     const { actor } = record
     const time = Date.parse(record.time)
+    const named = namedBy(record)
     return (
       (kinds === undefined || kinds.some((kind) => isKind(record.kind, kind))) &&
-      is(spiffeId, record.spiffeId, actor.id, actor.node, ...(record.actors ?? [])) &&
-      is(owner, record.owner, actor.owner, record.resourceOwner) &&
-      is(entryId, record.entryId, actor.entryId) &&
-      is(jti, record.jti, record.parentJti) &&
-      is(transaction, record.transaction) &&
+      is(
+        spiffeId,
+        record.spiffeId,
+        actor.id,
+        actor.node,
+        ...(record.actors ?? []),
+        ...named('spiffe-id', 'node'),
+      ) &&
+      is(owner, record.owner, actor.owner, record.resourceOwner, ...named('owner')) &&
+      is(entryId, record.entryId, actor.entryId, ...named('entry')) &&
+      is(jti, record.jti, record.parentJti, ...named('token')) &&
+      is(transaction, record.transaction, ...named('transaction')) &&
       is(decision, record.decision) &&
       is(reason, record.reason) &&
       (since === undefined || time >= since.getTime()) &&
       (until === undefined || time < until.getTime())
     )
   }
+}
+
+/** What was revoked stands among the details, where a search for it has to look too. */
+function namedBy({ kind, details }: StoredRecord): (...of: readonly string[]) => readonly string[] {
+  const [what, id] = kind === 'revocation.written' ? [details?.['kind'], details?.['id']] : []
+  return (...of) => (of.some((one) => one === what) && typeof id === 'string' ? [id] : [])
 }
 
 function isKind(kind: string, wanted: string): boolean {

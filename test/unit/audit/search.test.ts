@@ -100,6 +100,30 @@ describe('a search through all files of a trail', () => {
     expect(await found(filter)).toEqual(numbers)
   })
 
+  test.each<[string, string, RecordFilter]>([
+    ['spiffe-id', 'spiffe://example.org/web', { spiffeId: 'spiffe://example.org/web' }],
+    [
+      'node',
+      'spiffe://example.org/spire/agent/x',
+      { spiffeId: 'spiffe://example.org/spire/agent/x' },
+    ],
+    ['owner', 'shop', { owner: 'shop' }],
+    ['entry', 'e1', { entryId: 'e1' }],
+    ['token', 'j1', { jti: 'j1' }],
+    ['transaction', 't1', { transaction: 't1' }],
+  ])('finds the revocation of what is looked for: %s', async (kind, id, filter) => {
+    const revocation = (details: AuditEvent['details']): AuditEvent => ({
+      ...{ kind: 'revocation.written', time: minute(0), actor: { kind: 'local' } },
+      ...{ decision: 'allow', details },
+    })
+    const revoked = nextLine(chainStart, revocation({ kind, id }))
+    const other = nextLine(revoked.head, revocation({ kind: 'audience', id }))
+    rmSync(`${path}.000001`)
+    rmSync(`${path}.000002`)
+    writeFileSync(path, `${revoked.line}\n${other.line}\n`)
+    expect(await found(filter)).toEqual([1])
+  })
+
   test('tells of lines that are no records, and goes on', async () => {
     writeFileSync(`${path}.000002`, '{"n":\n[]\n{"v":1}\n')
     const broken: string[] = []
