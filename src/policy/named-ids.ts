@@ -22,7 +22,10 @@ export function checkNamed(json: PolicyJson, place: string): void {
       `${place}: there can be no ${type}::${JSON.stringify(id)}`,
       {
         reason: 'policy-entity',
-        fix: 'write the ID as "countersign entry list" shows it, such as spiffe://example.org/web',
+        fix:
+          type === 'TrustDomain'
+            ? 'write its name alone, such as example.org'
+            : 'write the ID as "countersign entry list" shows it, such as spiffe://example.org/web',
       },
     )
   }

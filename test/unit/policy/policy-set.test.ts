@@ -53,6 +53,17 @@ test.for([
   await expect(read([{ name: 'a.cedar', text }])).rejects.toMatchObject({ reason })
 })
 
+test.for([
+  ['TrustDomain::"spiffe://example.org"', 'write its name alone, such as example.org'],
+  [
+    'Node::"node-7"',
+    'write the ID as "countersign entry list" shows it, such as spiffe://example.org/web',
+  ],
+] as const)('of %s, which cannot be, is said how it is written', async ([entity, fix]) => {
+  const text = `@id("a") forbid (principal, action, resource == ${entity});`
+  await expect(read([{ name: 'a.cedar', text }])).rejects.toMatchObject({ fix })
+})
+
 test('what another action has no such thing of cannot be asked without saying which action is meant', async () => {
   const ttl = (action: string) =>
     read([
