@@ -29,9 +29,10 @@ function warningsForSelector({ type, value }: Selector): string[] {
   const word = colon < 0 ? value : value.slice(0, colon)
   if (words.length === 0 || (colon >= 0 && words.includes(word))) return []
   const meant = nearest(word, words)
+  const begins = `a selector begins as none of type "${type}" does`
   return meant === undefined
-    ? [`a selector of type "${type}" does not begin with a word that its attestor uses`]
-    : [`a selector of type "${type}" is not one that its attestor has; did you mean "${meant}:"?`]
+    ? [`${begins}; they begin with ${words.map((one) => `${type}:${one}:`).join(', ')}`]
+    : [`${begins}; did you mean "${type}:${meant}:"?`]
 }
 
 const rootSelectors: ReadonlySet<string> = new Set(['uid:0', 'user:root', 'gid:0', 'group:root'])

@@ -239,8 +239,8 @@ describe('warningsFor', () => {
   })
 
   test.each([
-    ['unix', 'uuid:0', '"uid:"'],
-    ['unix', 'uid', '"uid:"'],
+    ['unix', 'uuid:0', '"unix:uid:"'],
+    ['unix', 'uid', '"unix:uid:"'],
   ])('%s:%s was meant otherwise', (type, value, meant) => {
     expect(warn({ selectors: [{ type, value }] })).toEqual([
       expect.stringContaining(`did you mean ${meant}?`),
