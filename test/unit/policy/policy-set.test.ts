@@ -64,6 +64,11 @@ test.for([
   await expect(read([{ name: 'a.cedar', text }])).rejects.toMatchObject({ fix })
 })
 
+test('what an annotation is called makes it no name of anybody', async () => {
+  const text = '@id("a") @type("Workload") permit (principal, action, resource);'
+  expect([...(await read([{ name: 'a.cedar', text }])).keys()]).toEqual(['a'])
+})
+
 test('what another action has no such thing of cannot be asked without saying which action is meant', async () => {
   const ttl = (action: string) =>
     read([
