@@ -72,10 +72,11 @@ export function grantsHandlers({
 
 function filterOf(filter: Filter | null): TokenFilter {
   const said = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
+  const txn = said(filter?.txn)
   return {
     spiffeId: said(filter?.spiffe_id),
     audience: said(filter?.audience),
     owner: said(filter?.owner),
-    txn: said(filter?.txn),
+    transactions: txn === undefined ? undefined : new Set([txn]),
   }
 }

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Decision } from '../../src/policy/question.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { Slice } from '../../src/runtime/slice.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Cause } from '../revocation/write-facts.ts'
 import { type IssuedToken, issuedTokens } from '../store/issued-tokens.ts'
@@ -17,7 +18,7 @@ export interface Withdrawal {
 export interface WithdrawDeps {
   readonly store: Pick<Store, 'write'> & { readonly db: Kysely<Schema> }
   readonly revocations: Pick<Revocations, 'write'>
-  readonly clock: Pick<Clock, 'now'>
+  readonly clock: Clock
 }
 
 /** Of one transaction. */
@@ -36,13 +37,10 @@ export async function writeWithdrawals(
   const { store, revocations, clock } = deps
   const now = clock.now()
   const ends: { readonly event: AuditEvent; readonly causes: readonly Cause[] }[] = []
-  const transactions = new Map<string, readonly IssuedToken[]>()
+  const exchanged = found.flatMap(({ token: { parent, txn } }) => (parent === undefined ? [] : txn))
+  const transactions = await tokensOf(new Set(exchanged), store.db, clock)
   for (const withdrawal of found) {
-    const { txn, parent } = withdrawal.token
-    if (parent !== undefined && !transactions.has(txn)) {
-      transactions.set(txn, await tokensOf(txn, store.db, now))
-    }
-    const causes = causesOf(withdrawal.token, transactions.get(txn) ?? [])
+    const causes = causesOf(withdrawal.token, transactions.get(withdrawal.token.txn) ?? [])
     ends.push({ causes, event: eventOf(withdrawal, causes[0], revision, now) })
   }
   await store.write(async (tx) => {
@@ -54,16 +52,25 @@ export async function writeWithdrawals(
   })
 }
 
-/** Of this transaction; not all, where there are more than `maxTokens`. */
+/**
+ * By transaction; not all, where one has more than `maxTokens`. There is no index on what is looked for: all that is good
+ * is gone through once, however many transactions it is about, and others have their turn meanwhile.
+ */
 async function tokensOf(
-  txn: string,
+  transactions: ReadonlySet<string>,
   db: Kysely<Schema>,
-  now: Date,
-): Promise<readonly IssuedToken[]> {
-  const found: IssuedToken[] = []
-  for await (const page of issuedTokens(db, { txn }, { now })) {
-    found.push(...page)
-    if (found.length >= maxTokens) break
+  clock: WithdrawDeps['clock'],
+): Promise<ReadonlyMap<string, readonly IssuedToken[]>> {
+  const found = new Map<string, IssuedToken[]>()
+  if (transactions.size === 0) return found
+  const slice = new Slice(clock)
+  for await (const page of issuedTokens(db, { transactions }, { now: clock.now() })) {
+    for (const token of page) {
+      const others = found.get(token.txn)
+      if (others === undefined) found.set(token.txn, [token])
+      else if (others.length < maxTokens) others.push(token)
+    }
+    if (slice.isOver) await slice.rest()
   }
   return found
 }

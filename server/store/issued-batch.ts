@@ -108,6 +108,15 @@ function rowOf({ first, names }: OpenRow): GrantRow {
   }
 }
 
+/** Whether one of its tokens is of one of these transactions. */
+export function isOfOne({ tokens }: GrantRow, transactions: ReadonlySet<string>): boolean {
+  const names = tokens.split(' ')
+  for (let at = 1; at < names.length; at += namesOfToken) {
+    if (transactions.has(names[at] ?? '')) return true
+  }
+  return false
+}
+
 /** In the order in which they were issued. */
 export function tokensOf(row: GrantRow): readonly ListedToken[] {
   const alike = {

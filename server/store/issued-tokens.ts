@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-import { type GrantRow, tokensOf } from './issued-batch.ts'
+import { type GrantRow, isOfOne, tokensOf } from './issued-batch.ts'
 import { chunksOf, places, prepared } from './prepared.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
@@ -43,7 +43,8 @@ export interface TokenFilter {
   readonly spiffeId?: string | undefined
   readonly audience?: string | undefined
   readonly owner?: string | undefined
-  readonly txn?: string | undefined
+  /** One of these. */
+  readonly transactions?: ReadonlySet<string> | undefined
   readonly issuedSince?: Date | undefined
 }
 
@@ -109,7 +110,7 @@ export async function* issuedTokens(
   filter: TokenFilter,
   from: { readonly now: Date; readonly after?: string | undefined },
 ): AsyncGenerator<readonly ListedToken[], void, void> {
-  const { txn } = filter
+  const { transactions } = filter
   let [id = '', skip = '0'] = (from.after ?? '').split(' ')
   for (;;) {
     // The row that was begun comes again, and what was taken of it is left out.
@@ -120,10 +121,13 @@ export async function* issuedTokens(
       .limit(readRows + 1)
       .execute()
     const found = rows
-      .filter(({ tokens }) => txn === undefined || tokens.includes(txn))
+      .filter((row) => transactions === undefined || isOfOne(row, transactions))
       .flatMap((row) => tokensOf(row).slice(row.id === id ? Number(skip) : 0))
-      .filter((token) => txn === undefined || token.txn === txn)
-    for (let at = 0; at < found.length; at += pageTokens) yield found.slice(at, at + pageTokens)
+      .filter(({ txn }) => transactions?.has(txn) !== false)
+    // Where nothing was found too, so that whoever reads can let others have their turn.
+    for (let at = 0; at === 0 || at < found.length; at += pageTokens) {
+      yield found.slice(at, at + pageTokens)
+    }
     const last = rows.at(-1)
     if (rows.length <= readRows || last === undefined) return
     ;[id, skip] = [last.id, 'Infinity']

@@ -48,6 +48,35 @@ test('a token that was exchanged is asked about as it was then, and takes along 
   expect(await facts()).toEqual(['token b', 'token c'])
 })
 
+test('however many transactions a withdrawal is about, what is good is gone through once for all', async () => {
+  const { deps, facts, add, token, use } = await startRecheck(permitAll)
+  const hop = { subject: web, clientId: orders, actors: [orders] }
+  const from = { audience: 'https://orders', depth: 0 }
+  const next = { from: { audience: 'https://stock', depth: 1 }, clientId: stock }
+  for (const name of ['a', 'b', 'c']) {
+    const txn = `t-${name}`
+    await add(
+      token(`${name}1`, { ...hop, txn, parent: name, from }),
+      token(`${name}2`, { ...hop, ...next, txn, parent: `${name}1`, actors: [stock, orders] }),
+    )
+  }
+  await use(`${permitAll} @id("hop") forbid (
+    principal == Workload::"${orders}", action == Action::"exchangeToken", resource);`)
+  let reads = 0
+  const db = new Proxy(deps.store.db, {
+    get(target, name) {
+      if (name === 'selectFrom') reads += 1
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const store = { db, write: deps.store.write.bind(deps.store) }
+  expect(await recheck({ ...deps, store })).toBe(3)
+  expect(await facts()).toEqual(['a1', 'a2', 'b1', 'b2', 'c1', 'c2'].map((jti) => `token ${jti}`))
+  // Of what is decided anew, and of what goes with it.
+  expect(reads).toBe(2)
+})
+
 test('of a transaction that is too long to be looked through, nothing of what was exchanged is left', async () => {
   const { deps, facts, add, token, use, audited } = await startRecheck(permitAll)
   const from = { audience: 'https://orders', depth: 0 }
