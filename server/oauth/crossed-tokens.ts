@@ -1,8 +1,8 @@
-import { isEpoch, type NumberedFact } from '../../src/revocation/fact.ts'
-import { RevocationState } from '../../src/revocation/state.ts'
+import type { NumberedFact } from '../../src/revocation/fact.ts'
 import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { Changes } from '../changes/changes.ts'
+import { crossing } from '../revocation/crossing.ts'
 import { claimsOfIssued } from '../revocation/good-tokens.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { IssuedBatch } from '../store/issued-batch.ts'
@@ -50,12 +50,8 @@ export function createCrossedTokens(
   let before: readonly IssuedBefore[] = []
 
   const look = (facts: readonly NumberedFact[], among: () => readonly IssuedToken[]): void => {
-    const epochs = facts.filter(({ kind }) => isEpoch(kind))
-    if (epochs.length === 0) return
-    const state = new RevocationState()
-    for (const { kind, id } of epochs) {
-      state.apply({ kind, id, notBefore: Infinity, endsAt: Infinity })
-    }
+    const state = crossing(facts)
+    if (state.size === 0) return
     const crossed = among().filter((token) => {
       const claims = claimsOfIssued(token)
       return (

@@ -3,8 +3,11 @@ import { uuidV7 } from '../../src/runtime/uuid.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { Ca } from '../ca/ca.ts'
 import type { Policies } from '../policy/policies.ts'
+import { crossing } from '../revocation/crossing.ts'
+import { claimsOfIssued } from '../revocation/good-tokens.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { refuseBornDead } from '../revocation/svid-status.ts'
+import type { IssuedToken } from '../store/issued-tokens.ts'
 import { type OauthAnswer, tokenAnswerOf } from './answer.ts'
 import { actorOf, type ClientDoorDeps, type ClientRequest, checkStanding } from './client-door.ts'
 import { issueOnce } from './federated/client.ts'
@@ -23,7 +26,7 @@ export interface IssueDeps {
   /** `note` hears of each token that leaves. */
   readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
   readonly entriesOf: ClientDoorDeps['entriesOf']
-  readonly revocations: Pick<Revocations, 'find' | 'judge' | 'head'>
+  readonly revocations: Pick<Revocations, 'find' | 'judge' | 'head' | 'since'>
   readonly clock: Clock
   readonly useOnce: UseOnce
 }
@@ -67,6 +70,7 @@ async function signToken(
   const { resource, scopes, txn, decidedBy, exchanged } = grant
   const [entry] = entries
   const jti = uuidV7(deps.clock.now())
+  const factsUpTo = deps.revocations.head.number
   const subject = exchanged?.from.subject ?? client.spiffeId
   const actors = exchanged?.actors ?? []
   const parent = exchanged?.from.jti
@@ -118,16 +122,16 @@ async function signToken(
         ...(edge !== undefined && { edge: edge.id, edgeAddress: edge.address }),
         ...(from !== undefined && { fromAudience: from.audience, fromDepth: from.depth }),
         // Of what was revoked later nobody has asked.
-        factsUpTo: deps.revocations.head.number,
+        factsUpTo,
       },
     },
   })
-  // What was revoked while it was signed is known by now, or makes `issued` revoke it.
+  // What was revoked while it was signed and put on record is known by now, or makes whoever watches `issued` revoke it.
   checkStanding(client, deps)
   if (exchanged !== undefined) {
     refuseBornDead(deps.revocations.judge(exchanged.from.claims, exchanged.from.keyId))
   }
-  issued.note({
+  const leaving: IssuedToken = {
     jti,
     txn,
     parent,
@@ -145,7 +149,12 @@ async function signToken(
     keyId,
     issuedAt,
     expiresAt,
-  })
+  }
+  if (deps.revocations.head.number > factsUpTo) {
+    const meanwhile = crossing(deps.revocations.since(factsUpTo))
+    refuseBornDead(meanwhile.judge(claimsOfIssued(leaving), keyId))
+  }
+  issued.note(leaving)
   return tokenAnswerOf(token, {
     ...(form.get('grant_type') === tokenExchangeGrant && {
       issued_token_type: tokenTypes.accessToken,

@@ -51,7 +51,7 @@ export async function startWorld(
 ): Promise<OauthWorld> {
   const folder = closing.use(await temporaryFolder())
   const clock = new FakeClock()
-  const revocations = Object.assign(new RevocationState(), { head: emptyHead })
+  const revocations = Object.assign(new RevocationState(), { head: emptyHead, since: () => [] })
   const judge: RevocationState['judge'] = (claims, keyId) => revocations.judge(claims, keyId)
   const running = closing.use(
     await startCa({ folder: folder.path, clock, settings: { oauth: true }, judge }),

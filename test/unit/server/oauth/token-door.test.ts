@@ -1,12 +1,14 @@
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
+import type { AccessTokenRequest } from '../../../../server/ca/issue-access-token.ts'
 import { readForeignClients } from '../../../../server/oauth/foreign-clients.ts'
 import { createIntrospectionDoor } from '../../../../server/oauth/introspection.ts'
 import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
 import { assertionForm } from '../../../../server/oauth/spiffe-client-auth.ts'
-import type { TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
+import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import { type IssuedToken, issuedTokens } from '../../../../server/store/issued-tokens.ts'
+import type { NumberedFact } from '../../../../src/revocation/fact.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
@@ -326,3 +328,45 @@ test('T26 a client that is revoked while its token is made gets none, though tha
   expect(left).toHaveLength(1)
   expect(world.records().at(-1)).toMatchObject({ kind: 'token.denied', reason: 'svid-revoked' })
 })
+
+test.each<Pick<NumberedFact, 'kind' | 'id'>>([
+  { kind: 'trust-domain', id: 'example.org' },
+  { kind: 'audience', id: orders },
+])(
+  'T26 a token that is put on record while a fact about its $kind comes in does not leave, though it is of a later second',
+  async (about) => {
+    await using closing = new AsyncDisposableStack()
+    const left: IssuedToken[] = []
+    const issued = { ready() {}, note: (token: IssuedToken) => void left.push(token) }
+    const world = await start(closing, { issued })
+    const facts: NumberedFact[] = []
+    let comes = true
+    const ca: TokenDoorDeps['ca'] = Object.assign(Object.create(world.ca), {
+      async issueAccessToken(request: AccessTokenRequest) {
+        const answer = await world.ca.issueAccessToken(request)
+        const notBefore = answer.issuedAt.getTime() / 1000 - 1
+        if (comes) facts.push({ ...about, number: 1, notBefore, endsAt: notBefore + 60 })
+        comes = false
+        return answer
+      },
+    })
+    const door = createTokenDoor({
+      ...{ ...world.deps, ca },
+      revocations: {
+        find: (kind, id) => world.revocations.find(kind, id),
+        judge: (claims, keyId) => world.revocations.judge(claims, keyId),
+        get head() {
+          return { number: facts.length, hash: '' }
+        },
+        since: (number) => facts.slice(number),
+      },
+    })
+    const assertion = await assertionOf(world)
+    const answer = await send(door, { assertion }, wish)
+    expect(answer).toMatchObject({ status: 503, error: 'temporarily_unavailable' })
+    expect(world.records().at(-1)).toMatchObject({ reason: 'revoked-this-second' })
+    expect(left).toEqual([])
+    expect((await send(door, { assertion }, wish)).status).toBe(200)
+    expect(left).toHaveLength(1)
+  },
+)
