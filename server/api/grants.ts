@@ -23,7 +23,7 @@ export function grantsHandlers({
   RpcHandler<Caller>
 > {
   const good = (filter: Filter | null, after?: string) =>
-    goodTokens(store.db, filterOf(filter), { now: clock.now(), after }, revocations)
+    goodTokens(store.db, filterOf(filter), { clock, after }, revocations)
   return {
     List: unary(async ({ filter }: ListRequest) => {
       const found = await grantsOf(good(filter), maxGrants + 1)

@@ -51,9 +51,9 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
       return revokedToWire(number, target, known)
     }),
     OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
-      const now = clock.now()
       let tokens = 0
-      for await (const _ of goodTokens(store.db, { owner }, { now }, deps.revocations)) tokens += 1
+      for await (const _ of goodTokens(store.db, { owner }, { clock }, deps.revocations))
+        tokens += 1
       const { entries, number } = await offboardOwner(deps, owner, reason, actOf(caller))
       return {
         entries: entries

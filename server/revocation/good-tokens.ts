@@ -1,6 +1,8 @@
 import type { Kysely } from 'kysely'
 import type { TokenClaims } from '../../src/jwt/compact.ts'
 import { nestedActors } from '../../src/jwt/nested-actors.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { Slice } from '../../src/runtime/slice.ts'
 import {
   type IssuedToken,
   issuedTokens,
@@ -10,17 +12,22 @@ import {
 import type { Schema } from '../store/schema.ts'
 import type { Revocations } from './revocations.ts'
 
-/** The tokens that have neither expired nor been revoked, from the first after the place `after` on. */
+/**
+ * The tokens that have neither expired nor been revoked, from the first after the place `after` on. Others have their turn
+ * meanwhile: there may be very many.
+ */
 export async function* goodTokens(
   db: Kysely<Schema>,
   filter: TokenFilter,
-  from: { readonly now: Date; readonly after?: string | undefined },
+  { clock, after }: { readonly clock: Clock; readonly after?: string | undefined },
   revocations: Pick<Revocations, 'judge'>,
 ): AsyncGenerator<ListedToken, void, void> {
-  for await (const page of issuedTokens(db, filter, from)) {
+  const slice = new Slice(clock)
+  for await (const page of issuedTokens(db, filter, { now: clock.now(), after })) {
     for (const token of page) {
       if (revocations.judge(claimsOfIssued(token), token.keyId) === undefined) yield token
     }
+    if (slice.isOver) await slice.rest()
   }
 }
 

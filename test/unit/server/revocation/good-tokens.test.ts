@@ -3,7 +3,9 @@ import { goodTokens, grantsOf } from '../../../../server/revocation/good-tokens.
 import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
 import type { Fact } from '../../../../src/revocation/fact.ts'
 import { RevocationState } from '../../../../src/revocation/state.ts'
+import type { Clock } from '../../../../src/runtime/clock.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { addTokens, tempStore } from '../store/fixture.ts'
 
 const now = new Date('2026-06-01T12:00:00Z')
@@ -33,7 +35,8 @@ async function world(tokens: readonly IssuedToken[], facts: readonly Omit<Fact, 
   await addTokens(store, tokens)
   const state = new RevocationState()
   for (const fact of facts) state.apply({ ...fact, endsAt: Infinity })
-  return (at: Date, after?: string) => goodTokens(store.db, {}, { now: at, after }, state)
+  return (at: Date, after?: string, clock: Clock = new FakeClock(at)) =>
+    goodTokens(store.db, {}, { clock, after }, state)
 }
 
 const second = now.getTime() / 1000
@@ -85,4 +88,23 @@ test('of very many each is looked at once, from where the last page ended', asyn
   const found = []
   for await (const { jti } of good(now, places.get('1000'))) found.push(jti)
   expect([found.length, found[0], found.at(-1)]).toEqual([149, '1010', '2490'])
+})
+
+test('of very many each page is followed by the turn of others where it took long', async () => {
+  const ids = Array.from({ length: 15_000 }, (_, at) => String(at).padStart(5, '0'))
+  const good = await world(ids.map((jti) => aToken(jti)))
+  const clock = new FakeClock(now)
+  let ms = 0
+  const slow = { now: () => clock.now(), monotonicMs: () => (ms += 10) } as unknown as Clock
+  let turns = 0
+  const turn = (): void => {
+    turns += 1
+    next = setImmediate(turn)
+  }
+  let next = setImmediate(turn)
+  let found = 0
+  for await (const _ of good(now, undefined, slow)) found += 1
+  clearImmediate(next)
+  expect(found).toBe(ids.length)
+  expect(turns).toBeGreaterThan(20)
 })
