@@ -72,7 +72,7 @@ function chosen(
   const names = new Set(
     looks.flatMap((look) => (look.kind === kind && look.of === of ? [look.name] : [])),
   )
-  // A value that nobody looks at is not even made.
+  // What nobody looks at is not told.
   return <V>(values: Readonly<Record<string, V>>) =>
     Object.fromEntries(
       [...names]
