@@ -20,9 +20,9 @@ import { startChild } from './support/child.ts'
 import { closedLoop, type Load } from './support/load.ts'
 import { type Figure, median, report, round, short } from './support/report.ts'
 
-const rounds = short ? 1 : 4
+const rounds = short ? 1 : 6
 /** The compiler's. */
-const warmUps = short ? 1 : 6
+const warmUps = short ? 1 : 8
 const connections = 16
 const actors = 8
 /** More than the server remembers of SVIDs, and of decisions. */
