@@ -1,7 +1,8 @@
 // npm oidc-provider doing the same over the same TLS: client_credentials with private_key_jwt, one resource, ES256
 // access tokens. It keeps what it knows in memory, and has no policy. With `trail`, a file, each token is on durable
 // record before it leaves, in the barest way: a line of JSON, one synced write for all that wait, no chain, no copy.
-// Argument: { web, issuer, resource, client, trail }.
+// Of clients it knows one by its settings, and all of `bench-…` from its store, which makes each of its name: it remembers
+// a thousand of those. Argument: { web, issuer, resource, client, trail }.
 import { generateKeyPairSync } from 'node:crypto'
 import { constants, readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -9,6 +10,8 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 // @ts-expect-error: it comes without types
 import { Provider } from 'oidc-provider'
+// @ts-expect-error: it comes without types
+import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js'
 import type { WebCertificate } from '../test/support/web-certificate.ts'
 import { argument, say } from './support/child.ts'
 
@@ -21,22 +24,27 @@ const { web, issuer, resource, client, trail } = argument<{
 }>()
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const own = { ...privateKey.export({ format: 'jwk' }), kid: 'k', alg: 'ES256', use: 'sig' }
+const settingsOf = (id: string) => ({
+  client_id: id,
+  token_endpoint_auth_method: 'private_key_jwt',
+  token_endpoint_auth_signing_alg: 'ES256',
+  id_token_signed_response_alg: 'ES256',
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+  jwks: { keys: [client.key] },
+})
+class Stored extends MemoryAdapter {
+  async find(id: string): Promise<unknown> {
+    return id.startsWith(`${client.id}-`) ? settingsOf(id) : super.find(id)
+  }
+}
 const provider = new Provider(issuer, {
   jwks: { keys: [own] },
   clientAuthMethods: ['private_key_jwt'],
   scopes: ['orders:read', 'orders:write'],
-  clients: [
-    {
-      client_id: client.id,
-      token_endpoint_auth_method: 'private_key_jwt',
-      token_endpoint_auth_signing_alg: 'ES256',
-      id_token_signed_response_alg: 'ES256',
-      grant_types: ['client_credentials'],
-      redirect_uris: [],
-      response_types: [],
-      jwks: { keys: [client.key] },
-    },
-  ],
+  clients: [settingsOf(client.id)],
+  adapter: Stored,
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },

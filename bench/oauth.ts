@@ -2,8 +2,9 @@
 // warm, where workloads show an SVID that they have shown before; cold, where each is another workload whose SVID is not
 // remembered, under a policy that cannot tell these workloads apart, so that they share a decision; cold and decided, where
 // a policy looks at who it is and no decision is remembered either. The bare program: npm oidc-provider, client_credentials
-// with private_key_jwt, ES256, on a durable trail as well; in the detail, without one. Then introspection, and an exchange
-// by which the token names eight actors.
+// with private_key_jwt, ES256, on a durable trail as well: warm, one client that it knows by its settings; cold, as many in
+// turn as ours, each found in its store. In the detail, cold against its warm one too, and warm without a trail. Then
+// introspection, and an exchange by which the token names eight actors.
 import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -118,11 +119,11 @@ const signer = {
 }
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 /** It takes each assertion once. */
-const ofProvider = (pool: Pool): Promise<unknown> => {
+const ofProvider = (pool: Pool, id = 'bench'): Promise<unknown> => {
   const now = Math.floor(Date.now() / 1000)
   const claims = {
-    iss: 'bench',
-    sub: 'bench',
+    iss: id,
+    sub: id,
     aud: issuer,
     jti: randomUUID(),
     iat: now,
@@ -160,11 +161,14 @@ const load = (call: () => Promise<unknown>, pid: number): Promise<Load> =>
 const cold = inTurn(forms)
 const coldDecided = inTurn(undecided)
 const warm = inTurn(forms.slice(0, connections))
+let stored = 0
+const coldOfProvider = (): Promise<unknown> => ofProvider(barePool, `bench-${stored++ % others}`)
 const all = {
   cold: () => load(cold, ours.pid),
   coldDecided: () => load(coldDecided, ours.pid),
   warm: () => load(warm, ours.pid),
   provider: () => load(() => ofProvider(barePool), bare.pid),
+  providerCold: () => load(coldOfProvider, bare.pid),
   unrecorded: () => load(() => ofProvider(unrecordedPool), unrecorded.pid),
   introspect: () => load(() => post(oursPool, '/oauth/introspect', shown), ours.pid),
   exchange: () => load(() => exchange(actors - 1, deep), ours.pid),
@@ -175,6 +179,7 @@ const seen: Record<Name, Load[]> = {
   coldDecided: [],
   warm: [],
   provider: [],
+  providerCold: [],
   unrecorded: [],
   introspect: [],
   exchange: [],
@@ -198,13 +203,15 @@ function against(name: 'cold' | 'coldDecided' | 'warm', least: number): Figure {
     seen[name].map((one, at) =>
       round((seen[other][at]?.serverCpuUs ?? Number.NaN) / one.serverCpuUs),
     )
-  const ratios = ratiosTo('provider')
+  const same = name === 'warm' ? 'provider' : 'providerCold'
+  const ratios = ratiosTo(same)
   const ratio = median(ratios)
   return {
-    ...{ ours: middle(name), bare: middle('provider'), ratio, unit: '/CPU-s' },
+    ...{ ours: middle(name), bare: middle(same), ratio, unit: '/CPU-s' },
     ...{ target: `ratio >= ${least}`, met: ratio >= least, ratios },
     detail: {
-      ...{ ours: details(name), bare: details('provider') },
+      ...{ ours: details(name), bare: details(same) },
+      warmProvider: { perCpuSecond: middle('provider'), ratio: median(ratiosTo('provider')) },
       unrecorded: { perCpuSecond: middle('unrecorded'), ratio: median(ratiosTo('unrecorded')) },
     },
   }
