@@ -76,7 +76,7 @@ function resourceOf(question: PolicyQuestion): CedarEntity {
 }
 
 function contextOf(question: PolicyQuestion, now: Date): Record<string, CedarValueJson> {
-  const time = extension('datetime', minuteOf(now))
+  const time = extension('datetime', timeOf(minuteOf(now)))
   if (question.action === 'revoke') return { time }
   const address = extension('ip', ipOf(question.address))
   if (question.action === 'callVendor') {
@@ -116,9 +116,14 @@ function extension(fn: string, arg: string): CedarValueJson {
   return { __extn: { fn, arg } }
 }
 
-/** RFC 3339: a finer time would make each question another one. */
-function minuteOf(now: Date): string {
-  return `${now.toISOString().slice(0, 16)}:00Z`
+/** What a policy is told of the time, since 1970: a finer one would make each question another one. */
+export function minuteOf(now: Date): number {
+  return Math.floor(now.getTime() / 60_000)
+}
+
+/** RFC 3339. */
+function timeOf(minute: number): string {
+  return new Date(minute * 60_000).toISOString().replace('.000', '')
 }
 
 /** `127.0.0.1:80`, `[2001:db8::1]:80` and both alone; what an IPv6 socket says of IPv4 is IPv4. */

@@ -1,4 +1,4 @@
-import { ipOf } from './cedar-request.ts'
+import { ipOf, minuteOf } from './cedar-request.ts'
 import type { AskingEntry, Decision, IssueQuestion, PolicyQuestion } from './question.ts'
 
 /** What was decided of an entry last: found again, and at little cost, where nothing of the question is another. */
@@ -33,11 +33,6 @@ export function createLastDecisions(): LastDecisions {
       last.set(question.entry, { question, minute: minuteOf(now), decision })
     },
   }
-}
-
-/** What a policy is told of the time. */
-function minuteOf(now: Date): number {
-  return Math.floor(now.getTime() / 60_000)
 }
 
 /** Whether they differ in nothing that a policy may be told, their entry and the time aside. */
