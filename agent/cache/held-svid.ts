@@ -31,8 +31,9 @@ const clocksApartMs = 60_000
 
 /**
  * An SVID that a server has signed just now. How long it is good for is then known without a wall
- * clock; where that says something else by much, it is left out, so that a clock that is wrong by
- * almost a lifetime asks for no more SVIDs than one that is right. `chance` is from 0 to 1. Throws
+ * clock, which can only shorten it: one that is behind puts nothing off. Where it says something else by
+ * much, it is left out, so that a clock that is wrong by almost a lifetime asks for no more SVIDs than
+ * one that is right. `chance` is from 0 to 1. Throws
  * `invalid` where a certificate cannot be read.
  */
 export function holdNewSvid(svid: X509Svid, shows: string, at: Moment, chance: number): HeldSvid {
@@ -41,7 +42,7 @@ export function holdNewSvid(svid: X509Svid, shows: string, at: Moment, chance: n
   const apartMs = Math.abs(lastsMs - leftMs)
   const wallClockCounts = apartMs <= Math.max(clocksApartMs, lastsMs / 10)
   const signedBy = signersOf(svid.chain)
-  const dueTimes = timesFrom(at, wallClockCounts ? leftMs : lastsMs, chance)
+  const dueTimes = timesFrom(at, wallClockCounts ? Math.min(leftMs, lastsMs) : lastsMs, chance)
   return { svid, shows, signedBy, wallClockCounts, ...dueTimes }
 }
 
