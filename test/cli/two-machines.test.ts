@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { run, start } from '../support/command.ts'
+import { freePort } from '../support/free-port.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cs-two-'))
 const children: ChildProcess[] = []
@@ -16,14 +16,6 @@ afterAll(() => {
 
 const adminSocket = join(folder, 'server', 'admin', 'api.sock')
 const admin = { env: { COUNTERSIGN_ADMIN_SOCKET: adminSocket } }
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
-}
 
 function launch(
   args: readonly string[],

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { readdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { AgentConfig } from '../../agent/config.ts'
@@ -9,6 +8,7 @@ import { createClient } from '../../src/rpc/client.ts'
 import { dialUnix } from '../../src/rpc/dial.ts'
 import { Secret } from '../../src/runtime/secret.ts'
 import { runHere } from '../support/command.ts'
+import { freePort } from '../support/free-port.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   type RunningServer,
@@ -28,14 +28,6 @@ const patient = { timeout: 20_000 }
 
 function selfSelector(): string {
   return `unix:uid:${process.getuid?.()}`
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }
 
 async function server(options: Parameters<typeof startServer>[0] = {}): Promise<RunningServer> {

@@ -7,6 +7,7 @@ import { createRpcServer } from '../../../src/rpc/server.ts'
 import { serviceDefinition } from '../../../src/rpc/services.ts'
 import { silentLog } from '../../../src/runtime/log.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
+import { freePort } from '../../support/free-port.ts'
 import { identity, type TestIdentity, testAuthorities } from '../mtls/identities.ts'
 import { failureOf } from './harness.ts'
 
@@ -51,7 +52,7 @@ test.each([
   'after %s of %i ms a channel is back within 4 s of the restart',
   { timeout: 30_000 },
   async (_, outageMs) => {
-    const first = await start(0)
+    const first = await start(await freePort())
     const channel = dialTls({
       address: `127.0.0.1:${first.port}`,
       verifyPeer: () => serverId,

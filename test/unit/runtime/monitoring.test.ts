@@ -1,16 +1,9 @@
-import { createServer, Server } from 'node:net'
+import { Server } from 'node:net'
 import { Registry } from 'prom-client'
 import { expect, test, vi } from 'vitest'
 import { silentLog } from '../../../src/runtime/log.ts'
 import { serveMonitoring } from '../../../src/runtime/monitoring.ts'
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
-}
+import { freePort } from '../../support/free-port.ts'
 
 test('health and metrics are read with GET, nothing else is there, and nothing can be changed', async () => {
   const stopping = new AbortController()
