@@ -37,6 +37,7 @@ import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
 import { createIssuedTokens } from './issued-tokens.ts'
 import { createLegacyDoor } from './legacy-door.ts'
+import { runOrphans } from './orphans.ts'
 import { runRecheck } from './recheck.ts'
 import { runEntryRecheck } from './recheck-entries.ts'
 import { createRefusalRecord } from './refusals.ts'
@@ -164,6 +165,7 @@ export async function serveOauth(
     (until) => crossed.run(until),
     (until) => use.run(until),
     (until) => runRecheck(rechecked, until),
+    (until) => runOrphans({ ...deps, issued }, until),
     (until) => runEntryRecheck({ ...rechecked, changes: deps.changes }, until),
     (until) => publisher.run(until),
     (until) => runFeedWatch({ ...deps, settings, acknowledgements, append }, until),

@@ -19,6 +19,8 @@ export interface IssuedTokens {
   /** Before a token is signed. Throws `unavailable` `issued-unwritable` where too many wait to be written. */
   ready(): void
   note(token: IssuedToken): void
+  /** What was noted and is not in the store yet, as far as is known. */
+  unwritten(): readonly IssuedToken[]
   /** Before it runs: writes what a run of the server before this one has issued, and had no time to write. */
   resume(issued: readonly IssuedToken[]): Promise<void>
   /** Writes what waits. Never throws: what could not be written is tried again. */
@@ -82,6 +84,7 @@ export function createIssuedTokens(deps: {
       open.add(token)
       count += 1
     },
+    unwritten: () => [...waiting, open ?? []].flat().flatMap((batch) => batch.tokens()),
     async resume(issued) {
       const missing = new Map(issued.map((token) => [token.jti, token]))
       if (missing.size === 0) return

@@ -46,6 +46,8 @@ export interface TokenFilter {
   /** One of these. */
   readonly transactions?: ReadonlySet<string> | undefined
   readonly issuedSince?: Date | undefined
+  /** Those that were exchanged for another. */
+  readonly exchanged?: true | undefined
 }
 
 /** One of a list. `place`: where the list goes on after it. */
@@ -135,7 +137,7 @@ export async function* issuedTokens(
 }
 
 function matching(db: Kysely<Schema>, filter: TokenFilter, now: Date) {
-  const { spiffeId, audience, owner, issuedSince } = filter
+  const { spiffeId, audience, owner, issuedSince, exchanged } = filter
   return db
     .selectFrom('issued_grants')
     .where('expires_at', '>', now.getTime())
@@ -155,5 +157,9 @@ function matching(db: Kysely<Schema>, filter: TokenFilter, now: Date) {
     .$if(owner !== undefined, (query) => query.where('owner', '=', owner as string))
     .$if(issuedSince !== undefined, (query) =>
       query.where('issued_at', '>=', (issuedSince as Date).getTime()),
+    )
+    .$if(exchanged === true, (query) =>
+      // Of one that a version before this one has issued, what it was exchanged for may be unknown.
+      query.where((or) => or.or([or('from_audience', '<>', ''), or('actors', '<>', '')])),
     )
 }

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'countersign/http'
 import { OauthClient } from 'countersign/oauth-client'
 import { accessOf, createVerifier, requireAccessToken } from 'countersign/resource-server'
+import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { bundleFromWire } from '../../src/rpc/convert.ts'
@@ -121,6 +122,29 @@ test('T26 what was passed on for a caller ends with the caller’s entry, though
   await server
     .admin('countersign.revocation.v1.Revocation')
     .unary('Revoke', { kind: 'entry', id: await entryOf('/shop'), reason: 'test' })
+  await eventually(async () => (await verdict()) === 'token-revoked', 1000)
+})
+
+test('T26 what was exchanged for a token in the moment in which that was revoked ends with it', async () => {
+  const [web, middle, last] = [
+    await workload('/web'),
+    await workload('/orders'),
+    await workload('/stock'),
+  ]
+  const [ofOrders, ofStock] = [
+    guardOf(middle, orders, 'orders:read'),
+    guardOf(last, stock, 'stock:read'),
+  ]
+  await eventually(() => ofStock.revocations.fresh() && ofOrders.revocations.fresh())
+  const certificateOf = ({ source }: Workload) => ({ certificate: source.svid().chain[0] })
+  const { token } = await web.client.call(orders, 'orders:read').token()
+  const access = await ofOrders.verifier.verify(token, certificateOf(web))
+  const passedOn = await middle.client.onBehalfOf(access).call(stock, 'stock:read').token()
+  await server
+    .admin('countersign.revocation.v1.Revocation')
+    .unary('Revoke', { kind: 'token', id: decodeJwt(token).jti ?? '', reason: 'test' })
+  const verdict = (): Promise<string> =>
+    reasonOf(ofStock.verifier.verify(passedOn.token, certificateOf(middle)))
   await eventually(async () => (await verdict()) === 'token-revoked', 1000)
 })
 

@@ -4,10 +4,12 @@ import { factWriter } from '../../../../server/revocation/write-facts.ts'
 import { putAuthority } from '../../../../server/store/authorities.ts'
 import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
 import { factsAfter } from '../../../../server/store/revocation-facts.ts'
+import type { Store } from '../../../../server/store/store.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { createPolicyEngine } from '../../../../src/policy/engine.ts'
 import { readPolicySet } from '../../../../src/policy/policy-set.ts'
+import type { PolicyQuestion } from '../../../../src/policy/question.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import type { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
@@ -26,7 +28,7 @@ const entriesAtFirst = [web, orders, stock].map((spiffeId) =>
 
 /** A server's part of what decides anew, over a real store. */
 export interface RecheckWorld {
-  readonly deps: RecheckDeps
+  readonly deps: RecheckDeps & { readonly store: Store }
   readonly clock: FakeClock
   readonly audited: readonly AuditEvent[]
   readonly state: { revision: string }
@@ -59,11 +61,11 @@ export async function startRecheck(text: string): Promise<RecheckWorld> {
   }
   await use(text)
   const revocations = createRevocations({ clock, write: factWriter({ clock, svidTtlSeconds: 60 }) })
-  const deps: RecheckDeps = {
+  const deps = {
     store,
     policies: {
-      decide: (question, at = clock.now()) => engine.decide(question, at),
-      onChange: (listener) => {
+      decide: (question: PolicyQuestion, at = clock.now()) => engine.decide(question, at),
+      onChange: (listener: () => void) => {
         listeners.add(listener)
         return () => listeners.delete(listener)
       },

@@ -123,7 +123,7 @@ test('what is revoked is not revoked in silence: without the trail it is not don
   expect(await facts()).toEqual([])
 })
 
-test('a token that was exchanged goes alone', async () => {
+test('a token that was exchanged does not end its transaction', async () => {
   await using closing = new AsyncDisposableStack()
   const { token, claims } = await start(closing)
   const shown = {

@@ -1,0 +1,92 @@
+import type { Kysely } from 'kysely'
+import type { Clock } from '../../src/runtime/clock.ts'
+import type { Log } from '../../src/runtime/log.ts'
+import { Slice } from '../../src/runtime/slice.ts'
+import { aborted } from '../../src/runtime/tasks.ts'
+import type { Changes } from '../changes/changes.ts'
+import { claimsOfIssued } from '../revocation/good-tokens.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { type IssuedToken, issuedTokens } from '../store/issued-tokens.ts'
+import type { Schema } from '../store/schema.ts'
+import type { Store } from '../store/store.ts'
+import type { IssuedTokens } from './issued-tokens.ts'
+import { writeWithdrawals } from './withdraw.ts'
+
+export interface OrphanDeps {
+  readonly store: Pick<Store, 'write'> & { readonly db: Kysely<Schema> }
+  readonly changes: Pick<Changes, 'subscribe'>
+  readonly revocations: Pick<Revocations, 'find' | 'judge' | 'write'>
+  readonly issued: Pick<IssuedTokens, 'unwritten'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const againMs = 1000
+/** Of one transaction. */
+const maxTokens = 500
+
+/**
+ * Whenever a token was revoked, by whomever, and at the start, revokes what was exchanged for it. Until the signal aborts.
+ *
+ * It looks once the fact has come by the change log. From then on this server exchanges the token no more, and what it has
+ * issued before is among what waits to be written, or in the store: nothing can slip in between. What another server has
+ * issued, that one finds so. A fact that is written here comes by the change log too, and is looked at in its turn.
+ */
+export async function runOrphans(deps: OrphanDeps, signal: AbortSignal): Promise<void> {
+  const { changes, clock, log } = deps
+  let isDue = true
+  let isFailing = false
+  let woken = new AbortController()
+  const stop = changes.subscribe(({ facts }) => {
+    if (!facts.some(({ kind }) => kind === 'token')) return
+    isDue = true
+    woken.abort()
+  })
+  try {
+    while (!signal.aborted) {
+      woken = new AbortController()
+      if (!isDue) await aborted(AbortSignal.any([woken.signal, signal]))
+      if (signal.aborted) return
+      isDue = false
+      try {
+        await endOrphans(deps)
+        isFailing = false
+      } catch (error) {
+        if (!isFailing) log.error('what was exchanged for revoked tokens lives on', { error })
+        isFailing = true
+        isDue = true
+        await clock.sleep(againMs, signal)
+      }
+    }
+  } finally {
+    stop()
+  }
+}
+
+/** Once through all that was exchanged: what waits to be written first, as it may be in the store a moment later. */
+async function endOrphans(deps: OrphanDeps): Promise<void> {
+  const { store, issued, revocations, clock } = deps
+  const slice = new Slice(clock)
+  const ended = new Set<string>()
+  const isOver = (jti: string): boolean =>
+    ended.has(jti) || revocations.find('token', jti) !== undefined
+  const isOrphan = (token: IssuedToken): boolean =>
+    token.parent !== undefined &&
+    isOver(token.parent) &&
+    !ended.has(token.jti) &&
+    revocations.judge(claimsOfIssued(token), token.keyId) === undefined
+  const decision = { reason: 'parent-revoked', policies: [] }
+  const end = async (tokens: readonly IssuedToken[]): Promise<void> => {
+    const orphans = tokens.filter(isOrphan)
+    for (const { jti } of orphans) ended.add(jti)
+    for (let at = 0; at < orphans.length; at += maxTokens) {
+      const some = orphans.slice(at, at + maxTokens).map((token) => ({ token, decision }))
+      await writeWithdrawals(some, undefined, deps)
+    }
+  }
+  await end(issued.unwritten())
+  for await (const page of issuedTokens(store.db, { exchanged: true }, { now: clock.now() })) {
+    await end(page)
+    if (slice.isOver) await slice.rest()
+  }
+}
