@@ -248,6 +248,7 @@ describe('one form of the path is decided on and sent:', () => {
     ['/acme/a%3b/b', 'path-parameter'],
     ['/acme//admin', 'path-empty-segment'],
     ['//acme/a', 'path-empty-segment'],
+    ['/', 'path-empty-segment'],
     ['/acme/a\\admin', 'path-backslash'],
     ['/acme/a%5cadmin', 'path-backslash'],
     ['/acme/%252e%252e/admin', 'path-double-encoding'],
@@ -298,7 +299,7 @@ test('T30 nothing that says who asks reaches the vendor, whatever it is called',
       'X-HTTP-Method-Override: FORGED',
     ],
     ...['Range: bytes=0-1', 'Accept-Encoding: gzip', 'Countersign-Forged: 1', 'TE: trailers'],
-    ...['Connection: X-Acme-Version, close', 'DPoP: forged'],
+    ...['Connection: X-Acme-Version, close', 'DPoP: forged', 'Workload-Identity-Token: forged'],
   ]
   const token = await broker.token()
   const headers = [...forged.slice(1), 'X-Acme-Version: 7', 'Accept: a/b', 'Accept: c/d']

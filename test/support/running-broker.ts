@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -26,7 +27,8 @@ permit (principal == Workload::"${caller}", action == Action::"callVendor", reso
 
 /** What a test wants of its broker; each has the integration `acme` at the vendor. */
 export interface BrokerWishes {
-  readonly policy?: string
+  /** Where it names the integration, told by which URL that is known. */
+  readonly policy?: string | ((acme: string) => string)
   /** Laid over the integration `acme`. */
   readonly acme?: Readonly<Record<string, unknown>>
   /** Further integrations. */
@@ -54,10 +56,10 @@ export interface RunningBroker {
   audience(integration?: string): string
   /** An access token of the issuer for the integration `acme`. */
   token(claims?: Readonly<Record<string, unknown>>): Promise<string>
-  /** Opens a connection, as the SVID says. */
-  dial(svid?: X509Svid): Promise<TLSSocket>
+  /** Opens a connection, as the SVID says, from this address of the machine. */
+  dial(svid?: X509Svid, from?: string): Promise<TLSSocket>
   /** Sends these bytes on a connection of their own, and resolves with all that comes until it ends, or an answer is whole. */
-  raw(bytes: string, svid?: X509Svid): Promise<string>
+  raw(bytes: string, svid?: X509Svid, from?: string): Promise<string>
   call(options?: CallOptions): Promise<Reply>
   /** Writes the configuration anew, and has it read; resolves when it was, or was refused. */
   reload(wishes: BrokerWishes): Promise<void>
@@ -71,6 +73,8 @@ export interface CallOptions {
   readonly body?: string
   readonly token?: string | undefined
   readonly svid?: X509Svid | undefined
+  /** The caller's address, one of 127.0.0.0/8. */
+  readonly from?: string
 }
 
 export interface Reply {
@@ -103,7 +107,9 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
   const origin = `https://broker.example.org:${port}`
   writeFileSync(join(folder, 'acme.key'), `${vendorKey}\n`, { mode: 0o600 })
   const policy = mkdtempSync(join(folder, 'policy-'))
-  writeFileSync(join(policy, 'all.cedar'), wishes.policy ?? allowAll)
+  const { policy: said = allowAll } = wishes
+  const text = typeof said === 'string' ? said : said(`${origin}/acme`)
+  writeFileSync(join(policy, 'all.cedar'), text)
   const path = join(folder, 'broker.json')
   const write = (wanted: BrokerWishes): void => {
     const acme = {
@@ -176,10 +182,9 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
   const ca = api.trustDomain.bundle.x509Authorities.map(({ certificate }) =>
     toPem('CERTIFICATE', certificate),
   )
-  const dial = async (svid?: X509Svid): Promise<TLSSocket> => {
+  const dial = async (svid?: X509Svid, from = '127.0.0.1'): Promise<TLSSocket> => {
     const socket = connect({
-      host: '127.0.0.1',
-      port,
+      socket: connectTcp({ host: '127.0.0.1', port, localAddress: from }),
       servername: 'broker.example.org',
       ca,
       ...(svid !== undefined && {
@@ -194,8 +199,8 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
     socket.on('error', () => {})
     return socket
   }
-  const raw = async (bytes: string, svid?: X509Svid): Promise<string> => {
-    const socket = await dial(svid)
+  const raw = async (bytes: string, svid?: X509Svid, from?: string): Promise<string> => {
+    const socket = await dial(svid, from)
     socket.write(Buffer.from(bytes, 'latin1'))
     return readAnswer(socket, bytes.startsWith('HEAD'))
   }
@@ -229,6 +234,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
       body,
       token,
       svid,
+      from,
     } = {}) {
       const lines = [
         `${method} ${target} HTTP/1.1`,
@@ -237,7 +243,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
         ...(body === undefined ? [] : [`content-length: ${Buffer.byteLength(body)}`]),
         ...headers,
       ]
-      return parseReply(await raw(`${lines.join('\r\n')}\r\n\r\n${body ?? ''}`, svid))
+      return parseReply(await raw(`${lines.join('\r\n')}\r\n\r\n${body ?? ''}`, svid, from))
     },
     async reload(wanted) {
       const reads = () => logged.split(/configuration (?:has been read again|is kept)/).length

@@ -1,0 +1,132 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { expect, test } from 'vitest'
+import { RateLimiter } from '../../../../../server/access/limits.ts'
+import { type BrokerDeps, createBroker } from '../../../../../server/broker/call/broker.ts'
+import type { CredentialRecord } from '../../../../../server/broker/keys/credential-file.ts'
+import type { Credentials } from '../../../../../server/broker/keys/credentials.ts'
+import { keysWith, vendorKey } from '../../../../../server/broker/keys/vendor-key.ts'
+import { createBrokerMetrics } from '../../../../../server/broker/metrics.ts'
+import { createCalls } from '../../../../../server/broker/routes/calls.ts'
+import type { Route } from '../../../../../server/broker/routes/routes.ts'
+import type { Integration } from '../../../../../server/broker/settings.ts'
+import type { VendorAgent } from '../../../../../server/broker/vendor/vendor-agent.ts'
+import type { AuditEvent } from '../../../../../src/audit/event.ts'
+import { CountersignError } from '../../../../../src/errors.ts'
+import { silentLog } from '../../../../../src/runtime/log.ts'
+import { Secret } from '../../../../../src/runtime/secret.ts'
+import { SpiffeId } from '../../../../../src/spiffe-id/spiffe-id.ts'
+import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
+
+const maxAgeSeconds = 60
+const tooOldMs = 61_000
+
+type Happening = (world: ReturnType<typeof makeWorld>) => void | Promise<void>
+
+/** What comes of a call, where something has come to pass before, or does while the call is put on record. */
+async function outcomeOf({ before, meanwhile }: { before?: Happening; meanwhile?: Happening }) {
+  const world = makeWorld()
+  await before?.(world)
+  const { clock, route, credentials, events, standing } = world
+  const serve = createBroker({
+    ...{ origin: 'https://broker.test', routes: () => new Map([['acme', route]]), credentials },
+    policies: {
+      decide: () => ({ allowed: true, policies: [], reason: 'policy-permits' }),
+      revision: '1',
+    },
+    checkStanding: () => standing.check(),
+    async append(added) {
+      events.push(...added)
+      await meanwhile?.(world)
+    },
+    refusals: { note: async (event) => void events.push(event), leftOut: 0 },
+    metrics: createBrokerMetrics({
+      ages: () => [],
+      underWay: () => [],
+      feedAgeMs: () => undefined,
+    }),
+    ...{ clock, log: silentLog },
+  } as BrokerDeps)
+  const request = new IncomingMessage(new Socket())
+  Object.assign(request, { method: 'GET', url: '/acme/a', httpVersion: '1.1', complete: true })
+  request.rawHeaders = ['Host', 'broker.test']
+  const response = new ServerResponse(request)
+  const spiffeId = SpiffeId.parse('spiffe://example.org/web')
+  const peer = { spiffeId, certificate: Buffer.alloc(1), holds: () => true, issuedAt: clock.now() }
+  await serve(request, response, { peer, address: '127.0.0.1:1' })
+  const { reason } = events.at(-1) ?? expect.fail()
+  return { ...world.sent, reason, kinds: events.map(({ kind }) => kind) }
+}
+
+function makeWorld() {
+  const clock = new FakeClock()
+  const sent = { asked: 0, used: 0 }
+  const limits = { requestBytes: 1, responseBytes: 1, timeoutMs: 1e6, durationMs: 1e6, calls: 9 }
+  const rate = { perSecond: 9, burst: 9 }
+  const calls = createCalls('acme', clock)
+  const agent = {
+    addRequest() {
+      sent.asked += 1
+    },
+  } as unknown as VendorAgent
+  const integration = {
+    ...{ id: 'acme', audience: 'https://broker.test/acme', owner: 'sales', svidAlone: true },
+    ...{ upstream: new URL('https://api.acme.test'), methods: new Set(['GET']), paths: ['/**'] },
+    ...{ inject: { kind: 'header', name: 'x', prefix: '' }, requestHeaders: new Set(), limits },
+    ...{ maxAgeSeconds, disabled: false },
+  } as unknown as Integration
+  const route = {
+    ...{ integration, calls, agent },
+    keys: keysWith(vendorKey(new Secret('the-key-of-acme'), integration.inject), undefined),
+    callers: new RateLimiter(rate, clock),
+    all: new RateLimiter(rate, clock),
+  } as unknown as Route
+  const since = clock.now()
+  const credentials = {
+    record: () => ({ since }) as CredentialRecord,
+    used() {
+      sent.used += 1
+    },
+  } as unknown as Credentials
+  const events: AuditEvent[] = []
+  const standing = { check: () => {} }
+  return { clock, sent, calls, route, credentials, events, standing }
+}
+
+const unknown = (): never => {
+  throw new CountersignError('unavailable', 'x', { reason: 'revocation-unknown' })
+}
+const revoked = new CountersignError('unauthenticated', 'x', { reason: 'caller-revoked' })
+
+test.each<[string, string, Happening]>([
+  ['the integration is shut', 'integration-closed', ({ calls }) => calls.shut()],
+  ['the caller is revoked', 'caller-revoked', ({ calls }) => calls.review(() => revoked)],
+  [
+    'the feed falls silent',
+    'revocation-unknown',
+    ({ standing }) => {
+      standing.check = unknown
+    },
+  ],
+  ['the key grows too old', 'credential-old', ({ clock }) => clock.advance(tooOldMs)],
+])('where %s while a call is put on record, it is not sent: %s', async (_, reason, meanwhile) => {
+  expect(await outcomeOf({ meanwhile })).toEqual({
+    ...{ reason, asked: 0, used: 0 },
+    kinds: ['broker.called', 'broker.denied'],
+  })
+})
+
+test.each<[string, Happening]>([
+  [
+    'revocation-unknown',
+    ({ standing }) => {
+      standing.check = unknown
+    },
+  ],
+  ['credential-old', ({ clock }) => clock.advance(tooOldMs)],
+])('what is refused as %s is on record as that alone', async (reason, before) => {
+  expect(await outcomeOf({ before })).toEqual({
+    ...{ reason, asked: 0, used: 0 },
+    kinds: ['broker.denied'],
+  })
+})
