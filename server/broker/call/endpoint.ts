@@ -109,22 +109,32 @@ function peerOf(chain: readonly Buffer[], source: IdentitySource, clock: Clock):
 
 function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: EndpointDeps): void {
   const { serve, unreadable, log } = deps
-  const take = (request: IncomingMessage, response: ServerResponse): void => {
+  /** Of each connection the request that came last. */
+  const latest = new WeakMap<Duplex, ServerResponse>()
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { socket } = request
     request.on('error', () => {})
     response.on('error', () => {})
-    serve(request, response, { peer: peers.get(socket), address: addressOf(socket) }).catch(
-      (error: unknown) => {
-        log.error('a call failed', { error })
-        response.destroy()
-      },
-    )
+    const before = latest.get(socket)
+    latest.set(socket, response)
+    if (before?.closed === false) await new Promise((resolve) => before.once('close', resolve))
+    // RFC 9112 §9.6: what comes behind an answer that ends the connection is no request.
+    if (!socket.writable) {
+      response.destroy()
+      return
+    }
+    try {
+      await serve(request, response, { peer: peers.get(socket), address: addressOf(socket) })
+    } catch (error) {
+      log.error('a call failed', { error })
+      response.destroy()
+    }
   }
   const turnAway = (error: CountersignError, socket: Duplex): void => {
     const { status, headers, body } = refusalFor(error)
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
     const length = `content-length: ${Buffer.byteLength(body)}\r\n`
-    if (socket.writable) {
+    if (socket.writable && !isAnswering(latest.get(socket))) {
       socket.end(
         `HTTP/1.1 ${status} \r\n${lines.join('')}${length}connection: close\r\n\r\n${body}`,
       )
@@ -146,6 +156,12 @@ function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: Endpoin
     if (error.code === 'ECONNRESET' || error.code === 'EPIPE') socket.destroy()
     else turnAway(parserError(error.code), socket)
   })
+}
+
+/** Whether what is written now would pass for an answer to a request before, or for a part of it. */
+function isAnswering(response: ServerResponse | undefined): boolean {
+  if (response === undefined || response.closed) return false
+  return response.headersSent || response.req.complete
 }
 
 const reasons: Readonly<Record<string, string>> = {
