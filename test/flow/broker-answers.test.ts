@@ -121,6 +121,16 @@ describe('an answer in which the key could not be seen is refused:', () => {
       () => 'HTTP/1.1 206 Partial\r\ncontent-range: bytes 0-0/9\r\ncontent-length: 1\r\n\r\na',
     ],
     [
+      'a status that is none',
+      'vendor-status',
+      () => 'HTTP/1.1 600 What\r\ncontent-length: 1\r\n\r\na',
+    ],
+    [
+      'a status below all',
+      'vendor-status',
+      () => 'HTTP/1.1 099 What\r\ncontent-length: 1\r\n\r\na',
+    ],
+    [
       'too large by its length',
       'vendor-too-large',
       () => 'HTTP/1.1 200 OK\r\ncontent-length: 5001\r\n\r\n',
@@ -226,6 +236,16 @@ describe('what a vendor sends beyond its answer is no answer', () => {
     for (let at = 0; at < 3; at += 1) {
       expect((await broker.call({ svid: two })).body).toBe('next')
     }
+  })
+
+  test('since no two callers share a connection, and one has his own again', async () => {
+    const [four, five] = [await named('four'), await named('five')]
+    const opened = async (svid: X509Svid) => {
+      const before = broker.vendor.connections
+      expect((await broker.call({ svid })).status).toBe(200)
+      return broker.vendor.connections - before
+    }
+    expect([await opened(four), await opened(five), await opened(four)]).toEqual([1, 1, 0])
   })
 
   test('to the same caller’s next call, where it has come by then', async () => {

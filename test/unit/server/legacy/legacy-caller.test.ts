@@ -8,7 +8,7 @@ import {
   legacyEntry,
 } from '../../../../server/legacy/legacy-caller.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
-import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 
 const now = new Date('2026-06-01T12:00:00Z')
 const trustDomain = TrustDomain.parse('example.org')
@@ -51,6 +51,7 @@ test.for<[Partial<typeof till>, string]>([
   [{ expiresAt: now }, 'legacy-expiry'],
   [{ expiresAt: new Date(now.getTime() + 91 * 86_400_000) }, 'legacy-expiry'],
   [{ networks: [] }, 'legacy-network'],
+  [{ networks: Array.from({ length: 17 }, (_, at) => `10.${at}.0.0/16`) }, 'legacy-network'],
   [{ networks: ['0.0.0.0/0'] }, 'legacy-network'],
   [{ networks: ['10.0.0.0/7'] }, 'legacy-network'],
   [{ networks: ['2000::/3'] }, 'legacy-network'],
@@ -71,7 +72,12 @@ describe('an entry that was made otherwise is no caller', () => {
     { expiresAt: undefined },
     { expiresAt: new Date(now.getTime() + 92 * 86_400_000) },
     { id: 'other' },
-    { selectors: [{ type: 'unix', value: 'uid:1' }] },
+    { spiffeId: SpiffeId.parse('spiffe://example.org/till-7') },
+    { selectors: [...entryOf().selectors, { type: 'unix', value: 'uid:1' }] },
+    { selectors: entryOf().selectors.map(({ value }) => ({ type: 'unix', value })) },
+    {
+      selectors: [...entryOf().selectors, { type: 'legacy', value: 'resource:https://b.example' }],
+    },
     { selectors: [{ type: 'legacy', value: 'net:10.0.0.0/8' }] },
   ])('%j', (more) => {
     expect(legacyCallerOf({ ...entryOf(), ...more })).toBeUndefined()

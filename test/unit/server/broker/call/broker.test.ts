@@ -28,6 +28,9 @@ async function outcomeOf({ before, meanwhile }: { before?: Happening; meanwhile?
   const world = makeWorld()
   await before?.(world)
   const { clock, route, credentials, events, standing } = world
+  const metrics = createBrokerMetrics({
+    ...{ ages: () => [], underWay: () => [], feedAgeMs: () => undefined },
+  })
   const serve = createBroker({
     ...{ origin: 'https://broker.test', routes: () => new Map([['acme', route]]), credentials },
     policies: {
@@ -40,22 +43,23 @@ async function outcomeOf({ before, meanwhile }: { before?: Happening; meanwhile?
       await meanwhile?.(world)
     },
     refusals: { note: async (event) => void events.push(event), leftOut: 0 },
-    metrics: createBrokerMetrics({
-      ages: () => [],
-      underWay: () => [],
-      feedAgeMs: () => undefined,
-    }),
-    ...{ clock, log: silentLog },
+    ...{ metrics, clock, log: silentLog },
   } as BrokerDeps)
   const request = new IncomingMessage(new Socket())
-  Object.assign(request, { method: 'GET', url: '/acme/a', httpVersion: '1.1', complete: true })
+  Object.assign(request, {
+    method: 'GET',
+    url: '/acme/what-the-caller-chose',
+    httpVersion: '1.1',
+    complete: true,
+  })
   request.rawHeaders = ['Host', 'broker.test']
   const response = new ServerResponse(request)
   const spiffeId = SpiffeId.parse('spiffe://example.org/web')
   const peer = { spiffeId, certificate: Buffer.alloc(1), holds: () => true, issuedAt: clock.now() }
   await serve(request, response, { peer, address: '127.0.0.1:1' })
   const { reason } = events.at(-1) ?? expect.fail()
-  return { ...world.sent, reason, kinds: events.map(({ kind }) => kind) }
+  const [counted] = (await metrics.registry.metrics()).match(/(?<=_calls_total){.*/) ?? []
+  return { ...world.sent, reason, counted, kinds: events.map(({ kind }) => kind) }
 }
 
 function makeWorld() {
@@ -93,6 +97,9 @@ function makeWorld() {
   return { clock, sent, calls, route, credentials, events, standing }
 }
 
+/** T21: labels are the integration and the outcome, and nothing that a caller chooses. */
+const countedAs = (reason: string): string => `{integration="acme",outcome="${reason}"} 1`
+
 const unknown = (): never => {
   throw new CountersignError('unavailable', 'x', { reason: 'revocation-unknown' })
 }
@@ -111,7 +118,7 @@ test.each<[string, string, Happening]>([
   ['the key grows too old', 'credential-old', ({ clock }) => clock.advance(tooOldMs)],
 ])('where %s while a call is put on record, it is not sent: %s', async (_, reason, meanwhile) => {
   expect(await outcomeOf({ meanwhile })).toEqual({
-    ...{ reason, asked: 0, used: 0 },
+    ...{ reason, counted: countedAs(reason), asked: 0, used: 0 },
     kinds: ['broker.called', 'broker.denied'],
   })
 })
@@ -126,7 +133,7 @@ test.each<[string, Happening]>([
   ['credential-old', ({ clock }) => clock.advance(tooOldMs)],
 ])('what is refused as %s is on record as that alone', async (reason, before) => {
   expect(await outcomeOf({ before })).toEqual({
-    ...{ reason, asked: 0, used: 0 },
+    ...{ reason, counted: countedAs(reason), asked: 0, used: 0 },
     kinds: ['broker.denied'],
   })
 })
