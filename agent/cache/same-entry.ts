@@ -29,6 +29,7 @@ export function sameEntry(a: Entry, b: Entry): boolean {
     a.admin === b.admin &&
     a.downstream === b.downstream &&
     a.expiresAt?.getTime() === b.expiresAt?.getTime() &&
+    a.disabledAt?.getTime() === b.disabledAt?.getTime() &&
     a.storeSvid === b.storeSvid &&
     a.hint === b.hint &&
     a.createdAt.getTime() === b.createdAt.getTime() &&

@@ -12,7 +12,7 @@ import type { GoodFrom, Snapshot } from './snapshot.ts'
  * its own key has authenticated is read again.
  */
 
-interface EntryLine extends Omit<Entry, 'expiresAt' | 'createdAt'> {
+interface EntryLine extends Omit<Entry, 'expiresAt' | 'createdAt' | 'disabledAt'> {
   readonly is: 'entry'
   readonly expiresAt: number | null
   readonly createdAt: number
@@ -181,6 +181,7 @@ function readEntry({ is: _, ...line }: EntryLine): Entry {
     spiffeId: SpiffeId.parse(line.spiffeId),
     parentId: SpiffeId.parse(line.parentId),
     expiresAt: line.expiresAt === null ? undefined : new Date(line.expiresAt),
+    disabledAt: undefined,
     createdAt: new Date(line.createdAt),
   }
 }

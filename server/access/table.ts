@@ -89,6 +89,8 @@ export const accessTable: Readonly<Record<string, readonly Right[]>> = {
   [`${registryService}BatchCreate`]: operators,
   [`${registryService}BatchUpdate`]: operators,
   [`${registryService}BatchDelete`]: operators,
+  [`${registryService}BatchDisable`]: operators,
+  [`${registryService}BatchEnable`]: operators,
   [`${registryService}Get`]: operators,
   [`${registryService}List`]: operators,
   [`${registryService}Count`]: operators,

@@ -53,12 +53,13 @@ export function filterFromWire(wire: ListEntriesRequest['filter']): EntryFilter 
   })
 }
 
-/** As `filterFromWire`, with owner and labels. */
+/** As `filterFromWire`, with owner, labels and whether it is disabled. */
 export function registryFilterFromWire(wire: WireFilter | null): EntryFilter {
   if (wire === null) return {}
   return checkFilter({
     ...filterFromWire(wire.entry),
     owner: wire.owner === '' ? undefined : wire.owner,
     labels: wire.labels,
+    disabled: wire.disabled?.value,
   })
 }

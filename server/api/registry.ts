@@ -5,6 +5,8 @@ import {
 } from '../../src/rpc/convert-input.ts'
 import type { BatchCreateRequest } from '../../src/rpc/gen/countersign/registry/v1/BatchCreateRequest.ts'
 import type { BatchDeleteRequest } from '../../src/rpc/gen/countersign/registry/v1/BatchDeleteRequest.ts'
+import type { BatchDisableRequest } from '../../src/rpc/gen/countersign/registry/v1/BatchDisableRequest.ts'
+import type { BatchEnableRequest } from '../../src/rpc/gen/countersign/registry/v1/BatchEnableRequest.ts'
 import type { BatchResponse$Input } from '../../src/rpc/gen/countersign/registry/v1/BatchResponse.ts'
 import type { BatchUpdateRequest } from '../../src/rpc/gen/countersign/registry/v1/BatchUpdateRequest.ts'
 import type { CountRequest } from '../../src/rpc/gen/countersign/registry/v1/CountRequest.ts'
@@ -16,6 +18,7 @@ import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { itemStatus } from '../../src/rpc/status.ts'
 import type { Caller } from '../access/caller.ts'
 import type { BatchResult } from '../entry/batch.ts'
+import type { SwitchOptions } from '../entry/disable.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { requireEntry } from './entry.ts'
 import { registryFilterFromWire } from './entry-filter.ts'
@@ -52,6 +55,12 @@ export function registryHandlers(deps: Deps): Record<string, RpcHandler<Caller>>
     BatchDelete: unary(async ({ ids, atomic }: BatchDeleteRequest, { caller, signal }) =>
       batchToWire(await registry.deleteEntries(ids, { ...actOf(caller), atomic, signal })),
     ),
+    BatchDisable: unary(async (request: BatchDisableRequest, { caller, signal }) =>
+      batchToWire(await registry.disableEntries(request.ids, switchOf(request, caller, signal))),
+    ),
+    BatchEnable: unary(async (request: BatchEnableRequest, { caller, signal }) =>
+      batchToWire(await registry.enableEntries(request.ids, switchOf(request, caller, signal))),
+    ),
     Get: unary(({ id }: GetRequest) => registeredEntryToWire(requireEntry(index.get(id)))),
     List: unary((request: ListRequest) => {
       const page = listPage(deps, registryFilterFromWire(request.filter), request)
@@ -67,6 +76,14 @@ export function registryHandlers(deps: Deps): Record<string, RpcHandler<Caller>>
       waitApplied(deps, request, signal),
     ),
   }
+}
+
+function switchOf(
+  { reason, atomic }: BatchDisableRequest | BatchEnableRequest,
+  caller: Caller,
+  signal: AbortSignal,
+): SwitchOptions {
+  return { ...actOf(caller), reason: reason === '' ? undefined : reason, atomic, signal }
 }
 
 /** Of an entry that the answer has no room for its id alone. */

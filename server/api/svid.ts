@@ -73,7 +73,9 @@ export function svidHandlers(deps: Deps): Record<string, RpcHandler<Caller>> {
 /** The entry that lets the caller's ID have a CA; the access table has asked for one. */
 function downstreamEntry({ index }: Deps, { id }: Caller): Entry {
   const [entry] =
-    id === undefined ? [] : index.list({ spiffeId: id, downstream: true }, undefined, 1)
+    id === undefined
+      ? []
+      : index.list({ spiffeId: id, downstream: true, disabled: false }, undefined, 1)
   if (entry !== undefined) return entry
   throw new CountersignError('forbidden', 'caller is not a downstream workload', {
     reason: 'not-downstream',
@@ -187,7 +189,10 @@ function requireAuthorised(
 ): Entry {
   const entry = caller.id === undefined ? undefined : index.isAuthorised(caller.id, entryId)
   if (entry !== undefined) return entry
-  const [message, reason] = ['entry not found or not authorized', 'entry-not-authorised']
+  const isDisabled = caller.id !== undefined && index.isDisabledFor(caller.id, entryId)
+  const [message, reason] = isDisabled
+    ? ['entry is disabled', 'entry-disabled']
+    : ['entry not found or not authorized', 'entry-not-authorised']
   // One that is not there may have gone a moment ago: an honest agent asks for that too.
   if (index.get(entryId) !== undefined) {
     denied(caller.peer, method, new CountersignError('forbidden', message, { reason }))

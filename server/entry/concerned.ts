@@ -59,7 +59,7 @@ export function agentsConcernedBy(
   return news
 }
 
-/** Aliases are not among anyone's entries, and what has expired counts as gone. */
+/** Aliases are not among anyone's entries, and what has expired or is disabled counts as gone. */
 function changesOf(
   forest: Forest,
   batch: ChangeBatch,

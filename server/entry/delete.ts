@@ -8,7 +8,7 @@ import {
   missingItem,
   type RegistryDeps,
 } from './batch.ts'
-import { causesOf } from './deleted-causes.ts'
+import { causesOf } from './ended-causes.ts'
 import { entryEvent, refusedRowEvent } from './record.ts'
 
 /** `only` narrows it down to the entries of which that still holds within the write; the reason goes on record. */
@@ -32,7 +32,7 @@ export async function deleteBatch(
     // A row that was refused cannot be read, but an operator can be rid of it.
     const unread = options.only === undefined ? ids.filter((id) => !doomed.has(id)) : []
     const deleted = await deleteEntries(tx, [...doomed.keys(), ...unread])
-    await deps.writeFacts(tx, causesOf([...doomed.values()], deps))
+    await deps.writeFacts(tx, await causesOf([...doomed.values()], tx, deps))
     // An id that the batch names twice is there for the first item only.
     const left = new Set(deleted)
     for (const [at, id] of ids.entries()) {

@@ -29,6 +29,7 @@ export interface EntryFilter {
   readonly hint?: string | undefined
   readonly downstream?: boolean | undefined
   readonly owner?: string | undefined
+  readonly disabled?: boolean | undefined
   /** Each of these, with this value. */
   readonly labels?: Readonly<Record<string, string>> | undefined
 }
@@ -59,13 +60,16 @@ function refused(message: string): CountersignError {
 /** The filter as a function; what can be prepared is prepared once. */
 export function matcherOf(filter: EntryFilter): (entry: Entry) => boolean {
   const tests: ((entry: Entry) => boolean)[] = []
-  const { id, spiffeId, parentId, hint, downstream, owner } = filter
+  const { id, spiffeId, parentId, hint, downstream, owner, disabled } = filter
   if (id !== undefined) tests.push((entry) => entry.id === id)
   if (spiffeId !== undefined) tests.push((entry) => entry.spiffeId === spiffeId)
   if (parentId !== undefined) tests.push((entry) => entry.parentId === parentId)
   if (hint !== undefined) tests.push((entry) => entry.hint === hint)
   if (downstream !== undefined) tests.push((entry) => entry.downstream === downstream)
   if (owner !== undefined) tests.push((entry) => entry.owner === owner)
+  if (disabled !== undefined) {
+    tests.push((entry) => (entry.disabledAt !== undefined) === disabled)
+  }
   for (const [key, value] of Object.entries(filter.labels ?? {})) {
     tests.push((entry) => Object.hasOwn(entry.labels, key) && entry.labels[key] === value)
   }
@@ -125,6 +129,7 @@ export function canonicalFilter(filter: EntryFilter): string {
     filter.hint ?? null,
     filter.downstream ?? null,
     filter.owner ?? null,
+    filter.disabled ?? null,
     Object.entries(labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)),
   ])
 }

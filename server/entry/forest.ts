@@ -2,6 +2,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { Buckets } from './buckets.ts'
+import { isInForce } from './in-force.ts'
 import { Nodes } from './nodes.ts'
 
 /**
@@ -13,7 +14,7 @@ export interface Forest {
   readonly byParent: Buckets
   readonly bySpiffeId: Buckets
   readonly nodes: Nodes
-  /** Whether an entry counts at this time: it has not expired and its ID is one for a workload of this trust domain. */
+  /** Whether an entry counts at this time: it is in force, and its ID is one for a workload of this trust domain. */
   isActive(entry: Entry, now: Date): boolean
 }
 
@@ -25,12 +26,12 @@ export function createForest(trustDomain: TrustDomain): Forest {
     byParent: new Buckets(),
     bySpiffeId: new Buckets(),
     nodes: new Nodes(),
-    isActive: ({ expiresAt, spiffeId }, now) =>
-      (expiresAt === undefined || expiresAt.getTime() > now.getTime()) &&
+    isActive: (entry, now) =>
+      isInForce(entry, now) &&
       // The rules let nothing else in. Were it there all the same, an agent's own ID in an entry
       // would hand that agent's workloads to another.
-      spiffeId.startsWith(own) &&
-      !spiffeId.startsWith(reserved),
+      entry.spiffeId.startsWith(own) &&
+      !entry.spiffeId.startsWith(reserved),
   }
 }
 
@@ -99,7 +100,7 @@ export function agentsAbove(forest: Forest, id: SpiffeId, among: Agents, now: Da
 }
 
 /**
- * As `agentsAbove`, but entries that have expired count: the agents that may hold what hangs below
+ * As `agentsAbove`, but entries that have expired or are disabled count: the agents that may hold what hangs below
  * this ID. Rather one too many than one too few.
  */
 export function agentsOnceAbove(forest: Forest, id: SpiffeId, among: Agents): Set<SpiffeId> {

@@ -18,7 +18,7 @@ const maxSorted = 1024
 
 /**
  * All entries and agents in memory, as of the last batch of the change log that was applied. Answers
- * at once and from one state; an entry that has expired counts for nothing but lists and `get`.
+ * at once and from one state; an entry that has expired or is disabled counts for nothing but lists and `get`.
  */
 export interface EntryIndex {
   readonly size: number
@@ -38,6 +38,8 @@ export interface EntryIndex {
   authorisedFor(agentId: SpiffeId): ReadonlyMap<string, Entry>
   /** The entry, where the agent may get SVIDs for it. */
   isAuthorised(agentId: SpiffeId, entryId: string): Entry | undefined
+  /** Whether the agent would get SVIDs for the entry were that not disabled. */
+  isDisabledFor(agentId: SpiffeId, entryId: string): boolean
   /** All agents that may get SVIDs for at least one of these entries. */
   agentsFor(entryIds: Iterable<string>): ReadonlySet<SpiffeId>
   /** The entries whose SVIDs these facts may end. */
@@ -152,6 +154,11 @@ export function createEntryIndex(options: {
         ? entry
         : undefined
     },
+    isDisabledFor(agentId, entryId) {
+      const entry = entries.get(entryId)
+      if (entry?.disabledAt === undefined) return false
+      return isAuthorised(forest, agentId, { ...entry, disabledAt: undefined }, clock.now())
+    },
     agentsFor(entryIds) {
       const now = clock.now()
       const parents = new Set<SpiffeId>()
@@ -209,6 +216,7 @@ function sameAlias(a: Entry, b: Entry): boolean {
   return (
     a.spiffeId === b.spiffeId &&
     a.expiresAt?.getTime() === b.expiresAt?.getTime() &&
+    a.disabledAt?.getTime() === b.disabledAt?.getTime() &&
     sameSelectors(a.selectors, b.selectors)
   )
 }

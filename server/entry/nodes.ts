@@ -35,7 +35,7 @@ export class Nodes {
     return this.#agents.keys()
   }
 
-  /** The alias entries that apply to the agent, those included that have expired. */
+  /** The alias entries that apply to the agent, those included that have expired or are disabled. */
   aliasesOf(id: SpiffeId): readonly Entry[] {
     return this.#aliasesOf.get(id) ?? noEntries
   }

@@ -31,6 +31,7 @@ export function entryEvent(
       selectors: entry.selectors.length,
       admin: entry.admin,
       downstream: entry.downstream,
+      ...(entry.disabledAt !== undefined && { disabled: true }),
     },
   }
 }

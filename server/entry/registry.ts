@@ -1,6 +1,7 @@
 import type { BatchOptions, BatchResult, RegistryDeps } from './batch.ts'
 import { createBatch } from './create.ts'
 import { type DeleteOptions, deleteBatch } from './delete.ts'
+import { disableBatch, enableBatch, type SwitchOptions } from './disable.ts'
 import { expiredBy } from './expiry.ts'
 import type { EntryInput } from './rules.ts'
 import { type EntryUpdate, type UpdateOptions, updateBatch } from './update.ts'
@@ -9,7 +10,7 @@ import { type EntryUpdate, type UpdateOptions, updateBatch } from './update.ts'
 const pruneSize = 1000
 
 /**
- * Where entries are made, changed and deleted. Each batch is one write, its answer item by item;
+ * Where entries are made, changed, switched off and on, and deleted. Each batch is one write, its answer item by item;
  * when it comes, this server's index has it. All throw `invalid` / `batch-size`, and what the store
  * throws where nothing could be written.
  */
@@ -17,6 +18,10 @@ export interface Registry {
   createEntries(inputs: readonly EntryInput[], options: BatchOptions): Promise<BatchResult>
   updateEntries(updates: readonly EntryUpdate[], options: UpdateOptions): Promise<BatchResult>
   deleteEntries(ids: readonly string[], options: DeleteOptions): Promise<BatchResult>
+  /** From then on nobody gets anything by them, and what was got by them is dead. Throws `invalid` `entry-reason` too. */
+  disableEntries(ids: readonly string[], options: SwitchOptions): Promise<BatchResult>
+  /** They give what they gave, anew. Throws `invalid` `entry-reason` too. */
+  enableEntries(ids: readonly string[], options: SwitchOptions): Promise<BatchResult>
   /** Deletes what has expired; resolves with how many that were. */
   pruneExpired(signal: AbortSignal): Promise<number>
 }
@@ -26,6 +31,8 @@ export function createRegistry(deps: RegistryDeps): Registry {
     createEntries: (inputs, options) => createBatch(deps, inputs, options),
     updateEntries: (updates, options) => updateBatch(deps, updates, options),
     deleteEntries: (ids, options) => deleteBatch(deps, ids, options),
+    disableEntries: (ids, options) => disableBatch(deps, ids, options),
+    enableEntries: (ids, options) => enableBatch(deps, ids, options),
     pruneExpired: (signal) => pruneExpired(deps, signal),
   }
 }

@@ -47,6 +47,8 @@ export interface EntryInput {
   readonly owner?: string | undefined
   readonly purpose?: string | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
+  /** Of a new entry alone: no update enables one, or disables it. */
+  readonly disabled?: boolean | undefined
 }
 
 export interface RuleContext {
@@ -88,6 +90,7 @@ export function checkEntry(input: EntryInput, context: RuleContext): Entry {
     admin: input.admin === true,
     downstream: input.downstream === true,
     expiresAt: checkExpiresAt(input.expiresAt, context),
+    disabledAt: current === undefined ? disabledFromNow(input, context) : current.disabledAt,
     dnsNames: checkDnsNames(input.dnsNames ?? []),
     revision: current === undefined ? 0 : current.revision + 1,
     storeSvid,
@@ -105,6 +108,10 @@ export function checkEntry(input: EntryInput, context: RuleContext): Entry {
     throw refused('entry-size', `an entry is at most ${maxEntryBytes} bytes as JSON`)
   }
   return Object.freeze(entry)
+}
+
+function disabledFromNow({ disabled }: EntryInput, { now }: RuleContext): Date | undefined {
+  return disabled === true ? wholeSeconds(now) : undefined
 }
 
 /** Whether it is worth making the text: JSON has at most six bytes for a character, and little around each part. */
@@ -259,7 +266,7 @@ function checkExpiresAt(at: Date | undefined, context: RuleContext): Date | unde
 }
 
 /** The wire counts in seconds: what does so here too reads the same everywhere. */
-function wholeSeconds(at: Date): Date {
+export function wholeSeconds(at: Date): Date {
   return new Date(Math.floor(at.getTime() / 1000) * 1000)
 }
 

@@ -21,12 +21,12 @@ import {
   ruleContext,
 } from './batch.ts'
 import { warner } from './create.ts'
-import { causesOf } from './deleted-causes.ts'
+import { causesOf } from './ended-causes.ts'
 import { entryEvent } from './record.ts'
 import { checkEntry, type EntryInput } from './rules.ts'
 
 /** A field that an update may replace. */
-export type EntryField = Exclude<keyof EntryInput, 'id'>
+export type EntryField = Exclude<keyof EntryInput, 'id' | 'disabled'>
 
 /** The new values of the entry with this `id`. A field that is replaced and absent gets its default. */
 export type EntryUpdate = Partial<EntryInput>
@@ -72,7 +72,7 @@ async function tryBatch(
     if (isAborted(draft, options)) return []
     await updateEntries(tx, [...changed.values()])
     // Whoever had the ID of before has it no longer: as if that entry had been deleted.
-    await deps.writeFacts(tx, causesOf(renamed, deps))
+    await deps.writeFacts(tx, await causesOf(renamed, tx, deps))
     const warnings = warner(deps.index, [...changed.values()])
     const events: AuditEvent[] = []
     for (const [at, entry] of changed) {

@@ -19,6 +19,9 @@ export function warningsFor(entry: Entry, context: WarningContext): readonly str
   if (entry.selectors.every(isRoot)) {
     warnings.push('its selectors are those of root: every process of root gets this identity')
   }
+  if (entry.disabledAt !== undefined) {
+    warnings.push('it is disabled: nobody gets this identity until "countersign entry enable"')
+  }
   if (entry.admin) warnings.push('whoever holds this identity may administer the whole server')
   return [...new Set(warnings)]
 }

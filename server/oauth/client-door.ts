@@ -76,6 +76,8 @@ export interface ClientDoorDeps {
   readonly revocations: Pick<Revocations, 'find'>
   /** The entries of this ID that are valid now, one more than are looked at at most. */
   readonly entriesOf: (id: SpiffeId) => readonly Entry[]
+  /** Those that are disabled, as far as they are looked at. */
+  readonly disabledOf: (id: SpiffeId) => readonly Entry[]
   /** Resolves where what was revoked, and who is registered, is known up to now; rejects as that of `Changes`. */
   readonly upToDate: () => Promise<void>
   readonly useOnce: UseOnce
@@ -104,6 +106,9 @@ export function createClientDoor(
 ): ClientDoor {
   const refused = async (request: Origin, known: Known, error: unknown): Promise<OauthAnswer> => {
     const refusal = asCountersignError(error)
+    if (known.client !== undefined && refusal.reason === 'entry-disabled') {
+      known.entries = deps.disabledOf(known.client.spiffeId)
+    }
     if (refusal.code === 'internal' || refusal.reason === 'policy-error') {
       deps.log.error('a token request failed', { door, error })
     }
@@ -161,13 +166,14 @@ export function authOf({
 
 /**
  * The entries of a client that has proved itself, in this moment. Throws `unauthenticated`: `client-unknown`,
- * `svid-revoked`.
+ * `entry-disabled`, `svid-revoked`.
  */
 export function checkStanding(
   client: Pick<Client, 'spiffeId' | 'issuedAt'>,
-  deps: Pick<ClientDoorDeps, 'entriesOf' | 'revocations'>,
+  deps: Pick<ClientDoorDeps, 'entriesOf' | 'disabledOf' | 'revocations'>,
 ): ClientRequest['entries'] {
   const entries = deps.entriesOf(client.spiffeId)
+  if (entries.length === 0 && deps.disabledOf(client.spiffeId).length > 0) throw disabledEntry()
   if (!isSome(entries) || entries.length > maxEntries) {
     throw new CountersignError('unauthenticated', 'the client is not registered', {
       reason: 'client-unknown',
@@ -175,6 +181,14 @@ export function checkStanding(
   }
   checkSvid(deps.revocations, client, entries)
   return entries
+}
+
+/** What is refused because an operator has disabled the entry. */
+export function disabledEntry(): CountersignError {
+  return new CountersignError('unauthenticated', 'the entry of the client is disabled', {
+    reason: 'entry-disabled',
+    fix: 'see why with "countersign audit search --entry ID", and "countersign entry enable" it',
+  })
 }
 
 function isSome(entries: readonly Entry[]): entries is ClientRequest['entries'] {

@@ -120,7 +120,7 @@ export async function serveOauth(
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),
-    entriesOf: clientEntries({ index, foreignClients: settings.foreignClients, clock }),
+    ...clientEntries({ index, foreignClients: settings.foreignClients, clock }),
   }
   const tls = tlsFromFiles(settings.tls, 'oauth', 'oauth')
   const { chainOf, ...web } = createWeb(tls, deps)

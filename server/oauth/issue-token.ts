@@ -26,6 +26,7 @@ export interface IssueDeps {
   /** `note` hears of each token that leaves. */
   readonly issued: Pick<IssuedTokens, 'ready' | 'note'>
   readonly entriesOf: ClientDoorDeps['entriesOf']
+  readonly disabledOf: ClientDoorDeps['disabledOf']
   readonly revocations: Pick<Revocations, 'find' | 'judge' | 'head' | 'since'>
   readonly clock: Clock
   readonly useOnce: UseOnce

@@ -21,6 +21,7 @@ import {
   type ClientRequest,
   checkStanding,
   createClientDoor,
+  disabledEntry,
 } from './client-door.ts'
 import type { Form } from './form.ts'
 import { type IssueDeps, issueToken } from './issue-token.ts'
@@ -51,7 +52,7 @@ export function createLegacyDoor(deps: LegacyDoorDeps): ClientDoor {
 }
 
 /**
- * Throws `unauthenticated`: `legacy-edge`, `legacy-key-missing`, `legacy-key`, `legacy-network`; `invalid`: `request-client-address`, `target-ceiling`, `scope-ceiling`, and as `readWish`; `forbidden` `policy-…`; `exhausted` `rate-limited`.
+ * Throws `unauthenticated`: `legacy-edge`, `legacy-key-missing`, `legacy-key`, `entry-disabled`, `legacy-network`; `invalid`: `request-client-address`, `target-ceiling`, `scope-ceiling`, and as `readWish`; `forbidden` `policy-…`; `exhausted` `rate-limited`.
  */
 async function exchangeKey(
   request: ClientRequest,
@@ -100,6 +101,7 @@ function callerOf(
   }
   const { id: entryId, spiffeId, owner, purpose, createdAt: issuedAt, expiresAt } = entry
   known.forWhom = { entryId, spiffeId, owner, purpose }
+  if (entry.disabledAt !== undefined) throw disabledEntry()
   if (!isWithin(address, caller.networks)) {
     refuse('legacy-network', 'the key is not for this network')
   }

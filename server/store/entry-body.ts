@@ -7,7 +7,8 @@ import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 type Body = Pick<Entry, 'id' | 'spiffeId' | 'parentId' | 'selectors' | 'revision'> & {
   readonly createdAt: number
   expiresAt?: number
-} & { -readonly [K in Exclude<keyof Entry, 'createdAt' | 'expiresAt'>]?: Entry[K] }
+  disabledAt?: number
+} & { -readonly [K in Exclude<keyof Entry, 'createdAt' | 'expiresAt' | 'disabledAt'>]?: Entry[K] }
 
 export function encodeEntry(entry: Entry): string {
   const { id, spiffeId, parentId, selectors, revision } = entry
@@ -19,6 +20,7 @@ export function encodeEntry(entry: Entry): string {
   if (entry.admin) body.admin = true
   if (entry.downstream) body.downstream = true
   if (entry.expiresAt !== undefined) body.expiresAt = entry.expiresAt.getTime()
+  if (entry.disabledAt !== undefined) body.disabledAt = entry.disabledAt.getTime()
   if (entry.dnsNames.length > 0) body.dnsNames = entry.dnsNames
   if (entry.storeSvid) body.storeSvid = true
   if (entry.hint !== '') body.hint = entry.hint
@@ -48,6 +50,7 @@ export function decodeEntry(text: string): Entry {
     admin: body.admin ?? false,
     downstream: body.downstream ?? false,
     expiresAt: body.expiresAt === undefined ? undefined : new Date(body.expiresAt),
+    disabledAt: body.disabledAt === undefined ? undefined : new Date(body.disabledAt),
     dnsNames: body.dnsNames ?? none,
     revision: body.revision,
     storeSvid: body.storeSvid ?? false,

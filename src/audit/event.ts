@@ -13,6 +13,8 @@ export const auditKinds = [
   'entry.created',
   'entry.updated',
   'entry.deleted',
+  'entry.disabled',
+  'entry.enabled',
   'token.created',
   /** An access token; the one above is of join tokens, whose use is `agent.attested`. */
   'token.issued',

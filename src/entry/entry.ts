@@ -24,6 +24,8 @@ export interface Entry {
   readonly admin: boolean
   readonly downstream: boolean
   readonly expiresAt: Date | undefined
+  /** Since when nobody gets anything by it, until an operator enables it again; undefined: it is enabled. */
+  readonly disabledAt: Date | undefined
   readonly dnsNames: readonly string[]
   /** 0 at creation, one more at each update. */
   readonly revision: number

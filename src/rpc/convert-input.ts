@@ -29,6 +29,7 @@ export interface WireRegisteredEntryFields extends WireEntryFields {
   readonly purpose: string
   readonly labels: Readonly<Record<string, string>>
   readonly jwtSvidSingleUse: boolean
+  readonly disabled: boolean
 }
 
 /** Throws `invalid`, `wire-instant`; revision and creation time of the client are ignored. */
@@ -62,10 +63,11 @@ export function registeredEntryFieldsFromWire(
     purpose: wire.purpose,
     labels: { ...wire.labels },
     jwtSvidSingleUse: wire.jwt_svid_single_use,
+    disabled: wire.disabled_at !== '0',
   }
 }
 
-export type EntryFieldName = Exclude<keyof WireRegisteredEntryFields, 'id'>
+export type EntryFieldName = Exclude<keyof WireRegisteredEntryFields, 'id' | 'disabled'>
 
 const maskFields: Readonly<Record<keyof WireEntryMask, readonly EntryFieldName[]>> = {
   spiffe_id: ['spiffeId'],

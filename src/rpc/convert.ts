@@ -109,6 +109,8 @@ export function entryFromWire(wire: WireEntry): Entry {
     admin: wire.admin,
     downstream: wire.downstream,
     expiresAt: instantOf(wire.expires_at),
+    // No server sends an agent one that is.
+    disabledAt: undefined,
     dnsNames: orNone([...wire.dns_names]),
     revision: Number(wire.revision_number),
     storeSvid: wire.store_svid,
@@ -135,6 +137,7 @@ export function registeredEntryToWire(entry: Entry): WireRegisteredEntry {
     purpose: entry.purpose,
     labels: { ...entry.labels },
     jwt_svid_single_use: entry.jwtSvidSingleUse,
+    disabled_at: secondsOf(entry.disabledAt),
   }
 }
 

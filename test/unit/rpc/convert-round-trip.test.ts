@@ -58,6 +58,7 @@ const entry: fc.Arbitrary<Entry> = fc.record({
   admin: fc.boolean(),
   downstream: fc.boolean(),
   expiresAt: fc.option(instant, { nil: undefined }),
+  disabledAt: fc.option(instant, { nil: undefined }),
   dnsNames: fc.array(word, { maxLength: 3 }),
   revision: fc.maxSafeNat(),
   storeSvid: fc.boolean(),
@@ -105,7 +106,7 @@ describe('any value comes back as it was', () => {
     fc.assert(
       fc.property(entry, (value) => {
         const kept = { owner: '', purpose: '', labels: {}, jwtSvidSingleUse: false }
-        const expected = { ...value, ...kept }
+        const expected = { ...value, ...kept, disabledAt: undefined }
         expect(entryFromWire(wireOf(value))).toEqual(expected)
       }),
     )
@@ -114,8 +115,11 @@ describe('any value comes back as it was', () => {
   test('an entry as input, but for what only the server says', () => {
     fc.assert(
       fc.property(entry, (value) => {
-        const { revision: _, createdAt: __, ...expected } = value
-        expect(registeredEntryFieldsFromWire(registeredWireOf(value))).toEqual(expected)
+        const { revision: _, createdAt: __, disabledAt, ...expected } = value
+        expect(registeredEntryFieldsFromWire(registeredWireOf(value))).toEqual({
+          ...expected,
+          disabled: disabledAt !== undefined,
+        })
         const { owner, purpose, labels, jwtSvidSingleUse, ...plain } = expected
         expect([owner, purpose, labels, jwtSvidSingleUse]).not.toContain(undefined)
         expect(entryFieldsFromWire(wireOf(value))).toEqual(plain)

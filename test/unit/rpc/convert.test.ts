@@ -38,6 +38,7 @@ const entry: Entry = {
   admin: true,
   downstream: false,
   expiresAt: new Date('2031-01-01T00:00:00Z'),
+  disabledAt: new Date('2030-06-01T00:00:00Z'),
   dnsNames: ['web.example.org'],
   revision: 3,
   storeSvid: false,
@@ -70,15 +71,15 @@ describe('entries', () => {
     const wire = get.responseDeserialize(get.responseSerialize(entryToWire(entry)))
     expect(entryFromWire(wire)).toEqual({
       ...entry,
-      ...{ owner: '', purpose: '', labels: {}, jwtSvidSingleUse: false },
+      ...{ owner: '', purpose: '', labels: {}, jwtSvidSingleUse: false, disabledAt: undefined },
     })
   })
 
-  test('a registered entry keeps owner, purpose, labels and single use; age and revision are not taken over', () => {
+  test('a registered entry keeps owner, purpose, labels, single use and that it is disabled; age and revision are not taken over', () => {
     const wire = create.responseDeserialize(create.responseSerialize(registeredEntryToWire(entry)))
-    const { revision, createdAt, ...rest } = entry
-    expect(registeredEntryFieldsFromWire(wire)).toEqual(rest)
-    expect([revision, createdAt]).not.toContain(undefined)
+    const { revision, createdAt, disabledAt, ...rest } = entry
+    expect(registeredEntryFieldsFromWire(wire)).toEqual({ ...rest, disabled: true })
+    expect([revision, createdAt, disabledAt]).not.toContain(undefined)
   })
 
   test('what no rule has seen yet goes through as it came', () => {
@@ -111,9 +112,11 @@ describe('entries', () => {
       new Set(['spiffeId', 'disableX509SvidPrefetch', 'jwtSvidIncludeJti']),
     )
     expect(entryMaskFromWire(null)).toBeUndefined()
-    const { id, owner, purpose, labels, jwtSvidSingleUse, revision, createdAt, ...fields } = entry
+    const { id, owner, purpose, labels, jwtSvidSingleUse, revision, createdAt, ...more } = entry
+    const { disabledAt, ...fields } = more
     expect(allEntryFields).toEqual(new Set(Object.keys(fields)))
     expect([id, owner, purpose, labels, jwtSvidSingleUse, revision, createdAt]).toHaveLength(7)
+    expect(disabledAt).toBeDefined()
   })
 
   test('an output mask leaves the id and what it names', () => {

@@ -24,6 +24,7 @@ const others: Entry = {
   admin: true,
   downstream: true,
   expiresAt: new Date(2),
+  disabledAt: new Date(2),
   dnsNames: ['a', 'b'],
   revision: 7,
   storeSvid: true,

@@ -68,6 +68,7 @@ export function entryOf(
     admin: false,
     downstream: false,
     expiresAt: undefined,
+    disabledAt: undefined,
     dnsNames: [],
     revision: 0,
     storeSvid: false,

@@ -57,6 +57,7 @@ describe('filters', () => {
       downstream: true,
       owner: 'o',
       labels: { k: 'v' },
+      disabled: false,
     }
     expect(matcherOf(whole)(entry)).toBe(true)
     const others: readonly EntryFilter[] = [
@@ -68,6 +69,7 @@ describe('filters', () => {
       { owner: '' },
       { labels: { k: 'w' } },
       { labels: { toString: 'v' } },
+      { disabled: true },
     ]
     for (const other of others) expect(matcherOf({ ...whole, ...other })(entry)).toBe(false)
   })

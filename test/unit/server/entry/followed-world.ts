@@ -145,12 +145,13 @@ const entryChange = fc.record({
   parentId: fc.constantFrom(server, a, a, b, ...workloads),
   selectors: fc.subarray(['r:1', 'r:2'], { minLength: 1 }).map((all) => selectorsOf(...all)),
   expiresAt: fc.constantFrom(undefined, undefined, undefined, past),
+  disabledAt: fc.constantFrom(undefined, undefined, undefined, past),
 })
 /** What one write might do, some of it impossible. */
 export interface DrawnWrite {
   readonly entries: readonly (Pick<
     Entry,
-    'id' | 'spiffeId' | 'parentId' | 'selectors' | 'expiresAt'
+    'id' | 'spiffeId' | 'parentId' | 'selectors' | 'expiresAt' | 'disabledAt'
   > & { readonly isGone: boolean })[]
   readonly agents: readonly (Pick<AgentRecord, 'selectors' | 'banned'> & {
     readonly name: (typeof names)[number]

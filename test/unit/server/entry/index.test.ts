@@ -41,6 +41,7 @@ const entryArbitrary = fc
     parentId: fc.constantFrom(...parents),
     selectors: nodeSelectors,
     expiresAt: fc.constantFrom(undefined, undefined, undefined, past, future),
+    disabledAt: fc.constantFrom(undefined, undefined, undefined, past),
     revision: fc.nat({ max: 3 }),
   })
   .map(entryOf)
@@ -67,7 +68,10 @@ function naivelyAuthorised(
 ): Set<string> {
   const agent = agents.find((one) => one.id === agentId)
   if (agent === undefined || agent.banned) return new Set()
-  const living = entries.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
+  const living = entries.filter(
+    ({ expiresAt, disabledAt }) =>
+      disabledAt === undefined && (expiresAt === undefined || expiresAt > now),
+  )
   const isAlias = (entry: Entry): boolean => entry.parentId === server
   const aliases = living.filter(
     (entry) => isAlias(entry) && isMatchedBy(entry.selectors, agent.selectors),
@@ -95,6 +99,14 @@ describe('who is authorised for what', () => {
           for (const { id } of entries) {
             expect(index.isAuthorised(agentId, id) !== undefined).toBe(expected.has(id))
             expect(index.agentsFor([id]).has(agentId)).toBe(expected.has(id))
+          }
+          for (const entry of entries) {
+            const others = entries.filter(({ id }) => id !== entry.id)
+            const enabled = [...others, { ...entry, disabledAt: undefined }]
+            expect(index.isDisabledFor(agentId, entry.id)).toBe(
+              entry.disabledAt !== undefined &&
+                naivelyAuthorised(enabled, agents, agentId).has(entry.id),
+            )
           }
         }
       }),

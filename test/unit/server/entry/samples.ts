@@ -35,6 +35,7 @@ export function entryOf(fields: Partial<Entry> & { readonly id: string }): Entry
     admin: false,
     downstream: false,
     expiresAt: undefined,
+    disabledAt: undefined,
     dnsNames: [],
     revision: 0,
     storeSvid: false,

@@ -259,7 +259,10 @@ describe('T26 what a node had is revoked with it', () => {
       ...deps,
       index: {
         authorisedFor: () => new Map(held.map((id) => [id, { id, spiffeId: `/${id}` }])),
-        ofId: (spiffeId: string) => (spiffeId === '/own' ? [{}] : [{}, {}]),
+        ofId: (spiffeId: string) => [
+          { id: spiffeId.slice(1) },
+          { id: 'another', ...(spiffeId === '/own' && { disabledAt: new Date() }) },
+        ],
         agentsFor: ([id]: readonly string[]) => new Set(id === 'shared' ? ['a', 'b'] : ['a']),
       },
       async writeFacts(_tx: unknown, given: readonly Cause[]) {
@@ -284,7 +287,7 @@ describe('T26 what a node had is revoked with it', () => {
     ])
   })
 
-  test('when it is evicted, what no other node has, and of IDs what no other entry carries', async () => {
+  test('when it is evicted, what no other node has, and of IDs what no other enabled entry carries', async () => {
     held = ['own', 'shared', 'twin']
     await evictAgent(revoking(), before.id, act)
     expect(causes.map(({ kind, id }) => [kind, id])).toEqual([

@@ -9,7 +9,7 @@ import { entryOf, idOf } from '../entry/samples.ts'
 const web = idOf('/web')
 const clock = new FakeClock()
 
-function found(entries: readonly Entry[], id = web): readonly string[] {
+function lookup(entries: readonly Entry[]) {
   const partner = SpiffeId.parse('spiffe://partner.example/web')
   const said = [{ spiffe_id: partner, owner: 'partner' }]
   const foreignClients = readForeignClients(said, TrustDomain.parse('example.org'))
@@ -17,7 +17,13 @@ function found(entries: readonly Entry[], id = web): readonly string[] {
     ofId: (spiffeId: SpiffeId, limit: number) =>
       entries.filter((entry) => entry.spiffeId === spiffeId).slice(0, limit),
   }
-  return clientEntries({ index, foreignClients, clock })(id).map((entry) => entry.id)
+  return clientEntries({ index, foreignClients, clock })
+}
+
+function found(entries: readonly Entry[], id = web): readonly string[] {
+  return lookup(entries)
+    .entriesOf(id)
+    .map((entry) => entry.id)
 }
 
 test('an entry that has expired makes nobody a client, though it has not been deleted', () => {
@@ -25,6 +31,14 @@ test('an entry that has expired makes nobody a client, though it has not been de
     entryOf({ id, spiffeId: web, expiresAt: new Date(clock.now().getTime() + ms) })
   expect(found([ends('a', -1), ends('b', 0), ends('c', 1)])).toEqual(['c'])
   expect(found([ends('a', 0)])).toEqual([])
+})
+
+test('an entry that is disabled makes nobody a client, and is found where it is asked why', () => {
+  const disabledAt = new Date(clock.now().getTime() - 1)
+  const off = entryOf({ id: 'off', spiffeId: web, disabledAt })
+  const on = entryOf({ id: 'on', spiffeId: web })
+  expect([found([off, on]), found([off])]).toEqual([['on'], []])
+  expect(lookup([off, on]).disabledOf(web)).toEqual([off])
 })
 
 test('of more entries than are looked at none is taken for expired', () => {

@@ -66,6 +66,7 @@ export async function startWorld(
     issuedAtOf: (_id, notBefore) => notBefore,
     settings: { issuer, resources: new Map([[orders, resourceOf(orders)]]) },
     entriesOf: (id) => [entryOf({ id: SpiffeId.pathOf(id).slice(1), spiffeId: id })],
+    disabledOf: () => [],
     policies: { decide: () => permitted, revision: 'r' },
     tokens: createTokenReader({ issuer, ca, revocations, clock }),
     issued: { ready() {}, note() {} },

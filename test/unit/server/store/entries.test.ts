@@ -7,7 +7,7 @@ import {
   loadEntries,
   updateEntries,
 } from '../../../../server/store/entries.ts'
-import { naturalKey } from '../../../../server/store/entry-body.ts'
+import { encodeEntry, naturalKey } from '../../../../server/store/entry-body.ts'
 import { sealOf } from '../../../../server/store/row-seal.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
@@ -24,6 +24,7 @@ const complete: Entry = anEntry('complete', {
   admin: true,
   downstream: true,
   expiresAt: new Date('2027-01-02T03:04:05.678Z'),
+  disabledAt: new Date('2026-01-02T03:04:05.678Z'),
   dnsNames: ['web.example.org'],
   revision: 7,
   storeSvid: true,
@@ -44,6 +45,18 @@ describe('entries', () => {
     expect(result).toEqual({ inserted: entries, conflicts: new Map() })
     expect(await loadEntries(store.db)).toStrictEqual(entries)
     expect(await loadEntries(store.db, ['entry-complete', 'nobody'])).toStrictEqual([complete])
+  })
+
+  test('a row from before entries could be disabled is believed, and is of one that is enabled', async () => {
+    const store = await tempStore()
+    await store.write(async (tx) => {
+      await insertEntries(tx, [anEntry('old')])
+      const body = JSON.stringify({ ...JSON.parse(encodeEntry(anEntry('old'))), hint: 'old' })
+      expect(body).not.toContain('disabled')
+      const mac = sealOf(tx.db).mac('entries', 'entry-old', body)
+      await tx.db.updateTable('entries').set({ body, mac }).execute()
+    })
+    expect(await loadEntries(store.db)).toEqual([anEntry('old', { hint: 'old' })])
   })
 
   test('batches of every size are inserted, numbered, loaded and deleted whole', async () => {

@@ -85,6 +85,7 @@ export function anEntry(name: string, changed: Partial<Entry> = {}): Entry {
     admin: false,
     downstream: false,
     expiresAt: undefined,
+    disabledAt: undefined,
     dnsNames: [],
     revision: 0,
     storeSvid: false,

@@ -32,7 +32,7 @@ function tokenOf(name: string): Parameters<typeof createJoinToken>[1] {
 /** Two rows of each kind, `a…` and `b…`. */
 async function fill(store: Store): Promise<void> {
   await store.write(async (tx) => {
-    await insertEntries(tx, [anEntry('a'), anEntry('b')])
+    await insertEntries(tx, [anEntry('a'), anEntry('b', { disabledAt: now })])
     for (const name of ['a', 'b']) {
       await putAgent(tx, anAgent(name))
       await putSetting(tx, name, 'mine')
@@ -93,6 +93,10 @@ const changes: Readonly<Record<string, { readonly sql: string; readonly refused:
   'an entry whose ID was changed': {
     sql: `update entries set body = replace(body, 'example.org/a', 'example.org/root') where id = 'entry-a'`,
     refused: { table: 'entries', id: 'entry-a' },
+  },
+  'an entry that was disabled and is enabled again': {
+    sql: `update entries set body = replace(body, '"disabledAt"', '"disabledA_"') where id = 'entry-b'`,
+    refused: { table: 'entries', id: 'entry-b' },
   },
   'an entry that was put in': {
     sql: `insert into entries (id, natural_key, body, mac) select 'evil', 'evil', replace(body, 'entry-a', 'evil'), mac from entries where id = 'entry-a'`,

@@ -33,6 +33,7 @@ async function writeOn(caller: number): Promise<never> {
           admin: false,
           downstream: false,
           expiresAt: undefined,
+          disabledAt: undefined,
           dnsNames: [],
           revision: 0,
           storeSvid: false,

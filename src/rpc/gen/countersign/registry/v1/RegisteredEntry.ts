@@ -1,4 +1,5 @@
 import type { Entry$Input as _spire_api_types_Entry$Input, Entry as _spire_api_types_Entry } from '../../../spire/api/types/Entry.ts';
+import type { Long } from '@grpc/proto-loader';
 
 export interface RegisteredEntry$Input {
   'entry'?: (_spire_api_types_Entry$Input | null);
@@ -6,6 +7,7 @@ export interface RegisteredEntry$Input {
   'purpose'?: (string);
   'labels'?: ({[key: string]: string});
   'jwt_svid_single_use'?: (boolean);
+  'disabled_at'?: (number | string | Long);
 }
 
 export interface RegisteredEntry {
@@ -14,4 +16,5 @@ export interface RegisteredEntry {
   'purpose': (string);
   'labels': ({[key: string]: string});
   'jwt_svid_single_use': (boolean);
+  'disabled_at': (string);
 }

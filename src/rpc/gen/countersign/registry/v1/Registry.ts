@@ -2,6 +2,8 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { BatchCreateRequest$Input as _countersign_registry_v1_BatchCreateRequest$Input, BatchCreateRequest as _countersign_registry_v1_BatchCreateRequest } from '../../../countersign/registry/v1/BatchCreateRequest.ts';
 import type { BatchDeleteRequest$Input as _countersign_registry_v1_BatchDeleteRequest$Input, BatchDeleteRequest as _countersign_registry_v1_BatchDeleteRequest } from '../../../countersign/registry/v1/BatchDeleteRequest.ts';
+import type { BatchDisableRequest$Input as _countersign_registry_v1_BatchDisableRequest$Input, BatchDisableRequest as _countersign_registry_v1_BatchDisableRequest } from '../../../countersign/registry/v1/BatchDisableRequest.ts';
+import type { BatchEnableRequest$Input as _countersign_registry_v1_BatchEnableRequest$Input, BatchEnableRequest as _countersign_registry_v1_BatchEnableRequest } from '../../../countersign/registry/v1/BatchEnableRequest.ts';
 import type { BatchResponse$Input as _countersign_registry_v1_BatchResponse$Input, BatchResponse as _countersign_registry_v1_BatchResponse } from '../../../countersign/registry/v1/BatchResponse.ts';
 import type { BatchUpdateRequest$Input as _countersign_registry_v1_BatchUpdateRequest$Input, BatchUpdateRequest as _countersign_registry_v1_BatchUpdateRequest } from '../../../countersign/registry/v1/BatchUpdateRequest.ts';
 import type { CountRequest$Input as _countersign_registry_v1_CountRequest$Input, CountRequest as _countersign_registry_v1_CountRequest } from '../../../countersign/registry/v1/CountRequest.ts';
@@ -31,6 +33,24 @@ export interface RegistryClient extends grpc.Client {
   batchDelete(argument: _countersign_registry_v1_BatchDeleteRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
   batchDelete(argument: _countersign_registry_v1_BatchDeleteRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
   batchDelete(argument: _countersign_registry_v1_BatchDeleteRequest$Input, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  
+  BatchDisable(argument: _countersign_registry_v1_BatchDisableRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  BatchDisable(argument: _countersign_registry_v1_BatchDisableRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  BatchDisable(argument: _countersign_registry_v1_BatchDisableRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  BatchDisable(argument: _countersign_registry_v1_BatchDisableRequest$Input, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  batchDisable(argument: _countersign_registry_v1_BatchDisableRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  batchDisable(argument: _countersign_registry_v1_BatchDisableRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  batchDisable(argument: _countersign_registry_v1_BatchDisableRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  batchDisable(argument: _countersign_registry_v1_BatchDisableRequest$Input, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  
+  BatchEnable(argument: _countersign_registry_v1_BatchEnableRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  BatchEnable(argument: _countersign_registry_v1_BatchEnableRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  BatchEnable(argument: _countersign_registry_v1_BatchEnableRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  BatchEnable(argument: _countersign_registry_v1_BatchEnableRequest$Input, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  batchEnable(argument: _countersign_registry_v1_BatchEnableRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  batchEnable(argument: _countersign_registry_v1_BatchEnableRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  batchEnable(argument: _countersign_registry_v1_BatchEnableRequest$Input, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
+  batchEnable(argument: _countersign_registry_v1_BatchEnableRequest$Input, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
   
   BatchUpdate(argument: _countersign_registry_v1_BatchUpdateRequest$Input, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
   BatchUpdate(argument: _countersign_registry_v1_BatchUpdateRequest$Input, metadata: grpc.Metadata, callback: grpc.requestCallback<_countersign_registry_v1_BatchResponse>): grpc.ClientUnaryCall;
@@ -84,6 +104,10 @@ export interface RegistryHandlers extends grpc.UntypedServiceImplementation {
   
   BatchDelete: grpc.handleUnaryCall<_countersign_registry_v1_BatchDeleteRequest, _countersign_registry_v1_BatchResponse$Input>;
   
+  BatchDisable: grpc.handleUnaryCall<_countersign_registry_v1_BatchDisableRequest, _countersign_registry_v1_BatchResponse$Input>;
+  
+  BatchEnable: grpc.handleUnaryCall<_countersign_registry_v1_BatchEnableRequest, _countersign_registry_v1_BatchResponse$Input>;
+  
   BatchUpdate: grpc.handleUnaryCall<_countersign_registry_v1_BatchUpdateRequest, _countersign_registry_v1_BatchResponse$Input>;
   
   Count: grpc.handleUnaryCall<_countersign_registry_v1_CountRequest, _countersign_registry_v1_CountResponse$Input>;
@@ -99,6 +123,8 @@ export interface RegistryHandlers extends grpc.UntypedServiceImplementation {
 export interface RegistryDefinition extends grpc.ServiceDefinition {
   BatchCreate: MethodDefinition<_countersign_registry_v1_BatchCreateRequest$Input, _countersign_registry_v1_BatchResponse$Input, _countersign_registry_v1_BatchCreateRequest, _countersign_registry_v1_BatchResponse>
   BatchDelete: MethodDefinition<_countersign_registry_v1_BatchDeleteRequest$Input, _countersign_registry_v1_BatchResponse$Input, _countersign_registry_v1_BatchDeleteRequest, _countersign_registry_v1_BatchResponse>
+  BatchDisable: MethodDefinition<_countersign_registry_v1_BatchDisableRequest$Input, _countersign_registry_v1_BatchResponse$Input, _countersign_registry_v1_BatchDisableRequest, _countersign_registry_v1_BatchResponse>
+  BatchEnable: MethodDefinition<_countersign_registry_v1_BatchEnableRequest$Input, _countersign_registry_v1_BatchResponse$Input, _countersign_registry_v1_BatchEnableRequest, _countersign_registry_v1_BatchResponse>
   BatchUpdate: MethodDefinition<_countersign_registry_v1_BatchUpdateRequest$Input, _countersign_registry_v1_BatchResponse$Input, _countersign_registry_v1_BatchUpdateRequest, _countersign_registry_v1_BatchResponse>
   Count: MethodDefinition<_countersign_registry_v1_CountRequest$Input, _countersign_registry_v1_CountResponse$Input, _countersign_registry_v1_CountRequest, _countersign_registry_v1_CountResponse>
   Get: MethodDefinition<_countersign_registry_v1_GetRequest$Input, _countersign_registry_v1_RegisteredEntry$Input, _countersign_registry_v1_GetRequest, _countersign_registry_v1_RegisteredEntry>

@@ -1,0 +1,187 @@
+import { readFileSync } from 'node:fs'
+import { JwtSource, X509Source, type X509Svid } from 'countersign'
+import {
+  createVerifier,
+  type RevocationFeed,
+  revocationFeed,
+  type Verifier,
+} from 'countersign/resource-server'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { createClient } from '../../src/rpc/client.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import { createCsr } from '../../src/x509/csr.ts'
+import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
+import { toPem } from '../../src/x509/pem.ts'
+import {
+  ask,
+  assertionType,
+  form,
+  formHeaders,
+  issuer,
+  orders,
+  resourceOf,
+} from '../support/oauth.ts'
+import { reasonOf } from '../support/reason-of.ts'
+import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
+import { mint, someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+
+let server: TokenServer
+let agent: RunningAgent
+let feed: RevocationFeed
+let verifier: Verifier
+let stop: AbortController
+
+beforeAll(async () => {
+  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
+  const resources = new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120, servedBy })]])
+  server = await startTokenServer({ oauth: { resources } })
+  agent = await startAgent(server)
+  await register(wireEntry({ path: '/orders', parent: someAgent }))
+  const serving = await mint(server, '/orders')
+  feed = revocationFeed({
+    issuer,
+    url: `https://localhost:${server.port}/oauth/feed`,
+    clientId: serving.id,
+    tls: () => ({
+      ca: readFileSync(server.certificate.ca),
+      cert: serving.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
+      key: toPem('PRIVATE KEY', serving.privateKey),
+    }),
+    keys: async () => (await askServer('/oauth/feed-keys')).body,
+  })
+  stop = new AbortController()
+  void feed.run(stop.signal)
+  const jwks = async () => (await askServer('/oauth/jwks')).body
+  verifier = createVerifier({ issuer, audience: orders, jwks, revocations: feed })
+  await eventually(() => feed.fresh())
+})
+
+afterAll(async () => {
+  stop?.abort()
+  await agent?.stop()
+  await server?.remove()
+})
+
+const registry = () => server.admin('countersign.registry.v1.Registry')
+
+const askServer = (path: string) => ask(server.port, server.certificate, path)
+
+async function register(entry: Record<string, unknown>): Promise<string> {
+  const { results } = await registry().unary('BatchCreate', {
+    entries: [{ entry, owner: 'team', purpose: 'test' }],
+  })
+  return results[0]?.entry?.entry?.id ?? ''
+}
+
+/** What the token service says to `/web`, which comes with this JWT-SVID or certificate. */
+async function tokenFor(proof: Record<string, string>, svid?: X509Svid) {
+  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+  const { status, body } = await ask(server.port, server.certificate, '/oauth/token', {
+    ...{ method: 'POST', headers: formHeaders, body: form({ ...wish, ...proof }) },
+    identity: svid && { id: svid.spiffeId, ...svid },
+  })
+  return { status, token: (JSON.parse(body) as { access_token?: string }).access_token ?? '' }
+}
+
+const byToken = (token: string) =>
+  tokenFor({ client_assertion_type: assertionType, client_assertion: token })
+
+const byCertificate = (svid: X509Svid) => tokenFor({ client_id: svid.spiffeId }, svid)
+
+const verdict = (token: string): Promise<string> => reasonOf(verifier.verify(token))
+
+function trail(): readonly Record<string, unknown>[] {
+  const lines = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+test('an entry that is disabled gives nobody anything within a second, and enabled gives it anew; what was before stays dead', async () => {
+  const parent = await agentIdOf(server)
+  const selectors = [`unix:uid:${process.getuid?.()}`]
+  const id = await register(wireEntry({ path: '/web', parent, selectors }))
+  const source = await X509Source.open({ endpoint: `unix://${agent.socket}` })
+  onTestFinished(() => source.close())
+  const jwts = await JwtSource.open({ endpoint: `unix://${agent.socket}` })
+  onTestFinished(() => jwts.close())
+  const newJwt = async () => (await jwts.fetchJwtSvid(issuer)).token
+  const before = { svid: source.svid(), jwt: await newJwt() }
+  const { token } = await byToken(before.jwt)
+  expect(await verdict(token)).toBe('accepted')
+
+  const reason = 'key seen in a paste'
+  const off = await registry().unary('BatchDisable', { ids: [id], reason })
+  expect(off.results[0]?.entry?.disabled_at).not.toBe('0')
+  await Promise.all([
+    eventually(async () => (await verdict(token)) === 'token-revoked', 1000),
+    eventually(() => source.state === 'expired', 1000),
+  ])
+  jwts.discard(before.jwt)
+  expect(await reasonOf(jwts.fetchJwtSvid(issuer))).not.toBe('accepted')
+  expect((await byToken(before.jwt)).status).toBe(401)
+  expect((await byCertificate(before.svid)).status).toBe(401)
+  expect(trail().findLast(({ kind }) => kind === 'token.denied')).toMatchObject({
+    ...{ reason: 'entry-disabled', entryId: id, owner: 'team' },
+  })
+
+  await registry().unary('BatchEnable', { ids: [id], reason: 'key replaced' })
+  await eventually(() => source.state !== 'expired' && source.svid() !== before.svid)
+  // In the second of the disabling nothing is issued that would be dead at once.
+  let again = await byCertificate(source.svid())
+  await eventually(async () => {
+    again = await byCertificate(source.svid())
+    return again.status === 200
+  })
+  expect((await byToken(await newJwt())).status).toBe(200)
+  expect((await byToken(before.jwt)).status).toBe(401)
+  expect((await byCertificate(before.svid)).status).toBe(401)
+  expect(await verdict(token)).toBe('token-revoked')
+  const switches = trail().filter(({ kind }) => /^entry\.(dis|en)abled$/.test(String(kind)))
+  expect(switches).toMatchObject([
+    { kind: 'entry.disabled', entryId: id, owner: 'team', reason, actor: { kind: 'local' } },
+    { kind: 'entry.enabled', entryId: id, reason: 'key replaced', actor: { kind: 'local' } },
+  ])
+})
+
+test('an agent that polls is not told of it, and gets no SVID for it or for what hangs below; SPIRE’s API does not enable it', async () => {
+  const polling = await server.joinAgent()
+  const id = await register(wireEntry({ path: '/polled', parent: polling.id }))
+  const above = SpiffeId.of(trustDomain, '/polled')
+  const below = await register(wireEntry({ path: '/below', parent: above }))
+  const channel = server.dial(polling)
+  const entries = createClient('spire.api.server.entry.v1.Entry', channel)
+  const svids = createClient('spire.api.server.svid.v1.SVID', channel)
+  const held = async () =>
+    (await entries.unary('GetAuthorizedEntries', {})).entries.map((entry) => entry.id).sort()
+  const { privateKey } = await generateKeyPair('ec-p256')
+  const csr = await createCsr(softwareSigner(privateKey))
+  const given = async (entryId: string): Promise<readonly string[]> => {
+    const params = [{ entry_id: entryId, csr }]
+    const { results } = await svids.unary('BatchNewX509SVID', { params })
+    const jwt = svids.unary('NewJWTSVID', { entry_id: entryId, audience: [issuer] })
+    return [results[0]?.status?.message ?? '', await reasonOf(jwt)]
+  }
+  expect(await held()).toEqual([id, below].sort())
+  expect(await given(id)).toEqual(['', 'accepted'])
+
+  await registry().unary('BatchDisable', { ids: [id] })
+  expect(await held()).toEqual([])
+  expect(await given(id)).toEqual(['entry is disabled', 'entry-disabled'])
+  expect((await given(below))[1]).toBe('entry-not-authorised')
+  expect(trail().findLast(({ kind }) => kind === 'access.denied')?.['reason']).toBeOneOf([
+    'entry-disabled',
+    'entry-not-authorised',
+  ])
+
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchUpdateEntry', {
+      entries: [{ id, ...wireEntry({ path: '/polled', parent: polling.id }), hint: 'new' }],
+    })
+  expect(results.map(({ status, entry }) => [status?.code, entry?.hint])).toEqual([[0, 'new']])
+  expect(await held()).toEqual([])
+  await registry().unary('BatchEnable', { ids: [id] })
+  expect(await held()).toEqual([id, below].sort())
+  expect(await given(below)).toEqual(['', 'accepted'])
+})
