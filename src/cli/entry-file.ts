@@ -32,6 +32,7 @@ const entrySchema = z.strictObject({
   jwtSvidIncludeJti: flag,
   jwtSvidSingleUse: flag,
   expiresAt: z.iso.datetime({ offset: true }).nullable().default(null),
+  disabledAt: z.iso.datetime({ offset: true }).nullable().default(null),
   createdAt: text,
   revision: z.number().int().default(0),
 })
@@ -76,6 +77,7 @@ export function readEntryFile(path: string): RegisteredEntry$Input[] {
     purpose: entry.purpose,
     labels: entry.labels,
     jwt_svid_single_use: entry.jwtSvidSingleUse,
+    disabled_at: entry.disabledAt === null ? 0 : Math.floor(Date.parse(entry.disabledAt) / 1000),
   }))
 }
 

@@ -29,6 +29,7 @@ interface Options extends AdminOptions {
   readonly downstream?: boolean
   readonly owner?: string
   readonly label?: readonly string[]
+  readonly disabled?: boolean
 }
 
 /** `countersign entry list` */
@@ -92,20 +93,25 @@ export function entryShow(io: Io): Command {
 
 function withFilter(command: Command): Command {
   const repeat = (value: string, before: readonly string[] = []): string[] => [...before, value]
-  return command
-    .option('--spiffe-id <id>', 'only entries that give this ID')
-    .option('--parent-id <id>', 'only entries under this parent')
-    .option('--selector <type:value>', 'only entries whose selectors match; repeat', repeat)
-    .addOption(
-      new Option('--match <how>', 'how --selector and --federates-with match')
-        .choices(Object.keys(matchWords))
-        .default('superset'),
-    )
-    .option('--federates-with <trust domain>', 'only entries that federate; repeat', repeat)
-    .option('--hint <text>', 'only entries with this hint')
-    .option('--downstream', 'only downstream entries')
-    .option('--owner <name>', 'only entries of this owner')
-    .option('--label <key=value>', 'only entries with this label; repeat', repeat)
+  return (
+    command
+      .option('--spiffe-id <id>', 'only entries that give this ID')
+      .option('--parent-id <id>', 'only entries under this parent')
+      .option('--selector <type:value>', 'only entries whose selectors match; repeat', repeat)
+      .addOption(
+        new Option('--match <how>', 'how --selector and --federates-with match')
+          .choices(Object.keys(matchWords))
+          .default('superset'),
+      )
+      .option('--federates-with <trust domain>', 'only entries that federate; repeat', repeat)
+      .option('--hint <text>', 'only entries with this hint')
+      .option('--downstream', 'only downstream entries')
+      .option('--owner <name>', 'only entries of this owner')
+      .option('--label <key=value>', 'only entries with this label; repeat', repeat)
+      // Named before its negation, so that the flag is undefined where neither was said.
+      .option('--disabled', 'only entries that are disabled')
+      .option('--no-disabled', 'only entries that are not')
+  )
 }
 
 function filterOf(options: Options): Filter$Input {
@@ -127,5 +133,6 @@ function filterOf(options: Options): Filter$Input {
     },
     owner: options.owner ?? '',
     labels: Object.fromEntries((options.label ?? []).map(parseLabel)),
+    disabled: options.disabled === undefined ? null : { value: options.disabled },
   }
 }

@@ -24,6 +24,7 @@ export interface EntryJson {
   readonly jwtSvidIncludeJti: boolean
   readonly jwtSvidSingleUse: boolean
   readonly expiresAt: string | null
+  readonly disabledAt: string | null
   readonly createdAt: string
   readonly revision: number
 }
@@ -54,9 +55,14 @@ export function entryJson(registered: RegisteredEntry): EntryJson {
     jwtSvidIncludeJti: entry?.additional_attributes?.jwt_svid_include_jti ?? false,
     jwtSvidSingleUse: registered.jwt_svid_single_use,
     expiresAt: instant(entry?.expires_at),
+    disabledAt: instant(registered.disabled_at),
     createdAt: instant(entry?.created_at) ?? '',
     revision: Number(entry?.revision_number ?? 0),
   }
+}
+
+function dateOf(text: string | null): Date | undefined {
+  return text === null ? undefined : new Date(text)
 }
 
 /** RFC 3339 of Unix seconds; null for 0, which is how the wire says "never". */
@@ -80,6 +86,7 @@ export function printEntries(
       { title: 'PARENT', text: (entry) => entry.parentId },
       { title: 'SELECTORS', text: (entry) => entry.selectors.join(' ') },
       { title: 'OWNER', text: (entry) => entry.owner || '-' },
+      { title: 'STATE', text: (entry) => (entry.disabledAt === null ? 'enabled' : 'disabled') },
     ],
     (entry) => entry,
   )
@@ -112,10 +119,8 @@ export function printEntry(
     ['dns names', list(entry.dnsNames)],
     ['hint', entry.hint || '-'],
     ['flags', list(flags)],
-    [
-      'expires',
-      relativeTime(entry.expiresAt === null ? undefined : new Date(entry.expiresAt), now),
-    ],
+    ['expires', relativeTime(dateOf(entry.expiresAt), now)],
+    ['disabled', entry.disabledAt === null ? '-' : relativeTime(dateOf(entry.disabledAt), now)],
     ['created', entry.createdAt],
     ['revision', String(entry.revision)],
   ])

@@ -20,6 +20,7 @@ import { completion } from './completion.ts'
 import { dev } from './dev.ts'
 import { entryCreate } from './entry-create.ts'
 import { entryDelete } from './entry-delete.ts'
+import { entryDisable, entryEnable } from './entry-disable.ts'
 import { entryCount, entryList, entryShow } from './entry-list.ts'
 import { entryUpdate } from './entry-update.ts'
 import { exec } from './exec.ts'
@@ -112,6 +113,8 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
     group('entry', 'register workloads', 'entry list --owner web-team')
       .addCommand(entryCreate(io))
       .addCommand(entryUpdate(io))
+      .addCommand(entryDisable(io))
+      .addCommand(entryEnable(io))
       .addCommand(entryDelete(io))
       .addCommand(entryShow(io))
       .addCommand(entryList(io))
