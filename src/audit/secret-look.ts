@@ -7,10 +7,11 @@ import { hash } from 'node:crypto'
 
 /**
  * JWT and JWE of any kind, whole or cut (`ey` and a letter is `{"`), at the beginning of a word alone, or each `ey` of a
- * long one would be looked at to its end; PEM; DER in base64; HTTP credentials.
+ * long one would be looked at to its end; PEM; DER in base64, with the whole word that it stands in: chance spells `MI`
+ * too, and what is before and after it is as secret; HTTP credentials.
  */
 const encoded =
-  /(?<![\w-])ey[AIJKL][\w-]{5,}(?:\.[\w-]*){1,4}|-----BEGIN[\s\S]*|MI[A-Za-z0-9+/]{2}[A-Za-z0-9+/=\s]{60,}|\b(?:[Bb]earer|BEARER|[Bb]asic|[Dd]pop|DPoP)\s+\w[\w.~+/=-]{7,}/g
+  /(?<![\w-])ey[AIJKL][\w-]{5,}(?:\.[\w-]*){1,4}|-----BEGIN[\s\S]*|(?<![\w+/-])[\w+/-]*?MI[A-Za-z0-9+/]{2}[A-Za-z0-9+/=\s]{60,}[\w+/=-]*|\b(?:[Bb]earer|BEARER|[Bb]asic|[Dd]pop|DPoP)\s+\w[\w.~+/=-]{7,}/g
 /** What chance alone spells: 40 or more characters of one word. */
 const longWord = /[\w+=-]{40,}/g
 const longWordWithSlash = /[\w+/=-]{40,}/g

@@ -171,6 +171,19 @@ describe('an event as it is written', () => {
     )
   })
 
+  test.each([
+    ['at its beginning', `MIaa${'aB3'.repeat(21)}`],
+    ['in its middle', `${'aB3'.repeat(9)}MIaa${'aB3'.repeat(21)}`],
+    [
+      'in its middle, and a hyphen later',
+      `${'aB3'.repeat(9)}MIaa${'aB3'.repeat(20)}-${'b'.repeat(39)}`,
+    ],
+  ])('T21 takes out the whole word in which DER seems to begin %s', (_where, word) => {
+    expect(withoutSecrets(`key=${word}, it is`)).toBe(
+      `key=[secret sha256:${hash('sha256', word, 'hex')}], it is`,
+    )
+  })
+
   test('keeps every member of the shape as it is, and no other', () => {
     const { line } = nextLine(chainStart, { ...plain, ...{ token: 'x' } })
     const { v, n, prev, hash: digest, ...rest } = JSON.parse(line)
