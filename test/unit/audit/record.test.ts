@@ -6,6 +6,7 @@ import type { AuditEvent } from '../../../src/audit/event.ts'
 import { recordOf } from '../../../src/audit/record.ts'
 import { withoutSecrets } from '../../../src/audit/secret-look.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
+import { quickestMs } from '../../support/quickest.ts'
 
 const web = SpiffeId.parse(
   'spiffe://example.org/ns/Production/sa/Web-Frontend-Of-The-Shop-In-Europe-1',
@@ -145,12 +146,10 @@ describe('an event as it is written', () => {
 
   test.each(['a', 'eyJ', 'MIaa', 'bearer ', ' ', '-', '=', 'a://', 'A/b', '-----BEGIN', '.', 'ey'])(
     'T12 is looked at in no time, though it were 32 KiB of `%s`',
-    (part) => {
-      const startedMs = performance.now()
+    async (part) => {
       const text = part.repeat(Math.ceil(32_768 / part.length))
-      withoutSecrets(text)
-      withoutSecrets(`a://b ${text}`)
-      expect(performance.now() - startedMs).toBeLessThan(100)
+      const look = () => [withoutSecrets(text), withoutSecrets(`a://b ${text}`)]
+      expect(await quickestMs(5, look)).toBeLessThan(100)
     },
   )
 

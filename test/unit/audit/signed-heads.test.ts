@@ -10,6 +10,7 @@ import { HeadCheck } from '../../../src/audit/head-check.ts'
 import { isSignedHead, readSignedHead } from '../../../src/audit/signed-head.ts'
 import { type TrailVerdict, verifyFiles } from '../../../src/audit/verify-files.ts'
 import { runHere } from '../../support/command.ts'
+import { quickestMs } from '../../support/quickest.ts'
 import { chainName, makeHeadKey, signHead, TrailText } from '../../support/signed-trail.ts'
 
 const key = makeHeadKey()
@@ -157,9 +158,8 @@ describe('an anchor', () => {
     }
     // Nor does a line that is made to be slow take long.
     writeFileSync(path, `${'eyJ'.repeat(300_000)}\n`)
-    const startedMs = performance.now()
-    await expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-empty' })
-    expect(performance.now() - startedMs).toBeLessThan(1000)
+    const read = () => expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-empty' })
+    expect(await quickestMs(3, read)).toBeLessThan(1000)
     writeFileSync(path, 'x'.repeat(3 << 20))
     await expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-size' })
   })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MAX_JSON_DEPTH, MAX_JSON_PARTS, parseJsonObject } from '../../../src/jwt/strict-json.ts'
+import { quickestMs } from '../../support/quickest.ts'
 
 function refusal(reason: string): unknown {
   return expect.objectContaining({ code: 'invalid', reason })
@@ -91,7 +92,7 @@ describe('strict JSON', () => {
     )
   })
 
-  test('a megabyte of quotes, backslashes or brackets takes linear time', () => {
+  test('a megabyte of quotes, backslashes or brackets takes linear time', async () => {
     const texts = [
       `{"a":"${'\\"'.repeat(500_000)}"}`,
       `{"a":"${'\\\\'.repeat(500_000)}"}`,
@@ -99,9 +100,7 @@ describe('strict JSON', () => {
       `{"a"${' '.repeat(1_000_000)}:1}`,
     ]
     for (const text of texts) {
-      const start = performance.now()
-      parseJsonObject(text)
-      expect(performance.now() - start).toBeLessThan(1000)
+      expect(await quickestMs(3, () => parseJsonObject(text))).toBeLessThan(1000)
     }
   })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { quickestMs } from '../../support/quickest.ts'
 import { reasonOf } from '../../support/x509-fixtures.ts'
 
 const from = (alphabet: string) => fc.constantFrom(...alphabet)
@@ -53,10 +54,9 @@ describe('a SPIFFE ID', () => {
     )
   })
 
-  test('of 2048 bytes of one bad path is refused at once', () => {
-    const started = performance.now()
-    for (let i = 0; i < 1000; i++) SpiffeId.tryParse(`spiffe://td${'/a'.repeat(1018)}/`)
-    expect(performance.now() - started).toBeLessThan(2000)
+  test('of 2048 bytes of one bad path is refused at once', async () => {
+    const id = `spiffe://td${'/a'.repeat(1018)}/`
+    expect(await quickestMs(1000, () => SpiffeId.tryParse(id))).toBeLessThan(2)
   })
 
   test('that is far too long is refused before it is read', () => {
