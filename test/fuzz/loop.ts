@@ -24,10 +24,14 @@ export class FuzzFailure extends Error {
 }
 
 /**
- * Throws inputs at a target for some seconds; the same seed gives the same inputs in the same order.
- * Throws `FuzzFailure` at the first that does harm.
+ * Throws inputs at a target for some seconds, or so many of them; the same seed gives the same inputs in the same
+ * order. Throws `FuzzFailure` at the first that does harm.
  */
-export async function fuzz(target: Target, seconds: number, seed: number): Promise<FuzzReport> {
+export async function fuzz(
+  target: Target,
+  until: { readonly seconds: number } | { readonly inputs: number },
+  seed: number,
+): Promise<FuzzReport> {
   await using open = await target.open()
   let last: Uint8Array = new Uint8Array()
   const stray = Promise.withResolvers<never>()
@@ -37,16 +41,20 @@ export async function fuzz(target: Target, seconds: number, seed: number): Promi
   stray.promise.catch(() => {})
   let [inputs, accepted, slowestMs] = [0, 0, 0]
   const before = open.descriptors()
-  const end = performance.now() + seconds * 1000
+  const startedMs = performance.now()
+  const isOver = (): boolean =>
+    'inputs' in until
+      ? inputs >= until.inputs
+      : performance.now() - startedMs >= until.seconds * 1000
   try {
-    for (let chunk = 0; performance.now() < end; chunk++) {
+    for (let chunk = 0; !isOver(); chunk++) {
       for (const input of fc.sample(open.inputs, { seed: seed + chunk, numRuns: CHUNK })) {
         last = input
         const { ms, isAccepted } = await Promise.race([takeTimed(open, input), stray.promise])
         inputs++
         if (isAccepted) accepted++
         slowestMs = Math.max(slowestMs, ms)
-        if (performance.now() >= end) break
+        if (isOver()) break
       }
       // Rejections that nobody caught are told of between turns.
       await Promise.race([turn(), stray.promise])

@@ -35,7 +35,7 @@ else process.exitCode = (await runAll()).every((code) => code === 0) ? 0 : 1
 async function runHere(target: Target): Promise<void> {
   const say = (words: string): boolean => process.stdout.write(`fuzz: ${target.name}: ${words}\n`)
   try {
-    const { inputs, accepted, slowestMs } = await fuzz(target, seconds, seed)
+    const { inputs, accepted, slowestMs } = await fuzz(target, { seconds }, seed)
     const share = Math.round((100 * accepted) / Math.max(1, inputs))
     say(
       `${inputs} inputs, ${share} % accepted, the slowest ${slowestMs.toFixed(1)} ms; seed ${seed}`,
