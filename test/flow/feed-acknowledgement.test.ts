@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { get } from 'node:https'
+import { Agent, get } from 'node:https'
 import { revocationFeed } from 'countersign/resource-server'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
@@ -7,6 +7,7 @@ import { eventually } from '../../src/testing/eventually.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { freePort } from '../support/free-port.ts'
 import { ask, issuer, orders, resourceOf } from '../support/oauth.ts'
+import { PROMPT_MS } from '../support/prompt.ts'
 import {
   mint,
   someAgent,
@@ -104,7 +105,7 @@ test('a reader acknowledges what it has applied, and the server tells how long t
   await eventually(() => feed.fresh())
   await revokeSomething()
   await eventually(async () => (await metric('lag_seconds_count')) === 1)
-  expect(await metric('lag_seconds_sum')).toBeLessThan(1)
+  expect(await metric('lag_seconds_sum')).toBeLessThan(PROMPT_MS / 1000)
   await eventually(async () => (await metric('unacknowledged')) === 0)
   expect(await metric('readers')).toBe(1)
   expect(await metric('alarm')).toBe(0)
@@ -112,7 +113,7 @@ test('a reader acknowledges what it has applied, and the server tells how long t
 
 test('a reader that is connected and does not acknowledge is an alarm, on record and in the metrics, until it is gone', async () => {
   const { close } = await readSilently(serving)
-  await eventually(async () => (await metric('alarm')) === 1, 5000)
+  await eventually(async () => (await metric('alarm')) === 1)
   const records = (): readonly Record<string, unknown>[] =>
     readFileSync(server.config.auditFile, 'utf8')
       .trim()
@@ -129,9 +130,12 @@ test('a reader that is connected and does not acknowledge is an alarm, on record
 
 test('nobody acknowledges for another: neither a stranger nor another reader, nor without a proof', async () => {
   const { id: head } = await readSilently(serving)
+  // Over few connections, so that a flood is one on a slow machine too.
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 })
+  onTestFinished(() => agent.destroy())
   const say = async (query: Record<string, string>, identity?: TestIdentity): Promise<number> => {
     const asked = `${path}/acknowledge?${new URLSearchParams(query)}`
-    return (await ask(port, certificate, asked, { method: 'POST', identity })).status
+    return (await ask(port, certificate, asked, { method: 'POST', identity, agent })).status
   }
   const own = { client_id: serving.id, nonce, head }
   expect(await say(own)).toBe(401)
@@ -143,6 +147,6 @@ test('nobody acknowledges for another: neither a stranger nor another reader, no
   expect(await say({ client_id: serving.id, nonce }, serving)).toBe(400)
   expect(await say({ ...own, nonce: 'm'.repeat(65) }, serving)).toBe(400)
   expect(await say(own, serving)).toBe(204)
-  const flood = await Promise.all(Array.from({ length: 100 }, () => say(own, serving)))
+  const flood = await Promise.all(Array.from({ length: 500 }, () => say(own, serving)))
   expect(new Set(flood)).toEqual(new Set([204, 503]))
 })

@@ -174,7 +174,7 @@ test('nginx lets nobody in without a key, and passes on the token in place of th
   const get = (headers: Record<string, string>) =>
     fetch(`http://127.0.0.1:${front}/`, { headers }).then((answer) => answer.status)
   try {
-    await expect.poll(() => get({}).catch(() => complaints), { timeout: 5000 }).toBe(401)
+    await expect.poll(() => get({}).catch(() => complaints)).toBe(401)
     expect(await get({ 'x-api-key': `${said.key}&client_address=10.7.0.9` })).not.toBe(200)
     expect(await get({ 'x-api-key': 'wrong' })).toBe(401)
     expect(await get({ authorization: 'Bearer forged' })).toBe(401)
@@ -238,7 +238,7 @@ test('a legacy caller ends by itself at its end date, and no token of it lives o
   const first = await change(said.key)
   // On a slow machine it may have ended before.
   if (first.status === 200) expect(first.expires_in).toBeLessThanOrEqual(4)
-  await expect.poll(async () => (await change(said.key)).status, { timeout: 15_000 }).toBe(401)
+  await expect.poll(async () => (await change(said.key)).status).toBe(401)
   expect(Date.now()).toBeGreaterThanOrEqual(endsAt)
 })
 
@@ -246,12 +246,16 @@ test('who tries keys is slowed down by his address, and a right one helps him no
   const { said } = await add('till-10')
   const from = { client_address: '10.7.99.99' }
   const statuses: number[] = []
-  for (let n = 0; n < 40; n += 1) statuses.push((await change(`${said.key}${n}`, from)).status)
+  for (let n = 0; n < 60; n += 1) statuses.push((await change(`${said.key}${n}`, from)).status)
   expect(statuses.slice(0, 30)).toEqual(Array(30).fill(401))
-  expect(statuses.at(-1)).toBe(503)
-  // What is given back each second is used up.
-  for (let n = 0; (await change(`${said.key}${n}`, from)).status !== 503; n += 1);
-  expect((await change(said.key, from)).status).toBe(503)
+  expect(statuses).toContain(503)
+  // A try is given back each second, and it may be at any moment.
+  const helped: number[] = []
+  while (helped.length < 10) {
+    if ((await change(`${said.key}0`, from)).status === 503)
+      helped.push((await change(said.key, from)).status)
+  }
+  expect(helped.filter((status) => status === 503).length).toBeGreaterThan(5)
   for (let n = 0; n < 40; n += 1) expect((await change(said.key)).status).toBe(200)
 })
 
@@ -262,8 +266,6 @@ test('the list says who has not used his key', async () => {
   const names = async (...more: readonly string[]) =>
     (await legacy('list', ...more)).said.map(({ name }: { name: string }) => name)
   expect(await names()).toEqual(expect.arrayContaining(['till-8', 'till-9']))
-  await expect
-    .poll(() => names('--unused', '1h'), { timeout: 5000, interval: 100 })
-    .not.toContain('till-8')
+  await expect.poll(() => names('--unused', '1h'), { interval: 100 }).not.toContain('till-8')
   expect(await names('--unused', '1h')).toContain('till-9')
 })

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import { type Agent, request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { OauthSettings, Resource } from '../../server/oauth/settings.ts'
@@ -75,6 +75,8 @@ export function ask(
     readonly host?: string
     /** An address of the loopback network to ask from. */
     readonly from?: string
+    /** For many calls over few connections; without one, each has a connection of its own. */
+    readonly agent?: Agent
   } = {},
 ): Promise<HttpAnswer> {
   const { method = 'GET', headers = {}, body, identity, host = 'as.example.org', from } = options
@@ -89,7 +91,7 @@ export function ask(
         headers: { host, ...headers },
         servername: host,
         ca: readFileSync(web.ca),
-        agent: false,
+        agent: options.agent ?? false,
         ...(identity !== undefined && {
           cert: identity.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
           key: toPem('PRIVATE KEY', identity.privateKey),
