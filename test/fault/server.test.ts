@@ -176,18 +176,12 @@ test.skipIf(!isRoot)(
       }
       expect(refused).toBeInstanceOf(CountersignError)
       expect((refused as CountersignError).code).toBe('unavailable')
-      await expect
-        .poll(async () => (await health.unary('Check', {})).status, { timeout: 5000 })
-        .toBe('NOT_SERVING')
+      await expect.poll(async () => (await health.unary('Check', {})).status).toBe('NOT_SERVING')
       const told = await run(['server', 'health', '--admin-socket', server.config.adminSocket])
       expect(told.code).toBe(69)
       expect(told.stdout).toMatch(/NOT_SERVING\nreason\s+(audit|store)-unwritable/)
       rmSync(ballast)
-      const freedMs = performance.now()
-      await expect
-        .poll(async () => (await health.unary('Check', {})).status, { timeout: 3000, interval: 20 })
-        .toBe('SERVING')
-      expect(performance.now() - freedMs).toBeLessThan(1000)
+      await expect.poll(async () => (await health.unary('Check', {})).status).toBe('SERVING')
       for (const id of acknowledged) await entries.unary('GetEntry', { id })
       const { results } = await entries.unary('BatchCreateEntry', {
         entries: [wireEntry({ path: '/after', parent: someAgent })],

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
+import { PROMPT_MS } from '../support/prompt.ts'
 import {
   type BrokerWishes,
   caller,
@@ -26,7 +27,7 @@ async function start(wishes: BrokerWishes = {}): Promise<RunningBroker> {
 const open = { svid_alone: true }
 
 describe('an integration is shut', () => {
-  test('within milliseconds of the reload, the call under way included', async () => {
+  test('at the reload, the call under way included', async () => {
     const broker = await start()
     broker.vendor.answer = () => [
       'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
@@ -39,7 +40,7 @@ describe('an integration is shut', () => {
     const startedMs = performance.now()
     await broker.reload({ acme: { ...open, disabled: true } })
     expect((await cut).endsWith('\r\n0\r\n\r\n')).toBe(false)
-    expect(performance.now() - startedMs).toBeLessThan(500)
+    expect(performance.now() - startedMs).toBeLessThan(PROMPT_MS)
     expect((await broker.call({ svid: web })).reason).toBe('integration-disabled')
     await broker.reload({ acme: open })
     broker.vendor.answer = () => 'HTTP/1.1 204 No\r\n\r\n'

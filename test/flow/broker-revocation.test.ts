@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
+import { PROMPT_MS } from '../support/prompt.ts'
 import { type RunningBroker, readAnswer, startBroker } from '../support/running-broker.ts'
 
 const open = { svid_alone: true }
@@ -74,11 +75,11 @@ describe('what was revoked makes no call any more:', () => {
     await eventually(async () => (await broker.call({ token })).reason === 'token-revoked')
   })
 
-  test('a workload by its SVID alone, within milliseconds, and its call under way', async () => {
+  test('a workload by its SVID alone, at once, and its call under way', async () => {
     const svid = await svidOf('gone')
     const revoke = () =>
       broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('gone'), notBefore: nowSeconds() })
-    expect(await cutAfter(svid, revoke)).toBeLessThan(500)
+    expect(await cutAfter(svid, revoke)).toBeLessThan(PROMPT_MS)
     expect((await broker.call({ svid })).reason).toBe('caller-revoked')
     broker.vendor.answer = () => 'HTTP/1.1 204 No\r\n\r\n'
     expect((await broker.call({ svid: await svidOf('other') })).status).toBe(204)
@@ -117,7 +118,7 @@ describe('an integration that was revoked is shut for everybody,', () => {
       // Later than what has opened it.
       const notBefore = nowSeconds() + 2 * at
       const revoke = () => broker.issuer.revoke({ kind: 'integration', id, notBefore })
-      expect(await cutAfter(svid, revoke)).toBeLessThan(500)
+      expect(await cutAfter(svid, revoke)).toBeLessThan(PROMPT_MS)
       const token = await broker.token({ iat: notBefore + 1 })
       for (const call of [{ svid }, { token }]) {
         expect((await broker.call(call)).reason).toBe('integration-closed')

@@ -19,6 +19,7 @@ import {
   prefaceBytes,
   settings,
 } from '../../../support/http2-frames.ts'
+import { PROMPT_MS } from '../../../support/prompt.ts'
 import {
   answer,
   dial,
@@ -49,7 +50,7 @@ describe('closing', () => {
     const ends = streams.map((stream) => nextMessage(stream).catch((error) => error.code))
     const begun = performance.now()
     await endpoint.close()
-    expect(performance.now() - begun).toBeLessThan(3000)
+    expect(performance.now() - begun).toBeLessThan(PROMPT_MS)
     expect(await Promise.all(ends)).toEqual(streams.map(() => 'unavailable'))
     expect(existsSync(path)).toBe(false)
     await until(() => updates.readers === 0)
@@ -165,7 +166,7 @@ describe('many streams of one process', () => {
       const beyond = await open(clients.slice(0, 10), 5)
       const reasons = await Promise.all(beyond.map(reasonAtEnd))
       expect(new Set(reasons)).toEqual(new Set(['too-many-streams']))
-      expect(performance.now() - begun).toBeLessThan(2000)
+      expect(performance.now() - begun).toBeLessThan(PROMPT_MS)
 
       updates.set([entryOf('/web2', [mine])])
       const pushed = await Promise.all([...first, ...second].map((stream) => nextMessage(stream)))

@@ -8,6 +8,7 @@ import { serveDocuments } from '../../../../server/documents/serve-documents.ts'
 import type { TlsSource } from '../../../../server/documents/serve-web.ts'
 import { tlsFromFiles } from '../../../../server/documents/web-files.ts'
 import { type Log, silentLog } from '../../../../src/runtime/log.ts'
+import { PROMPT_MS } from '../../../support/prompt.ts'
 import { webCertificate } from '../../../support/web-certificate.ts'
 
 /** The port of an endpoint that is there for one test. */
@@ -64,8 +65,9 @@ test('T12 who says nothing, and who says it a byte at a time, is hung up on in s
     heldMs(tlsConnect({ port: secure, host, rejectUnauthorized: false }), 'G'),
     heldMs(connect(plain, host), 'G'),
   ])
-  expect(Math.max(...held)).toBeLessThan(15_000)
-})
+  // Node would wait for five minutes.
+  expect(Math.max(...held)).toBeLessThan(60_000)
+}, 90_000)
 
 test('a certificate that becomes another while the endpoint opens is shown', async () => {
   const [first, second] = [await webFiles(), await webFiles()]
@@ -103,6 +105,6 @@ test('a stop waits for nobody, not even for who is in the midst of a handshake',
   await once(tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false }), 'secureConnect')
   const startedMs = performance.now()
   await stop()
-  expect(performance.now() - startedMs).toBeLessThan(3000)
+  expect(performance.now() - startedMs).toBeLessThan(PROMPT_MS)
   await closed
 })
