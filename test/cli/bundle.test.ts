@@ -49,7 +49,7 @@ test('what the image holds runs a server and an agent, hands out SVIDs, and stop
   const healthy = async (verb: string, options: typeof admin | typeof workload) =>
     (await run([verb, 'health'], options)).code === 0
   try {
-    await expect.poll(() => healthy('server', admin), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => healthy('server', admin)).toBe(true)
     const { token, trustCaSha256 } = JSON.parse(
       (await run(['token', 'create', '-o', 'json'], admin)).stdout,
     ) as { token: string; trustCaSha256: string[] }
@@ -63,7 +63,7 @@ test('what the image holds runs a server and an agent, hands out SVIDs, and stop
     )
     agent.stdin?.end(`${token}\n`)
     try {
-      await expect.poll(() => healthy('agent', workload), { timeout: 10_000 }).toBe(true)
+      await expect.poll(() => healthy('agent', workload)).toBe(true)
       const [{ id } = { id: '' }] = JSON.parse(
         (await run(['agent', 'list', '-o', 'json'], admin)).stdout,
       ) as { id: string }[]

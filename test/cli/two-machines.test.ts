@@ -51,10 +51,8 @@ test('a server and an agent as on two machines: config file, token on standard i
     ].join('\n'),
   )
   const server = launch(['server', 'run', '--config', config])
-  await expect.poll(() => existsSync(adminSocket), { timeout: 10_000 }).toBe(true)
-  await expect
-    .poll(async () => (await run(['server', 'health'], admin)).code, { timeout: 10_000 })
-    .toBe(0)
+  await expect.poll(() => existsSync(adminSocket)).toBe(true)
+  await expect.poll(async () => (await run(['server', 'health'], admin)).code).toBe(0)
   expect((await fetch(`http://127.0.0.1:${httpPort}/ready`)).status).toBe(200)
 
   const made = await run(['token', 'create', '-o', 'json'], admin)
@@ -70,9 +68,7 @@ test('a server and an agent as on two machines: config file, token on standard i
   ]
   const agent = launch([...agentArgs, '--join-token-file', '-'], `${token}\n`)
   const workload = { env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` } }
-  await expect
-    .poll(async () => (await run(['agent', 'health'], workload)).code, { timeout: 10_000 })
-    .toBe(0)
+  await expect.poll(async () => (await run(['agent', 'health'], workload)).code).toBe(0)
   const list = await run(['agent', 'list', '-o', 'json'], admin)
   const [{ id } = { id: '' }] = JSON.parse(list.stdout) as { id: string }[]
   const entry = await run(

@@ -283,10 +283,8 @@ test('rules that are changed hold without a restart, and what a rule has given t
   const before = JSON.parse((await token('74')).body).access_token
   const rules = [{ match: { repository_id: '78' }, as: id('deploy') }]
   world.useIssuers([{ ...github, rules }, ...others])
-  await expect.poll(async () => (await token('78')).status, { timeout: 10_000 }).toBe(200)
+  await expect.poll(async () => (await token('78')).status).toBe(200)
   expect((await token('74')).status).toBe(400)
   const revoked = { kind: 'revocation.written', jti: decodeJwt(before).jti, reason: 'policy-rule' }
-  await expect
-    .poll(() => world.records(), { timeout: 10_000 })
-    .toContainEqual(expect.objectContaining(revoked))
+  await expect.poll(() => world.records()).toContainEqual(expect.objectContaining(revoked))
 })

@@ -594,7 +594,7 @@ test('a policy that comes while the server runs is in force, and on record', asy
   }
   expect(await introspected()).toMatchObject({ active: true, jti })
   renameSync(join(policy, 'new'), join(policy, 'all.cedar'))
-  await expect.poll(async () => (await post(values)).status, { timeout: 10_000 }).toBe(400)
+  await expect.poll(async () => (await post(values)).status).toBe(400)
   const entryId = trail().findLast(({ kind }) => kind === 'token.issued')?.['entryId']
   expect(trail().findLast(({ kind }) => kind === 'token.denied')).toMatchObject({
     reason: 'policy-forbids',
@@ -603,13 +603,13 @@ test('a policy that comes while the server runs is in force, and on record', asy
     ...{ actor: { entryId }, entryId },
   })
   // What was granted before is decided anew.
-  await expect.poll(introspected, { timeout: 5000 }).toEqual({ active: false })
+  await expect.poll(introspected).toEqual({ active: false })
   expect(trail().filter((line) => line.kind === 'revocation.written')).toContainEqual(
     expect.objectContaining({ jti, reason: 'policy-forbids', policies: ['never'] }),
   )
   rmSync(join(policy, 'all.cedar'))
   writeFileSync(join(policy, 'all.cedar'), allowWeb)
-  await expect.poll(async () => (await post(values)).status, { timeout: 10_000 }).toBe(200)
+  await expect.poll(async () => (await post(values)).status).toBe(200)
 })
 
 test('a policy that is mistyped at the start ends the server', async () => {

@@ -57,7 +57,7 @@ async function isOpen(port: number): Promise<boolean> {
 }
 
 // Packing takes a busy machine its time.
-const timeout = 60_000
+const timeout = 180_000
 
 test('the programs of the README run as they stand: two services of five lines each that trust each other, tokens, and a test', {
   timeout,
@@ -79,7 +79,7 @@ test('the programs of the README run as they stand: two services of five lines e
     .unary('BatchCreateEntry', { entries: [wireEntry(entry)] })
   const port = await freePort()
   run(installed, 'server.mjs', port, agent.socket)
-  await expect.poll(() => isOpen(port), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => isOpen(port)).toBe(true)
   const client = run(installed, 'client.mjs', port, agent.socket)
   const [printed] = await once(client.stdout, 'data')
   expect(String(printed)).toBe('hello spiffe://example.org/web\n')
@@ -90,7 +90,7 @@ test('the programs of the README run as they stand: two services of five lines e
   // As `npm install express` would leave it.
   symlinkSync(join(root, 'node_modules/express'), join(installed.folder, 'node_modules/express'))
   run(installed, 'api.mjs', apiPort, agent.socket)
-  await expect.poll(() => isOpen(apiPort), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => isOpen(apiPort)).toBe(true)
   await using workload = new WorkloadApiClient({ endpoint: `unix://${agent.socket}` })
   const { token } = await workload.fetchJwtSvid('https://api.example.org')
   const api = `http://127.0.0.1:${apiPort}/`
