@@ -13,6 +13,7 @@ export {
 } from './resource-server/protected-resource.ts'
 export { type RevocationFeedOptions, revocationFeed } from './resource-server/revocation-feed.ts'
 export { type SelfTestOptions, selfTest } from './resource-server/self-test.ts'
+export { whileGood } from './resource-server/shown-token.ts'
 export type { Revocations, WhenUnknown } from './resource-server/standing-check.ts'
 export {
   createVerifier,

@@ -67,7 +67,6 @@ export async function makeParts(config: BrokerConfig, opened: Opened): Promise<B
     ? openFeed({
         ...{ issuer: config.issuer, issuerCa, keys: keysOf('/oauth/feed-keys') },
         ...{ svid: opened.svid, clock, log },
-        onFacts: () => table.review(),
       })
     : undefined
   if (feed === undefined) log.warn('what is revoked does not reach this broker: feed is false')
@@ -77,6 +76,7 @@ export async function makeParts(config: BrokerConfig, opened: Opened): Promise<B
     ...{ credentials, append },
     ...{ jwks: keysOf('/oauth/jwks'), revocations: feed, standing, lookup, clock, log },
   })
+  feed?.onFacts(() => table.review())
   const policySource = folderSource(config.policy)
   const policies = await openPolicies({
     ...{ source: policySource, separateEnvironments: false, append, clock, log },

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { jwtCheck, type RequireJwtSvidOptions } from './jwt-check.ts'
 import { setJwtPeer } from './jwt-peer.ts'
 import { authorizationsOf } from './node.ts'
@@ -11,6 +11,7 @@ export interface FastifyRequest {
 
 /** What it uses of Fastify's reply. */
 export interface FastifyReply {
+  readonly raw: Pick<ServerResponse, 'once' | 'destroyed' | 'destroy'>
   code(status: number): this
   headers(values: Record<string, string>): this
   send(body: string): this
@@ -32,12 +33,12 @@ export function requireJwtSvid(options: RequireJwtSvidOptions): FastifyHook {
 
 /** What lets in each request for which `letIn` does not reject. */
 export function fastifyHook(
-  letIn: (request: FastifyRequest) => Promise<void>,
+  letIn: (request: FastifyRequest, reply: FastifyReply) => Promise<void>,
   wanted?: Wanted,
 ): FastifyHook {
   return async (request, reply) => {
     try {
-      await letIn(request)
+      await letIn(request, reply)
       return undefined
     } catch (error) {
       const { status, headers, body } = refusalOf(error, wanted)

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { jwtCheck, type RequireJwtSvidOptions } from './jwt-check.ts'
 import { setJwtPeer } from './jwt-peer.ts'
 import { authorizationsOf } from './node.ts'
@@ -7,6 +7,7 @@ import { refusalOf, type Wanted } from './refusal.ts'
 /** What it uses of Koa's context. */
 export interface KoaContext {
   readonly req: Pick<IncomingMessage, 'rawHeaders' | 'socket'>
+  readonly res: Pick<ServerResponse, 'once' | 'destroyed' | 'destroy'>
   status: number
   body: unknown
   set(headers: Record<string, string>): void

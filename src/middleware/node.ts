@@ -26,18 +26,21 @@ export function requireJwtSvid(options: RequireJwtSvidOptions): NodeMiddleware {
 
 /** What lets in each request for which `letIn` does not reject. */
 export function nodeMiddleware(
-  letIn: (request: IncomingMessage) => Promise<void>,
+  letIn: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
   wanted?: Wanted,
 ): NodeMiddleware {
   return async (request, response, next) => {
-    const answer = await answerTo(request)
+    const answer = await answerTo(request, response)
     if (answer === undefined) next()
     else response.writeHead(answer.status, answer.headers).end(answer.body)
   }
 
-  async function answerTo(request: IncomingMessage): Promise<Refusal | Fault | undefined> {
+  async function answerTo(
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Refusal | Fault | undefined> {
     try {
-      await letIn(request)
+      await letIn(request, response)
       return undefined
     } catch (error) {
       return refusalOrFault(error, wanted)

@@ -3,6 +3,7 @@ import { authorizationsOf } from '../middleware/node.ts'
 import { accessCheck, type RequireAccessTokenOptions } from './access-check.ts'
 import { setAccess } from './access-of.ts'
 import { certificateOf } from './certificate.ts'
+import { cutOffWith } from './cut-off.ts'
 
 /**
  * A hook for `onRequest`, of an instance or of a route, that does what the middleware of Express does; a handler
@@ -10,8 +11,10 @@ import { certificateOf } from './certificate.ts'
  */
 export function requireAccessToken(options: RequireAccessTokenOptions): FastifyHook {
   const { check, wanted } = accessCheck(options)
-  return fastifyHook(async (request) => {
+  return fastifyHook(async (request, reply) => {
     const { raw } = request
-    setAccess(request, await check(authorizationsOf(raw), certificateOf(raw.socket)))
+    const access = await check(authorizationsOf(raw), certificateOf(raw.socket))
+    setAccess(request, access)
+    cutOffWith(access, reply.raw)
   }, wanted)
 }

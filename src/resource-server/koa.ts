@@ -3,6 +3,7 @@ import { authorizationsOf } from '../middleware/node.ts'
 import { accessCheck, type RequireAccessTokenOptions } from './access-check.ts'
 import { setAccess } from './access-of.ts'
 import { certificateOf } from './certificate.ts'
+import { cutOffWith } from './cut-off.ts'
 
 /**
  * As that of Express does; a handler behind it asks `accessOf(ctx)`. Throws `invalid`: `scope-unsound`,
@@ -11,7 +12,9 @@ import { certificateOf } from './certificate.ts'
 export function requireAccessToken(options: RequireAccessTokenOptions): KoaMiddleware {
   const { check, wanted } = accessCheck(options)
   return koaMiddleware(async (context) => {
-    const { req } = context
-    setAccess(context, await check(authorizationsOf(req), certificateOf(req.socket)))
+    const { req, res } = context
+    const access = await check(authorizationsOf(req), certificateOf(req.socket))
+    setAccess(context, access)
+    cutOffWith(access, res)
   }, wanted)
 }

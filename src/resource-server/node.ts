@@ -2,6 +2,7 @@ import { authorizationsOf, type NodeMiddleware, nodeMiddleware } from '../middle
 import { accessCheck, type RequireAccessTokenOptions } from './access-check.ts'
 import { setAccess } from './access-of.ts'
 import { certificateOf } from './certificate.ts'
+import { cutOffWith } from './cut-off.ts'
 
 /**
  * Middleware of Express, Connect, node:http and node:http2: lets in requests with a good access token, in
@@ -11,7 +12,9 @@ import { certificateOf } from './certificate.ts'
  */
 export function requireAccessToken(options: RequireAccessTokenOptions): NodeMiddleware {
   const { check, wanted } = accessCheck(options)
-  return nodeMiddleware(async (request) => {
-    setAccess(request, await check(authorizationsOf(request), certificateOf(request.socket)))
+  return nodeMiddleware(async (request, response) => {
+    const access = await check(authorizationsOf(request), certificateOf(request.socket))
+    setAccess(request, access)
+    cutOffWith(access, response)
   }, wanted)
 }

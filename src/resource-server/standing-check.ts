@@ -3,12 +3,17 @@ import type { TokenClaims } from '../jwt/compact.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { SignedToken } from './signed-tokens.ts'
 
-/** What of the issuer's revocations is known here. A `RevocationFeed` is one. */
+/** What of the issuer's revocations is known here; it never throws. A `RevocationFeed` is one. */
 export interface Revocations {
   /** Whether it is no older, in this moment, than it may be. */
   fresh(): boolean
   /** What ends a token of these claims that was signed by this key; undefined: nothing that is known. */
   judge(claims: TokenClaims, keyId: string): object | undefined
+  /**
+   * Calls back once more is known, until the result is called. Where it is not there, what is open is judged ten times a
+   * second.
+   */
+  onFacts?(listener: () => void): () => void
 }
 
 /** What is done with a token while nobody can say whether it was revoked. */
@@ -20,17 +25,22 @@ export interface StandingOptions {
   readonly introspect?: (token: string) => Promise<boolean>
 }
 
-const pauseMs = 1000
+/** Rejects where the token may not be taken. */
+export type StandingCheck = (
+  token: string,
+  signed: SignedToken,
+  whenUnknown: WhenUnknown,
+) => Promise<void>
+
+/** For so long nobody is asked again who could not say. */
+export const unknownPauseMs = 1000
 
 /**
  * Whether a token was revoked. By `revocations` alone while they are fresh; else the issuer is asked, but not for a second
  * after it could not be; else it is denied, unless `whenUnknown` says otherwise. What is known to be revoked is refused in
  * any case. Rejects with `unauthenticated` `token-revoked`, `unavailable` `revocation-unknown`.
  */
-export function standingCheck(
-  options: StandingOptions,
-  clock: Clock,
-): (token: string, signed: SignedToken, whenUnknown: WhenUnknown) => Promise<void> {
+export function standingCheck(options: StandingOptions, clock: Clock): StandingCheck {
   const { revocations, introspect } = options
   const asking = new Map<string, Promise<boolean>>()
   let failedAtMs = Number.NEGATIVE_INFINITY
@@ -43,7 +53,8 @@ export function standingCheck(
   }
   const introspected = async (token: string): Promise<boolean | undefined> => {
     // Not each request waits for an issuer that does not answer.
-    if (introspect === undefined || clock.monotonicMs() - failedAtMs < pauseMs) return undefined
+    if (introspect === undefined || clock.monotonicMs() - failedAtMs < unknownPauseMs)
+      return undefined
     try {
       return await isActive(token, introspect)
     } catch {
@@ -51,22 +62,31 @@ export function standingCheck(
       return undefined
     }
   }
-  return async (token, { claims, keyId }, whenUnknown) => {
+  return async (token, signed, whenUnknown) => {
     if (revocations === undefined && introspect === undefined) return
-    if (revocations?.judge(claims, keyId) !== undefined) return revoked()
+    const known = knownRevocation(revocations, signed)
+    if (known !== undefined) throw known
     if (revocations?.fresh() === true) return
     const active = await introspected(token)
-    if (active === false) return revoked()
+    if (active === false) throw revoked()
     if (active === true || whenUnknown === 'allow-until-expiry') return
     throw new CountersignError('unavailable', 'whether the token was revoked is not known now', {
       reason: 'revocation-unknown',
-      retryAfterMs: pauseMs,
+      retryAfterMs: unknownPauseMs,
     })
   }
 }
 
-function revoked(): never {
-  throw new CountersignError('unauthenticated', 'the token was revoked', {
+/** That the token was revoked, as far as it is known here without asking. */
+export function knownRevocation(
+  revocations: Revocations | undefined,
+  { claims, keyId }: SignedToken,
+): CountersignError | undefined {
+  return revocations?.judge(claims, keyId) === undefined ? undefined : revoked()
+}
+
+function revoked(): CountersignError {
+  return new CountersignError('unauthenticated', 'the token was revoked', {
     reason: 'token-revoked',
   })
 }

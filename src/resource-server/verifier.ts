@@ -2,9 +2,10 @@ import { hash } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { TokenClaims } from '../jwt/compact.ts'
 import { isCanary, looksLikeCanary } from '../revocation/canary.ts'
-import { type Clock, systemClock } from '../runtime/clock.ts'
+import { backgroundClock, type Clock } from '../runtime/clock.ts'
 import { type Access, readAccess } from './access-token.ts'
 import { type JwksLocation, keysAt } from './jwks.ts'
+import { openRequests } from './open-requests.ts'
 import { keepToken } from './shown-token.ts'
 import { signedTokens } from './signed-tokens.ts'
 import { type StandingOptions, standingCheck, type WhenUnknown } from './standing-check.ts'
@@ -48,7 +49,7 @@ export interface Verifier {
  * not learn that a token was revoked: one is good until it ends. Throws `invalid`: `verifier-options`, `jwks-url`.
  */
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { issuer, audience, clockSkew = 5, requireBound = false, clock = systemClock } = options
+  const { issuer, audience, clockSkew = 5, requireBound = false, clock = backgroundClock } = options
   if (issuer === '' || audience === '' || !(clockSkew >= 0 && clockSkew <= 60)) {
     throw new CountersignError('invalid', 'issuer or audience is missing, or clockSkew unsound', {
       reason: 'verifier-options',
@@ -57,6 +58,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
   const signed = signedTokens(keysAt(options.jwks ?? `${issuer}/oauth/jwks`, clock))
   const checkStanding = standingCheck(options, clock)
+  const requests = openRequests(options, checkStanding, clock)
   const read = async (
     token: string,
     { certificate, whenUnknown = 'deny' }: ShownWith,
@@ -77,7 +79,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       })
     }
     await checkStanding(token, found, whenUnknown)
-    return keepToken(access, token)
+    const endsAtMs = access.expiresAt.getTime() + clockSkew * 1000
+    return keepToken(access, { token, signed: found, whenUnknown, endsAtMs, requests })
   }
   const verifier: Verifier = {
     verify: (token, shown = {}) => read(token, shown, (claims) => !looksLikeCanary(claims)),

@@ -39,8 +39,6 @@ export interface FeedOptions {
   readonly staleAfterMs?: number
   /** Told of each connection that failed or ended, for a log or a metric. */
   readonly onTrouble?: (error: CountersignError) => void
-  /** Told once new facts are known. */
-  readonly onFacts?: () => void
 }
 
 /** What was revoked, as the issuer tells it. */
@@ -53,6 +51,8 @@ export interface RevocationFeed {
   fresh(): boolean
   /** How old what is known may be; infinite before there is anything, and while something is known to be missing. */
   ageMs(): number
+  /** Calls back once new facts are known, until the result is called. */
+  onFacts(listener: () => void): () => void
   /** How many facts there are. */
   readonly size: number
   /** Follows the feed until the signal aborts, whatever happens to the connection. Never rejects. */
@@ -68,12 +68,22 @@ const lateMs = 5000
 export function createRevocationFeed(options: FeedOptions): RevocationFeed {
   const { clock, staleAfterMs = defaultStaleAfterMs, onTrouble } = options
   const state = new FollowedState()
+  const listeners = new Set<() => void>()
+  const tellFacts = (): void => {
+    for (const tell of listeners) tell()
+  }
   const ageMs = (): number => state.ageMs(clock.monotonicMs())
   return {
     judge: (claims, keyId) => state.facts.judge(claims, keyId),
     find: (kind, id) => state.facts.find(kind, id),
     fresh: () => ageMs() < staleAfterMs,
     ageMs,
+    onFacts(listener) {
+      // Not the listener itself: it may be given twice.
+      const tell = (): void => listener()
+      listeners.add(tell)
+      return () => void listeners.delete(tell)
+    },
     get size() {
       return state.facts.size
     },
@@ -81,7 +91,7 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
       const backoff = createBackoff({ baseMs: 50, capMs: 1000 })
       while (!signal.aborted) {
         try {
-          await follow(state, options, signal, () => backoff.reset())
+          await follow(state, options, signal, { took: () => backoff.reset(), tellFacts })
           onTrouble?.(ended())
         } catch (error) {
           if (signal.aborted) return
@@ -96,9 +106,9 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
 /** One connection, to its end. */
 async function follow(
   state: FollowedState,
-  { issuer, open, acknowledge, keyOf, clock, onFacts, ...options }: FeedOptions,
+  { issuer, open, acknowledge, keyOf, clock, ...options }: FeedOptions,
   signal: AbortSignal,
-  took: () => void,
+  { took, tellFacts }: { readonly took: () => void; readonly tellFacts: () => void },
 ): Promise<void> {
   const { staleAfterMs = defaultStaleAfterMs } = options
   const isLate = (ageMs: number): boolean => ageMs >= staleAfterMs && Number.isFinite(ageMs)
@@ -133,7 +143,7 @@ async function follow(
       state.facts.drop(clock.now())
       took()
       if (state.lastEventId !== undefined) applied?.(state.lastEventId, message.hello?.within)
-      if (message.facts.length > 0) onFacts?.()
+      if (message.facts.length > 0) tellFacts()
     }
   } finally {
     stop.abort()

@@ -14,7 +14,6 @@ export interface FeedDeps {
   readonly keys: (signal: AbortSignal) => Promise<string>
   /** The broker's own, as it is by then. */
   readonly svid: () => X509Svid
-  readonly onFacts: () => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -23,7 +22,7 @@ const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 
 /** What the issuer has revoked, told to this broker by its SVID: some resource of the server names it in `served_by`. */
 export function openFeed(deps: FeedDeps): RevocationFeed {
-  const { issuer, issuerCa, svid, onFacts, clock, log } = deps
+  const { issuer, issuerCa, svid, clock, log } = deps
   let troubled = false
   return createRevocationFeed({
     issuer,
@@ -34,7 +33,6 @@ export function openFeed(deps: FeedDeps): RevocationFeed {
       tls: () => shown(svid(), issuerCa),
     }),
     keyOf: keysAt(deps.keys, clock),
-    onFacts,
     onTrouble(error) {
       // A stream that ends is begun again at once; what goes on failing is said once.
       if (!troubled && error.reason !== 'feed-ended') {

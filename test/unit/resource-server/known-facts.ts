@@ -18,19 +18,39 @@ const named: Readonly<Record<FactKind, string>> = {
 /** What a test knows to be revoked of a token with these claims, for `https://orders.example.org` and by the key `one`. */
 export interface KnownFacts extends Revocations {
   isFresh: boolean
+  /** How many are told of new facts. */
+  readonly listening: number
+  /** How many verdicts were asked for. */
+  readonly asked: number
   revoke(kind: FactKind): void
   forget(): void
 }
 
 export function knownFacts(): KnownFacts {
   let facts = new RevocationState()
+  let asked = 0
+  const listeners = new Set<() => void>()
   const known: KnownFacts = {
     isFresh: true,
     fresh: () => known.isFresh,
-    judge: (claims, keyId) => facts.judge(claims, keyId),
+    get listening() {
+      return listeners.size
+    },
+    get asked() {
+      return asked
+    },
+    judge(claims, keyId) {
+      asked += 1
+      return facts.judge(claims, keyId)
+    },
+    onFacts(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
     revoke(kind) {
       const end = Number.MAX_SAFE_INTEGER
       facts.apply({ kind, id: named[kind], notBefore: end, endsAt: end })
+      for (const tell of [...listeners]) tell()
     },
     forget() {
       facts = new RevocationState()

@@ -30,7 +30,7 @@ import { toPem } from '../../../src/x509/pem.ts'
 import { bundleOf, type Made, NOW, root } from '../../support/x509-fixtures.ts'
 import { svidOf, TestSource } from '../mtls/test-source.ts'
 import { boundTo, type TestIssuer, testIssuer } from './access-fixtures.ts'
-import { frameworks } from './frameworks.ts'
+import { frameworks, startFramework } from './frameworks.ts'
 import { knownFacts, revocable } from './known-facts.ts'
 
 const audience = 'https://orders.example.org'
@@ -112,8 +112,7 @@ async function startService(
   guarded: RequireAccessTokenOptions,
 ): Promise<(svid?: X509Svid) => (authorization?: string) => Promise<Answer>> {
   const tls = { ...pemOf(server), requestCert: true, rejectUnauthorized: false }
-  const service = await frameworks[name]?.(guarded, tls)
-  if (service === undefined) throw new TypeError(name)
+  const service = await startFramework(name, guarded, tls)
   const { port, http2 } = service
   const closing: (() => void)[] = []
   onTestFinished(async () => {

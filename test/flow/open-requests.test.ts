@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
+import { Agent } from 'node:https'
+import {
+  createVerifier,
+  type RevocationFeed,
+  revocationFeed,
+  type Verifier,
+} from 'countersign/resource-server'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import {
+  ask,
+  assertionType,
+  form,
+  formHeaders,
+  issuer,
+  orders,
+  resourceOf,
+} from '../support/oauth.ts'
+import { type OpenAnswer, openAnswer, openHttp2Answer } from '../support/open-answer.ts'
+import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
+import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import { frameworks, type Service, startFramework } from '../unit/resource-server/frameworks.ts'
+
+let server: TokenServer
+let stop: AbortController
+let feed: RevocationFeed
+let verifier: Verifier
+
+beforeAll(async () => {
+  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
+  const resources = new Map([[orders, resourceOf(orders, { maxTtlSeconds: 300, servedBy })]])
+  server = await startTokenServer({ oauth: { resources } })
+  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
+    entries: ['/web', '/orders'].map((path) => wireEntry({ path, parent: someAgent })),
+  })
+  stop = new AbortController()
+  const document = async (path: string) => (await ask(server.port, server.certificate, path)).body
+  feed = revocationFeed({
+    ...{ issuer, url: `https://localhost:${server.port}/oauth/feed` },
+    jwtSvid: () => jwtSvid('/orders'),
+    tls: () => ({ ca: readFileSync(server.certificate.ca) }),
+    keys: () => document('/oauth/feed-keys'),
+  })
+  void feed.run(stop.signal)
+  const jwks = () => document('/oauth/jwks')
+  verifier = createVerifier({ issuer, audience: orders, jwks, revocations: feed })
+  await eventually(() => feed.fresh())
+})
+
+afterAll(async () => {
+  stop?.abort()
+  await server?.remove()
+})
+
+async function jwtSvid(path: string): Promise<string> {
+  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
+    id: { trust_domain: trustDomain, path },
+    audience: [issuer],
+  })
+  return svid?.token ?? ''
+}
+
+async function post(path: string, values: Record<string, string>) {
+  const said = { client_assertion_type: assertionType, client_assertion: await jwtSvid('/web') }
+  const body = form({ ...said, ...values })
+  return ask(server.port, server.certificate, path, { method: 'POST', headers: formHeaders, body })
+}
+
+async function newToken(): Promise<string> {
+  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+  const { body } = await post('/oauth/token', wish)
+  return (JSON.parse(body) as { access_token: string }).access_token
+}
+
+interface Asked extends Service {
+  /** An answer that has begun and does not end. */
+  begin(token: string): Promise<OpenAnswer>
+}
+
+async function startService(name: string): Promise<Asked> {
+  const { certificate } = server
+  const tls = { cert: readFileSync(certificate.certificate), key: readFileSync(certificate.key) }
+  const service = await startFramework(name, { verifier, scopes: ['orders:read'] }, tls)
+  const ca = readFileSync(certificate.ca)
+  const at = `https://localhost:${service.port}`
+  const agent = new Agent({ ca })
+  const session = service.http2 ? connectHttp2(at, { ca }) : undefined
+  onTestFinished(async () => {
+    agent.destroy()
+    session?.destroy()
+    await service.close()
+  })
+  return {
+    ...service,
+    async begin(token) {
+      const answer = session
+        ? openHttp2Answer(session, '/open', token)
+        : await openAnswer(service.port, agent, '/open', token)
+      await eventually(() => answer.text === 'begun')
+      return answer
+    },
+  }
+}
+
+describe.each(Object.keys(frameworks))('%s', (name) => {
+  test('T26 an open answer is cut off within a second of the revocation of its token, and the one beside it goes on', async () => {
+    const { begin, say } = await startService(name)
+    const [token, other] = [await newToken(), await newToken()]
+    const [cut, kept] = [await begin(token), await begin(other)]
+    expect((await post('/oauth/revoke', { token })).status).toBe(200)
+    await eventually(() => cut.end === 'cut off', 1000)
+    say(', goes on')
+    await eventually(() => kept.text === 'begun, goes on')
+    expect([cut.text, kept.end]).toEqual(['begun', undefined])
+  })
+})
+
+test('T26 an open answer is cut off when the service hears no more of what is revoked', async () => {
+  const { begin } = await startService('Express 5')
+  const answer = await begin(await newToken())
+  await server.stop()
+  await eventually(() => answer.end === 'cut off', 2000)
+  server = await server.restart()
+})
