@@ -325,6 +325,38 @@ test('a connection that the vendor shut while it lay idle costs no call', async 
   expect((await next).status).toBe(200)
 })
 
+describe('nothing is sent a second time', () => {
+  /** A call on a connection that the vendor ends as soon as it has heard of it. */
+  const onWorn = async (name: string, call: (svid: X509Svid) => Promise<Reply>) => {
+    const svid = await broker.api.trustDomain.issueX509(
+      SpiffeId.parse(`spiffe://example.org/${name}`),
+    )
+    broker.vendor.answer = () => 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi'
+    expect((await broker.call({ svid })).status).toBe(200)
+    broker.vendor.answer = (_, socket) => {
+      socket.destroy()
+      return []
+    }
+    broker.vendor.requests.length = 0
+    const { reason } = await call(svid)
+    return [reason, broker.vendor.requests.length]
+  }
+
+  test('that may have done something', async () => {
+    for (const method of ['DELETE', 'POST']) {
+      const call = (svid: X509Svid) => broker.call({ svid, method })
+      expect(await onWorn(`worn-${method.toLowerCase()}`, call)).toEqual(['vendor-broken', 1])
+    }
+  })
+
+  test('more than once, and on a connection of its own not even that', async () => {
+    expect(await onWorn('worn-get', (svid) => broker.call({ svid }))).toEqual(['vendor-broken', 2])
+    const svid = await broker.api.trustDomain.issueX509(SpiffeId.parse('spiffe://example.org/new'))
+    expect((await broker.call({ svid })).reason).toBe('vendor-broken')
+    expect(broker.vendor.requests).toHaveLength(3)
+  })
+})
+
 test('T21 T28 the key is in no log, trail, metric or file of the broker, whatever comes', async () => {
   for (const answer of [
     () => `HTTP/1.1 200 ${vendorKey}\r\nx: ${vendorKey}\r\ncontent-length: 32\r\n\r\n${vendorKey}`,

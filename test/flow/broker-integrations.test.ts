@@ -158,6 +158,11 @@ describe('T8 the vendor’s name leads to no other place:', () => {
   test('whoever answers there has to show the vendor’s certificate', async () => {
     const broker = await start({ acme: { upstream: 'https://api.acme.test:1' } })
     const { port } = broker.vendor
+    // Of what the network says a caller hears nothing.
+    expect(JSON.parse((await broker.call({ svid: web })).body)).toEqual({
+      ...{ code: 'unavailable', reason: 'vendor-unreachable' },
+      message: 'the vendor cannot be reached',
+    })
     await broker.reload({ acme: { ...open, upstream: `https://other.test:${port}` } })
     await eventually(async () => (await broker.call({ svid: web })).reason === 'vendor-certificate')
     expect(broker.vendor.requests).toEqual([])

@@ -147,6 +147,15 @@ describe('while one key takes the place of another,', () => {
     expect(keysSent()).toHaveLength(3)
   })
 
+  test('no other answer than 401 makes a call be sent again', async () => {
+    await change()
+    for (const status of [400, 403, 404, 407, 429, 500]) {
+      broker.vendor.requests.length = 0
+      broker.vendor.answer = () => `HTTP/1.1 ${status} No\r\ncontent-length: 2\r\n\r\nno`
+      expect([(await call()).status, keysSent().length]).toEqual([status, 1])
+    }
+  })
+
   test('both are taken out of what comes back', async () => {
     const old = keyInFile()
     const key = await change()

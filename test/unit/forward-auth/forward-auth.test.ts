@@ -179,6 +179,37 @@ describe('nginx', () => {
     expect(await ask({ authorization })).toMatchObject({ reason: 'token-binding' })
   })
 
+  test('a token for one service opens no other', async () => {
+    const billing = 'https://billing.example.org'
+    const routes = [route('/orders', [], 'GET')]
+    const services = new Map(
+      Object.entries({ orders, billing }).map(([name, resource]) => [
+        name,
+        { resource, requireBound: false, routes },
+      ]),
+    )
+    const { running, ask } = await nginx({ services })
+    for (const [aud, target, other] of [
+      [orders, '/orders', '/billing'],
+      [billing, '/billing', '/orders'],
+    ] as const) {
+      const authorization = await tokenOf(running, { aud })
+      expect((await ask({ authorization }, target)).status).toBe(200)
+      expect(await ask({ authorization }, other)).toMatchObject({ reason: 'token-audience' })
+    }
+  })
+
+  test('hears nothing where what it says is more than 48 KiB, or comes too slowly', async () => {
+    const { running, ask, path } = await nginx()
+    const authorization = await tokenOf(running)
+    expect((await ask({ authorization, 'x-a': 'a'.repeat(40 << 10) })).status).toBe(200)
+    expect((await ask({ authorization, 'x-a': 'a'.repeat(48 << 10) })).status).toBe(431)
+    const slow = connect(path)
+    slow.write('GET /orders HTTP/1.1\r\nhost: a\r\n')
+    await once(slow.resume(), 'close')
+    expect(slow.bytesRead).toBeLessThan(200)
+  })
+
   test('T25 nobody but the user that it runs under may ask', async () => {
     const path = socketPath()
     await runOne({ proxy: 'nginx', socket: path, uids: new Set([4_000_000]) }, clock)

@@ -36,6 +36,16 @@ test('a file says who may ask, and what each route needs', () => {
   ])
 })
 
+test('T30 a service that takes bound tokens alone, and a route that is lenient while nothing is known, are what they are said to be', () => {
+  const lenient = '{ path: /b, methods: [GET], scopes: [], when_unknown: allow-until-expiry }'
+  const strict = '{ path: /a, methods: [GET], scopes: [], when_unknown: deny }'
+  const routed = `[${strict}, ${lenient}], require_bound: true`
+  const { requireBound, routes: read1 } = read({ routed }).services.get('orders') ?? expect.fail()
+  expect(requireBound).toBe(true)
+  expect(read1.map(({ allowUntilExpiry }) => allowUntilExpiry)).toEqual([false, true])
+  expect(read().services.get('orders')?.requireBound).toBe(false)
+})
+
 test('T25 a door that everybody may use cannot be made', () => {
   for (const doors of [
     '[{ proxy: nginx, socket: /run/a/b.sock }]',
@@ -52,6 +62,8 @@ test('what is mistyped is refused', () => {
     () => read({ doors: '[{ proxy: traefik, socket: /run/a/b.sock, users: [root] }]' }),
     () => read({ doors: '[{ proxy: nginx, socket: /run/a/b.sock, users: [nobody-here] }]' }),
     () => read({ doors: '[{ proxy: envoy, address: "127.0.0.1:9443", spiffe_ids: [envoy] }]' }),
+    () => read({ doors: '[{ proxy: nginx, socket: /run/a/b.sock, users: [] }]' }),
+    () => read({ doors: '[{ proxy: envoy, address: "127.0.0.1:9443", spiffe_ids: [] }]' }),
     () => read({ routed: '[]' }),
     () => read({ routed: '[{ path: orders, methods: [GET], scopes: [] }]' }),
     () => read({ routed: '[{ path: /a, methods: [get], scopes: [] }]' }),

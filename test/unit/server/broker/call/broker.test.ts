@@ -27,7 +27,7 @@ type Happening = (world: ReturnType<typeof makeWorld>) => void | Promise<void>
 async function outcomeOf({ before, meanwhile }: { before?: Happening; meanwhile?: Happening }) {
   const world = makeWorld()
   await before?.(world)
-  const { clock, route, credentials, events, standing } = world
+  const { clock, route, credentials, events, standing, peer } = world
   const metrics = createBrokerMetrics({
     ...{ ages: () => [], underWay: () => [], feedAgeMs: () => undefined },
   })
@@ -54,8 +54,6 @@ async function outcomeOf({ before, meanwhile }: { before?: Happening; meanwhile?
   })
   request.rawHeaders = ['Host', 'broker.test']
   const response = new ServerResponse(request)
-  const spiffeId = SpiffeId.parse('spiffe://example.org/web')
-  const peer = { spiffeId, certificate: Buffer.alloc(1), holds: () => true, issuedAt: clock.now() }
   await serve(request, response, { peer, address: '127.0.0.1:1' })
   const { reason } = events.at(-1) ?? expect.fail()
   const [counted] = (await metrics.registry.metrics()).match(/(?<=_calls_total){.*/) ?? []
@@ -94,7 +92,9 @@ function makeWorld() {
   } as unknown as Credentials
   const events: AuditEvent[] = []
   const standing = { check: () => {} }
-  return { clock, sent, calls, route, credentials, events, standing }
+  const spiffeId = SpiffeId.parse('spiffe://example.org/web')
+  const peer = { spiffeId, certificate: Buffer.alloc(1), holds: () => true, issuedAt: since }
+  return { clock, sent, calls, route, credentials, events, standing, peer }
 }
 
 /** T21: labels are the integration and the outcome, and nothing that a caller chooses. */
@@ -131,6 +131,13 @@ test.each<[string, Happening]>([
     },
   ],
   ['credential-old', ({ clock }) => clock.advance(tooOldMs)],
+  // It was good when the connection began.
+  [
+    'caller-svid',
+    ({ peer }) => {
+      peer.holds = () => false
+    },
+  ],
 ])('what is refused as %s is on record as that alone', async (reason, before) => {
   expect(await outcomeOf({ before })).toEqual({
     ...{ reason, counted: countedAs(reason), asked: 0, used: 0 },

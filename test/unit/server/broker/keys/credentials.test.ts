@@ -1,9 +1,21 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { checkOpen } from '../../../../../server/broker/call/admission.ts'
-import { readState, statePath } from '../../../../../server/broker/keys/credential-file.ts'
+import {
+  readState,
+  statePath,
+  writeState,
+} from '../../../../../server/broker/keys/credential-file.ts'
 import { openCredentials } from '../../../../../server/broker/keys/credentials.ts'
 import { memoryKeyManager } from '../../../../../server/ca/key-manager.ts'
 import { Secret } from '../../../../../src/runtime/secret.ts'
@@ -157,6 +169,21 @@ test('a file of an older version, which does not say since when, is read and wri
   expect(reasonOf(() => open().admit([held('b', 'key-one')]))).toBe('credential-shared')
 })
 
+test('of more credentials than are remembered the oldest are forgotten, and the file is whole or what it was', () => {
+  const of = (at: number) => at.toString(16).padStart(64, '0')
+  const holders = new Map(
+    Array.from({ length: 10_001 }, (_, at) => [of(at), { integration: 'a', since: undefined }]),
+  )
+  writeState(path, { records: new Map(), holders })
+  const kept = [...readState(path).holders.keys()]
+  expect([kept.length, kept[0], kept.at(-1)]).toEqual([10_000, of(1), of(10_000)])
+  // Somebody who had the file open reads it as it was.
+  const before = openSync(path, 'r')
+  writeState(path, { records: new Map(), holders: new Map() })
+  expect(JSON.parse(readFileSync(before, 'utf8')).fingerprints).toHaveLength(10_000)
+  closeSync(before)
+})
+
 test('T23 a file that no broker wrote is refused, and a prototype is nobody’s name', () => {
   for (const text of [
     '',
@@ -164,6 +191,7 @@ test('T23 a file that no broker wrote is refused, and a prototype is nobody’s 
     '[]',
     '{"version":2}',
     '{"version":1,"integrations":{"a":{}},"fingerprints":[]}',
+    '{"version":1,"integrations":{},"fingerprints":[],"more":1}',
   ]) {
     writeFileSync(path, text)
     expect([text, reasonOf(() => readState(path))]).toEqual([text, 'broker-state'])

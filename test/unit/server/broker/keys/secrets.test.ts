@@ -1,4 +1,13 @@
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -45,6 +54,24 @@ test('T21 a file that others may read, or might have put there, is refused', asy
   for (const path of ['link', 'none', '.']) {
     expect(await read({ from: 'file', path: join(folder, path) })).toBe('secret-unreadable')
   }
+})
+
+test('T21 a file of another user, which he could change, is refused', async (context) => {
+  if (process.getuid?.() !== 0) return context.skip('who is not root can give no file away')
+  const path = file('given', value)
+  for (const uid of [1, 1000, 65_534]) {
+    chownSync(path, uid, 0)
+    expect(await read({ from: 'file', path })).toBe('secret-owner')
+  }
+})
+
+test('what never ends, or is larger than a secret, is not read', async () => {
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', ['-m', '600', pipe])
+  expect(await read({ from: 'file', path: pipe })).toBe('secret-unreadable')
+  const large = file('large', value)
+  truncateSync(large, 2 ** 32)
+  expect(await read({ from: 'file', path: large })).toBe('secret-format')
 })
 
 test('what is sealed opens for its own integration and with its own wrapping key alone', async () => {

@@ -24,6 +24,39 @@ test('a call whose caller left while it was looked at does not go to the vendor'
   end()
 })
 
+const response = () => new ServerResponse(new IncomingMessage(new Socket()))
+const ended = (signal: AbortSignal) => signal.reason?.reason
+
+test('a call is ended where nothing has moved for its timeout, and after its duration in any case', async () => {
+  const clock = new FakeClock()
+  const calls = createCalls('acme', clock)
+  const within = { ...limits, timeoutMs: 1000, durationMs: 3000, calls: 9 }
+  const [still, moving] = [
+    calls.begin(caller, response(), within),
+    calls.begin(caller, response(), within),
+  ]
+  for (let at = 0; at < 5; at += 1) {
+    await clock.advance(250)
+    moving.moved()
+  }
+  expect([ended(still.signal), ended(moving.signal)]).toEqual(['vendor-timeout', undefined])
+  for (let at = 0; at < 8; at += 1) {
+    await clock.advance(250)
+    moving.moved()
+  }
+  expect(ended(moving.signal)).toBe('vendor-timeout')
+})
+
+test('of an integration that is shut all calls end at once, and none begins any more', () => {
+  const calls = createCalls('acme', new FakeClock())
+  const { signal } = calls.begin(caller, response(), limits)
+  calls.shut()
+  expect(ended(signal)).toBe('integration-closed')
+  expect(() => calls.begin(caller, response(), { ...limits, calls: 9 })).toThrow(
+    expect.objectContaining({ reason: 'integration-closed' }),
+  )
+})
+
 test('calls that began under an earlier configuration count among those under way', () => {
   const calls = createCalls('acme', new FakeClock())
   const begin = (most: number) =>

@@ -92,6 +92,14 @@ describe('a secret is known', () => {
     'in JSON with plus signs escaped': JSON.stringify({ k: secret })
       .replaceAll('\\"q', '\\u0022q')
       .replace(/[&<>'+]/g, (one) => `\\u00${one.charCodeAt(0).toString(16).toUpperCase()}`),
+    'in a URL, in small letters': encodeURIComponent(secret).replaceAll(/%../g, (octet) =>
+      octet.toLowerCase(),
+    ),
+    'in JSON as PHP writes it': JSON.stringify(secret).replaceAll('/', '\\/'),
+    'in JSON as Go writes it': JSON.stringify(secret).replace(
+      /[&<>]/g,
+      (one) => `\\u00${one.charCodeAt(0).toString(16)}`,
+    ),
     'in a URL, by RFC 3986': encodeURIComponent(secret).replaceAll("'", '%27'),
     'in HTML by numbers': secret
       .replace(/&/g, '&amp;')
