@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,9 +17,12 @@ import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import type { WebCertificate } from '../support/web-certificate.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cs-legacy-'))
+const [stock, brief, bound] = ['stock', 'brief', 'bound'].map(
+  (name) => `https://${name}.example.org`,
+) as [string, string, string]
 const policy = `
 @id("tills")
-permit (principal is Workload, action == Action::"issueToken", resource == Api::"${orders}")
+permit (principal is Workload, action == Action::"issueToken", resource)
 when {
   principal.path like "/legacy/till-*" && context.auth == "legacy_key" && context.ttl <= 60
   && (context.address.isInRange(ip("10.7.0.0/16")) || context.address.isLoopback())
@@ -33,7 +36,14 @@ let other: TestIdentity
 beforeAll(async () => {
   const legacyEdges = new Set([SpiffeId.parse('spiffe://example.org/edge')])
   const servedBy = new Set([SpiffeId.parse('spiffe://example.org/other')])
-  const resources = new Map([[orders, resourceOf(orders, { servedBy })]])
+  const resources = new Map(
+    [
+      resourceOf(orders, { servedBy }),
+      resourceOf(stock),
+      resourceOf(brief, { maxTtlSeconds: 20 }),
+      resourceOf(bound, { requireCnf: true }),
+    ].map((resource) => [resource.id, resource]),
+  )
   server = await startTokenServer({ policy, oauth: { resources, legacyEdges } })
   certificate = server.certificate
   port = server.port
@@ -100,6 +110,8 @@ test('an edge gets a token of a minute for a key, for what that was registered f
 test('all others are refused: no edge, no such key, another network, beyond what was registered, or no policy', async () => {
   const { said } = await add('till-2')
   const { said: mute } = await add('mute')
+  const { said: wide } = await add('till-20', '--network', '10.0.0.0/8')
+  const { said: binding } = await add('till-21', '--resource', bound)
   for (const [changing, status, reason] of [
     [() => change(said.key, {}, other), 401, 'legacy-edge'],
     [() => change(`${said.key}x`), 401, 'legacy-key'],
@@ -110,7 +122,14 @@ test('all others are refused: no edge, no such key, another network, beyond what
     [() => change(said.key, { client_address: '10.7.0.9:80' }), 400, 'request-client-address'],
     // An address that a policy would not know again.
     [() => change(said.key, { client_address: '::ffff:a07:9' }), 400, 'request-client-address'],
+    [() => change(said.key, { client_address: '2001:db8::1%lo' }), 400, 'request-client-address'],
+    [() => change(wide.key, { client_address: '10.8.0.9' }), 400, 'policy-none'],
     [() => change(said.key, { scope: 'orders:write' }), 400, 'scope-ceiling'],
+    [() => change(said.key, { scope: 'orders:read orders:write' }), 400, 'scope-ceiling'],
+    // One that the policy permits, and the key does not.
+    [() => change(said.key, { resource: stock }), 400, 'target-ceiling'],
+    [() => change(said.key, { resource: bound }), 400, 'target-needs-certificate'],
+    [() => change(binding.key), 400, 'target-needs-certificate'],
     [() => change(said.key, { resource: 'https://x.example' }), 400, 'target-unknown'],
     [() => change(mute.key), 400, 'policy-none'],
   ] as const) {
@@ -132,6 +151,26 @@ test('all others are refused: no edge, no such key, another network, beyond what
   const values = { grant_type: 'client_credentials', key: said.key, resource: orders, scope: 'a' }
   const token = { method: 'POST', headers: formHeaders, body: form(values) }
   expect((await ask(port, certificate, '/oauth/token', token)).status).toBe(401)
+})
+
+test('an address of IPv4 in the clothes of IPv6 is that of IPv4, and a token lives no longer than its resource lets it', async () => {
+  const { said } = await add('till-22', '--resource', brief)
+  const answer = await change(said.key, { client_address: '::ffff:10.7.0.9' })
+  expect(answer).toMatchObject({ status: 200, expires_in: 20 })
+  expect(lastRecord('token.issued').actor.address).toBe('10.7.0.9:0')
+  expect((await change(said.key, { client_address: '::ffff:10.8.0.9' })).status).toBe(401)
+})
+
+test('whose ID is revoked has no key any more, and nothing was signed for him', async () => {
+  const { said } = await add('till-23')
+  expect((await change(said.key)).status).toBe(200)
+  const why = ['--reason', 'stolen', '--admin-socket', server.config.adminSocket]
+  const revoked = await runHere(['revoke', 'spiffe-id', said.spiffeId, ...why])
+  expect(revoked.code).toBe(0)
+  const issued = lastRecord('token.issued')
+  expect((await change(said.key)).status).toBe(401)
+  expect(lastRecord('token.denied').reason).toBe('svid-revoked')
+  expect(lastRecord('token.issued')).toEqual(issued)
 })
 
 const nginx = ['/usr/sbin/nginx', '/usr/bin/nginx'].find(existsSync)
@@ -199,10 +238,27 @@ test('a key that is there already is read from a file that is nobody else’s, a
   const { said } = await add('till-3', '--key-file', file)
   expect(said).not.toHaveProperty('key')
   expect((await change('a key that the tills have')).status).toBe(200)
+  chmodSync(file, 0o640)
+  expect((await add('till-4', '--key-file', file)).stderr).toContain('error[legacy-key-mode]')
+  chmodSync(file, 0o600)
+  // A name is one caller's too, whatever his key.
+  expect((await add('till-3')).stderr).toContain('error[legacy-key-taken]')
   for (const name of ['till-4', 'till-3']) {
     const { code, stderr } = await add(name, '--key-file', file)
     expect([code, stderr.includes('error[legacy-key-taken]')]).toEqual([1, true])
   }
+})
+
+test('a key that is short is not taken, and neither is a caller who may have nothing', async () => {
+  const file = join(folder, 'short')
+  writeFileSync(file, 'only-15-letters', { mode: 0o600 })
+  expect((await add('till-5', '--key-file', file)).stderr).toContain('error[legacy-key-length]')
+  const caller = {
+    ...{ name: 'till-5', owner: 'shops', purpose: 'old tills', networks: ['10.7.0.0/16'] },
+    ...{ resource: orders, scopes: [], expires_at_ms: Date.now() + 60_000 },
+  }
+  const added = server.admin('countersign.legacy.v1.Legacy').unary('Add', { key: '', caller })
+  await expect(added).rejects.toMatchObject({ reason: 'scope-unknown' })
 })
 
 test.for([

@@ -163,6 +163,16 @@ describe('an event as it is written', () => {
     })
   })
 
+  test.each([
+    ['a short credential of HTTP', 'got authorization: Bearer short-one', 'short-one'],
+    ['that of Basic', 'Basic dXNlcjpwYXNz', 'dXNlcjpwYXNz'],
+    ['DER in short lines', `MIIB\n${'ABCDEFGHIJKLMNOPQRSTUVWX\n'.repeat(5)}`, 'ABCDEFGH'],
+  ])('T21 holds no credential that chance alone would not show: %s', (_name, text, secret) => {
+    const record = recordOf({ ...plain, purpose: text, details: { said: text } })
+    expect(JSON.stringify(record)).not.toContain(secret)
+    expect(record['purpose']).toContain('[secret sha256:')
+  })
+
   test('says what was taken out by its SHA-256', () => {
     const token = `eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.${'sIg0'.repeat(21)}`
     expect(withoutSecrets(`see ${token}, please`)).toBe(

@@ -14,7 +14,13 @@ describe('T8 unless it is allowed, no connection leads to', () => {
     '172.31.255.255',
     '192.168.1.1',
     '198.18.0.1',
+    '192.0.0.8',
+    '192.0.2.1',
+    '192.88.99.1',
+    '198.51.100.1',
+    '203.0.113.1',
     '224.0.0.1',
+    '240.0.0.1',
     '255.255.255.255',
     '::',
     '::1',
@@ -25,6 +31,7 @@ describe('T8 unless it is allowed, no connection leads to', () => {
     '2001::1',
     '2001:db8::1',
     '2002:7f00:1::1',
+    '3fff::1',
     'fc00::1',
     'fe80::1',
     'fe80::1%lo',
@@ -42,6 +49,14 @@ test.each(['8.8.8.8', '172.15.0.1', '172.32.0.1', '2a00:1450:4001::1', '2606:470
     expect(mayConnect(address, none)).toBe(true)
   },
 )
+
+test('an address that names an interface is none, though its network be allowed or public', () => {
+  const allowed = parseNetworks(['fe80::/10', 'fd00::/8'])
+  expect(mayConnect('fe80::1', allowed)).toBe(true)
+  for (const address of ['fe80::1%lo', 'fd00::1%eth0', '2606:4700::1111%eth0']) {
+    expect([address, mayConnect(address, allowed)]).toEqual([address, false])
+  }
+})
 
 test('what is allowed is that network and no more', () => {
   const allowed = parseNetworks(['10.1.0.0/16', '127.0.0.1', 'fd00::/8'])

@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream'
+import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
 import { createLevelSwitch, createLog } from '../../../src/runtime/json-log.ts'
@@ -34,6 +35,45 @@ test('T21 a secret is not printed, by its type or by the name of its field', () 
   })
   expect(text).not.toContain('hunter2')
   expect(text).toContain('[secret]')
+})
+
+test.each(['token', 'idToken', 'password', 'clientSecret', 'private_key', 'Authorization'])(
+  'T21 a field of the name %s is not printed, at any depth',
+  (name) => {
+    const text = logged((log) =>
+      log.info('x', { [name]: 'hunter2', in: { it: [{ [name]: 'hunter2' }] } }),
+    )
+    expect(text).not.toContain('hunter2')
+    expect(text.match(/\[secret\]/g)).toHaveLength(2)
+  },
+)
+
+test('T21 a secret that is looked at, or turned into text or JSON, shows nothing of itself', () => {
+  const secret = new Secret('hunter2')
+  const shown = [
+    inspect(secret),
+    inspect({ a: [secret] }),
+    String(secret),
+    JSON.stringify({ secret }),
+  ]
+  for (const text of shown) expect(text).toContain('[secret]')
+  expect(logged((log) => log.info('x', { value: secret, list: [secret] }))).toContain(
+    '"value":"[secret]","list":["[secret]"]',
+  )
+})
+
+test('T28 a line has a bound, whatever is to be in it', () => {
+  let deep: object = { end: 'the end' }
+  for (let depth = 0; depth < 100; depth += 1) deep = { deep }
+  const circle: { self?: object } = {}
+  circle.self = circle
+  const long = 'a'.repeat(100_000)
+  const list = Array.from({ length: 1000 }, () => 'b')
+  const text = logged((log) => log.info(long, { long, deep, list, circle }))
+  expect(text.length).toBeLessThan(10_000)
+  const { message, list: shown } = JSON.parse(text)
+  expect([message, shown]).toEqual([`${'a'.repeat(4096)}…`, list.slice(0, 100)])
+  expect(text).not.toContain('the end')
 })
 
 test('an error shows its reason and what to do, and bytes only their number', () => {
