@@ -15,6 +15,7 @@ export { type RevocationFeedOptions, revocationFeed } from './resource-server/re
 export { type SelfTestOptions, selfTest } from './resource-server/self-test.ts'
 export { whileGood } from './resource-server/shown-token.ts'
 export type { Revocations, WhenUnknown } from './resource-server/standing-check.ts'
+export { requireAccessTokenToUpgrade, type UpgradeGuard } from './resource-server/upgrade.ts'
 export {
   createVerifier,
   type ShownWith,

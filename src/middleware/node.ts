@@ -56,7 +56,7 @@ const fault = { status: 500, headers: {}, body: '' }
  * A fault is neither given to `next`, where a handler of plain node:http may take it for leave to go on,
  * nor thrown: nobody but Express 5 hears a rejection, which ends the process.
  */
-function refusalOrFault(error: unknown, wanted?: Wanted): Refusal | Fault {
+export function refusalOrFault(error: unknown, wanted?: Wanted): Refusal | Fault {
   try {
     return refusalOf(error, wanted)
   } catch {

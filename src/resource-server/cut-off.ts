@@ -1,10 +1,12 @@
-import type { ServerResponse } from 'node:http'
 import { constants, type Http2Stream } from 'node:http2'
 import type { Access } from './access-token.ts'
 import { isWatchable, whileGood } from './shown-token.ts'
 
-/** What it uses of a response, of `node:http` or `node:http2`. */
-export interface Cuttable extends Pick<ServerResponse, 'once' | 'destroyed' | 'destroy'> {
+/** What it uses of a response, of `node:http` or `node:http2`, or of a socket. */
+export interface Cuttable {
+  readonly destroyed: boolean
+  destroy(): unknown
+  once(event: 'close', listener: () => void): unknown
   readonly stream?: Pick<Http2Stream, 'close' | 'destroyed'> | undefined
 }
 

@@ -20,6 +20,7 @@ import {
   resourceOf,
 } from '../support/oauth.ts'
 import { type OpenAnswer, openAnswer, openHttp2Answer } from '../support/open-answer.ts'
+import { PROMPT_MS } from '../support/prompt.ts'
 import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import { frameworks, type Service, startFramework } from '../unit/resource-server/frameworks.ts'
@@ -106,12 +107,12 @@ async function startService(name: string): Promise<Asked> {
 }
 
 describe.each(Object.keys(frameworks))('%s', (name) => {
-  test('T26 an open answer is cut off within a second of the revocation of its token, and the one beside it goes on', async () => {
+  test('T26 an open answer is cut off when its token is revoked, and the one beside it goes on', async () => {
     const { begin, say } = await startService(name)
     const [token, other] = [await newToken(), await newToken()]
     const [cut, kept] = [await begin(token), await begin(other)]
     expect((await post('/oauth/revoke', { token })).status).toBe(200)
-    await eventually(() => cut.end === 'cut off', 1000)
+    await eventually(() => cut.end === 'cut off', PROMPT_MS)
     say(', goes on')
     await eventually(() => kept.text === 'begun, goes on')
     expect([cut.text, kept.end]).toEqual(['begun', undefined])
@@ -122,6 +123,6 @@ test('T26 an open answer is cut off when the service hears no more of what is re
   const { begin } = await startService('Express 5')
   const answer = await begin(await newToken())
   await server.stop()
-  await eventually(() => answer.end === 'cut off', 2000)
+  await eventually(() => answer.end === 'cut off', PROMPT_MS)
   server = await server.restart()
 })
