@@ -47,12 +47,33 @@ describe('an integration is shut', () => {
     await eventually(async () => (await broker.call({ svid: web })).status === 204)
   })
 
+  test('that is left out, the call under way included', async () => {
+    const broker = await start()
+    writeFileSync(join(broker.folder, 'other.key'), 'the-key-of-the-other', { mode: 0o600 })
+    const with1 = { ...other(broker), secret: { file: join(broker.folder, 'other.key') } }
+    await broker.reload({ acme: open, others: [with1] })
+    broker.vendor.answer = () => [
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
+      '2\r\nhi\r\n',
+    ]
+    const socket = await broker.dial(web)
+    socket.write(`GET /other/a HTTP/1.1\r\nhost: ${broker.host}\r\n\r\n`)
+    await new Promise((resolve) => socket.once('data', resolve))
+    const cut = readAnswer(socket)
+    await broker.reload({ acme: open })
+    expect((await cut).endsWith('\r\n0\r\n\r\n')).toBe(false)
+    expect((await broker.call({ svid: web, path: '/other/a' })).reason).toBe('integration-unknown')
+  })
+
   test('by nothing that cannot be used: the configuration stays, and the log says why', async () => {
     const broker = await start()
     await broker.reload({ acme: { ...open, methods: ['BREW'] } })
     await eventually(() => broker.log().includes('config-value'))
     await broker.reload({ acme: open, others: [{ ...other(broker), id: 'second' }] })
     await eventually(() => broker.log().includes('credential-shared'))
+    // Of a running broker nothing but its integrations changes.
+    await broker.reload({ acme: { ...open, methods: ['DELETE'] }, feed: true })
+    await eventually(() => broker.log().includes('config-restart'))
     expect((await broker.call({ svid: web })).status).toBe(200)
   })
 
@@ -75,6 +96,16 @@ function other(broker: RunningBroker): Record<string, unknown> {
     ...{ methods: ['GET'], paths: ['/**'] },
   }
 }
+
+test('a key is warned of from four fifths of its time on', async () => {
+  const issued = (days: number) =>
+    new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10)
+  const broker = await start({ acme: { max_age: '100d', issued: issued(78) } })
+  expect(broker.log()).not.toContain('near the end of its time')
+  await broker.reload({ acme: { ...open, max_age: '100d', issued: issued(82) } })
+  expect(broker.log()).toContain('near the end of its time')
+  expect((await broker.call({ svid: web })).status).toBe(200)
+})
 
 test('one key is for one integration, also after the other has let go of it', async () => {
   const broker = await start()

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
@@ -86,6 +88,13 @@ describe('what was revoked makes no call any more:', () => {
   })
 })
 
+test('an SVID that was issued before its ID was revoked opens no later connection either', async () => {
+  const svid = await svidOf('stolen')
+  expect((await broker.call({ svid })).status).toBe(200)
+  broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('stolen'), notBefore: nowSeconds() - 5 })
+  await eventually(async () => (await broker.call({ svid })).reason === 'caller-revoked')
+})
+
 test('a call that was under way when the configuration was read again is cut off all the same', async () => {
   const svid = await svidOf('before')
   const { ended } = await underWay(svid)
@@ -119,6 +128,9 @@ describe('an integration that was revoked is shut for everybody,', () => {
       const notBefore = nowSeconds() + 2 * at
       const revoke = () => broker.issuer.revoke({ kind: 'integration', id, notBefore })
       expect(await cutAfter(svid, revoke)).toBeLessThan(PROMPT_MS)
+      // What the issuer no longer tells of is not forgotten here.
+      const state = join(broker.config.dataDir, 'credentials.json')
+      expect(JSON.parse(readFileSync(state, 'utf8')).integrations.acme.closedAt).toBeDefined()
       const token = await broker.token({ iat: notBefore + 1 })
       for (const call of [{ svid }, { token }]) {
         expect((await broker.call(call)).reason).toBe('integration-closed')

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { locate } from '../../../src/federation/locate.ts'
 import { mayConnect, parseNetworks } from '../../../src/federation/networks.ts'
 import { reasonOf } from '../../support/x509-fixtures.ts'
 
@@ -56,6 +57,16 @@ test('an address that names an interface is none, though its network be allowed 
   for (const address of ['fe80::1%lo', 'fd00::1%eth0', '2606:4700::1111%eth0']) {
     expect([address, mayConnect(address, allowed)]).toEqual([address, false])
   }
+})
+
+test('of many addresses of a name three are tried, and of none nothing', async () => {
+  const found = (...addresses: string[]) =>
+    locate(new URL('https://example.org'), {
+      ...{ lookup: async () => addresses, allowedNetworks: none, allowedPorts: undefined },
+    })
+  const many = Array.from({ length: 100 }, (_, at) => `8.8.8.${at}`)
+  expect((await found(...many)).addresses).toEqual(['8.8.8.0', '8.8.8.1', '8.8.8.2'])
+  await expect(found()).rejects.toMatchObject({ reason: 'federation-address' })
 })
 
 test('what is allowed is that network and no more', () => {

@@ -143,6 +143,11 @@ test('a bound token is good with its certificate alone, and others are not where
   const refused = { reason: 'token-binding' }
   const other = Buffer.from('another certificate')
   await expect(verifier.verify(bound, { certificate: other })).rejects.toMatchObject(refused)
+  // RFC 7800 §3.1: of another kind, or of two, it cannot be told what they confirm.
+  for (const cnf of [{ jkt: thumbprint }, { 'x5t#S256': thumbprint, jkt: thumbprint }]) {
+    const unknown = await sign({ claims: { cnf } })
+    await expect(verifier.verify(unknown, { certificate })).rejects.toMatchObject(refused)
+  }
   await expect(verifier.verify(await sign(), { certificate })).rejects.toMatchObject(refused)
 })
 

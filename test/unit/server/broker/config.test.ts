@@ -41,11 +41,16 @@ const withAcme = (changed: object): object => ({
 })
 
 test('an integration is known by its URL, and nothing is allowed that is not named', () => {
-  const [integration] = load(sound).integrations
+  const { feed, integrations } = load(sound)
+  // What is revoked counts unless somebody has said that it does not.
+  expect(feed).toBe(true)
+  const [integration] = integrations
   expect(integration).toMatchObject({
     audience: 'https://broker.test:8444/acme',
     networks: [],
     svidAlone: false,
+    requireBound: false,
+    disabled: false,
     rate: { caller: { perSecond: 10, burst: 20 } },
     limits: { requestBytes: 10 << 20, timeoutMs: 30_000, calls: 64 },
   })
@@ -71,6 +76,15 @@ test('what is unsound is refused, with the place and the nearest key', () => {
     [withAcme({ secret: 'the-key-itself' }), /config-value(?!.*the-key-itself)/],
     [withAcme({ secret: { file: 'a', env: 'B' } }), /config-value|config-key/],
     [withAcme({ secret: undefined }), /config-value.*secret/],
+    [withAcme({ secret: { env: 'acme-key' } }), /config-value.*secret/],
+    [withAcme({ secret: { env: '__proto__' } }), /config-value.*secret/],
+    [withAcme({ paths: [] }), /config-value.*paths/],
+    [withAcme({ owner: '' }), /config-value.*owner/],
+    [withAcme({ owner: undefined }), /config-value.*owner/],
+    [withAcme({ inject: { query: 'a&b' } }), /config-value.*inject/],
+    // Until a colon it is the user, behind it the key (RFC 7617 §2).
+    [withAcme({ inject: { basic: 'us:er' } }), /config-value.*inject/],
+    [withAcme({ inject: { header: 'X-Key', prefix: 'a\r\nX: ' } }), /config-value.*inject/],
     [withAcme({ inject: { header: 'X: y' } }), /config-value.*inject/],
     [withAcme({ inject: { header: 'Transfer-Encoding' } }), /config-broker.*no header for a key/],
     [withAcme({ inject: { header: 'host' } }), /config-broker/],
@@ -78,6 +92,11 @@ test('what is unsound is refused, with the place and the nearest key', () => {
     [withAcme({ request_headers: ['X-Forwarded-For'] }), /config-broker/],
     [withAcme({ request_headers: ['X-Original-URL'] }), /config-broker/],
     [withAcme({ request_headers: ['x-api-key'] }), /config-broker/],
+    // The header of the key itself, whatever it is called.
+    [
+      withAcme({ inject: { header: 'X-Acme-Key' }, request_headers: ['x-acme-KEY'] }),
+      /config-broker.*x-acme-key/,
+    ],
     [withAcme({ rate: '10/d' }), /config-value.*rate/],
     [withAcme({ rate: '0/s' }), /config-value.*rate/],
     [withAcme({ networks: ['10.0.0.0/33'] }), /federation-network/],

@@ -117,3 +117,29 @@ describe('a secret is known', () => {
     })
   }
 })
+
+test.each(['&quot;', '&#34;', '&#x22;', '"'])(
+  'in HTML with %s, whatever an apostrophe is',
+  (quote) => {
+    const secret = `a-key<of>"acme"&'co'`
+    const named = secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+    for (const apostrophe of ["'", '&#39;', '&#x27;', '&#039;', '&apos;']) {
+      const text = named.replaceAll('"', quote).replaceAll("'", apostrophe)
+      expect(scrubText(text, formsOf(secret))).toBe('*'.repeat(text.length))
+    }
+  },
+)
+
+test.each([0, 1, 2])(
+  'in base64 and base64url with all their letters, behind %d bytes',
+  (before) => {
+    const secret = '~key?>>of>??acme~~'
+    const bytes = Buffer.from(`${'u'.repeat(before)}${secret}`)
+    for (const encoding of ['base64', 'base64url'] as const) {
+      const text = bytes.toString(encoding)
+      expect(text).toMatch(encoding === 'base64' ? /[+/]/ : /[-_]/)
+      // What it shares with its neighbours alone may stay.
+      expect(scrubText(text, formsOf(secret))).toMatch(/^[\w+/-]{0,3}\*{20,}[\w+/=-]{0,3}$/)
+    }
+  },
+)
