@@ -97,7 +97,7 @@ export async function startStand(): Promise<Stand> {
       const [{ id } = { id: '' }] = [JSON.parse(created)].flat() as { id: string }[]
       const hasSvid = async () =>
         (await runHere(['fetch', 'x509', '--socket', socketOf(name)])).code === 0
-      await eventually(hasSvid, 10_000)
+      await eventually(hasSvid, 30_000)
       return { agent: one, entryId: id }
     },
     async stop() {

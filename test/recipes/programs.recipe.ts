@@ -93,7 +93,7 @@ test.concurrent('HAProxy takes new certificates over its runtime socket, without
   await stand.api.rotate({ authorities: true })
   await using source = await X509Source.open({ endpoint: stand.api.endpoint })
   const isTrusted = () => shakeOnce(source, port, ...http).then(Boolean, () => false)
-  await eventually(isTrusted, 10_000)
+  await eventually(isTrusted, 30_000)
 })
 
 test.concurrent('Redis takes new files by CONFIG SET, and no handshake fails', {
