@@ -84,7 +84,7 @@ test('what the image holds runs a server and an agent, hands out SVIDs, and stop
     expect(await ended(server)).toBe(0)
   }
   expect(existsSync(socket)).toBe(false)
-}, 60_000)
+}, 120_000)
 
 function ended(child: ReturnType<typeof start>): Promise<number | null> {
   const closed = new Promise<number | null>((resolve) => child.on('close', resolve))

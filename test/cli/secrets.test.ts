@@ -236,4 +236,4 @@ test('T21 T23 T28 no secret is in what server and agent print at level debug, on
     const found = [...all, ...keys].filter((one) => core?.includes(one))
     expect([core?.subarray(1, 4).toString() ?? 'ELF', found]).toEqual(['ELF', []])
   }
-}, 60_000)
+}, 120_000)

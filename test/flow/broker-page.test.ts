@@ -172,7 +172,7 @@ function typing(): void {
     process.kill(pid, 'SIGTERM')
     await eventually(() => written('broker.log').includes('the broker has stopped'))
     expect(await typed(report)).toMatch(
-      /^INTEGRATION +OWNER .*\nacme-crm +sales +open .* (?:now|\d+s ago) +(?:now|\d+s ago) +\d+$/m,
+      /^INTEGRATION +OWNER .*\nacme-crm +sales +open .* (?:now|\d+[sm] ago) +(?:now|\d+[sm] ago) +\d+$/m,
     )
     await typed('countersign audit verify broker/audit.log')
     for (const name of [

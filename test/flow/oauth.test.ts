@@ -712,7 +712,7 @@ test('a client that is late with its request is cut off, and with the server the
   expect((await ask(other.port, certificate, path)).status).toBe(200)
   await other.remove()
   await expect(ask(other.port, certificate, path)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
-}, 15_000)
+})
 
 test('the keys of access tokens are replaced by hand: the next is published first, and one that is revoked ends its tokens', async () => {
   const typed = async (line: string) => {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   }
   quietKiB = stand.pids.map((pid) => kibOf(pid, 'VmRSS'))
   for (const pid of stand.pids) forgetPeak(pid)
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   for (const channel of channels) channel.close()

@@ -499,7 +499,7 @@ describe('streams', () => {
     await left.promise
   })
 
-  test('no memory is left behind by 10,000 calls', { timeout: 60_000 }, async () => {
+  test('no memory is left behind by 10,000 calls', { timeout: 120_000 }, async () => {
     const { server, dial } = await serve()
     let open = 0
     server.addService(health, {

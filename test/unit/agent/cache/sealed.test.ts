@@ -354,7 +354,7 @@ describe('the sealer', () => {
     const running = sealer.run(over.signal).catch(() => undefined)
     await cache.apply(changeOf({ position: 8, entries: [entryOf('/db', ['unix:uid:1'])] }))
     // Files are written in real time, which the clock does not wait for.
-    const until = { timeout: 10_000, interval: 5 }
+    const until = { interval: 5 }
     const pass = (ms: number) => clock.advance(ms).then(() => readdirSync(folder))
     await expect.poll(() => pass(500), until).toContain('cache.recent')
     const written = readFileSync(path('cache.sealed'))

@@ -307,7 +307,7 @@ describe.skipIf(whyNot !== undefined)(`one user and the others ${whyNot ?? ''}`,
     ['1,000 connections', 1000],
   ] as const) {
     test(`1,000 streams at once over ${name}, and 1,000 more over the same, keep nobody waiting`, {
-      timeout: 60_000,
+      timeout: 120_000,
     }, async () => {
       const server = await startServer(10_000)
       const { path, stats } = server
@@ -336,7 +336,7 @@ describe.skipIf(whyNot !== undefined)(`one user and the others ${whyNot ?? ''}`,
   }
 
   test('1,000 streams without an identity are refused at once, and 1,000 connections made as fast as can be are met in turn', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const server = await startServer(10_000)
     const call = callBytes('/SpiffeWorkloadAPI/FetchX509SVID').toString('hex')

@@ -87,7 +87,7 @@ async function catchUp(copy: AuditCopy): Promise<void> {
   const stop = new AbortController()
   const running = copy.run(stop.signal).catch(() => {})
   for (let turn = 0; copy.lag > 0; turn += 1) {
-    if (turn === 2000) throw new Error(`the copy lags by ${copy.lag}`)
+    if (turn === 20_000) throw new Error(`the copy lags by ${copy.lag}`)
     await new Promise((resolve) => setTimeout(resolve, 1))
     if (clock.sleeping > 0) await clock.advance(30_000)
   }

@@ -336,4 +336,4 @@ test('T26 whatever changes and whoever comes and goes, an agent that applies its
     }),
     { numRuns: 3000 },
   )
-}, 60_000)
+}, 120_000)

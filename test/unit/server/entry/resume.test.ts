@@ -153,4 +153,4 @@ test('T26 after an absence in which anything happened, an agent holds exactly wh
     }),
     { numRuns: 5000 },
   )
-}, 60_000)
+}, 120_000)
