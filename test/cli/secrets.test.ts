@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { run, start } from '../support/command.ts'
+import { runHere, start } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
 import {
   allowWeb,
@@ -104,11 +104,10 @@ test('T21 T23 T28 no secret is in what server and agent print at level debug, on
   }
   writeFileSync(config, JSON.stringify(settings))
   const server = launch(['server', 'run', '--config', config])
-  const admin = { env: { COUNTERSIGN_ADMIN_SOCKET: join(folder, 'server', 'admin', 'api.sock') } }
-  const healthy = async (what: string, env: typeof admin | { env: Record<string, string> }) =>
-    expect.poll(async () => (await run([what, 'health'], env)).code).toBe(0)
-  await healthy('server', admin)
-  const { token } = JSON.parse((await run(['token', 'create', '-o', 'json'], admin)).stdout) as {
+  const admin = (...args: readonly string[]) =>
+    runHere([...args, '--admin-socket', join(folder, 'server', 'admin', 'api.sock')])
+  await expect.poll(async () => (await admin('server', 'health')).code).toBe(0)
+  const { token } = JSON.parse((await admin('token', 'create', '-o', 'json')).stdout) as {
     token: string
   }
   const guessed = 'canary-join-token-that-nobody-gave'
@@ -122,31 +121,19 @@ test('T21 T23 T28 no secret is in what server and agent print at level debug, on
     ])
   }
   const [agent, refused] = [join1('agent', token), join1('refused', guessed)]
-  const workload = {
-    env: { SPIFFE_ENDPOINT_SOCKET: `unix://${join(folder, 'agent', 'public', 'api.sock')}` },
-  }
-  await healthy('agent', workload)
-  const [{ id } = { id: '' }] = JSON.parse(
-    (await run(['agent', 'list', '-o', 'json'], admin)).stdout,
-  ) as { id: string }[]
+  const workload = (...args: readonly string[]) =>
+    runHere([...args, '--socket', `unix://${join(folder, 'agent', 'public', 'api.sock')}`])
+  await expect.poll(async () => (await workload('agent', 'health')).code).toBe(0)
+  const listed = await admin('agent', 'list', '-o', 'json')
+  const [{ id } = { id: '' }] = JSON.parse(listed.stdout) as { id: string }[]
   const uid = `unix:uid:${process.getuid?.()}`
-  await run(
-    [
-      'entry',
-      'create',
-      '--parent-id',
-      id,
-      '--spiffe-id',
-      'spiffe://example.org/web',
-      '--selector',
-      uid,
-      '--wait',
-    ],
-    admin,
+  await admin(
+    ...['entry', 'create', '--parent-id', id, '--spiffe-id', 'spiffe://example.org/web'],
+    ...['--selector', uid, '--wait'],
   )
-  const fetched = await run(['fetch', 'jwt', '--audience', issuer, '-o', 'json'], workload)
+  const fetched = await workload('fetch', 'jwt', '--audience', issuer, '-o', 'json')
   const [{ token: svid } = { token: '' }] = JSON.parse(fetched.stdout) as { token: string }[]
-  const shown = await run(['fetch', 'x509', '--show-key', '-o', 'json'], workload)
+  const shown = await workload('fetch', 'x509', '--show-key', '-o', 'json')
   const [{ keyPem } = { keyPem: '' }] = JSON.parse(shown.stdout) as { keyPem: string }[]
 
   const proof = { client_assertion_type: assertionType, client_assertion: svid }

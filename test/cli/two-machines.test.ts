@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { run, start } from '../support/command.ts'
+import { run, runHere, start } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cs-two-'))
@@ -15,7 +15,9 @@ afterAll(() => {
 })
 
 const adminSocket = join(folder, 'server', 'admin', 'api.sock')
-const admin = { env: { COUNTERSIGN_ADMIN_SOCKET: adminSocket } }
+
+/** A verb of the operator. */
+const admin = (...args: readonly string[]) => runHere([...args, '--admin-socket', adminSocket])
 
 function launch(
   args: readonly string[],
@@ -52,10 +54,10 @@ test('a server and an agent as on two machines: config file, token on standard i
   )
   const server = launch(['server', 'run', '--config', config])
   await expect.poll(() => existsSync(adminSocket)).toBe(true)
-  await expect.poll(async () => (await run(['server', 'health'], admin)).code).toBe(0)
+  await expect.poll(async () => (await admin('server', 'health')).code).toBe(0)
   expect((await fetch(`http://127.0.0.1:${httpPort}/ready`)).status).toBe(200)
 
-  const made = await run(['token', 'create', '-o', 'json'], admin)
+  const made = await admin('token', 'create', '-o', 'json')
   const { token, trustCaSha256 } = JSON.parse(made.stdout) as {
     token: string
     trustCaSha256: string[]
@@ -67,19 +69,16 @@ test('a server and an agent as on two machines: config file, token on standard i
     ...['--trust-ca-sha256', trustCaSha256.join(',')],
   ]
   const agent = launch([...agentArgs, '--join-token-file', '-'], `${token}\n`)
-  const workload = { env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` } }
-  await expect.poll(async () => (await run(['agent', 'health'], workload)).code).toBe(0)
-  const list = await run(['agent', 'list', '-o', 'json'], admin)
+  const workload = { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` }
+  await expect.poll(async () => (await runHere(['agent', 'health'], workload)).code).toBe(0)
+  const list = await admin('agent', 'list', '-o', 'json')
   const [{ id } = { id: '' }] = JSON.parse(list.stdout) as { id: string }[]
-  const entry = await run(
-    [
-      ...['entry', 'create', '--parent-id', id, '--spiffe-id', 'spiffe://example.org/w'],
-      ...['--selector', `unix:uid:${process.getuid?.()}`, '--wait'],
-    ],
-    admin,
+  const entry = await admin(
+    ...['entry', 'create', '--parent-id', id, '--spiffe-id', 'spiffe://example.org/w'],
+    ...['--selector', `unix:uid:${process.getuid?.()}`, '--wait'],
   )
   expect(entry.stderr).toContain('held by 1 of 1 agents')
-  expect((await run(['fetch', 'x509'], workload)).stdout).toContain('spiffe://example.org/w')
+  expect((await runHere(['fetch', 'x509'], workload)).stdout).toContain('spiffe://example.org/w')
 
   const metrics = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text()
   expect(metrics).toMatch(/countersign_server_svids_issued_total\{kind="x509"\} [1-9]/)
