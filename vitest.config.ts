@@ -1,13 +1,31 @@
+import { globSync, readFileSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
-/** Tests in which the clock on the wall counts: they have the machine to themselves, after the others. */
+/** Tests that count what the machine does: they have it to themselves, after all others. */
 const alone = [
-  'test/fault/agent.test.ts',
-  'test/flow/rotation.test.ts',
   'test/strangers/load.test.ts',
   'test/strangers/processes.test.ts',
   'test/unit/agent/workload-endpoint/peer-identity.test.ts',
 ]
+
+/** Tests that wait for the clock on the wall most of the time: they do so side by side, when no other is at work. */
+const waiting = [
+  'test/fault/agent.test.ts',
+  'test/flow/rotation.test.ts',
+  'test/flow/two-trust-domains.test.ts',
+  'test/unit/rpc/dial-restart.test.ts',
+  'test/unit/server/documents/serve-documents.test.ts',
+]
+
+/** What changes or measures a whole process, so that a test which does it has one of its own. */
+const ofTheProcess =
+  /\bvi\.(mock|spyOn|stub)|\bprocess\.(chdir|cpuUsage|memoryUsage|on|umask)\(|\bprocess\.env\[.+\] = |useDatabases\(/
+
+/** All others of these folders share two processes: most of such a test's time is the start of one, and its imports. */
+const shared = globSync('test/{architecture,spec,unit}/**/*.test.ts').filter(
+  (file) =>
+    ![...alone, ...waiting].includes(file) && !ofTheProcess.test(readFileSync(file, 'utf8')),
+)
 
 export default defineConfig({
   test: {
@@ -20,16 +38,24 @@ export default defineConfig({
     projects: [
       {
         extends: true,
+        test: { name: 'shared', include: shared, isolate: false, sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
         test: {
-          name: 'together',
+          name: 'apart',
           include: ['test/**/*.test.ts'],
-          exclude: alone,
-          sequence: { groupOrder: 0 },
+          exclude: [...shared, ...waiting, ...alone],
+          sequence: { groupOrder: 1 },
         },
       },
       {
         extends: true,
-        test: { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } },
+        test: { name: 'waiting', include: waiting, maxWorkers: 4, sequence: { groupOrder: 2 } },
+      },
+      {
+        extends: true,
+        test: { name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 3 } },
       },
     ],
   },
