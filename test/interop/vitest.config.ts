@@ -8,8 +8,8 @@ const config: ViteUserConfig = defineConfig({
     include: ['test/interop/*.interop.ts'],
     globalSetup: 'test/interop/setup.ts',
     reporters: ['verbose'],
-    testTimeout: 180_000,
-    hookTimeout: 60_000,
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
     pool: 'forks',
     // One after the other: a machine with two cores has no third for a proxy whose SVID lives for seconds.
     maxWorkers: 1,

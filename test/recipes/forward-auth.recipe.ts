@@ -57,7 +57,7 @@ const shownBy = ({ chain, privateKey }: X509Svid): Shown => ({
 })
 
 test('nginx lets in what forward-auth lets in, by deploy/nginx, and nobody names himself', {
-  timeout: 60_000,
+  timeout: 180_000,
   skip: lacks('nginx'),
 }, async () => {
   await using stand = await startStand()

@@ -13,7 +13,7 @@ const http = [
   'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
   /^HTTP\/1\.1 200 .*hello/s,
 ] as const
-const timeout = seconds * 1000 + 60_000
+const timeout = seconds * 1000 + 180_000
 
 /** No handshake failed, and the other side has shown new certificates all along. */
 function expectAllGood({ done, failures, certificates }: Handshakes, rotations: number): void {

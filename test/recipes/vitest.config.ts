@@ -7,7 +7,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/recipes/*.recipe.ts'],
     reporters: ['verbose'],
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
   },
 })
 
