@@ -147,6 +147,18 @@ test('all others are refused: no edge, no such key, another network, beyond what
   const body = `client_id=${edge.id}&key=${said.key}&client_address=10.7.0.9&client_address=10.8.0.9`
   const twice = { method: 'POST', headers: formHeaders, body, identity: edge }
   expect((await ask(port, certificate, '/oauth/legacy', twice)).status).toBe(400)
+  // What is there once asks for no more than the key may have.
+  for (const [more, reason] of [
+    ['scope=orders:write', 'scope-ceiling'],
+    [`resource=${stock}`, 'target-ceiling'],
+    [`audience=${stock}&subject_token=a&grant_type=b`, undefined],
+    ['client_secret=a', 'request-two-mechanisms'],
+  ] as const) {
+    const said1 = `client_id=${edge.id}&key=${said.key}&${more}&client_address=10.7.0.9`
+    const answer = await ask(port, certificate, '/oauth/legacy', { ...twice, body: said1 })
+    if (reason === undefined) expect(JSON.parse(answer.body).scope).toBe('orders:read')
+    else expect([answer.status, lastRecord('token.denied').reason]).toEqual([400, reason])
+  }
   // It is no proof at the other doors.
   const values = { grant_type: 'client_credentials', key: said.key, resource: orders, scope: 'a' }
   const token = { method: 'POST', headers: formHeaders, body: form(values) }

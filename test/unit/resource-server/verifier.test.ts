@@ -98,6 +98,7 @@ describe('is refused:', () => {
     ['token-expiry', () => ({ claims: { iat: 'now' } })],
     ['token-not-yet-valid', () => ({ claims: { iat: seconds(30) } })],
     ['token-not-yet-valid', () => ({ claims: { nbf: seconds(30) } })],
+    ['token-not-yet-valid', () => ({ claims: { iat: seconds(30), nbf: seconds(0) } })],
     ['token-claims', () => ({ claims: { sub: undefined } })],
     ['token-claims', () => ({ claims: { client_id: 7 } })],
     ['token-claims', () => ({ claims: { jti: '' } })],
