@@ -33,7 +33,7 @@ export function createPolicyEngine(): PolicyEngine {
     const key = `${group.key} ${JSON.stringify(request)}`
     const found = remembered.get(key)
     if (found !== undefined) return found
-    const decision = decisionOf(group.evaluate(request))
+    const decision = decisionOf(group.evaluate(request, asked))
     if (key.length <= maxKeyLength) remembered.set(key, { ...decision, cached: true })
     return decision
   }
