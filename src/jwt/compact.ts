@@ -59,7 +59,7 @@ export function readCompact(
   if (first === -1 || second === -1 || token.includes('.', second + 1)) {
     refuse('token-malformed', 'the token does not have three parts')
   }
-  const header: TokenHeader = readPart(token.slice(0, first), 'header')
+  const header: TokenHeader = readHeader(token.slice(0, first))
   // JWT-SVID §2.1: before anything else in the token is processed.
   const algorithm = header.alg
   if (!isJwtAlgorithm(algorithm)) {
@@ -76,6 +76,24 @@ export function readCompact(
     claims: readPart(token.slice(first + 1, second), 'payload'),
     signature,
   }
+}
+
+/** By their text: all that one key signs have the same. */
+const headers = new Map<string, TokenHeader>()
+const maxHeaders = 64
+/** A longer one is read each time: anybody can send it. */
+const maxHeaderLength = 512
+
+/** Frozen, since others get it too. */
+function readHeader(part: string): TokenHeader {
+  const known = headers.get(part)
+  if (known !== undefined) return known
+  const header = Object.freeze(readPart(part, 'header'))
+  if (part.length > maxHeaderLength) return header
+  if (headers.size >= maxHeaders) headers.clear()
+  // A copy, which keeps no token alive.
+  headers.set(Buffer.from(part, 'latin1').toString('latin1'), header)
+  return header
 }
 
 function readPart(part: string, what: string): Readonly<Record<string, unknown>> {

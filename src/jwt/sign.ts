@@ -30,7 +30,7 @@ export async function signCompact(
       reason: 'token-key-id-missing',
     })
   }
-  const signed = `${encode({ alg, kid: keyId, typ })}.${encode(claims)}`
+  const signed = `${headerOf(alg, keyId, typ)}.${encode(claims)}`
   const signatureBytes = signatureBytesOf(alg, signer.publicKey)
   // Nobody gets a token that no verifier of ours would read.
   if (signed.length + 1 + Math.ceil((signatureBytes * 4) / 3) > MAX_TOKEN_BYTES) {
@@ -47,6 +47,20 @@ export async function signCompact(
     })
   }
   return `${signed}.${signature.toString('base64url')}`
+}
+
+const headers = new Map<string, string>()
+const maxHeaders = 64
+
+/** The same for all that one key signs as one type. */
+function headerOf(alg: string, keyId: string, typ: TokenType): string {
+  const name = `${alg} ${typ} ${keyId}`
+  const known = headers.get(name)
+  if (known !== undefined) return known
+  const header = encode({ alg, kid: keyId, typ })
+  if (headers.size >= maxHeaders) headers.clear()
+  headers.set(name, header)
+  return header
 }
 
 function encode(value: Record<string, unknown>): string {

@@ -11,6 +11,9 @@ import { generateKeyPair, type Signer, softwareSigner, spkiOf } from '../../../s
 const p256 = await generateKeyPair('ec-p256')
 const signer = softwareSigner(p256.privateKey)
 
+/** ECDSA, of 1 and 1. */
+const small = Buffer.from('3006020101020101', 'hex')
+
 function answering(bytes: Buffer, kind: Signer['kind'] = 'ec-p256'): Signer {
   return { publicKey: p256.publicKey, kind, sign: () => Promise.resolve(bytes) }
 }
@@ -142,5 +145,36 @@ describe('keys', () => {
     const after = publicKeyOf(spki)
     expect(after).not.toBe(before)
     expect(after?.equals(p256.publicKey)).toBe(true)
+  })
+})
+
+describe('headers', () => {
+  test('one that was read before is judged by the types that are taken now', async () => {
+    const token = await signCompact(signer, 'k', { sub: 'x' }, 'at+jwt')
+    const ofAccessTokens = new Set(['at+jwt'])
+    for (let round = 0; round < 2; round++) {
+      expect(readCompact(token, ofAccessTokens).keyId).toBe('k')
+      expect(() => readCompact(token)).toThrow(expect.objectContaining({ reason: 'token-type' }))
+    }
+  })
+
+  test('of more keys than are remembered each token has its own', async () => {
+    for (let round = 0; round < 2; round++) {
+      for (let n = 0; n < 100; n++) {
+        const token = await signCompact(answering(small), `k${n} a`, {}, 'JWT')
+        expect(readCompact(token).keyId).toBe(`k${n} a`)
+      }
+    }
+  })
+
+  test('it says what it is signed as, whatever the same key has signed before', async () => {
+    for (const typ of ['JWT', 'at+jwt', 'JWT', 'secevent+jwt'] as const) {
+      const [header = ''] = (await signCompact(answering(small), 'k', {}, typ)).split('.')
+      expect(JSON.parse(Buffer.from(header, 'base64url').toString())).toEqual({
+        alg: 'ES256',
+        kid: 'k',
+        typ,
+      })
+    }
   })
 })
