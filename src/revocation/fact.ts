@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto'
 
 /**
- * What may be revoked. `token` is one (by its `jti`; what was exchanged for it gets facts of its own), `transaction` a token and all that was bought with it (by their
- * `txn`); all others are epochs: they end what was issued up to an instant, and nothing later.
+ * What may be revoked. `token` is one (by its `jti`): what was exchanged for it gets facts of its own. `transaction` is a
+ * token and all that was bought with it (by their `txn`); all others are epochs: they end what was issued up to an
+ * instant, and nothing later.
  */
 export const factKinds = [
   'token',
