@@ -1,6 +1,6 @@
 import { serveMonitoring } from '../src/runtime/monitoring.ts'
 import { runTogether } from '../src/runtime/tasks.ts'
-import { endOfRunBefore } from './audit/run-before.ts'
+import { type LookBack, lastIssued } from './audit/run-before.ts'
 import type { Trail } from './audit/trail.ts'
 import type { ServerConfig } from './config.ts'
 import type { EndpointDeps } from './endpoints.ts'
@@ -79,8 +79,8 @@ export async function serveHttp(
         ...{ observe: metrics.canary, observeReaders: metrics.feedReaders },
         ...{ observeLag: metrics.feedLag, observeEvents: metrics.events },
         observeWaiting: metrics.eventsWaiting,
-        endOfRunBefore: (withinMs: number) =>
-          endOfRunBefore(config.auditFile, deps.trail.head().number, withinMs),
+        lastIssued: (lookBack: LookBack) =>
+          lastIssued(config.auditFile, deps.trail.head().number, lookBack),
       }
       await serveOauth(oauth, oauthDeps, until)
     },

@@ -1,51 +1,71 @@
 import { readRecord, type StoredRecord } from '../../src/audit/stored-record.ts'
 import { TrailReader } from './trail-reader.ts'
 
-const pageLines = 1024
+const pageLines = 4096
+
+/** How far to look back: as far as the one of the two that goes further, and not before `since`. */
+export interface LookBack {
+  /** How many tokens. */
+  readonly atLeast: number
+  /** For how long before the newest token. */
+  readonly withinMs: number
+  readonly since: Date
+  /** How many lines of the trail are looked through at most. */
+  readonly maxLines: number
+}
+
+/** What is on record of access tokens, in order. */
+interface TokenRecords {
+  readonly records: readonly StoredRecord[]
+  /** False: `maxLines` were too few for it. */
+  readonly isWhole: boolean
+}
 
 /**
- * What the run of the server before this one has put on record in its last `withinMs`, in order, by a trail whose last
- * line is `last` and in which this run has said that it began. `[]` where there was none.
+ * What is on record of access tokens that were issued at last, up to line `last` of a trail: by the run of the server
+ * before this one, or by one before that, where starts in between have issued none.
  */
-export async function endOfRunBefore(
+export async function lastIssued(
   path: string,
   last: number,
-  withinMs: number,
-): Promise<readonly StoredRecord[]> {
+  lookBack: LookBack,
+): Promise<TokenRecords> {
   const reader = new TrailReader(path)
   try {
-    return await readEnd(reader, last, withinMs)
+    return await readBack(reader, last, lookBack)
   } finally {
     await reader[Symbol.asyncDispose]()
   }
 }
 
-async function readEnd(
+async function readBack(
   reader: TrailReader,
   last: number,
-  withinMs: number,
-): Promise<readonly StoredRecord[]> {
+  { atLeast, withinMs, since, maxLines }: LookBack,
+): Promise<TokenRecords> {
   // Newest first.
   const pages: (readonly StoredRecord[])[] = []
-  let isBefore = false
-  let fromMs: number | undefined
+  let count = 0
+  let newestMs: number | undefined
   for (let upTo = last; upTo > 0; upTo -= pageLines) {
+    if (last - upTo >= maxLines) return { records: pages.reverse().flat(), isWhole: false }
     const lines = await reader.read(Math.max(0, upTo - pageLines), upTo, pageLines)
-    const records = lines.flatMap(({ text }) => readRecord(text) ?? [])
-    const start = isBefore ? records.length : startOfRun(records)
-    if (start < 0) continue
-    isBefore = true
-    const before = records.slice(0, start)
-    const [oldest, newest] = [before[0], before.at(-1)]
-    if (oldest === undefined || newest === undefined) continue
-    fromMs ??= Date.parse(newest.time) - withinMs
-    const sinceMs = fromMs
-    pages.push(before.filter(({ time }) => Date.parse(time) >= sinceMs))
-    if (Date.parse(oldest.time) < sinceMs) break
+    const issued = lines.flatMap(({ text }) => (isOfToken(text) ? (readRecord(text) ?? []) : []))
+    pages.push(issued)
+    count += issued.length
+    newestMs ??= timeOf(issued.at(-1))
+    const oldestMs = timeOf(readRecord(lines[0]?.text ?? '')) ?? 0
+    const isEnough = newestMs !== undefined && count >= atLeast && oldestMs < newestMs - withinMs
+    if (isEnough || oldestMs < since.getTime()) break
   }
-  return pages.reverse().flat()
+  return { records: pages.reverse().flat(), isWhole: true }
 }
 
-function startOfRun(records: readonly StoredRecord[]): number {
-  return records.findLastIndex(({ kind }) => kind === 'server.started')
+/** So that not each line is read as a record. */
+function isOfToken(text: string): boolean {
+  return text.includes('"kind":"token.issued"') || text.includes('"kind":"token.exchanged"')
+}
+
+function timeOf(record: StoredRecord | undefined): number | undefined {
+  return record && Date.parse(record.time)
 }

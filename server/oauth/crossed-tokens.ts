@@ -1,8 +1,7 @@
-import type { NumberedFact } from '../../src/revocation/fact.ts'
 import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { Changes } from '../changes/changes.ts'
-import { crossing } from '../revocation/crossing.ts'
+import { type Crossing, crossing } from '../revocation/crossing.ts'
 import { claimsOfIssued } from '../revocation/good-tokens.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { IssuedBatch } from '../store/issued-batch.ts'
@@ -49,8 +48,7 @@ export function createCrossedTokens(
   let woken = new AbortController()
   let before: readonly IssuedBefore[] = []
 
-  const look = (facts: readonly NumberedFact[], among: () => readonly IssuedToken[]): void => {
-    const state = crossing(facts)
+  const look = (state: Crossing, among: () => readonly IssuedToken[]): void => {
     if (state.size === 0) return
     const crossed = among().filter((token) => {
       const claims = claimsOfIssued(token)
@@ -63,8 +61,15 @@ export function createCrossedTokens(
     woken.abort()
   }
   const lookAtRunBefore = (): void => {
-    for (const [number, issued] of Map.groupBy(before, ({ factsUpTo }) => factsUpTo)) {
-      look(revocations.since(number), () => issued.map(({ token }) => token))
+    const byNumber = [...Map.groupBy(before, ({ factsUpTo }) => factsUpTo)]
+    let facts = revocations.since(0)
+    const state = crossing([])
+    // From the last ones on, so that each fact is taken on once, however many tokens there are.
+    for (const [number, issued] of byNumber.sort(([a], [b]) => b - a)) {
+      const first = facts.findLastIndex((fact) => fact.number <= number) + 1
+      state.add(facts.slice(first))
+      facts = facts.slice(0, first)
+      look(state, () => issued.map(({ token }) => token))
     }
     before = []
   }
@@ -98,7 +103,7 @@ export function createCrossedTokens(
     async run(signal) {
       const stops = [
         changes.subscribe(({ facts }) =>
-          look(facts, () => watched.flatMap(({ batch }) => batch.tokens())),
+          look(crossing(facts), () => watched.flatMap(({ batch }) => batch.tokens())),
         ),
         changes.onLook((sinceMs) => {
           const nowMs = clock.monotonicMs()

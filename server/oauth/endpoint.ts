@@ -2,7 +2,6 @@ import { createServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { AuditEvent } from '../../src/audit/event.ts'
-import type { StoredRecord } from '../../src/audit/stored-record.ts'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import type { IdentitySource } from '../../src/mtls/identity-source.ts'
 import { aborted, runTogether } from '../../src/runtime/tasks.ts'
@@ -22,6 +21,7 @@ import { createAcknowledgements } from '../revocation/acknowledgements.ts'
 import { runPrune } from '../revocation/prune.ts'
 import { createPublisher } from '../revocation/publisher.ts'
 import type { Revocations } from '../revocation/revocations.ts'
+import { longestTokenSeconds } from '../revocation/write-facts.ts'
 import type { Store } from '../store/store.ts'
 import { type AcknowledgeDeps, addAcknowledge } from './acknowledge-route.ts'
 import { type CanariesDeps, runCanaries } from './canaries.ts'
@@ -35,14 +35,14 @@ import { type FeedWatchDeps, runFeedWatch } from './feed-watch.ts'
 import { maxBodyBytes } from './form.ts'
 import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
-import { createIssuedTokens } from './issued-tokens.ts'
+import { createIssuedTokens, maxUnwritten } from './issued-tokens.ts'
 import { createLegacyDoor } from './legacy-door.ts'
 import { runOrphans } from './orphans.ts'
 import { runRecheck } from './recheck.ts'
 import { runEntryRecheck } from './recheck-entries.ts'
 import { createRefusalRecord } from './refusals.ts'
 import { createRevocationDoor } from './revocation-door.ts'
-import { issuedAmong } from './run-before.ts'
+import { type IssuedBefore, issuedAmong, type ReadLastIssued } from './run-before.ts'
 import type { OauthSettings } from './settings.ts'
 import { createTokenReader } from './shown-token.ts'
 import { usesIn } from './single-use.ts'
@@ -57,6 +57,8 @@ const httpLimits = {
   connectionsCheckingInterval: 1000,
 } as const
 const handshakeTimeoutMs = 5000
+/** Of the trail, at a start, which waits for it: some seconds. */
+const maxLinesBack = 262_144
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 
 export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'clock' | 'log'> {
@@ -79,8 +81,8 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'clock' | 'log'> 
   readonly observeLag: AcknowledgeDeps['observeLag']
   readonly observeEvents: SsfDeps['observeEvents']
   readonly observeWaiting: SsfDeps['observeWaiting']
-  /** What the run of the server before this one has put on record in its last milliseconds. */
-  readonly endOfRunBefore: (withinMs: number) => Promise<readonly StoredRecord[]>
+  /** What runs of the server before this one have put on record of the last tokens that they issued. */
+  readonly lastIssued: ReadLastIssued
   readonly authorityTtlSeconds: number
   /** Called once it can be called. */
   readonly opened: () => void
@@ -151,8 +153,7 @@ export async function serveOauth(
   const rechecked = {
     ...{ ...doorDeps, federated, resources: settings.resources, policies, revocations, store },
   }
-  const before = await deps.endOfRunBefore(notedOfRunBeforeMs)
-  const issuedBefore = issuedAmong(before, clock.now())
+  const issuedBefore = await issuedByRunBefore(deps)
   crossed.resume(issuedBefore)
   await issued.resume(issuedBefore.map(({ token }) => token))
   const { address } = settings
@@ -174,6 +175,28 @@ export async function serveOauth(
     (until) => runPrune(deps, until),
     (until) => serveWeb(endpoint, web, 'access tokens are issued', log, until),
   )
+}
+
+/** The tokens of which a server that was killed may have been too late to write them down, or to see them crossed. */
+async function issuedByRunBefore({
+  lastIssued,
+  clock,
+  log,
+}: Pick<OauthEndpointDeps, 'lastIssued' | 'clock' | 'log'>): Promise<readonly IssuedBefore[]> {
+  const now = clock.now()
+  const since = new Date(now.getTime() - longestTokenSeconds * 1000)
+  // Some more than may wait at a time: others were on their way.
+  const { records, isWhole } = await lastIssued({
+    ...{ atLeast: 2 * maxUnwritten, withinMs: notedOfRunBeforeMs, since },
+    maxLines: maxLinesBack,
+  })
+  if (!isWhole) {
+    log.warn('of what was issued before this start not all is looked at: the trail is too long', {
+      lookedAt: records.length,
+      fix: 'where the store could not be written before, revoke what may have been issued then',
+    })
+  }
+  return issuedAmong(records, now)
 }
 
 /** TLS proves no more than that the client has the key of what it presents; who that is, is asked at each request. */

@@ -31,7 +31,8 @@ export interface IssuedTokens {
 
 const flushMs = 250
 const pruneMs = 10_000
-const maxWaiting = 10_000
+/** More tokens than this, and those on their way, never wait. */
+export const maxUnwritten = 10_000
 
 export function createIssuedTokens(deps: {
   readonly store: Pick<Store, 'db' | 'write'>
@@ -70,7 +71,7 @@ export function createIssuedTokens(deps: {
   }
   return {
     ready() {
-      if (count < maxWaiting) return
+      if (count < maxUnwritten) return
       throw new CountersignError('unavailable', 'the store takes no more tokens', {
         reason: 'issued-unwritable',
         retryAfterMs: 1000,

@@ -27,6 +27,14 @@ const recordOfToken = z.object({
   }),
 })
 
+/** What is on record of the tokens that were issued before, how far back is to be looked, and whether that was possible. */
+export type ReadLastIssued = (lookBack: {
+  readonly atLeast: number
+  readonly withinMs: number
+  readonly since: Date
+  readonly maxLines: number
+}) => Promise<{ readonly records: readonly StoredRecord[]; readonly isWhole: boolean }>
+
 /** A token that another run of the server has issued. */
 export interface IssuedBefore {
   readonly token: IssuedToken

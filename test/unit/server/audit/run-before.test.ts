@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { endOfRunBefore } from '../../../../server/audit/run-before.ts'
+import { lastIssued } from '../../../../server/audit/run-before.ts'
 import { issuedAmong } from '../../../../server/oauth/run-before.ts'
 import { type ChainHead, chainStart, nextLine } from '../../../../src/audit/chain.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
@@ -44,38 +44,70 @@ const issued = (jti: string, ends: number): Partial<AuditEvent> => ({
   },
 })
 
-test('of the run before, its last seconds, whatever this run has written since, page by page', async () => {
-  const many = Array.from({ length: 3000 }, (_, at): Line => ['svid.x509.issued', 1100 + at / 300])
+const inSeconds = 7
+const lookBack = { atLeast: 0, withinMs: inSeconds * 1000, since: new Date(0), maxLines: 20_000 }
+
+test('of a run before, the tokens of its last seconds, whatever was written since, page by page', async () => {
+  const many = Array.from({ length: 9000 }, (_, at): Line => ['svid.x509.issued', 1100 + at / 900])
   const runs: readonly Line[] = [
     ...[['server.started', 1000] as const, ['token.issued', 1001, issued('first', 1301)] as const],
     ...[['server.stopped', 1002] as const, ['server.started', 1090] as const],
     ...[['token.issued', 1091, issued('early', 1391)] as const, ...many],
+    ...[['token.exchanged', 1105, issued('passed-on', 1409)] as const],
     ...[['token.issued', 1109, issued('last', 1409)] as const],
-    ...[['server.started', 2000] as const, ...many.slice(0, 1500)],
+    ...[['server.started', 2000] as const, ...many.slice(0, 4500)],
   ]
   const last = await write(runs)
-  const records = await endOfRunBefore(path, last, 7000)
-  expect([records[0]?.time, records.at(-1)?.jti]).toEqual(['1970-01-01T00:18:22.000Z', 'last'])
-  expect(records).toHaveLength(3000 - 600 + 1)
+  const { records, isWhole } = await lastIssued(path, last, lookBack)
+  expect(isWhole).toBe(true)
+  expect(records.slice(-2).map(({ jti }) => jti)).toEqual(['passed-on', 'last'])
   const tokens = issuedAmong(records, new Date(1200_000))
-  expect(tokens.map(({ factsUpTo }) => factsUpTo)).toEqual([7])
-  expect(tokens.map(({ token }) => token)).toEqual([
-    {
-      ...{ jti: 'last', txn: 'txn-last', parent: undefined, entryId: 'e', owner: '', actors: [] },
-      ...{ subject: web, clientId: web, audience: 'https://orders', scopes: ['read'] },
-      ...{ auth: 'spiffe_jwt', address: '192.0.2.1:9', rule: 'by-a-rule', keyId: 'a-key' },
-      from: { audience: 'https://web', depth: 0 },
-      ...{ issuedAt: new Date(1109_000), expiresAt: new Date(1409_000) },
-    },
-  ])
+  expect(tokens.map(({ factsUpTo }) => factsUpTo)).toEqual([7, 7])
+  expect(tokens[1]?.token).toEqual({
+    ...{ jti: 'last', txn: 'txn-last', parent: undefined, entryId: 'e', owner: '', actors: [] },
+    ...{ subject: web, clientId: web, audience: 'https://orders', scopes: ['read'] },
+    ...{ auth: 'spiffe_jwt', address: '192.0.2.1:9', rule: 'by-a-rule', keyId: 'a-key' },
+    from: { audience: 'https://web', depth: 0 },
+    ...{ issuedAt: new Date(1109_000), expiresAt: new Date(1409_000) },
+  })
   expect(issuedAmong(records, new Date(1409_000))).toEqual([])
 })
 
-test('of the first run there is nothing before it', async () => {
+test('T26 a start that failed, and what it wrote much later, does not make the next one forget the run that was killed', async () => {
   const last = await write([
-    ['server.started', 1],
-    ['token.issued', 2, issued('own', 302)],
+    ...[['server.started', 1000] as const, ['token.issued', 1001, issued('killed', 1301)] as const],
+    ...[['server.started', 1060] as const, ['server.stopped', 1061] as const],
+    ...[['server.started', 1090] as const, ['server.stopped', 1091] as const],
+    ['server.started', 1100],
   ])
-  expect(await endOfRunBefore(path, last, 7000)).toEqual([])
-  expect(await endOfRunBefore(path, await write([]), 7000)).toEqual([])
+  const { records } = await lastIssued(path, last, lookBack)
+  expect(records.map(({ jti }) => jti)).toEqual(['killed'])
+})
+
+test('as many tokens as may have waited for a store that took none are found, however long before, and none from before the bound', async () => {
+  const tokens = Array.from(
+    { length: 10_000 },
+    (_, at): Line => ['token.issued', 1000 + at, issued(`at-${at}`, 20_000)],
+  )
+  const last = await write(tokens)
+  const find = async (more: object) =>
+    (await lastIssued(path, last, { ...lookBack, ...more })).records.map(({ jti }) => jti)
+  expect((await find({})).length).toBeLessThan(5000)
+  const found = await find({ atLeast: 6000 })
+  expect(found.length).toBeGreaterThanOrEqual(6000)
+  expect(found.at(-1)).toBe('at-9999')
+  expect((await find({ atLeast: 9999, since: new Date(9000_000) })).length).toBeLessThan(5000)
+})
+
+test('it is said where the lines that are looked through were too few', async () => {
+  const others = Array.from({ length: 21_000 }, (): Line => ['svid.x509.issued', 1100])
+  const last = await write([['token.issued', 1000, issued('far', 1300)], ...others])
+  expect(await lastIssued(path, last, lookBack)).toEqual({ records: [], isWhole: false })
+})
+
+test('of the first run there is nothing before it', async () => {
+  expect(await lastIssued(path, await write([['server.started', 1]]), lookBack)).toEqual({
+    ...{ records: [], isWhole: true },
+  })
+  expect(await lastIssued(path, await write([]), lookBack)).toEqual({ records: [], isWhole: true })
 })
