@@ -15,6 +15,7 @@ import {
   deliver,
   type Group,
   groupKey,
+  loadOf,
   newGroup,
   type Reader,
 } from './readers.ts'
@@ -76,10 +77,8 @@ export class Cache implements Updates, BundleLookup {
   }
 
   /** How many streams are open, and for how many different sets of selectors. */
-  get load(): { readonly readers: number; readonly groups: number } {
-    let readers = 0
-    for (const group of this.#groups.values()) readers += group.readers.size
-    return { readers, groups: this.#groups.size }
+  get load(): ReturnType<typeof loadOf> {
+    return loadOf([...this.#groups.values()])
   }
 
   /** Calls the listener after each change; returns what ends that. */

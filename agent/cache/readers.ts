@@ -118,3 +118,13 @@ export function deliver(group: Group, readers: Iterable<Reader> = group.readers)
     reader.deliver(update)
   }
 }
+
+interface Load {
+  readonly readers: number
+  readonly groups: number
+}
+
+export function loadOf(groups: readonly Group[]): Load {
+  const readers = groups.reduce((sum, group) => sum + group.readers.size, 0)
+  return { readers, groups: groups.length }
+}
