@@ -4,6 +4,7 @@ import { asCountersignError, CountersignError, type ErrorCode } from '../../src/
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage } from '../../src/runtime/outage.ts'
 import type { Secret } from '../../src/runtime/secret.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
@@ -29,6 +30,8 @@ export interface IdentityDeps {
 }
 
 const retryCapMs = 3000
+/** What is refused, here or there, is so the next time too, until somebody has set a clock, say. */
+const refusedCapMs = 60_000
 const minRenewMs = 500
 const lookMs = 1000
 const apartWorthSayingMs = 60_000
@@ -84,21 +87,29 @@ export class AgentIdentity {
   ): Promise<void> {
     if (this.isAlive()) return
     const backoff = createBackoff({ baseMs: 200, capMs: retryCapMs })
+    const { clock, log } = this.#deps
+    const outage = createOutage({
+      lost: 'cannot join yet; trying again',
+      back: 'joined',
+      clock,
+      log,
+    })
     const token = await this.#deps.joinToken()
     this.#tried = token
     if (token === undefined) throw this.#nothingToProveWith()
     for (;;) {
       try {
         await this.#join(token, signal)
+        outage.over()
         return
       } catch (error) {
         signal.throwIfAborted()
         const known = asCountersignError(error)
         if (!isPassing(known)) throw known
         hindered(known)
-        this.#deps.log.warn('cannot join yet; trying again', { error: known, fix: known.fix })
+        outage.failed(known, { fix: known.fix })
         this.#deps.connection.failOver()
-        await this.#deps.clock.sleep(Math.max(backoff.next(), known.retryAfterMs ?? 0), signal)
+        await clock.sleep(Math.max(backoff.next(), known.retryAfterMs ?? 0), signal)
       }
     }
   }
@@ -164,6 +175,11 @@ export class AgentIdentity {
   async renew(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps
     const backoff = createBackoff({ baseMs: 500, capMs: retryCapMs })
+    const refused = createBackoff({ baseMs: 500, capMs: refusedCapMs })
+    const outage = createOutage({
+      ...{ lost: 'the agent could not renew its SVID; trying again', clock, log },
+      back: 'the agent has renewed its SVID again',
+    })
     let scheduled: X509Svid | undefined
     let dueMs = 0
     while (!signal.aborted) {
@@ -185,10 +201,15 @@ export class AgentIdentity {
       try {
         await this.#renewOnce(shown, signal)
         backoff.reset()
+        refused.reset()
+        outage.over()
       } catch (error) {
         signal.throwIfAborted()
-        log.warn('the agent could not renew its SVID; trying again', { error })
-        await clock.sleep(backoff.next(), signal)
+        const known = asCountersignError(error)
+        outage.failed(known)
+        const longestMs = Math.max(retryCapMs, this.#waitMs(shown) / 10)
+        const refusedMs = Math.min(refused.next(), longestMs)
+        await clock.sleep(isPassing(known) ? backoff.next() : refusedMs, signal)
       }
     }
   }

@@ -2,6 +2,7 @@ import { asCountersignError, type CountersignError } from '../../src/errors.ts'
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage } from '../../src/runtime/outage.ts'
 import type { Change, Snapshot } from '../cache/snapshot.ts'
 import type { ChangeSource } from './source.ts'
 
@@ -32,24 +33,27 @@ export async function follow(deps: FollowDeps, signal: AbortSignal): Promise<voi
     capMs: retryCapMs,
     ...(deps.random === undefined ? {} : { random: deps.random }),
   })
+  const { clock, log } = deps
+  const outage = createOutage({ lost: 'lost the server', back: 'the server is back', clock, log })
   let source = deps.stream
   while (!signal.aborted) {
     const connection = deps.connection()
     const error = await followOnce(deps, source, AbortSignal.any([signal, connection]), () => {
       backoff.reset()
+      outage.over()
       deps.applied()
     })
     signal.throwIfAborted()
     if (source === deps.stream && error?.code === 'unimplemented') {
-      deps.log.debug('the server has no stream of changes; it is polled')
+      log.debug('the server has no stream of changes; it is polled')
       source = deps.poll
       continue
     }
     source = deps.stream
     if (connection.aborted || error === undefined) continue
-    deps.log.warn('lost the server', { error })
+    outage.failed(error)
     const leastMs = await deps.lost(error, signal)
-    await deps.clock.sleep(Math.max(backoff.next(), leastMs), signal)
+    await clock.sleep(Math.max(backoff.next(), leastMs), signal)
   }
 }
 

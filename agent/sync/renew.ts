@@ -4,6 +4,7 @@ import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { clocksApart } from '../../src/runtime/clocks-apart.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage } from '../../src/runtime/outage.ts'
 import { Slice } from '../../src/runtime/slice.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { readCertificate } from '../../src/x509/certificate.ts'
@@ -53,6 +54,10 @@ export async function renew(deps: RenewDeps, signal: AbortSignal): Promise<void>
   const wake = new Wake(deps.clock)
   const ignore = deps.cache.listen(() => wake.set())
   const backoff = createBackoff({ baseMs: 200, capMs: outageCapMs, ...randomOf(deps) })
+  const { clock, log } = deps
+  const outage = createOutage({
+    ...{ lost: 'no SVIDs from the server; trying again', back: 'SVIDs come again', clock, log },
+  })
   try {
     while (!signal.aborted) {
       deps.cache.settle()
@@ -65,12 +70,14 @@ export async function renew(deps: RenewDeps, signal: AbortSignal): Promise<void>
       try {
         await renewal.sign(plan.now.slice(0, deps.maxBatch ?? defaultMaxBatch), signal)
         backoff.reset()
+        outage.over()
       } catch (error) {
         signal.throwIfAborted()
-        const { retryAfterMs = 0 } = asCountersignError(error)
-        deps.log.warn('no SVIDs from the server; trying again', { error })
+        const known = asCountersignError(error)
+        const { retryAfterMs = 0 } = known
+        outage.failed(known)
         const waitMs = Math.max(backoff.next(), Math.min(retryAfterMs, maxRetryAfterMs))
-        await deps.clock.sleep(waitMs, signal)
+        await clock.sleep(waitMs, signal)
       }
     }
   } finally {

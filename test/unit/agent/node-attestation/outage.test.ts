@@ -229,6 +229,23 @@ describe('renewing while servers are away', () => {
     expect(await at.store.loadIdentity()).toMatchObject({ current: first, pending: undefined })
   })
 
+  test('T20 a server that refuses, as its clock is a day ahead say, is asked ever more seldom, and again within a minute', async () => {
+    const at = await member()
+    const first = at.identity.shown()
+    at.fails = new CountersignError('unauthenticated', 'expired', { reason: 'agent-expired' })
+    await renewing(at, async () => {
+      await pass(at, hourMs / 2 + 60_000, 60_000)
+      at.asked.length = 0
+      await pass(at, 600_000, 1000)
+      expect(at.asked.length).toBeGreaterThanOrEqual(8)
+      expect(at.asked.length).toBeLessThanOrEqual(25)
+      expect(at.identity.shown()).toBe(first)
+      at.fails = undefined
+      await pass(at, 61_000, 1000)
+      expect(at.identity.shown()).not.toBe(first)
+    })
+  })
+
   test('F14 shows no SVID that could not be written', async () => {
     const at = await member()
     const first = at.identity.shown()

@@ -332,6 +332,34 @@ describe('when the server is gone', () => {
     )
   })
 
+  test('F7 the log says so once, however often it is tried, and when it is back', async () => {
+    const said: string[] = []
+    const log: Log = {
+      ...silentLog,
+      warn: (message) => void said.push(message),
+      info: (message) => void said.push(message),
+    }
+    let isAway = true
+    await during(
+      async () => {
+        await clock.advance(30_000)
+        expect(said).toEqual(['lost the server'])
+        isAway = false
+        await clock.advance(3000)
+        server.last.give(snapshot())
+        await settle()
+        expect(said).toEqual(['lost the server', 'the server is back'])
+      },
+      {
+        open: (signal) => {
+          if (!isAway) return server.open(signal)
+          throw new CountersignError('unavailable', 'away', { reason: 'away' })
+        },
+        log,
+      },
+    )
+  })
+
   test('a server that has gone silent counts as gone', async () => {
     await during(async (seen) => {
       server.last.give(snapshot())
