@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync } from 'node:fs'
+import { chmodSync, lstatSync, rmdirSync } from 'node:fs'
 import { CountersignError } from '../errors.ts'
 import { makePrivateFolder } from '../runtime/private-folder.ts'
 
@@ -18,6 +18,15 @@ export function makeOwnFolder(folder: string): void {
     })
   }
   chmodSync(folder, 0o700)
+}
+
+/** Once the sockets are gone; what somebody else has there stays. */
+export function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch {
+    // It is not empty, or not there.
+  }
 }
 
 /** What was thrown, or `conflict` / `dev-running` where it says that another has taken the place. */

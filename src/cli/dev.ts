@@ -7,7 +7,7 @@ import { Secret } from '../runtime/secret.ts'
 import { aborted, isAbortError, runTogether } from '../runtime/tasks.ts'
 import { endpointVariable } from '../workload-api/endpoint.ts'
 import { devSockets, withServer } from './admin.ts'
-import { alreadyRunning, makeOwnFolder } from './dev-folder.ts'
+import { alreadyRunning, makeOwnFolder, removeIfEmpty } from './dev-folder.ts'
 import { describeFailure } from './failure.ts'
 import type { Io } from './io.ts'
 import { launchAgent, launchServer, loadAgent, loadServer } from './launch.ts'
@@ -55,13 +55,15 @@ Data is kept in ./.countersign. Stop it with Ctrl-C; the next start goes on wher
         logLevel: options.verbose === true ? 'info' : 'error',
         startedMs: systemClock.monotonicMs(),
       }
+      const folder = dirname(setting.sockets.admin)
       try {
-        makeOwnFolder(dirname(setting.sockets.admin))
+        makeOwnFolder(folder)
         await runDev(io, setting)
       } catch (error) {
         // Ctrl-C is how it is meant to end, also before it has begun.
         if (!(io.signal.aborted && isAbortError(error))) throw error
       }
+      removeIfEmpty(folder)
       io.note('stopped')
     })
 }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -190,8 +190,7 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   const stopMs = performance.now()
   expect(await dev.stop()).toBe(0)
   expect(performance.now() - stopMs).toBeLessThan(5000)
-  expect(existsSync(dev.socket)).toBe(false)
-  expect(readdirSync(dirname(dev.socket))).toEqual([])
+  expect(existsSync(dirname(dev.socket))).toBe(false)
 
   // The agent's SVID and all authorities are over by then: it joins anew, and the entry of the user moves on.
   const again = await startDev(folder, aDayLater)
@@ -200,7 +199,7 @@ test('dev shows both SVIDs, serves every verb, stops without a trace, and starts
   expect(anew?.id).not.toBe(agent?.id)
   expect(await again.json('entry', 'count')).toEqual({ count: 1 })
   expect(await again.stop()).toBe(0)
-  rmSync(dirname(dev.socket), { recursive: true, force: true })
+  expect(existsSync(dirname(dev.socket))).toBe(false)
 }, 120_000)
 
 test('dev that is stopped before it is up ends well, joins anew where it was evicted, and says that it is banned', async () => {
@@ -216,7 +215,7 @@ test('dev that is stopped before it is up ends well, joins anew where it was evi
   early.kill('SIGINT')
   expect(await new Promise((resolve) => early.on('close', resolve))).toBe(0)
   expect(said).toBe('stopped\n')
-  expect(readdirSync(sockets)).toEqual([])
+  expect(existsSync(sockets)).toBe(false)
 
   const dev = await startDev(cwd)
   const first = (await dev.json('agent', 'list')) as { id: string }[]
