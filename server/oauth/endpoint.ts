@@ -57,6 +57,7 @@ const httpLimits = {
   connectionsCheckingInterval: 1000,
 } as const
 const handshakeTimeoutMs = 5000
+const answerWithinMs = 10_000
 /** Of the trail, at a start, which waits for it: some seconds. */
 const maxLinesBack = 262_144
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
@@ -127,7 +128,7 @@ export async function serveOauth(
   const tls = tlsFromFiles(settings.tls, 'oauth', 'oauth')
   const { chainOf, ...web } = createWeb(tls, deps)
   addDocuments(web.app, settings, deps)
-  const forms = formRoutes(web.app, chainOf, log)
+  const forms = formRoutes(web.app, { chainOf, answerWithinMs, log })
   forms.add(paths.token, createTokenDoor(doorDeps))
   if (settings.legacyEdges.size > 0) {
     forms.add(paths.legacy, createLegacyDoor({ ...doorDeps, settings, index, use, keyHash }))
@@ -151,7 +152,8 @@ export async function serveOauth(
     ...{ observeEvents, observeWaiting, maxAge: maxAgeSeconds(deps.authorityTtlSeconds) },
   })
   const rechecked = {
-    ...{ ...doorDeps, federated, resources: settings.resources, policies, revocations, store },
+    ...{ ...doorDeps, federated, resources: settings.resources, policies, revocations },
+    ...{ issued, store },
   }
   const issuedBefore = await issuedByRunBefore(deps)
   crossed.resume(issuedBefore)

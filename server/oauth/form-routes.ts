@@ -4,7 +4,7 @@ import { readTraceparent } from '../../src/audit/traceparent.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import type { OauthAnswer } from './answer.ts'
+import { type OauthAnswer, refusalOf } from './answer.ts'
 import type { ClientDoor, OauthRequest } from './client-door.ts'
 
 /** The doors to which clients send forms, by path. */
@@ -17,11 +17,17 @@ const reasons: Readonly<Record<number, string>> = {
   415: 'request-content-type',
 }
 
-/** `chainOf`: what the client of this connection has presented in TLS; undefined: it is none of this server's. */
+export interface FormRoutesDeps {
+  /** What the client of this connection has presented in TLS; undefined: it is none of this server's. */
+  readonly chainOf: (socket: Socket) => readonly Buffer[] | undefined
+  /** After this an answer that is still waited for is an error, whatever the server waits for. */
+  readonly answerWithinMs: number
+  readonly log: Log
+}
+
 export function formRoutes(
   app: FastifyInstance,
-  chainOf: (socket: Socket) => readonly Buffer[] | undefined,
-  log: Log,
+  { chainOf, answerWithinMs, log }: FormRoutesDeps,
 ): FormRoutes {
   const doors = new Map<string, ClientDoor>()
   // By the route that was found, however its path was written; where there is none, by the path as it came.
@@ -38,7 +44,12 @@ export function formRoutes(
     if (door === undefined) return reply.code(404).send({ error: 'not found' })
     return begun(reply, await door.refuse(originOf(request), malformed('request-method')))
   })
-  app.setErrorHandler(async (error: Error & { readonly statusCode?: number }, request, reply) => {
+  app.setErrorHandler(async (error: HttpError, request, reply) => {
+    if (error.code === 'FST_ERR_HANDLER_TIMEOUT') {
+      // On record it could only be put where it may be that nothing can be written.
+      log.error('a request for a token was not answered in time', { path: request.url })
+      return begun(reply, refusalOf(late()))
+    }
     const status = error.statusCode ?? 500
     const door = doorOf(request)
     if (door === undefined || (status >= 500 && !(error instanceof CountersignError))) {
@@ -51,7 +62,7 @@ export function formRoutes(
   return {
     add(path, door) {
       doors.set(path, door)
-      app.post(path, async (request, reply) => {
+      app.post(path, { handlerTimeout: answerWithinMs }, async (request, reply) => {
         const { body, headers, raw } = request
         const chain = chainOf(raw.socket)
         if (typeof body !== 'string' || chain === undefined) throw malformed('request-malformed')
@@ -61,6 +72,15 @@ export function formRoutes(
       })
     },
   }
+}
+
+type HttpError = Error & { readonly statusCode?: number; readonly code?: string }
+
+function late(): CountersignError {
+  return new CountersignError('unavailable', 'the server took too long', {
+    reason: 'answer-late',
+    retryAfterMs: 1000,
+  })
 }
 
 function malformed(reason = 'request-malformed'): CountersignError {

@@ -8,6 +8,7 @@ import {
   type IssuedToken,
   issuedTokens,
   pruneIssuedGrants,
+  type TokenFilter,
 } from '../store/issued-tokens.ts'
 import type { Store } from '../store/store.ts'
 
@@ -16,11 +17,11 @@ import type { Store } from '../store/store.ts'
  * before; here it is written a quarter of a second later, many at a time.
  */
 export interface IssuedTokens {
-  /** Before a token is signed. Throws `unavailable` `issued-unwritable` where too many wait to be written. */
+  /** Before a token is signed. Throws `unavailable` `issued-unwritable` where too many wait to be written, or for too long. */
   ready(): void
   note(token: IssuedToken): void
-  /** What was noted and is not in the store yet, as far as is known. */
-  unwritten(): readonly IssuedToken[]
+  /** As `issuedTokens`, and before these what is not in the store yet: what is noted before the first page is in them. */
+  good(filter: GoodFilter): AsyncGenerator<readonly IssuedToken[], void, void>
   /** Before it runs: writes what a run of the server before this one has issued, and had no time to write. */
   resume(issued: readonly IssuedToken[]): Promise<void>
   /** Writes what waits. Never throws: what could not be written is tried again. */
@@ -29,7 +30,12 @@ export interface IssuedTokens {
   run(signal: AbortSignal): Promise<void>
 }
 
+export type GoodFilter = Pick<TokenFilter, 'spiffeId' | 'exchanged'>
+
+const pageTokens = 500
 const flushMs = 250
+/** As long a store may take nothing before no token is issued any more: whatever is issued then nobody could revoke. */
+const maxFailingMs = 1000
 const pruneMs = 10_000
 /** More tokens than this, and those on their way, never wait. */
 export const maxUnwritten = 10_000
@@ -47,7 +53,8 @@ export function createIssuedTokens(deps: {
   /** How many tokens are in these. */
   let count = 0
   let prunedMs = 0
-  let failing = false
+  /** By the monotonic clock; undefined: what was written last was taken. */
+  let failingSinceMs: number | undefined
   const flush = async (): Promise<void> => {
     const nowMs = clock.monotonicMs()
     const batches = open === undefined ? waiting : [...waiting, open]
@@ -63,15 +70,19 @@ export function createIssuedTokens(deps: {
       waiting = waiting.filter((batch) => !batches.includes(batch))
       for (const { size } of batches) count -= size
       prunedMs = nowMs
-      failing = false
+      if (failingSinceMs !== undefined) log.info('tokens that were issued can be listed again')
+      failingSinceMs = undefined
     } catch (error) {
-      if (!failing) log.error('tokens that were issued cannot be listed', { error })
-      failing = true
+      if (failingSinceMs !== undefined) return
+      log.error('tokens that were issued cannot be listed', { error })
+      failingSinceMs = nowMs
     }
   }
   return {
     ready() {
-      if (count < maxUnwritten) return
+      const isFailing =
+        failingSinceMs !== undefined && clock.monotonicMs() - failingSinceMs >= maxFailingMs
+      if (count < maxUnwritten && !isFailing) return
       throw new CountersignError('unavailable', 'the store takes no more tokens', {
         reason: 'issued-unwritable',
         retryAfterMs: 1000,
@@ -85,7 +96,19 @@ export function createIssuedTokens(deps: {
       open.add(token)
       count += 1
     },
-    unwritten: () => [...waiting, open ?? []].flat().flatMap((batch) => batch.tokens()),
+    async *good(filter) {
+      const now = clock.now()
+      const unwritten = [...waiting, open ?? []].flat().flatMap((batch) => batch.tokens())
+      const fitting = unwritten.filter((token) => token.expiresAt > now && fits(token, filter))
+      for (let at = 0; at < fitting.length; at += pageTokens) {
+        yield fitting.slice(at, at + pageTokens)
+      }
+      // They may be written meanwhile, and come again.
+      const had = new Set(fitting.map(({ jti }) => jti))
+      for await (const page of issuedTokens(store.db, filter, { now })) {
+        yield page.filter(({ jti }) => !had.has(jti))
+      }
+    },
     async resume(issued) {
       const missing = new Map(issued.map((token) => [token.jti, token]))
       if (missing.size === 0) return
@@ -102,4 +125,9 @@ export function createIssuedTokens(deps: {
     flush,
     run: (signal) => flushEvery(clock, flushMs, flush, signal),
   }
+}
+
+function fits(token: IssuedToken, { spiffeId, exchanged }: GoodFilter): boolean {
+  if (exchanged === true && token.parent === undefined) return false
+  return spiffeId === undefined || token.clientId === spiffeId || token.subject === spiffeId
 }

@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { Slice } from '../../src/runtime/slice.ts'
@@ -6,24 +5,21 @@ import { aborted } from '../../src/runtime/tasks.ts'
 import type { Changes } from '../changes/changes.ts'
 import { claimsOfIssued } from '../revocation/good-tokens.ts'
 import type { Revocations } from '../revocation/revocations.ts'
-import { type IssuedToken, issuedTokens } from '../store/issued-tokens.ts'
-import type { Schema } from '../store/schema.ts'
+import type { IssuedToken } from '../store/issued-tokens.ts'
 import type { Store } from '../store/store.ts'
 import type { IssuedTokens } from './issued-tokens.ts'
 import { writeWithdrawals } from './withdraw.ts'
 
 export interface OrphanDeps {
-  readonly store: Pick<Store, 'write'> & { readonly db: Kysely<Schema> }
+  readonly store: Pick<Store, 'write'>
   readonly changes: Pick<Changes, 'subscribe'>
   readonly revocations: Pick<Revocations, 'find' | 'judge' | 'write'>
-  readonly issued: Pick<IssuedTokens, 'unwritten'>
+  readonly issued: Pick<IssuedTokens, 'good'>
   readonly clock: Clock
   readonly log: Log
 }
 
 const againMs = 1000
-/** Of one transaction. */
-const maxTokens = 500
 
 /**
  * Whenever a token was revoked, by whomever, and at the start, revokes what was exchanged for it. Until the signal aborts.
@@ -63,9 +59,9 @@ export async function runOrphans(deps: OrphanDeps, signal: AbortSignal): Promise
   }
 }
 
-/** Once through all that was exchanged: what waits to be written first, as it may be in the store a moment later. */
+/** Once through all that was exchanged. */
 async function endOrphans(deps: OrphanDeps): Promise<void> {
-  const { store, issued, revocations, clock } = deps
+  const { issued, revocations, clock } = deps
   const slice = new Slice(clock)
   const ended = new Set<string>()
   const isOver = (jti: string): boolean =>
@@ -73,20 +69,16 @@ async function endOrphans(deps: OrphanDeps): Promise<void> {
   const isOrphan = (token: IssuedToken): boolean =>
     token.parent !== undefined &&
     isOver(token.parent) &&
-    !ended.has(token.jti) &&
     revocations.judge(claimsOfIssued(token), token.keyId) === undefined
   const decision = { reason: 'parent-revoked', policies: [] }
-  const end = async (tokens: readonly IssuedToken[]): Promise<void> => {
-    const orphans = tokens.filter(isOrphan)
+  for await (const page of issued.good({ exchanged: true })) {
+    const orphans = page.filter(isOrphan)
     for (const { jti } of orphans) ended.add(jti)
-    for (let at = 0; at < orphans.length; at += maxTokens) {
-      const some = orphans.slice(at, at + maxTokens).map((token) => ({ token, decision }))
-      await writeWithdrawals(some, undefined, deps)
-    }
-  }
-  await end(issued.unwritten())
-  for await (const page of issuedTokens(store.db, { exchanged: true }, { now: clock.now() })) {
-    await end(page)
+    await writeWithdrawals(
+      orphans.map((token) => ({ token, decision })),
+      undefined,
+      deps,
+    )
     if (slice.isOver) await slice.rest()
   }
 }

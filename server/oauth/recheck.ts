@@ -1,4 +1,3 @@
-import type { Kysely } from 'kysely'
 import type { Entry } from '../../src/entry/entry.ts'
 import type { PolicyQuestion } from '../../src/policy/question.ts'
 import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
@@ -9,16 +8,17 @@ import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { legacyTokenSeconds } from '../legacy/legacy-caller.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
-import { type IssuedToken, issuedTokens } from '../store/issued-tokens.ts'
-import type { Schema } from '../store/schema.ts'
+import type { IssuedToken } from '../store/issued-tokens.ts'
 import type { Store } from '../store/store.ts'
 import type { FederatedAuthenticator } from './federated/federated.ts'
+import type { IssuedTokens } from './issued-tokens.ts'
 import { legacyAuth } from './legacy-door.ts'
 import type { Resource } from './settings.ts'
 import { type Withdrawal, writeWithdrawals } from './withdraw.ts'
 
 export interface RecheckDeps {
-  readonly store: Pick<Store, 'write'> & { readonly db: Kysely<Schema> }
+  readonly store: Pick<Store, 'write'>
+  readonly issued: Pick<IssuedTokens, 'good'>
   readonly policies: Pick<Policies, 'decide' | 'onChange' | 'revision'>
   readonly resources: ReadonlyMap<string, Resource>
   readonly entriesOf: (id: SpiffeId) => readonly Entry[]
@@ -65,12 +65,12 @@ export async function runRecheck(deps: RecheckDeps, signal: AbortSignal): Promis
 
 /** Once through all, or through those that this ID holds or that speak for it; resolves with how many were revoked. Nothing is decided before any policy has been in force. */
 export async function recheck(deps: RecheckDeps, spiffeId?: SpiffeId): Promise<number> {
-  const { store, policies, revocations, clock, log } = deps
+  const { issued, policies, revocations, clock, log } = deps
   const { revision } = policies
   if (revision === '') return 0
   const slice = new Slice(clock)
   let withdrawn = 0
-  for await (const page of issuedTokens(store.db, { spiffeId }, { now: clock.now() })) {
+  for await (const page of issued.good({ spiffeId })) {
     const found: Withdrawal[] = []
     for (const token of page) {
       if (isRevoked(token, revocations)) continue

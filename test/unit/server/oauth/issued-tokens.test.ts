@@ -66,3 +66,37 @@ test('what the store did not take is written with what came since, each once', a
   await issued.flush()
   expect(await list()).toBe('abcd')
 })
+
+test('while the store has taken nothing for a second none is issued, until it takes what waits', async () => {
+  const { store } = await start()
+  let isFull = false
+  const issued = createIssuedTokens({
+    ...{ clock, log: silentLog },
+    store: {
+      db: store.db,
+      write: (job) => (isFull ? Promise.reject(new Error('full')) : store.write(job)),
+    },
+  })
+  const stopping = new AbortController()
+  const running = issued.run(stopping.signal)
+  const ready = () => {
+    try {
+      issued.ready()
+      return true
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'unavailable', reason: 'issued-unwritable' })
+      return false
+    }
+  }
+  isFull = true
+  issued.note(aToken('a'))
+  await clock.advance(1000)
+  expect(ready()).toBe(true)
+  await clock.advance(500)
+  expect(ready()).toBe(false)
+  isFull = false
+  await clock.advance(250)
+  await expect.poll(ready).toBe(true)
+  stopping.abort()
+  await running
+})

@@ -1,6 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { openChanges } from '../../../../server/changes/changes.ts'
-import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
 import { runOrphans } from '../../../../server/oauth/orphans.ts'
 import { createRevocations } from '../../../../server/revocation/revocations.ts'
 import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
@@ -10,11 +9,10 @@ import { orders, permitAll, startRecheck, stock } from './recheck-world.ts'
 /** A server that has issued tokens, and hears of what was revoked by the change log. */
 async function start() {
   const { deps, clock, add, token, audited } = await startRecheck(permitAll)
-  const { store } = deps
+  const { store, issued } = deps
   const revocations = createRevocations({ clock, write: deps.revocations.write })
   const log = silentLog
   const changes = await openChanges(store, { clock, log, onBatch: revocations.apply })
-  const issued = createIssuedTokens({ store, clock, log })
   const stopping = new AbortController()
   const running = [changes.run(stopping.signal)]
   onTestFinished(async () => {
@@ -26,7 +24,7 @@ async function start() {
     if (refuse) throw new Error('full')
     return store.write(job)
   }
-  const orphans = { store: { db: store.db, write }, changes, revocations, issued, clock, log }
+  const orphans = { store: { write }, changes, revocations, issued, clock, log }
   const endsAt = new Date(clock.now().getTime() + 300_000)
   return {
     ...{ add, clock, issued, audited },

@@ -1,3 +1,4 @@
+import { createIssuedTokens, type IssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
 import type { RecheckDeps } from '../../../../server/oauth/recheck.ts'
 import { createRevocations } from '../../../../server/revocation/revocations.ts'
 import { factWriter } from '../../../../server/revocation/write-facts.ts'
@@ -28,7 +29,7 @@ const entriesAtFirst = [web, orders, stock].map((spiffeId) =>
 
 /** A server's part of what decides anew, over a real store. */
 export interface RecheckWorld {
-  readonly deps: RecheckDeps & { readonly store: Store }
+  readonly deps: RecheckDeps & { readonly store: Store; readonly issued: IssuedTokens }
   readonly clock: FakeClock
   readonly audited: readonly AuditEvent[]
   readonly state: { revision: string }
@@ -61,8 +62,9 @@ export async function startRecheck(text: string): Promise<RecheckWorld> {
   }
   await use(text)
   const revocations = createRevocations({ clock, write: factWriter({ clock, svidTtlSeconds: 60 }) })
+  const issued = createIssuedTokens({ store, clock, log: silentLog })
   const deps = {
-    store,
+    ...{ store, issued },
     policies: {
       decide: (question: PolicyQuestion, at = clock.now()) => engine.decide(question, at),
       onChange: (listener: () => void) => {

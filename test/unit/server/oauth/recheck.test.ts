@@ -89,6 +89,17 @@ test('all of a thousand are looked at, at once and for what was under way two se
   await running.catch(() => {})
 })
 
+test('what is not in the store yet, as that takes nothing, is decided anew too, and revoked once with what is there', async () => {
+  const { deps, facts, add, token, use } = await startRecheck(permitAll)
+  deps.issued.note(token('waits'))
+  deps.issued.note(token('of-others', { clientId: orders, subject: orders, entryId: 'eers' }))
+  await add(token('written'), token('waits'))
+  await use('')
+  expect(await recheck(deps, web)).toBe(2)
+  expect(await facts()).toEqual(['transaction t-waits', 'transaction t-written'])
+  expect(await recheck(deps)).toBe(1)
+})
+
 test('what a rule on tokens of another issuer has given is revoked once that rule is gone, with all that was bought with it', async () => {
   const { deps, facts, add, token, audited } = await startRecheck(permitAll)
   const rules = new Set(['stays', 'goes'])
