@@ -7,6 +7,7 @@ import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import { causesOfBan } from '../node/revoked-causes.ts'
+import { endedBy } from '../revocation/count-ended.ts'
 import { causesOfIds, causesOfOwner } from '../revocation/ended-ids.ts'
 import { goodTokens } from '../revocation/good-tokens.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
@@ -47,8 +48,11 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
       checkReason(request.reason)
       const known = isKnown(target, deps)
       const act = actOf(caller)
-      const number = await revoke(deps, target, request.reason, act, revokingOf(target, deps, act))
-      return revokedToWire(number, target, known)
+      const revoking = revokingOf(target, deps, act)
+      const count = endedBy([target, ...(revoking.causes ?? [])], { ...deps, db: store.db })
+      const number = await revoke(deps, target, request.reason, act, revoking)
+      const { tokens, isAll } = await count()
+      return { ...revokedToWire(number, target, known), tokens, more_tokens: !isAll }
     }),
     OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
       let tokens = 0

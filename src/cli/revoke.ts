@@ -96,9 +96,14 @@ function print(
   answer: RevokeResponse,
 ): void {
   const { known, ...said } = jsonOf(answer)
+  const { more_tokens: moreTokens } = answer
+  const tokens = Number(answer.tokens)
   if (!known) io.note(`note: this server knows no ${kind} of this name; it is revoked all the same`)
-  if (options.output === 'json') printJson(io, { kind, id, known, ...said })
-  else io.write(`revoked ${kind} ${printable(id)}\n`)
+  if (options.output === 'json') printJson(io, { kind, id, known, ...said, tokens, moreTokens })
+  else {
+    const count = `${moreTokens ? 'at least ' : ''}${counted(tokens, 'token')}`
+    io.write(`revoked ${kind} ${printable(id)}: ${count}\n`)
+  }
 }
 
 function printCut(

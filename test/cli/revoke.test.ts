@@ -123,10 +123,15 @@ test('revoke: ends the token that it names, says so, and is on record', async ()
     const token = await newToken()
     expect(await isActive(token)).toBe(true)
     const id = String(idOf(token))
+    // The list has a token a moment after it was issued.
+    const listed = ['grant', 'tokens', '--txn', String(decodeJwt(token)['txn'])]
+    await eventually(async () => (await json<readonly unknown[]>(...listed)).length === 1)
     const answer = await json<{ notBefore: string | null }>(
       ...['revoke', kind, id, '--reason', `test of ${kind}`],
     )
     expect(answer).toMatchObject({ kind, id, known: true, number: expect.any(Number) })
+    // What was ended before is not counted again; another was issued once its key was replaced.
+    expect(answer).toMatchObject({ tokens: kind === 'entry' ? 2 : 1, moreTokens: false })
     expect(answer.notBefore === null).toBe(kind !== 'entry' && kind !== 'key')
     expect(await isActive(token)).toBe(false)
     if (kind !== 'key') continue
@@ -205,7 +210,7 @@ test('revoke key: where a policy forbids it the key stays as it is', async () =>
 
 test('revoke: what is not known is revoked with a note; what cannot be meant is refused with what to do', async () => {
   const unknown = await typed('revoke', 'owner', 'nobody', '--reason', 'x')
-  expect(unknown).toMatchObject({ code: 0, stdout: 'revoked owner nobody\n' })
+  expect(unknown).toMatchObject({ code: 0, stdout: 'revoked owner nobody: 0 tokens\n' })
   expect(unknown.stderr).toContain('knows no owner of this name')
   const left = await typed('offboard', '--owner', 'nobody', '--reason', 'x')
   expect(left).toMatchObject({ code: 0, stdout: 'revoked owner nobody: 0 entries, 0 tokens\n' })

@@ -5,6 +5,8 @@ export interface RevokeResponse$Input {
   'not_before'?: (number | string | Long);
   'ends_at'?: (number | string | Long);
   'known'?: (boolean);
+  'tokens'?: (number | string | Long);
+  'more_tokens'?: (boolean);
 }
 
 export interface RevokeResponse {
@@ -12,4 +14,6 @@ export interface RevokeResponse {
   'not_before': (string);
   'ends_at': (string);
   'known': (boolean);
+  'tokens': (string);
+  'more_tokens': (boolean);
 }
