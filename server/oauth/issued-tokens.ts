@@ -24,9 +24,7 @@ export interface IssuedTokens {
   good(filter: GoodFilter): AsyncGenerator<readonly IssuedToken[], void, void>
   /** Before it runs: writes what a run of the server before this one has issued, and had no time to write. */
   resume(issued: readonly IssuedToken[]): Promise<void>
-  /** Writes what waits. Never throws: what could not be written is tried again. */
-  flush(): Promise<void>
-  /** Flushes until the signal aborts, and then once more. */
+  /** Writes what waits, what could not be written again and again, until the signal aborts, and then once more. */
   run(signal: AbortSignal): Promise<void>
 }
 
@@ -122,7 +120,6 @@ export function createIssuedTokens(deps: {
       count += batch.size
       await flush()
     },
-    flush,
     run: (signal) => flushEvery(clock, flushMs, flush, signal),
   }
 }

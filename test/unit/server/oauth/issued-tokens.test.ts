@@ -36,7 +36,7 @@ test('of what a run before has issued only that is added which it had no time to
   const before = open()
   const tokens = [aToken('a', 20), aToken('b', 7), aToken('c', 1), aToken('d', 1), aToken('e', 0)]
   for (const token of tokens.slice(0, 3)) before.note(token)
-  await before.flush()
+  await before.run(AbortSignal.abort())
   await open().resume(tokens.slice(1))
   expect(await list()).toBe('abcde')
 })
@@ -56,14 +56,18 @@ test('what the store did not take is written with what came since, each once', a
       },
     },
   })
+  const stopping = new AbortController()
+  const running = issued.run(stopping.signal)
   for (const jti of ['a', 'b']) issued.note(aToken(jti))
-  await issued.flush()
+  await clock.advance(250)
+  await expect.poll(list).toBe('ab')
   answer = 'refused'
   issued.note(aToken('c'))
-  await issued.flush()
+  await clock.advance(250)
   answer = 'kept'
   issued.note(aToken('d'))
-  await issued.flush()
+  stopping.abort()
+  await running
   expect(await list()).toBe('abcd')
 })
 
