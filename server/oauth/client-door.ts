@@ -9,6 +9,7 @@ import type { RateLimiter } from '../access/limits.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { checkSvid } from '../revocation/svid-status.ts'
 import { type OauthAnswer, refusalOf } from './answer.ts'
+import { claimedClient } from './claimed-client.ts'
 import { refusedRecord, SubjectRefusal, subjectRecord } from './federated/subject-refusal.ts'
 import { type Form, readForm } from './form.ts'
 import { PolicyRefusal } from './policy-refusal.ts'
@@ -205,6 +206,7 @@ function denial(
   const said = (name: string): string | undefined => form?.get(name)?.slice(0, 2048)
   const resource = said('resource')
   const scope = said('scope')
+  const claimed = client === undefined ? claimedClient(form) : undefined
   const foreign =
     error instanceof SubjectRefusal
       ? refusedRecord(error)
@@ -227,7 +229,11 @@ function denial(
     trace: request.trace,
     ...forWhom,
     ...foreign,
-    details: { door, ...foreign?.details },
+    details: {
+      door,
+      ...(claimed !== undefined && { unprovedClient: claimed }),
+      ...foreign?.details,
+    },
   }
 }
 

@@ -243,6 +243,37 @@ test('RFC 8705 a resource whose tokens are bound gives none to a client without 
   })
 })
 
+test.each([
+  [
+    'a client_id that was not proved',
+    { client_id: 'spiffe://example.org/other' },
+    'client-id',
+    'spiffe://example.org/other',
+  ],
+  [
+    'a grant that is not given, without proof',
+    { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer' },
+    'grant-unsupported',
+    web,
+  ],
+  ['what is no name', { client_id: 'a name\nand another line' }, 'client-id', undefined],
+  ['a name that is too long', { client_id: 'x'.repeat(257) }, 'client-id', undefined],
+])(
+  'of %s the record says who it claims to be, as unproved, and no more',
+  async (_, said, reason, claimed) => {
+    await using closing = new AsyncDisposableStack()
+    const world = await start(closing)
+    expect((await world.ask(await assertionOf(world), said)).status).toBeGreaterThanOrEqual(400)
+    const record = world.records().at(-1)
+    expect(record).toMatchObject({ kind: 'token.denied', reason, actor: { kind: 'node' } })
+    expect(record?.['details']).toEqual({
+      door: 'token',
+      ...(claimed !== undefined && { unprovedClient: claimed }),
+    })
+    expect(record).not.toHaveProperty('spiffeId')
+  },
+)
+
 test('what was issued is noted for the lists, and while the store takes nothing, nothing is issued', async () => {
   await using closing = new AsyncDisposableStack()
   const folder = closing.use(await temporaryFolder())
