@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto'
+import type { AsymmetricKeyDetails, KeyObject } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { KeyKind } from '../x509/key.ts'
 
@@ -65,10 +65,21 @@ export function algorithmFor(kind: KeyKind): JwtAlgorithm {
 export function fits(algorithm: JwtAlgorithm, key: KeyObject): boolean {
   const requirement = requirements.get(algorithm)
   if (requirement === undefined || key.asymmetricKeyType !== requirement.family) return false
-  const details = key.asymmetricKeyDetails
+  const details = detailsOf(key)
   return requirement.family === 'ec'
     ? details?.namedCurve === requirement.curve
     : (details?.modulusLength ?? 0) >= MIN_RSA_BITS
+}
+
+const known = new WeakMap<KeyObject, AsymmetricKeyDetails | undefined>()
+
+/** Node makes a copy of them each time, and a key is asked about at each token. */
+function detailsOf(key: KeyObject): AsymmetricKeyDetails | undefined {
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const details = key.asymmetricKeyDetails
+  known.set(key, details)
+  return details
 }
 
 /** Bytes of one coordinate in an ECDSA signature (RFC 7518 §3.4); undefined for RSA. */
@@ -81,6 +92,6 @@ export function coordinateBytesOf(algorithm: JwtAlgorithm): number | undefined {
 export function signatureBytesOf(algorithm: JwtAlgorithm, key: KeyObject): number {
   const coordinateBytes = coordinateBytesOf(algorithm)
   return coordinateBytes === undefined
-    ? Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
+    ? Math.ceil((detailsOf(key)?.modulusLength ?? 0) / 8)
     : coordinateBytes * 2
 }

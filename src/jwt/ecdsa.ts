@@ -36,18 +36,22 @@ function place(content: Buffer, into: Buffer): void {
 /** r || s to ECDSA-Sig-Value, DER. A curve of at most 256 bits, so that each length takes one byte. */
 export function p1363ToDer(signature: Buffer): Buffer {
   const half = signature.length / 2
-  const [r, s] = [signature.subarray(0, half), signature.subarray(half)].map(integerOf) as [
-    Buffer,
-    Buffer,
-  ]
-  return Buffer.concat([Buffer.of(TAG.sequence, r.length + s.length), r, s])
+  // Each number may take a byte for its tag, its length and its sign.
+  const der = Buffer.allocUnsafe(2 + 2 * (3 + half))
+  const behindR = writeInteger(der, 2, signature, 0, half)
+  const end = writeInteger(der, behindR, signature, half, signature.length)
+  der[0] = TAG.sequence
+  der[1] = end - 2
+  return der.subarray(0, end)
 }
 
-/** DER, as short as it gets, and never negative. */
-function integerOf(digits: Buffer): Buffer {
-  let first = 0
-  while (first < digits.length - 1 && digits[first] === 0) first += 1
-  const number = digits.subarray(first)
-  const zeros = (number[0] ?? 0) >= 0x80 ? [0] : []
-  return Buffer.of(TAG.integer, zeros.length + number.length, ...zeros, ...number)
+/** DER, as short as it gets, and never negative, of the digits up to `end`. The result: where the next one goes. */
+function writeInteger(der: Buffer, at: number, digits: Buffer, start: number, end: number): number {
+  let first = start
+  while (first < end - 1 && digits[first] === 0) first += 1
+  const sign = (digits[first] ?? 0) >= 0x80 ? 1 : 0
+  der[at] = TAG.integer
+  der[at + 1] = sign + end - first
+  der[at + 2] = 0
+  return at + 2 + sign + digits.copy(der, at + 2 + sign, first, end)
 }

@@ -2,7 +2,7 @@ import { createPublicKey, sign as cryptoSign, generateKeyPairSync, verify } from
 import { describe, expect, test } from 'vitest'
 import { algorithmFor, fits } from '../../../src/jwt/algorithm.ts'
 import { MAX_TOKEN_BYTES, readCompact } from '../../../src/jwt/compact.ts'
-import { derToP1363 } from '../../../src/jwt/ecdsa.ts'
+import { derToP1363, p1363ToDer } from '../../../src/jwt/ecdsa.ts'
 import { publicKeyOf } from '../../../src/jwt/key-cache.ts'
 import { signCompact } from '../../../src/jwt/sign.ts'
 import { verifySignature } from '../../../src/jwt/verify.ts'
@@ -34,6 +34,17 @@ describe('signatures', () => {
       const key = { key: publicKey, dsaEncoding: 'ieee-p1363' } as const
       expect(verify('sha256', data, key, raw)).toBe(true)
     }
+  })
+
+  test.each([
+    ['01', '01', '3006020101020101'],
+    ['80', '7f', '30070202008002017f'],
+    ['00', '00', '3006020100020100'],
+    ['ff'.repeat(32), '0180', `3027022100${'ff'.repeat(32)}02020180`],
+  ])('r of %s and s of %s become DER as short as it gets', (r, s, der) => {
+    const raw = Buffer.from(r.padStart(64, '0') + s.padStart(64, '0'), 'hex')
+    expect(p1363ToDer(raw).toString('hex')).toBe(der)
+    expect(derToP1363(Buffer.from(der, 'hex'), 32)).toEqual(raw)
   })
 
   test('small numbers are padded on the left', () => {
