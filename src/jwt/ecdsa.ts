@@ -1,5 +1,5 @@
 import { CountersignError } from '../errors.ts'
-import { DerReader, TAG } from '../x509/der.ts'
+import { TAG } from '../x509/der.ts'
 
 /**
  * ECDSA-Sig-Value, DER, to r || s of exactly `coordinateBytes` each (RFC 7518 §3.4). Signers answer
@@ -7,30 +7,36 @@ import { DerReader, TAG } from '../x509/der.ts'
  * Throws `internal`, reason `signature-malformed`: the signer is ours.
  */
 export function derToP1363(der: Buffer, coordinateBytes: number): Buffer {
-  try {
-    const outer = new DerReader(der)
-    const pair = outer.read(TAG.sequence)
-    const signature = Buffer.alloc(coordinateBytes * 2)
-    place(pair.readInteger(), signature.subarray(0, coordinateBytes))
-    place(pair.readInteger(), signature.subarray(coordinateBytes))
-    pair.finish()
-    outer.finish()
-    return signature
-  } catch (cause) {
-    throw new CountersignError('internal', 'the signer answered with a malformed signature', {
-      reason: 'signature-malformed',
-      cause,
-    })
+  const signature = Buffer.alloc(coordinateBytes * 2)
+  // A length of more than 127 takes a byte more, which says so.
+  const start = (der[1] ?? 0) === 0x81 ? 3 : 2
+  const length = der[start - 1] ?? 0
+  const isLong = length > 127
+  if (der[0] !== TAG.sequence || isLong !== (start === 3) || der.length !== start + length) {
+    malformed()
   }
+  const middle = place(der, start, signature, coordinateBytes, 0)
+  if (place(der, middle, signature, coordinateBytes, coordinateBytes) !== der.length) malformed()
+  return signature
 }
 
-/** Right-aligned, without the zero byte that keeps a DER integer positive. */
-function place(content: Buffer, into: Buffer): void {
-  const digits = content[0] === 0 ? content.subarray(1) : content
-  if ((content[0] ?? 0x80) >= 0x80 || digits.length === 0 || digits.length > into.length) {
-    throw new RangeError('a coordinate out of range')
-  }
-  digits.copy(into, into.length - digits.length)
+/** The INTEGER at `at`, right-aligned, without the zero byte that keeps it positive. Answers where it ends. */
+function place(der: Buffer, at: number, into: Buffer, bytes: number, from: number): number {
+  const end = at + 2 + (der[at + 1] ?? 0)
+  const isPadded = der[at + 2] === 0
+  const digits = at + 2 + Number(isPadded)
+  const first = der[digits] ?? 0
+  const isShortest = isPadded ? first >= 0x80 : first < 0x80
+  if (der[at] !== TAG.integer || end > der.length || digits >= end || !isShortest) malformed()
+  if (end - digits > bytes) malformed()
+  der.copy(into, from + bytes - (end - digits), digits, end)
+  return end
+}
+
+function malformed(): never {
+  throw new CountersignError('internal', 'the signer answered with a malformed signature', {
+    reason: 'signature-malformed',
+  })
 }
 
 /** r || s to ECDSA-Sig-Value, DER. A curve of at most 256 bits, so that each length takes one byte. */

@@ -38,7 +38,7 @@ export async function signCompact(
       reason: 'token-too-large',
     })
   }
-  const raw = await signer.sign(Buffer.from(signed))
+  const raw = await signer.sign(Buffer.from(signed, 'latin1'))
   const coordinateBytes = coordinateBytesOf(alg)
   const signature = coordinateBytes === undefined ? raw : derToP1363(raw, coordinateBytes)
   if (signature.length !== signatureBytes) {

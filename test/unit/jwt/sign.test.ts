@@ -59,6 +59,11 @@ describe('signatures', () => {
     ['bytes behind it', '300602010102010100'],
     ['a number too wide', `302702210${'1'.repeat(65)}020101`],
     ['a negative number', '3006020181020101'],
+    ['a number that runs over its end', '3006020101020201'],
+    ['another type around it', '3106020101020101'],
+    ['another type in it', '3006020101030101'],
+    ['a length that says more', '3007020101020101'],
+    ['a length without end', '3080020101020101'],
     ['an empty number', '30050200020101'],
     ['a length that is not minimal', '308106020101020101'],
     ['a number that is not minimal', '300702020001020101'],
@@ -88,6 +93,19 @@ describe('tokens', () => {
     const token = await signCompact(spy, 'k', { sub: 'ü' })
     expect(token.slice(0, token.lastIndexOf('.'))).toBe(seen)
     expect({ ...readCompact(token).claims }).toEqual({ sub: 'ü' })
+  })
+
+  test('RFC 8725 §3.11 each token says its own key id and type, whatever the signer signed before', async () => {
+    for (const [keyId, typ] of [
+      ['k', 'JWT'],
+      ['k', 'at+jwt'],
+      ['l', 'at+jwt'],
+      ['k', 'at+jwt'],
+    ] as const) {
+      const [header = ''] = (await signCompact(signer, keyId, {}, typ)).split('.')
+      const said = JSON.parse(Buffer.from(header, 'base64url').toString())
+      expect(said).toEqual({ alg: 'ES256', kid: keyId, typ })
+    }
   })
 
   test('no token is larger than what is read', async () => {
