@@ -49,7 +49,7 @@ export interface TokenGrant extends Wish {
 }
 
 /** Throws as `issueOnce` and `Ca`, `unavailable` `issued-unwritable`. */
-export async function issueToken(
+export function issueToken(
   request: ClientRequest,
   grant: TokenGrant,
   deps: IssueDeps,

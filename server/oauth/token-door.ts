@@ -36,7 +36,7 @@ const grants: ReadonlyMap<string, Grant> = new Map([
 
 /** Where clients ask for tokens (RFC 6749 §3.2). */
 export function createTokenDoor(deps: TokenDoorDeps): ClientDoor {
-  const answer = async (request: ClientRequest): Promise<OauthAnswer> => {
+  const answer = (request: ClientRequest): Promise<OauthAnswer> => {
     const { federated } = request.client
     if (federated === undefined) {
       return showsJwt(request.form)
@@ -73,7 +73,7 @@ function noSuchGrant(): never {
 }
 
 /** RFC 6749 §4.4: what is it after, and may it. */
-async function clientCredentials(request: ClientRequest, deps: IssueDeps): Promise<OauthAnswer> {
+function clientCredentials(request: ClientRequest, deps: IssueDeps): Promise<OauthAnswer> {
   const { address, form, client, entries } = request
   const { resource, scopes } = readWish(form, deps.settings.resources, client)
   const decidedBy = decideAll(entries, deps.policies, (entry) => ({

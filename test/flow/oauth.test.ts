@@ -151,6 +151,10 @@ describe('a workload with a JWT-SVID of its agent', () => {
     const answer = await post(await asserting())
     expect(answer.status).toBe(200)
     expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache' })
+    expect(answer.headers).toMatchObject({
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(answer.body)),
+    })
     const body = JSON.parse(answer.body)
     expect(body).toEqual({
       access_token: expect.any(String),
