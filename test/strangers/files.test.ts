@@ -36,17 +36,15 @@ test('T16 a reader in a loop sees no key with another’s certificate, while SVI
   )
   await first.promise
   const stop = every(50, () => void api.rotate())
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    reader,
-    path,
-    String(scale(100_000, 1_000_000)),
-  ])
+  // On a busy machine the reader may have had all its turns before the writer has had any.
+  const wanted = [scale(100_000, 1_000_000), scale(11, 101)].map(String)
+  const { stdout } = await promisify(execFile)(process.execPath, [reader, path, ...wanted], {
+    timeout: LONG,
+  })
   stop()
   stopping.abort(new DOMException('stopped', 'AbortError'))
   await keeping
   const { mixed, versions } = JSON.parse(stdout) as { mixed: number; versions: number }
   expect(mixed).toBe(0)
-  // The reader has seen them change.
-  expect(versions).toBeGreaterThan(scale(10, 100))
   expect(written).toBeGreaterThanOrEqual(versions)
 })

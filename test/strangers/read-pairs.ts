@@ -3,13 +3,13 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * A reader in a process of its own: follows the link once, reads key and certificate behind it, and
- * prints how many pairs it has read, how many versions it saw, and how many did not belong together.
+ * A reader in a process of its own: follows the link once, reads key and certificate behind it, until it has read so many
+ * pairs, and so many different ones; prints how many versions it saw, and how many pairs did not belong together.
  */
-const [folder = '', wanted = '0'] = process.argv.slice(2)
+const [folder = '', wanted = '0', different = '0'] = process.argv.slice(2)
 const seen = new Map<string, boolean>()
 let mixed = 0
-for (let reads = 0; reads < Number(wanted); ) {
+for (let reads = 0; reads < Number(wanted) || seen.size < Number(different); ) {
   const behind = join(folder, readlinkSync(join(folder, 'current')))
   let key: string
   let cert: string
