@@ -21,10 +21,13 @@ const waiting = [
 const ofTheProcess =
   /\bvi\.(mock|spyOn|stub)|\bprocess\.(chdir|cpuUsage|memoryUsage|on|umask)\(|\bprocess\.env\[.+\] = |useDatabases\(/
 
-/** All others of these folders share two processes: most of such a test's time is the start of one, and its imports. */
-const shared = globSync('test/{architecture,spec,unit}/**/*.test.ts').filter(
+/** All others of these folders share three processes: most of such a test's time is the start of one, and its imports. */
+const shared = globSync('test/{architecture,flow,spec,unit}/**/*.test.ts', {
+  cwd: import.meta.dirname,
+}).filter(
   (file) =>
-    ![...alone, ...waiting].includes(file) && !ofTheProcess.test(readFileSync(file, 'utf8')),
+    ![...alone, ...waiting].includes(file) &&
+    !ofTheProcess.test(readFileSync(new URL(file, import.meta.url), 'utf8')),
 )
 
 export default defineConfig({
@@ -34,7 +37,8 @@ export default defineConfig({
     expect: { poll: { timeout: 30_000 } },
     hookTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the smallest machine has cores: each waits now and then, for a process or a timer.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,
