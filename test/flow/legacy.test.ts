@@ -253,8 +253,9 @@ test('a key that is there already is read from a file that is nobody else’s, a
   chmodSync(file, 0o640)
   expect((await add('till-4', '--key-file', file)).stderr).toContain('error[legacy-key-mode]')
   chmodSync(file, 0o600)
-  // A name is one caller's too, whatever his key.
-  expect((await add('till-3')).stderr).toContain('error[legacy-key-taken]')
+  // A name is one caller's too, whatever his key and wherever he comes from.
+  const elsewhere = await add('till-3', '--network', '10.9.0.0/16')
+  expect(elsewhere.stderr).toContain('error[legacy-key-taken]')
   for (const name of ['till-4', 'till-3']) {
     const { code, stderr } = await add(name, '--key-file', file)
     expect([code, stderr.includes('error[legacy-key-taken]')]).toEqual([1, true])
