@@ -19,7 +19,7 @@ const waiting = [
 
 /** What changes or measures a whole process, so that a test which does it has one of its own. */
 const ofTheProcess =
-  /\bvi\.(mock|spyOn|stub)|\bprocess\.(chdir|cpuUsage|memoryUsage|on|umask)\(|\bprocess\.env\[.+\] = |useDatabases\(/
+  /\bvi\.(mock|spyOn|stub)|\bprocess\.(chdir|cpuUsage|memoryUsage|on|umask)\(|\bprocess\.env\[.+\] = |\/proc\/self\/(fd|io)\b|useDatabases\(/
 
 /** All others of these folders share three processes: most of such a test's time is the start of one, and its imports. */
 const shared = globSync('test/{architecture,flow,spec,unit}/**/*.test.ts', {
