@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { CountersignError } from '../../src/errors.ts'
+import type { TokenClaims } from '../../src/jwt/compact.ts'
 import { bearerOf } from '../../src/middleware/bearer.ts'
 import { authorizationsOf } from '../../src/middleware/node.ts'
+import { signedOf } from '../../src/resource-server/shown-token.ts'
 import type { Verifier } from '../../src/resource-server/verifier.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 
@@ -28,8 +30,8 @@ export interface Caller {
   readonly transaction: string | undefined
   /** Who has passed the call on, the caller first. */
   readonly actors: readonly string[]
-  /** When the token was issued, or the SVID at the earliest. */
-  readonly issuedAt: Date
+  /** By what revocations judge: what the token says, and the key that has signed it, or as much of the SVID. */
+  readonly shown: { readonly claims: TokenClaims; readonly keyId: string | undefined }
 }
 
 /**
@@ -48,7 +50,9 @@ export async function identify(
   const authorizations = authorizationsOf(request)
   if (authorizations.length === 0 && peer !== undefined && options.svidAlone) {
     const { spiffeId, issuedAt } = peer
-    return { ...nobody, spiffeId, issuedAt, auth: 'svid' }
+    const iat = Math.floor(issuedAt.getTime() / 1000)
+    const claims = { iat, sub: spiffeId, client_id: spiffeId }
+    return { ...nobody, spiffeId, auth: 'svid', shown: { claims, keyId: undefined } }
   }
   const token = bearerOf(authorizations, 'an access token')
   const access = await options.verifier.verify(token, { certificate: peer?.certificate })
@@ -65,7 +69,7 @@ export async function identify(
     tokenId: access.tokenId,
     transaction: access.transaction,
     actors: access.actors,
-    issuedAt: access.issuedAt,
+    shown: signedOf(access),
   }
 }
 

@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import type { Access } from './access-token.ts'
 import type { LetInWith, OpenRequests } from './open-requests.ts'
+import type { SignedToken } from './signed-tokens.ts'
 
 interface Shown extends LetInWith {
   readonly requests: OpenRequests
@@ -17,6 +18,11 @@ export function keepToken(access: Access, shown: Shown): Access {
 /** The token that this was read from. Throws `invalid`, `access-unknown`, where no verifier made it. */
 export function tokenOf(access: Access): string {
   return shownFor(access).token
+}
+
+/** All that this token says, and by which key: what revocations are judged by. Throws as `tokenOf`. */
+export function signedOf(access: Access): SignedToken {
+  return shownFor(access).signed
 }
 
 /** Whether a verifier of `createVerifier` made this, which watches what it has let in. */

@@ -37,20 +37,22 @@ function svidOf(name: string): Promise<X509Svid> {
 const nowSeconds = (): number => Math.floor(Date.now() / 1000)
 
 /** A call whose answer has begun and does not end; `ended` is all that the caller gets. */
-async function underWay(svid: X509Svid): Promise<{ readonly ended: Promise<string> }> {
+async function underWay(by: X509Svid | string): Promise<{ readonly ended: Promise<string> }> {
   broker.vendor.answer = () => [
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
     '2\r\nhi\r\n',
   ]
+  const [svid, token] = typeof by === 'string' ? [undefined, by] : [by, undefined]
+  const shown = token === undefined ? '' : `authorization: Bearer ${token}\r\n`
   const socket = await broker.dial(svid)
-  socket.write(`GET /acme/v2 HTTP/1.1\r\nhost: ${broker.host}\r\n\r\n`)
+  socket.write(`GET /acme/v2 HTTP/1.1\r\nhost: ${broker.host}\r\n${shown}\r\n`)
   await new Promise((resolve) => socket.once('data', resolve))
   return { ended: readAnswer(socket) }
 }
 
 /** How long it takes until the call is cut, in milliseconds. */
-async function cutAfter(svid: X509Svid, revoke: () => void): Promise<number> {
-  const { ended } = await underWay(svid)
+async function cutAfter(by: X509Svid | string, revoke: () => void): Promise<number> {
+  const { ended } = await underWay(by)
   const startedMs = performance.now()
   revoke()
   expect((await ended).endsWith('\r\n0\r\n\r\n')).toBe(false)
@@ -94,6 +96,24 @@ test('an SVID that was issued before its ID was revoked opens no later connectio
   broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('stolen'), notBefore: nowSeconds() - 5 })
   await eventually(async () => (await broker.call({ svid })).reason === 'caller-revoked')
 })
+
+// Each hits what was issued before the next one, and before all others.
+test.each([
+  ['the token itself', 'token', 30],
+  ['the resource that it is for', 'audience', 20],
+  ['the key that has signed it', 'key', 10],
+] as const)(
+  'a call under way by a token is cut off at once by a revocation of %s',
+  async (_, kind, seconds) => {
+    const iat = nowSeconds() - seconds
+    const token = await broker.token({ jti: kind, iat })
+    const ids = { token: kind, audience: broker.audience(), key: 'tokens' }
+    const notBefore = kind === 'token' ? 0 : iat
+    const revoke = () => broker.issuer.revoke({ kind, id: ids[kind], notBefore })
+    expect(await cutAfter(token, revoke)).toBeLessThan(PROMPT_MS)
+    expect((await broker.call({ token })).reason).toBe('token-revoked')
+  },
+)
 
 test('a call that was under way when the configuration was read again is cut off all the same', async () => {
   const svid = await svidOf('before')

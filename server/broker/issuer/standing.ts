@@ -1,5 +1,4 @@
 import { CountersignError } from '../../../src/errors.ts'
-import type { TokenClaims } from '../../../src/jwt/compact.ts'
 import type { RevocationFeed } from '../../../src/revocation/feed-client.ts'
 import type { Caller } from '../caller.ts'
 import type { Integration } from '../settings.ts'
@@ -30,8 +29,8 @@ export function createStanding(
     ]
     return facts.some((fact) => fact !== undefined && fact.notBefore >= openedAt)
   }
-  const judge = (caller: Caller): CountersignError | undefined =>
-    feed?.judge(claimsOf(caller)) === undefined
+  const judge = ({ shown }: Caller): CountersignError | undefined =>
+    feed?.judge(shown.claims, shown.keyId) === undefined
       ? undefined
       : new CountersignError('unauthenticated', 'what the caller shows was revoked', {
           reason: 'caller-revoked',
@@ -54,20 +53,5 @@ export function createStanding(
         })
       }
     },
-  }
-}
-
-/** What a token says, or would say, of the caller. */
-function claimsOf(caller: Caller): TokenClaims {
-  const { spiffeId, subject, tokenId, transaction, entryId, owner, actors, issuedAt } = caller
-  const act = actors.reduceRight<object | undefined>(
-    (before, sub) => ({ sub, ...(before !== undefined && { act: before }) }),
-    undefined,
-  )
-  return {
-    ...{ iat: Math.floor(issuedAt.getTime() / 1000), client_id: spiffeId },
-    ...{ sub: subject ?? spiffeId, jti: tokenId, txn: transaction, entry_id: entryId },
-    ...(owner !== '' && { owner }),
-    ...(act !== undefined && { act }),
   }
 }

@@ -11,7 +11,7 @@ const limits = { requestBytes: 1, responseBytes: 1, timeoutMs: 1000, durationMs:
 const caller: Caller = {
   ...{ spiffeId: SpiffeId.parse('spiffe://example.org/web'), auth: 'svid', owner: '', purpose: '' },
   ...{ entryId: undefined, subject: undefined, tokenId: undefined, transaction: undefined },
-  ...{ actors: [], issuedAt: new Date(0) },
+  ...{ actors: [], shown: { claims: {}, keyId: undefined } },
 }
 
 test('a call whose caller left while it was looked at does not go to the vendor', async () => {
