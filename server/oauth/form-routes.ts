@@ -1,8 +1,8 @@
-import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readTraceparent } from '../../src/audit/traceparent.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { later } from '../../src/runtime/clock.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { type OauthAnswer, refusalOf } from './answer.ts'
@@ -45,12 +45,7 @@ export function formRoutes(
     if (door === undefined) return reply.code(404).send({ error: 'not found' })
     return begun(reply, await door.refuse(originOf(request), malformed('request-method')))
   })
-  app.setErrorHandler(async (error: HttpError, request, reply) => {
-    if (error.code === 'FST_ERR_HANDLER_TIMEOUT') {
-      // On record it could only be put where it may be that nothing can be written.
-      log.error('a request for a token was not answered in time', { path: request.url })
-      return begun(reply, refusalOf(late()))
-    }
+  app.setErrorHandler(async (error: Error & { readonly statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500
     const door = doorOf(request)
     if (door === undefined || (status >= 500 && !(error instanceof CountersignError))) {
@@ -63,21 +58,24 @@ export function formRoutes(
   return {
     add(path, door) {
       doors.set(path, door)
-      app.post(path, { handlerTimeout: answerWithinMs }, async (request, reply) => {
+      app.post(path, async (request, reply) => {
         const { body, headers, raw } = request
         const chain = chainOf(raw.socket)
         if (typeof body !== 'string' || chain === undefined) throw malformed('request-malformed')
         const { authorization, accept } = headers
         const { address, trace } = originOf(request)
+        const answered = later(answerWithinMs, () => {
+          // On record it could only be put where it may be that nothing can be written.
+          log.error('a request for a token was not answered in time', { path: request.url })
+          send(reply, refusalOf(late()))
+        })
         const answer = await door.answer({ body, authorization, accept, chain, address, trace })
-        reply.hijack()
-        send(reply.raw, answer)
+        answered()
+        send(reply, answer)
       })
     },
   }
 }
-
-type HttpError = Error & { readonly statusCode?: number; readonly code?: string }
 
 function late(): CountersignError {
   return new CountersignError('unavailable', 'the server took too long', {
@@ -100,10 +98,15 @@ function originOf({ raw, headers }: FastifyRequest): Pick<OauthRequest, 'address
   return { address: formatHostPort({ host, port }), trace }
 }
 
-/** By Node alone: it is whole, and what Fastify would look for in it costs more than all that it has to do. */
-function send(response: ServerResponse, { status, headers, body }: OauthAnswer): void {
-  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
-  response.end(body)
+/**
+ * By Node alone, where nothing is sent yet: it is whole, and what Fastify would look for in it costs more than all that it
+ * has to do.
+ */
+function send(reply: FastifyReply, { status, headers, body }: OauthAnswer): void {
+  if (reply.sent) return
+  reply.hijack()
+  reply.raw.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+  reply.raw.end(body)
 }
 
 /** What is left to send, and Fastify sends. */

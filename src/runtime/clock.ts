@@ -54,6 +54,12 @@ export function every(ms: number, tick: () => void): () => void {
   return () => clearInterval(timer)
 }
 
+/** Calls `act` once after `ms` without keeping the process alive, unless the result is called before. */
+export function later(ms: number, act: () => void): () => void {
+  const timer = setTimeout(act, ms).unref()
+  return () => clearTimeout(timer)
+}
+
 /** Keeps the process alive until the result is called. */
 export function keepProcessAlive(): () => void {
   const timer = setInterval(() => {}, maxTimerMs)
