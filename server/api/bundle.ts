@@ -31,6 +31,7 @@ type Deps = Pick<
   | 'limits'
   | 'writeFacts'
   | 'federation'
+  | 'registry'
 >
 
 /** spire.api.server.bundle.v1.Bundle */

@@ -17,13 +17,13 @@ import {
   type PutResult,
   putFederated,
 } from '../bundle/federated.ts'
-import { type LeaveMode, leaveTrustDomain } from '../entry/leave.ts'
+import type { LeaveMode } from '../entry/leave.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { roomInAnswer, sizeOfBundle } from './message-size.ts'
 
 type Deps = Pick<
   ApiDeps,
-  'trustDomain' | 'store' | 'changes' | 'clock' | 'index' | 'writeFacts' | 'federation'
+  'trustDomain' | 'store' | 'changes' | 'clock' | 'registry' | 'writeFacts' | 'federation'
 >
 
 interface PutRequest {
@@ -72,7 +72,7 @@ export function federatedBundleHandlers(deps: Deps): Record<string, RpcHandler<C
           deps,
           request.trust_domains,
           mode,
-          (tx, trustDomain) => leaveTrustDomain(deps, tx, trustDomain, mode, act),
+          (tx, trustDomain) => deps.registry.leaveTrustDomain(tx, trustDomain, mode, act),
           act,
         )
         return {

@@ -43,7 +43,7 @@ export interface BatchResult {
 
 export interface RegistryDeps {
   readonly store: Pick<Store, 'write' | 'db'>
-  readonly changes: Pick<Changes, 'reached'>
+  readonly changes: Pick<Changes, 'reached' | 'position'>
   readonly index: EntryIndex
   readonly trustDomain: TrustDomain
   readonly clock: Clock

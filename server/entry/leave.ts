@@ -1,13 +1,12 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
-import type { Clock } from '../../src/runtime/clock.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import type { Changes } from '../changes/changes.ts'
 import { readChanges } from '../store/changes.ts'
 import { deleteEntries, loadEntries, updateEntries } from '../store/entries.ts'
 import type { WriteTx } from '../store/store.ts'
-import type { EntryIndex } from './index.ts'
+import type { RegistryDeps } from './batch.ts'
+import { causesOf } from './ended-causes.ts'
 import { entryEvent } from './record.ts'
 
 /**
@@ -17,17 +16,11 @@ import { entryEvent } from './record.ts'
  */
 export type LeaveMode = 'restrict' | 'delete' | 'dissociate'
 
-export interface LeaveDeps {
-  readonly index: Pick<EntryIndex, 'list' | 'size'>
-  readonly changes: Pick<Changes, 'position'>
-  readonly clock: Clock
-}
-
 const maxRecent = 5000
 
 /** To be called within the write that deletes the bundle. Throws `conflict` / `bundle-in-use`. */
 export async function leaveTrustDomain(
-  deps: LeaveDeps,
+  deps: RegistryDeps,
   tx: WriteTx,
   trustDomain: TrustDomain,
   mode: LeaveMode,
@@ -52,6 +45,7 @@ export async function leaveTrustDomain(
       tx,
       entries.map(({ id }) => id),
     )
+    await deps.writeFacts(tx, await causesOf(entries, tx, deps))
     for (const entry of entries) tx.audit(entryEvent('entry.deleted', entry, act, now, reason))
     return
   }
@@ -66,7 +60,7 @@ export async function leaveTrustDomain(
 
 /** The index may lag behind the rows: what changed since is looked at too, and each row once more. */
 async function federatingWith(
-  { index, changes }: LeaveDeps,
+  { index, changes }: Pick<RegistryDeps, 'index' | 'changes'>,
   tx: WriteTx,
   trustDomain: TrustDomain,
 ): Promise<readonly Entry[]> {

@@ -1,8 +1,12 @@
+import type { AuditEvent } from '../../src/audit/event.ts'
+import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { WriteTx } from '../store/store.ts'
 import type { BatchOptions, BatchResult, RegistryDeps } from './batch.ts'
 import { createBatch } from './create.ts'
 import { type DeleteOptions, deleteBatch } from './delete.ts'
 import { disableBatch, enableBatch, type SwitchOptions } from './disable.ts'
 import { expiredBy } from './expiry.ts'
+import { type LeaveMode, leaveTrustDomain } from './leave.ts'
 import type { EntryInput } from './rules.ts'
 import { type EntryUpdate, type UpdateOptions, updateBatch } from './update.ts'
 
@@ -22,6 +26,13 @@ export interface Registry {
   disableEntries(ids: readonly string[], options: SwitchOptions): Promise<BatchResult>
   /** They give what they gave, anew. Throws `invalid` `entry-reason` too. */
   enableEntries(ids: readonly string[], options: SwitchOptions): Promise<BatchResult>
+  /** Within the write that deletes its bundle: what becomes of the entries that federate with it. Throws `conflict` `bundle-in-use`. */
+  leaveTrustDomain(
+    tx: WriteTx,
+    trustDomain: TrustDomain,
+    mode: LeaveMode,
+    act: Pick<AuditEvent, 'actor' | 'requestId' | 'trace'>,
+  ): Promise<void>
   /** Deletes what has expired; resolves with how many that were. */
   pruneExpired(signal: AbortSignal): Promise<number>
 }
@@ -33,6 +44,8 @@ export function createRegistry(deps: RegistryDeps): Registry {
     deleteEntries: (ids, options) => deleteBatch(deps, ids, options),
     disableEntries: (ids, options) => disableBatch(deps, ids, options),
     enableEntries: (ids, options) => enableBatch(deps, ids, options),
+    leaveTrustDomain: (tx, trustDomain, mode, act) =>
+      leaveTrustDomain(deps, tx, trustDomain, mode, act),
     pruneExpired: (signal) => pruneExpired(deps, signal),
   }
 }

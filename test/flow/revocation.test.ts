@@ -396,11 +396,16 @@ test('T26 what happens to entries, agents, keys and trust domains reaches the fe
   await bundles.unary('BatchSetFederatedBundle', {
     bundle: [{ trust_domain: 'partner.test', x509_authorities: [{ asn1: der }] }],
   })
+  const federating = wireEntry({
+    ...{ path: '/with-partner', parent: someAgent, federates_with: ['partner.test'] },
+  })
+  const made = await entries.unary('BatchCreateEntry', { entries: [federating] })
   await bundles.unary('BatchDeleteFederatedBundle', {
     trust_domains: ['partner.test'],
     mode: 'DELETE',
   })
   await dies({ act: { sub: 'spiffe://partner.test/web' } }, 'trust-domain')
+  await dies({ entry_id: made.results[0]?.entry?.id }, 'entry')
 
   const authorities = server.admin('spire.api.server.localauthority.v1.LocalAuthority')
   const { active } = await authorities.unary('GetJWTAuthorityState', {})
