@@ -26,9 +26,14 @@ export function policiesHandlers(
       const policies = policiesOf(deps)
       const answers = []
       for (const { question, entry } of questionsOf(request, deps)) {
+        const whose = { entry_id: entry?.id ?? '', owner: entry?.owner ?? '' }
+        if (entry?.disabledAt !== undefined) {
+          answers.push({ ...whose, allowed: false, reason: 'entry-disabled' })
+          continue
+        }
         const { decision, deciding, nearest } = await policies.explain(question)
         answers.push({
-          ...{ entry_id: entry?.id ?? '', owner: entry?.owner ?? '' },
+          ...whose,
           ...{ allowed: decision.allowed, reason: decision.reason },
           deciding: deciding.map((policy) => policyMessage(policy)),
           nearest: nearest.map(({ policy, missing }) => policyMessage(policy, missing)),
@@ -74,7 +79,7 @@ function questionsOf(request: ExplainRequest, deps: QuestionDeps): readonly Aske
   }))
 }
 
-/** Throws `not-found` `client-unknown`. */
+/** Those that are disabled too, of which no policy is asked. Throws `not-found` `client-unknown`. */
 function entriesOf(request: ExplainRequest, { index, clock }: QuestionDeps): readonly Entry[] {
   const spiffeId = SpiffeId.parse(request.spiffe_id)
   const now = clock.now()

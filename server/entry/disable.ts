@@ -1,7 +1,9 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { problemOfText } from '../../src/entry/selector.ts'
 import { CountersignError } from '../../src/errors.ts'
+import type { Cause } from '../revocation/write-facts.ts'
 import { loadEntries, updateEntries } from '../store/entries.ts'
+import type { WriteTx } from '../store/store.ts'
 import {
   type BatchOptions,
   type BatchResult,
@@ -28,7 +30,13 @@ export function disableBatch(
   ids: readonly string[],
   options: SwitchOptions,
 ): Promise<BatchResult> {
-  return switchBatch(deps, ids, options, 'entry.disabled', wholeSeconds(deps.clock.now()))
+  const disabledAt = wholeSeconds(deps.clock.now())
+  return switchBatch(deps, ids, options, {
+    kind: 'entry.disabled',
+    switched: (entry) =>
+      entry.disabledAt === undefined ? { disabledAt, enabledAt: undefined } : undefined,
+    causesOf: (entries, tx) => causesOf(entries, tx, deps),
+  })
 }
 
 /** What ended stays dead: what is issued by the entry from now on is good. */
@@ -37,15 +45,31 @@ export function enableBatch(
   ids: readonly string[],
   options: SwitchOptions,
 ): Promise<BatchResult> {
-  return switchBatch(deps, ids, options, 'entry.enabled', undefined)
+  const now = wholeSeconds(deps.clock.now()).getTime()
+  return switchBatch(deps, ids, options, {
+    kind: 'entry.enabled',
+    switched({ disabledAt }) {
+      if (disabledAt === undefined) return undefined
+      // What ended it names its whole second.
+      const enabledAt = new Date(Math.max(now, disabledAt.getTime() + 1000))
+      return { disabledAt: undefined, enabledAt }
+    },
+    causesOf: async () => [],
+  })
+}
+
+interface Switch {
+  readonly kind: 'entry.disabled' | 'entry.enabled'
+  /** What becomes of an entry; undefined: it is as it should be, and stays so. */
+  switched(entry: Entry): Pick<Entry, 'disabledAt' | 'enabledAt'> | undefined
+  causesOf(entries: readonly Entry[], tx: WriteTx): Promise<readonly Cause[]>
 }
 
 async function switchBatch(
   deps: RegistryDeps,
   ids: readonly string[],
   options: SwitchOptions,
-  kind: 'entry.disabled' | 'entry.enabled',
-  disabledAt: Date | undefined,
+  { kind, switched, causesOf }: Switch,
 ): Promise<BatchResult> {
   const { reason } = options
   checkReason(reason)
@@ -60,18 +84,19 @@ async function switchBatch(
         draft[at] = missingItem()
         continue
       }
-      // One that is as it should be stays as it is: nothing happens, since when it is so least of all.
-      const isSo = (row.disabledAt === undefined) === (disabledAt === undefined)
-      const entry = isSo ? row : Object.freeze({ ...row, disabledAt, revision: row.revision + 1 })
-      if (!isSo) changed.set(id, entry)
+      const change = switched(row)
+      const entry =
+        change === undefined
+          ? row
+          : Object.freeze({ ...row, ...change, revision: row.revision + 1 })
+      if (change !== undefined) changed.set(id, entry)
       draft[at] = { entry, warnings: [] }
     }
     if (isAborted(draft, options)) return []
-    await updateEntries(tx, [...changed.values()])
-    if (disabledAt !== undefined) {
-      await deps.writeFacts(tx, await causesOf([...changed.values()], tx, deps))
-    }
-    return Array.from(changed.values(), (entry) => entryEvent(kind, entry, options, now, reason))
+    const entries = [...changed.values()]
+    await updateEntries(tx, entries)
+    await deps.writeFacts(tx, await causesOf(entries, tx))
+    return entries.map((entry) => entryEvent(kind, entry, options, now, reason))
   })
 }
 

@@ -174,13 +174,15 @@ export function checkStanding(
   deps: Pick<ClientDoorDeps, 'entriesOf' | 'disabledOf' | 'revocations'>,
 ): ClientRequest['entries'] {
   const entries = deps.entriesOf(client.spiffeId)
-  if (entries.length === 0 && deps.disabledOf(client.spiffeId).length > 0) throw disabledEntry()
+  const disabled = deps.disabledOf(client.spiffeId)
+  if (entries.length === 0 && disabled.length > 0) throw disabledEntry()
   if (!isSome(entries) || entries.length > maxEntries) {
     throw new CountersignError('unauthenticated', 'the client is not registered', {
       reason: 'client-unknown',
     })
   }
-  checkSvid(deps.revocations, client, entries)
+  // What a disabled one has ended is ended for the others of its ID too: nobody can tell by which entry an SVID was issued.
+  checkSvid(deps.revocations, client, disabled.length === 0 ? entries : [...entries, ...disabled])
   return entries
 }
 

@@ -99,7 +99,9 @@ function callerOf(
   if (entry?.expiresAt === undefined || caller === undefined || entry.expiresAt <= clock.now()) {
     return refuse('legacy-key', 'nobody has this key')
   }
-  const { id: entryId, spiffeId, owner, purpose, createdAt: issuedAt, expiresAt } = entry
+  const { id: entryId, spiffeId, owner, purpose, expiresAt } = entry
+  // Who has enabled the entry again has meant its key.
+  const issuedAt = entry.enabledAt ?? entry.createdAt
   known.forWhom = { entryId, spiffeId, owner, purpose }
   if (entry.disabledAt !== undefined) throw disabledEntry()
   if (!isWithin(address, caller.networks)) {

@@ -3,12 +3,15 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { sortSelectors } from '../../src/entry/selector.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 
+type Instant = 'createdAt' | 'expiresAt' | 'disabledAt' | 'enabledAt'
+
 /** What most entries do not use is left out of the text: it is read a hundred thousand times at start. */
 type Body = Pick<Entry, 'id' | 'spiffeId' | 'parentId' | 'selectors' | 'revision'> & {
   readonly createdAt: number
   expiresAt?: number
   disabledAt?: number
-} & { -readonly [K in Exclude<keyof Entry, 'createdAt' | 'expiresAt' | 'disabledAt'>]?: Entry[K] }
+  enabledAt?: number
+} & { -readonly [K in Exclude<keyof Entry, Instant>]?: Entry[K] }
 
 export function encodeEntry(entry: Entry): string {
   const { id, spiffeId, parentId, selectors, revision } = entry
@@ -21,6 +24,7 @@ export function encodeEntry(entry: Entry): string {
   if (entry.downstream) body.downstream = true
   if (entry.expiresAt !== undefined) body.expiresAt = entry.expiresAt.getTime()
   if (entry.disabledAt !== undefined) body.disabledAt = entry.disabledAt.getTime()
+  if (entry.enabledAt !== undefined) body.enabledAt = entry.enabledAt.getTime()
   if (entry.dnsNames.length > 0) body.dnsNames = entry.dnsNames
   if (entry.storeSvid) body.storeSvid = true
   if (entry.hint !== '') body.hint = entry.hint
@@ -51,6 +55,7 @@ export function decodeEntry(text: string): Entry {
     downstream: body.downstream ?? false,
     expiresAt: body.expiresAt === undefined ? undefined : new Date(body.expiresAt),
     disabledAt: body.disabledAt === undefined ? undefined : new Date(body.disabledAt),
+    enabledAt: body.enabledAt === undefined ? undefined : new Date(body.enabledAt),
     dnsNames: body.dnsNames ?? none,
     revision: body.revision,
     storeSvid: body.storeSvid ?? false,

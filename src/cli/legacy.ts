@@ -92,6 +92,10 @@ export function legacyList(io: Io): Command {
           { title: 'SCOPES', text: ({ scopes }) => scopes.join(' ') },
           { title: 'LAST USED', text: (one) => relativeTime(dateOf(one.last_used_at_ms), now) },
           { title: 'ENDS', text: (one) => relativeTime(dateOf(one.expires_at_ms), now) },
+          {
+            title: 'STATE',
+            text: (one) => (one.disabled_at_ms === '0' ? 'enabled' : 'disabled'),
+          },
         ],
         json,
       )
@@ -150,6 +154,7 @@ function json(caller: Caller): Readonly<Record<string, unknown>> {
     ...{ name, spiffeId: caller.spiffe_id, entryId: caller.entry_id, owner, purpose, labels },
     ...{ networks, resource, scopes },
     expiresAt: dateOf(caller.expires_at_ms)?.toISOString() ?? null,
+    disabledAt: dateOf(caller.disabled_at_ms)?.toISOString() ?? null,
     lastUsedAt: dateOf(caller.last_used_at_ms)?.toISOString() ?? null,
   }
 }

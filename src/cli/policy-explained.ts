@@ -38,6 +38,9 @@ function linesOf(answer: ExplainedAnswer): readonly string[] {
   const whose = entryId === null ? '' : ` for entry ${entryId}${owner && ` of ${owner}`}`
   return [
     `${allowed ? 'yes' : 'no'}${whose}: ${reason}`,
+    ...(reason === 'entry-disabled'
+      ? [`  nobody gets anything by it until: countersign entry enable --id ${entryId}`]
+      : []),
     ...deciding.flatMap(({ id, place, text }) => [
       `  ${id} (${place})`,
       ...text.split('\n').map((line) => `    ${line}`),

@@ -186,8 +186,8 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
         'end tokens before their time',
         `revoke token 5f0c2a9e-… --reason "laptop lost"
 
-Whose entry stays gets tokens again from the next second on, with a new SVID: to end that, delete the
-entry, ban the agent, or "countersign offboard" its owner.`,
+Whose entry stays gets tokens again from the next second on, with a new SVID: to end that, disable or
+delete the entry, ban the agent, or "countersign offboard" its owner.`,
       ),
       revokeVerbs(io),
     ),

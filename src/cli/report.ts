@@ -97,6 +97,7 @@ async function figuresOf(channel: RpcChannel): Promise<ServerFigures> {
     withoutOwner: count(({ owner }) => owner === ''),
     withoutPurpose: count(({ purpose }) => purpose === ''),
     withoutEnd: count(({ entry }) => entry?.expires_at === '0'),
+    disabled: count(({ disabled_at }) => disabled_at !== '0'),
     sharedIds: [...byId.values()].filter(({ length }) => length > 1).length,
     adminEntries: count(({ entry }) => entry?.admin === true),
     grants: await countGrants(channel),

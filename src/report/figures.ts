@@ -32,6 +32,7 @@ export interface ServerFigures {
   readonly withoutOwner: number
   readonly withoutPurpose: number
   readonly withoutEnd: number
+  readonly disabled: number
   /** SPIFFE IDs that more than one entry gives. */
   readonly sharedIds: number
   readonly adminEntries: number

@@ -8,9 +8,15 @@ export const nhiTop10: Framework = {
     {
       id: 'NHI1:2025',
       about: 'Improper Offboarding: identities that nobody needs any more live on',
-      queries: ['what was taken away', 'entries that nobody answers for', 'entries without an end'],
+      queries: [
+        'what was taken away',
+        'entries that nobody answers for',
+        'entries without an end',
+        'entries that are disabled',
+      ],
       tests: [
         'T26 deleting an entry ends its tokens at the service, and its SVID proves nothing any more',
+        'an entry that is disabled gives nobody anything within a second, and enabled gives it anew; what was before stays dead',
         'a deletion revokes what the entry gave, and with the last entry of an ID what the ID has',
         'T19 banned stays out, whatever it shows',
       ],

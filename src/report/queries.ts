@@ -7,6 +7,7 @@ import { type TrailQuery, trailQueries } from './trail-queries.ts'
 export type ServerQuery =
   | 'entries that nobody answers for'
   | 'entries without an end'
+  | 'entries that are disabled'
   | 'who can reach what now'
   | 'identities that are shared'
   | 'entries with more rights'
@@ -22,6 +23,11 @@ const serverQueries: Readonly<Record<ServerQuery, (server: ServerFigures) => Ans
   'entries without an end': ({ entries, withoutEnd }) => ({
     text: `${withoutEnd} of ${counted(entries, 'entry', 'entries')}`,
     attention: withoutEnd > 0,
+  }),
+  // Somebody has to say whether they are needed any more.
+  'entries that are disabled': ({ entries, disabled }) => ({
+    text: `${disabled} of ${counted(entries, 'entry', 'entries')}`,
+    attention: disabled > 0,
   }),
   'who can reach what now': ({ grants }) =>
     fine(`${counted(grants, 'grant')} with tokens that are good`),

@@ -26,7 +26,7 @@ const longSeconds = 3600
 export const trailQueries: Readonly<Record<TrailQuery, (trail: TrailFigures) => Answer>> = {
   'what was taken away': (trail) =>
     fine(
-      `${counted(sum(trail, 'entry.deleted'), 'entry', 'entries')} deleted, ${counted(sum(trail, 'agent.banned', 'agent.evicted'), 'agent')} banned or evicted, ${counted(sum(trail, 'revocation.written'), 'revocation')}, of ${counted(trail.ownersCutOff, 'owner')}`,
+      `${counted(sum(trail, 'entry.deleted'), 'entry', 'entries')} deleted, ${sum(trail, 'entry.disabled')} disabled, ${counted(sum(trail, 'agent.banned', 'agent.evicted'), 'agent')} banned or evicted, ${counted(sum(trail, 'revocation.written'), 'revocation')}, of ${counted(trail.ownersCutOff, 'owner')}`,
     ),
   'credentials kept out of the trail': ({ withheld }) => ({
     text: `${counted(withheld, 'record')} held something that looked like one`,

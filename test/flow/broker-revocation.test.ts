@@ -71,6 +71,16 @@ describe('what was revoked makes no call any more:', () => {
     await eventually(async () => (await broker.call({ token: sibling })).reason === 'token-revoked')
   })
 
+  test('what an entry has given that was deleted or disabled, and of no other entry', async () => {
+    const [token, other] = await Promise.all(
+      ['off', 'on'].map((entry) => broker.token({ entry_id: entry, jti: entry, txn: entry })),
+    )
+    expect((await broker.call({ token })).status).toBe(200)
+    broker.issuer.revoke({ kind: 'entry', id: 'off', notBefore: nowSeconds() })
+    await eventually(async () => (await broker.call({ token })).reason === 'token-revoked')
+    expect((await broker.call({ token: other })).status).toBe(200)
+  })
+
   test('an actor on the way, however deep', async () => {
     const act = { sub: idOf('web'), act: { sub: idOf('middle') } }
     const token = await broker.token({ sub: idOf('first'), act })

@@ -6,13 +6,14 @@ import {
   revocationFeed,
   type Verifier,
 } from 'countersign/resource-server'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { createClient } from '../../src/rpc/client.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { createCsr } from '../../src/x509/csr.ts'
 import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
 import { toPem } from '../../src/x509/pem.ts'
+import { runHere } from '../support/command.ts'
 import {
   ask,
   assertionType,
@@ -184,4 +185,65 @@ test('an agent that polls is not told of it, and gets no SVID for it or for what
   await registry().unary('BatchEnable', { ids: [id] })
   expect(await held()).toEqual([id, below].sort())
   expect(await given(below)).toEqual(['', 'accepted'])
+})
+
+test('of an ID that another entry gives too, SVIDs of before prove nothing, and the workloads of the other go on with new ones', async () => {
+  const parent = await agentIdOf(server)
+  const selectors = [`unix:uid:${process.getuid?.()}`]
+  await register(wireEntry({ path: '/shared', parent, selectors }))
+  const id = await register(wireEntry({ path: '/shared', parent: someAgent }))
+  const source = await X509Source.open({ endpoint: `unix://${agent.socket}` })
+  onTestFinished(() => source.close())
+  const spiffeId = SpiffeId.of(trustDomain, '/shared')
+  const current = () => source.svid({ spiffeId })
+  await vi.waitFor(current)
+  // No policy gives it anything: who has proved itself hears just that.
+  const known = async (svid: X509Svid) => (await byCertificate(svid)).status === 400
+  const before = current()
+  expect(await known(before)).toBe(true)
+  await registry().unary('BatchDisable', { ids: [id] })
+  expect(await known(before)).toBe(false)
+  expect(trail().findLast(({ kind }) => kind === 'token.denied')?.['reason']).toBe('svid-revoked')
+  await eventually(() => current() !== before, 15_000)
+  const after = current()
+  expect(await known(after)).toBe(true)
+  await registry().unary('BatchEnable', { ids: [id] })
+  expect([await known(after), await known(before)]).toEqual([true, false])
+})
+
+test('policy explain says of an entry that is disabled that it is, and asks no policy', async () => {
+  const id = await register(wireEntry({ path: '/web', parent: someAgent }))
+  const explain = async (...more: readonly string[]): Promise<string> => {
+    const asked = ['policy', 'explain', 'spiffe://example.org/web', '--resource', orders]
+    const socket = ['--admin-socket', server.config.adminSocket]
+    return (await runHere([...asked, '--scope', 'orders:read', ...socket, ...more])).stdout
+  }
+  const answerOf = async () => {
+    const { answers } = JSON.parse(await explain('-o', 'json')) as {
+      answers: { entryId: string }[]
+    }
+    return answers.find(({ entryId }) => entryId === id)
+  }
+  expect(await answerOf()).toMatchObject({ allowed: true, reason: 'policy-permits' })
+  await registry().unary('BatchDisable', { ids: [id] })
+  expect(await answerOf()).toEqual({
+    ...{ entryId: id, owner: 'team', allowed: false, reason: 'entry-disabled' },
+    ...{ deciding: [], nearest: [] },
+  })
+  expect(await explain()).toMatch(
+    new RegExp(
+      `^no for entry ${id} of team: entry-disabled\n.*countersign entry enable --id ${id}$`,
+      'm',
+    ),
+  )
+})
+
+test('offboarding an owner deletes what is disabled, too', async () => {
+  const id = await register(wireEntry({ path: '/left', parent: someAgent }))
+  await registry().unary('BatchDisable', { ids: [id] })
+  const { entries } = await server
+    .admin('countersign.revocation.v1.Revocation')
+    .unary('OffboardOwner', { owner: 'team', reason: 'test' })
+  expect(entries.map((entry) => entry.id)).toContain(id)
+  expect(await reasonOf(registry().unary('Get', { id }))).toBe('entry-not-found')
 })

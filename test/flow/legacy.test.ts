@@ -107,6 +107,23 @@ test('an edge gets a token of a minute for a key, for what that was registered f
   expect(trail).not.toContain(said.key.slice(4))
 })
 
+test('a caller whose entry is disabled gets nothing for its key until it is enabled, and the list and the record say so', async () => {
+  const { said } = await add('till-disabled')
+  const registry = server.admin('countersign.registry.v1.Registry')
+  const listed = async () =>
+    (await legacy('list')).said.find(({ name }: { name: string }) => name === 'till-disabled')
+  expect(await listed()).toMatchObject({ disabledAt: null })
+  await registry.unary('BatchDisable', { ids: [said.entryId], reason: 'till stolen' })
+  expect(await change(said.key)).toMatchObject({ status: 401, error: 'invalid_client' })
+  expect(lastRecord('token.denied')).toMatchObject({
+    ...{ reason: 'entry-disabled', entryId: said.entryId, owner: 'shops' },
+  })
+  expect(await listed()).toMatchObject({ disabledAt: expect.stringMatching(/^20.*Z$/) })
+  await registry.unary('BatchEnable', { ids: [said.entryId] })
+  // In the second of the disabling nothing is issued that would be dead at once.
+  await expect.poll(async () => (await change(said.key)).status, { timeout: 5000 }).toBe(200)
+})
+
 test('all others are refused: no edge, no such key, another network, beyond what was registered, or no policy', async () => {
   const { said } = await add('till-2')
   const { said: mute } = await add('mute')

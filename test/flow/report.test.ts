@@ -12,9 +12,14 @@ test('countersign report puts each row’s questions to the trail and to the ser
   const server = await startServer()
   onTestFinished(() => server.remove())
   const agent = await server.joinAgent()
-  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
-    entries: [wireEntry({ path: '/web', parent: agent.id })],
-  })
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: [wireEntry({ path: '/web', parent: agent.id })],
+    })
+  await server
+    .admin('countersign.registry.v1.Registry')
+    .unary('BatchDisable', { ids: [results[0]?.entry?.id ?? ''] })
   await mint(server, '/by-hand')
   const args = ['report', '--trail', server.config.auditFile]
   const live = [...args, '--admin-socket', server.config.adminSocket]
@@ -28,6 +33,13 @@ test('countersign report puts each row’s questions to the trail and to the ser
     text: 'of 1 entry 1 without an owner, 1 without a purpose',
     attention: true,
   })
+  expect(answer('NHI1:2025', 'entries that are disabled')).toEqual({
+    text: '1 of 1 entry',
+    attention: true,
+  })
+  expect(answer('NHI1:2025', 'what was taken away')?.text).toMatch(
+    /^0 entries deleted, 1 disabled, /,
+  )
   expect(answer('NHI10:2025', 'SVIDs signed by hand')).toMatchObject({ attention: true })
   expect(answer('PR.AA-02', 'SVIDs and attestations')?.text).toMatch(
     /^\d+ SVIDs, 1 attestation of agents/,

@@ -171,19 +171,30 @@ describe('enabling', () => {
     const { registry, index } = server
     await registry.disableEntries([id], { actor })
     server.audited.length = 0
+    // In the very second of the disabling: what proves itself since before has to be told apart from that.
+    const enabledAt = new Date(server.clock.now().getTime() + 1000)
     const { results } = await registry.enableEntries([id, 'nobody'], { actor, reason: 'mended' })
     expect(results.map(({ entry, error }) => [entry?.disabledAt, error?.reason])).toEqual([
       [undefined, undefined],
       [undefined, 'entry-not-found'],
     ])
     expect([index.get(id), await server.stored(id)]).toMatchObject([
-      { id, revision: 2, disabledAt: undefined },
-      { id, revision: 2, disabledAt: undefined },
+      { id, revision: 2, disabledAt: undefined, enabledAt },
+      { id, revision: 2, disabledAt: undefined, enabledAt },
     ])
     expect(server.audited).toMatchObject([
       { kind: 'entry.enabled', entryId: id, actor, reason: 'mended' },
     ])
     expect(await server.facts()).toHaveLength(2)
+
+    const again = await registry.enableEntries([id], { actor })
+    expect(again.position).toBe(0)
+    await registry.disableEntries([id], { actor })
+    expect(await server.stored(id)).toMatchObject({ enabledAt: undefined })
+    await server.clock.advance(60_000)
+    await registry.enableEntries([id], { actor })
+    await registry.updateEntries([{ id, hint: 'x' }], { actor, mask: new Set(['hint']) })
+    expect(await server.stored(id)).toMatchObject({ enabledAt: server.clock.now(), hint: 'x' })
   })
 
   test('no update enables an entry, whatever it says and by whichever mask', async () => {

@@ -86,6 +86,7 @@ export function anEntry(name: string, changed: Partial<Entry> = {}): Entry {
     downstream: false,
     expiresAt: undefined,
     disabledAt: undefined,
+    enabledAt: undefined,
     dnsNames: [],
     revision: 0,
     storeSvid: false,

@@ -34,6 +34,7 @@ async function writeOn(caller: number): Promise<never> {
           downstream: false,
           expiresAt: undefined,
           disabledAt: undefined,
+          enabledAt: undefined,
           dnsNames: [],
           revision: 0,
           storeSvid: false,

@@ -12,6 +12,7 @@ export interface Caller$Input {
   'entry_id'?: (string);
   'spiffe_id'?: (string);
   'last_used_at_ms'?: (number | string | Long);
+  'disabled_at_ms'?: (number | string | Long);
 }
 
 export interface Caller {
@@ -26,4 +27,5 @@ export interface Caller {
   'entry_id': (string);
   'spiffe_id': (string);
   'last_used_at_ms': (string);
+  'disabled_at_ms': (string);
 }
