@@ -161,6 +161,7 @@ function readPem(file: string): string {
   } catch (cause) {
     throw new CountersignError('invalid', `issuer_ca cannot be read: ${file}`, {
       reason: 'config-forward-auth',
+      fix: 'name a PEM file that is there and that this user can read',
       cause,
     })
   }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import type { ZodType, z } from 'zod'
 import { CountersignError } from '../errors.ts'
+import { sayWrong } from './config-fix.ts'
 import { nearest } from './suggest.ts'
 
 const maxConfigBytes = 1 << 20
@@ -29,6 +30,7 @@ function readText(path: string): string {
   if (text.length > maxConfigBytes) {
     throw new CountersignError('invalid', `the config file ${path} is larger than 1 MiB`, {
       reason: 'config-unreadable',
+      fix: 'name the config file itself, or make it shorter',
     })
   }
   return text
@@ -43,6 +45,7 @@ export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): 
     const [what = ''] = syntax.message.split('\n')
     throw new CountersignError('invalid', `${name}: ${what.replace(/:$/, '')}`, {
       reason: 'config-syntax',
+      fix: 'correct that line: a YAML file is expected, with spaces in front of what belongs to the line above',
     })
   }
   const result = schema.safeParse(plainValue(document, name))
@@ -115,13 +118,14 @@ function describeIssue(
   if (unknown !== undefined) {
     const key = unknown.keys[0] ?? ''
     const path = [...unknown.path, key]
-    const suggestion = nearest(key, keysAt(schema, unknown.path))
+    const keys = keysAt(schema, unknown.path)
+    const suggestion = nearest(key, keys)
     return new CountersignError(
       'invalid',
       `${name}${lineOf(path)}: unknown key "${path.join('.')}"`,
       {
         reason: 'config-key',
-        fix: suggestion === undefined ? undefined : `did you mean "${suggestion}"?`,
+        fix: suggestion === undefined ? removeIt(keys) : `did you mean "${suggestion}"?`,
       },
     )
   }
@@ -136,9 +140,20 @@ function describeIssue(
   }
   const where = path.length === 0 ? '' : `"${key}": `
   const what = issue === undefined || isEmpty(issue) ? 'must not be empty' : inWords(issue)
-  return new CountersignError('invalid', `${name}${lineOf(path)}: ${where}${what}`, {
+  const { message, fix } =
+    issue === undefined ? { message: what, fix: undefined } : sayWrong(issue, what, key)
+  return new CountersignError('invalid', `${name}${lineOf(path)}: ${where}${message}`, {
     reason: 'config-value',
+    fix,
   })
+}
+
+const maxKeysSaid = 40
+
+function removeIt(keys: readonly string[]): string {
+  if (keys.length === 0) return 'remove it'
+  const more = keys.length > maxKeysSaid ? ', …' : ''
+  return `remove it, or use one of: ${keys.slice(0, maxKeysSaid).join(', ')}${more}`
 }
 
 /** A key that has to be there is not. The issue says what was expected; what came it says in words alone. */

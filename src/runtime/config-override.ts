@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { CountersignError } from '../errors.ts'
+import { sayWrong } from './config-fix.ts'
 
 /** Where settings come from, the strongest first: `flags`, `env`, `file`. */
 export interface Overrides {
@@ -28,8 +29,10 @@ export function readOverrides<S extends z.ZodRawShape>(
     if (!result.success) {
       const name = flag === undefined ? variable : `--${setting.replaceAll('_', '-')}`
       const issue = result.error.issues[0]
-      throw new CountersignError('invalid', `${name}: ${issue?.message}`, {
+      const wrong = issue && sayWrong(issue, issue.message, name)
+      throw new CountersignError('invalid', `${name}: ${wrong?.message}`, {
         reason: 'config-value',
+        fix: wrong?.fix,
       })
     }
     values[setting] = result.data

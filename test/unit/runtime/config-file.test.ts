@@ -7,6 +7,7 @@ import { loadAgentConfig } from '../../../agent/config.ts'
 import { loadServerConfig } from '../../../server/config.ts'
 import { CountersignError } from '../../../src/errors.ts'
 import { parseConfig } from '../../../src/runtime/config-file.ts'
+import { hostPort } from '../../../src/runtime/config-value.ts'
 import { parseDuration } from '../../../src/runtime/duration.ts'
 
 const schema = z.strictObject({
@@ -95,6 +96,31 @@ describe('a config file', () => {
     expect(said('target: {url: 1}')).toBe('x:1: "target.url": expected string, received number')
     expect(said('- a')).toBe('x: expected object, received array')
     expect(said('a: 1\na: 2')).toBe('x: Map keys must be unique at line 2, column 1')
+  })
+
+  test.each([
+    ['planet: 1', 'remove it, or use one of: bind_address, ca'],
+    ['ca: 3', 'write keys with their values'],
+    ['bind_address: 3', 'write a text, in quotes where YAML would read it as something else'],
+    ['a: [', 'correct that line'],
+    ['level: loud', 'use one of: info, debug'],
+    ['limit: 500', 'write at most 100'],
+    ['name: ""', 'write at least 1 character'],
+    ['at: nowhere', 'write it as host:port, for example'],
+    ['even: 3', 'correct even: the README says under "Configuration"'],
+  ])('of %s it is said what to do', (text, fix) => {
+    const wide = schema.extend({
+      level: z.enum(['info', 'debug']).optional(),
+      limit: z.int().max(100).optional(),
+      name: z.string().min(1).optional(),
+      at: hostPort.optional(),
+      even: z
+        .int()
+        .refine((value) => value % 2 === 0, 'odd')
+        .optional(),
+    })
+    const parse = () => parseConfig(text, 'server.yaml', text.startsWith('planet') ? schema : wide)
+    expect(parse).toThrow(expect.objectContaining({ fix: expect.stringContaining(fix) }))
   })
 
   test('T23 an alias bomb and __proto__ do nothing', () => {

@@ -1,0 +1,44 @@
+import type { z } from 'zod'
+
+/** What a setting says that is wrong, and what to do about it. */
+export interface Said {
+  readonly message: string
+  readonly fix: string
+}
+
+/** `key`: what the operator called it. A message may end with what to do, in brackets. */
+export function sayWrong(issue: z.core.$ZodIssue, message: string, key: string): Said {
+  const at = message.endsWith(')') ? message.lastIndexOf(' (') : -1
+  if (at > 0) return { message: message.slice(0, at), fix: message.slice(at + 2, -1) }
+  return { message, fix: fixOf(issue, key) }
+}
+
+function fixOf(issue: z.core.$ZodIssue, key: string): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `write ${kindsInWords[issue.expected] ?? `a value of type ${issue.expected}`}`
+    case 'invalid_value':
+      return `use one of: ${issue.values.map(String).join(', ')}`
+    case 'too_small':
+      return `write ${amount(issue.origin, issue.minimum, 'at least')}`
+    case 'too_big':
+      return `write ${amount(issue.origin, issue.maximum, 'at most')}`
+    default:
+      return `correct ${key === '' ? 'the file' : key}: the README says under "Configuration" what it may be`
+  }
+}
+
+const kindsInWords: Readonly<Record<string, string>> = {
+  string: 'a text, in quotes where YAML would read it as something else',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'keys with their values',
+  record: 'keys with their values',
+}
+
+function amount(origin: string, bound: number | bigint, how: string): string {
+  if (origin === 'string') return `${how} ${bound} ${bound === 1 ? 'character' : 'characters'}`
+  return origin === 'array' ? `${how} ${bound} of them` : `${how} ${bound}`
+}
