@@ -138,6 +138,18 @@ describe('group commit', () => {
     expect(await loadEntries(store.db)).toHaveLength(1)
   })
 
+  test.each(['select a from gone', 'select gone from entries'])(
+    'what names a table or column that another version has taken away says so: %s',
+    async (statement) => {
+      const store = await tempStore()
+      const error = await rejection(store.write((tx) => sql.raw(statement).execute(tx.db)))
+      expect(error).toMatchObject({ code: 'conflict', reason: 'store-version' })
+      expect(error).toHaveProperty('fix', expect.stringContaining('newer version'))
+      // Other work is done as before.
+      await store.write((tx) => tx.change('entry', ['a']))
+    },
+  )
+
   test('where the audit trail fails, every job is rejected and nothing is kept', async () => {
     let working = false
     const failure = new CountersignError('unavailable', 'no', { reason: 'audit-unwritable' })
