@@ -4,6 +4,7 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { EntryRights, Peer, PeerSvid } from './caller.ts'
+import { createFloodRecord, type FloodRecord } from './flood-record.ts'
 import { type RateLimit, RateLimiter } from './limits.ts'
 
 export interface DenialDeps {
@@ -16,8 +17,7 @@ export interface DenialDeps {
 export interface Denials {
   /** Returns at once; what has failed for another reason than that it is not allowed is left alone. */
   note(peer: Peer, method: string, error: unknown): void
-  /** Refusals since the last one on record that are not. */
-  readonly leftOut: number
+  readonly leftOut: FloodRecord['leftOut']
 }
 
 /** What one identity, and all together, may have put on record. */
@@ -28,31 +28,25 @@ const everybody = ''
 export function createDenials({ clock, rights, append }: DenialDeps): Denials {
   const byIdentity = new RateLimiter(each, clock)
   const together = new RateLimiter(all, clock)
-  let leftOut = 0
+  const record = createFloodRecord(append)
   return {
     note(peer, method, error) {
       if (peer.transport !== 'tls' || peer.svid === undefined) return
       if (!(error instanceof CountersignError) || !isDenial(error)) return
-      if (!byIdentity.tryTake(peer.svid.spiffeId) || !together.tryTake(everybody)) {
-        leftOut += 1
-        return
-      }
-      const before = leftOut
-      leftOut = 0
       const event: AuditEvent = {
         kind: 'access.denied',
         time: clock.now(),
         actor: actorOf(peer.svid, peer.address, rights),
         decision: 'deny',
         reason: error.reason,
-        details: { method, ...(before > 0 && { leftOut: before }) },
+        details: { method },
       }
-      append([event]).catch(() => {
-        leftOut += before + 1
-      })
+      const fits = byIdentity.tryTake(peer.svid.spiffeId) && together.tryTake(everybody)
+      // What could not be written counts as left out.
+      record.note(event, fits).catch(() => {})
     },
     get leftOut() {
-      return leftOut
+      return record.leftOut
     },
   }
 }

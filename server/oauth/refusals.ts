@@ -1,6 +1,7 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { addressShare } from '../../src/mtls/admission.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { createFloodRecord, type FloodRecord } from '../access/flood-record.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 
 /**
@@ -10,8 +11,7 @@ import { type RateLimit, RateLimiter } from '../access/limits.ts'
 export interface RefusalRecord {
   /** Resolves when it is on record, or left out. Throws as `append`. */
   note(denial: AuditEvent): Promise<void>
-  /** Refusals that are on no record yet, not even by their number. */
-  readonly leftOut: number
+  readonly leftOut: FloodRecord['leftOut']
 }
 
 /** Of one client that is known. */
@@ -27,30 +27,16 @@ export function createRefusalRecord(deps: {
   const byClient = new RateLimiter(known, deps.clock)
   const byAddress = new RateLimiter(each, deps.clock)
   const together = new RateLimiter(all, deps.clock)
-  let leftOut = 0
+  const record = createFloodRecord(deps.append)
   const fits = ({ actor: { id, address = '' }, reason }: AuditEvent): boolean => {
     if (reason === 'rate-limited') return false
     if (id !== undefined) return byClient.tryTake(id)
     return byAddress.tryTake(shareOf(address)) && together.tryTake('')
   }
   return {
-    async note(denial) {
-      if (!fits(denial)) {
-        leftOut += 1
-        return
-      }
-      const before = leftOut
-      leftOut = 0
-      const details = { ...denial.details, ...(before > 0 && { leftOut: before }) }
-      try {
-        await deps.append([{ ...denial, details }])
-      } catch (error) {
-        leftOut += before + 1
-        throw error
-      }
-    },
+    note: (denial) => record.note(denial, fits(denial)),
     get leftOut() {
-      return leftOut
+      return record.leftOut
     },
   }
 }
