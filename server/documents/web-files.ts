@@ -3,6 +3,7 @@ import type { SecureContextOptions } from 'node:tls'
 import { CountersignError } from '../../src/errors.ts'
 import { contextOptions } from '../../src/mtls/context.ts'
 import { every } from '../../src/runtime/clock.ts'
+import { checkPrivateFile } from '../../src/runtime/private-file.ts'
 import type { TlsSource } from './serve-web.ts'
 
 const reloadMs = 60_000
@@ -27,12 +28,7 @@ export function tlsFromFiles(files: WebFiles, name: string, setting: string): Tl
 
 function readFiles(files: WebFiles, name: string, setting: string): SecureContextOptions {
   try {
-    if ((statSync(files.key).mode & 0o077) !== 0) {
-      throw new CountersignError('forbidden', `others can read ${files.key}`, {
-        reason: `${name}-key-mode`,
-        fix: `chmod 600 ${files.key}`,
-      })
-    }
+    checkPrivateFile(files.key, statSync(files.key), `${name}-key-mode`)
     return {
       ...contextOptions(undefined, { minVersion: 'TLSv1.2', alpn: [] }),
       cert: readFileSync(files.certificate),

@@ -1,6 +1,7 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CountersignError } from '../../src/errors.ts'
+import { checkPrivateFile } from '../../src/runtime/private-file.ts'
 import { openPrivateFolder } from '../../src/runtime/private-folder.ts'
 
 /**
@@ -25,9 +26,5 @@ export function preparePrivateFile(path: string): void {
 
 function refuseLooser(path: string): void {
   const stat = statSync(path, { throwIfNoEntry: false })
-  if (stat === undefined || (stat.mode & 0o077) === 0) return
-  throw new CountersignError('forbidden', `others can access ${path}`, {
-    reason: 'store-mode',
-    fix: `chmod 600 ${path}`,
-  })
+  if (stat !== undefined) checkPrivateFile(path, stat, 'store-mode')
 }

@@ -3,6 +3,7 @@ import { CountersignError } from '../errors.ts'
 import type { Caller } from '../rpc/gen/countersign/legacy/v1/Caller.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
+import { checkPrivateFile } from '../runtime/private-file.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { parseLabel, repeat } from './entry-flags.ts'
 import type { Io } from './io.ts'
@@ -139,12 +140,7 @@ async function readKey(path: string): Promise<string> {
       cause,
     })
   })
-  if ((found.mode & 0o077) !== 0) {
-    throw new CountersignError('forbidden', `others may read ${path}`, {
-      reason: 'legacy-key-mode',
-      fix: `chmod 600 ${path}`,
-    })
-  }
+  checkPrivateFile(path, found, 'legacy-key-mode')
   return (await readFile(path, 'utf8')).trim()
 }
 

@@ -4,6 +4,7 @@ import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { z } from 'zod'
 import { CountersignError } from '../../../src/errors.ts'
 import type { Log } from '../../../src/runtime/log.ts'
+import { checkPrivateFile } from '../../../src/runtime/private-file.ts'
 import { otlpRequest } from './otlp-request.ts'
 import type { Sink } from './sink.ts'
 import { tlsTrusting } from './trusted-cas.ts'
@@ -66,12 +67,7 @@ export function otlpSink(settings: OtlpSettings, chain: string, log: Log): Sink 
 
 function authorization(tokenFile: string | undefined): Readonly<Record<string, string>> {
   if (tokenFile === undefined) return {}
-  if ((statSync(tokenFile).mode & 0o077) !== 0) {
-    throw new CountersignError('forbidden', `others can read ${tokenFile}`, {
-      reason: 'audit-sink-token-mode',
-      fix: `chmod 600 ${tokenFile}`,
-    })
-  }
+  checkPrivateFile(tokenFile, statSync(tokenFile), 'audit-sink-token-mode')
   return { authorization: `Bearer ${readFileSync(tokenFile, 'utf8').trim()}` }
 }
 

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { CountersignError } from '../../../src/errors.ts'
+import { checkPrivateFile } from '../../../src/runtime/private-file.ts'
 import { Secret } from '../../../src/runtime/secret.ts'
 import type { SecretSource } from '../settings.ts'
 
@@ -95,12 +96,7 @@ async function readPrivateFile(path: string): Promise<string> {
         fix: `chown ${process.getuid?.()} ${path}`,
       })
     }
-    if ((stat.mode & 0o077) !== 0) {
-      throw new CountersignError('forbidden', `${path} is open to other users`, {
-        reason: 'secret-mode',
-        fix: `chmod 600 ${path}`,
-      })
-    }
+    checkPrivateFile(path, stat, 'secret-mode')
     if (stat.size > 2 * maxLength) refuse('secret-format', `${path} is too large for a secret`)
     return await file.readFile('latin1')
   } finally {

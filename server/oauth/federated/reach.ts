@@ -8,6 +8,7 @@ import { exchangeDocument } from '../../../src/federation/fetch-document.ts'
 import type { HostLookup } from '../../../src/federation/locate.ts'
 import { parseNetworks } from '../../../src/federation/networks.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
+import { checkPrivateFile } from '../../../src/runtime/private-file.ts'
 import { fromPem } from '../../../src/x509/pem.ts'
 import type { Reach } from '../reach-settings.ts'
 import type { FederatedIssuer } from './settings.ts'
@@ -49,11 +50,7 @@ const maxFileBytes = 1 << 20
 /** A secret, without blanks around it. Throws `forbidden` `secret-mode` where others may read it, and as `readBounded`. */
 export async function readSecret(path: string): Promise<string> {
   const check = async (file: FileHandle): Promise<void> => {
-    if (((await file.stat()).mode & 0o077) === 0) return
-    throw new CountersignError('forbidden', `others can read ${path}`, {
-      reason: 'secret-mode',
-      fix: `chmod 600 ${path}`,
-    })
+    checkPrivateFile(path, await file.stat(), 'secret-mode')
   }
   return (await readBounded(path, check)).trim()
 }
