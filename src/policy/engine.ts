@@ -17,6 +17,9 @@ export interface PolicyEngine {
 const maxRemembered = 8192
 const maxKeyLength = 4096
 
+/** Half a surrogate pair, as JSON spells it: Cedar throws at each, and after some 1,500 at everything. */
+const halfPair = /(?<!\\)(?:\\\\)*\\ud[89a-f]/
+
 /**
  * Each policy is so or not by what it looks at alone, and a decision is what all of them come to. So what a group of
  * policies says is remembered under all that they look at, until other policies are loaded, and Cedar is asked only the
@@ -33,6 +36,7 @@ export function createPolicyEngine(): PolicyEngine {
     const key = `${group.key} ${JSON.stringify(request)}`
     const found = remembered.get(key)
     if (found !== undefined) return found
+    if (halfPair.test(key)) return failed([])
     const decision = decisionOf(group.evaluate(request, asked))
     if (key.length <= maxKeyLength) remembered.set(key, { ...decision, cached: true })
     return decision
@@ -52,7 +56,6 @@ export function createPolicyEngine(): PolicyEngine {
         last.note(question, now, { ...decision, cached: true })
         return decision
       } catch {
-        // Such as half a surrogate pair, which Cedar cannot be told of.
         return failed([])
       }
     },

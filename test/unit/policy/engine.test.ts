@@ -180,6 +180,22 @@ test.for<[string, PolicyQuestion]>([
   },
 )
 
+test('what Cedar would throw at does not break it for the questions after, however often it is asked', async () => {
+  const engine = createPolicyEngine()
+  const text =
+    '@id("all") permit (principal, action == Action::"callVendor", resource) when { context.address.isIpv4() && context.path like "/*" };'
+  engine.load(await readPolicySet([{ name: 'a.cedar', text }], systemClock))
+  for (let n = 0; n < 2000; n += 1) {
+    const asked = { ...call, path: `/${n}\ud800` } as PolicyQuestion
+    expect(engine.decide(asked, now).reason).toBe('policy-error')
+  }
+  // What only looks like it, and a whole pair, are told as ever.
+  for (const path of ['/a', '/\\ud800', '/\u{1d11e}', '/\\\\ud800']) {
+    const asked = { ...call, path } as PolicyQuestion
+    expect(engine.decide(asked, now).reason).toBe('policy-permits')
+  }
+})
+
 describe('without a policy of the operator', () => {
   test('a client may end its own token and nothing else, an operator anything', async () => {
     expect(await decide('', revoke(token))).toEqual(['policy-permits', 'countersign.own-token'])
