@@ -48,8 +48,10 @@ async function follow(at: number): Promise<void> {
   const chunks = await open({ nonce, lastEventId: undefined, sent() {} }, signal)
   let knew = ''
   for await (const event of eventsOf(chunks)) {
-    if (state.lastEventId === undefined) ready += 1
+    const isNew = state.lastEventId === undefined
     state.take(await verify(event), systemClock.monotonicMs())
+    // A snapshot may have several pages.
+    if (isNew && state.lastEventId !== undefined) ready += 1
     if (awaited === knew || state.facts.judge({ txn: awaited }) === undefined) continue
     knew = awaited
     times.push(now())
