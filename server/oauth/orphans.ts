@@ -3,7 +3,6 @@ import type { Log } from '../../src/runtime/log.ts'
 import { Slice } from '../../src/runtime/slice.ts'
 import { aborted } from '../../src/runtime/tasks.ts'
 import type { Changes } from '../changes/changes.ts'
-import { claimsOfIssued } from '../revocation/good-tokens.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { IssuedToken } from '../store/issued-tokens.ts'
 import type { Store } from '../store/store.ts'
@@ -13,7 +12,7 @@ import { writeWithdrawals } from './withdraw.ts'
 export interface OrphanDeps {
   readonly store: Pick<Store, 'write'>
   readonly changes: Pick<Changes, 'subscribe'>
-  readonly revocations: Pick<Revocations, 'find' | 'judge' | 'write'>
+  readonly revocations: Pick<Revocations, 'find' | 'write'>
   readonly issued: Pick<IssuedTokens, 'good'>
   readonly clock: Clock
   readonly log: Log
@@ -69,7 +68,9 @@ async function endOrphans(deps: OrphanDeps): Promise<void> {
   const isOrphan = (token: IssuedToken): boolean =>
     token.parent !== undefined &&
     isOver(token.parent) &&
-    revocations.judge(claimsOfIssued(token), token.keyId) === undefined
+    // One that an epoch ends has a fact of its own all the same: what was exchanged for it is found by that.
+    revocations.find('token', token.jti) === undefined &&
+    revocations.find('transaction', token.txn) === undefined
   const decision = { reason: 'parent-revoked', policies: [] }
   for await (const page of issued.good({ exchanged: true })) {
     const orphans = page.filter(isOrphan)

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { openChanges } from '../../../../server/changes/changes.ts'
 import { runOrphans } from '../../../../server/oauth/orphans.ts'
 import { createRevocations } from '../../../../server/revocation/revocations.ts'
+import type { Cause } from '../../../../server/revocation/write-facts.ts'
 import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { orders, permitAll, startRecheck, stock } from './recheck-world.ts'
@@ -27,7 +28,7 @@ async function start() {
   const orphans = { store: { write }, changes, revocations, issued, clock, log }
   const endsAt = new Date(clock.now().getTime() + 300_000)
   return {
-    ...{ add, clock, issued, audited },
+    ...{ add, clock, issued, audited, token },
     run: () => void running.push(runOrphans(orphans, stopping.signal)),
     child: (jti: string, parent: string, more: Partial<IssuedToken> = {}) =>
       token(jti, {
@@ -36,10 +37,9 @@ async function start() {
       }),
     root: token('a'),
     isDead: (jti: string) => revocations.find('token', jti) !== undefined,
-    async revoke(jti: string) {
-      const number = await store.write((tx) =>
-        revocations.write(tx, [{ kind: 'token', id: jti, endsAt }]),
-      )
+    async revoke(id: string, kind: 'token' | 'transaction' | 'entry' = 'token') {
+      const cause: Cause = kind === 'token' ? { kind, id, endsAt } : { kind, id }
+      const number = await store.write((tx) => revocations.write(tx, [cause]))
       await changes.reached(number)
     },
     refuse(yes: boolean) {
@@ -74,6 +74,28 @@ test('what was exchanged for a revoked token, however often, is revoked, each on
   await expect.poll(() => many.every(({ jti }) => isDead(jti))).toBe(true)
   expect(['a', 'sibling', 'of-sibling'].map(isDead)).toEqual([false, false, false])
   expect(audited).toHaveLength(1101)
+})
+
+test('what was exchanged for one that its entry has ended already is found beyond it', async () => {
+  const { add, issued, run, revoke, child, root, isDead } = await start()
+  run()
+  await add(root, child('b', 'a', { entryId: 'of-b' }))
+  // It is looked at before the one that it was exchanged for, which is in the store.
+  issued.note(child('c', 'b', { entryId: 'of-c' }))
+  await revoke('of-b', 'entry')
+  expect(isDead('c')).toBe(false)
+  await revoke('a')
+  await expect.poll(() => isDead('c')).toBe(true)
+})
+
+test('of a transaction that was revoked as a whole nothing is revoked once more', async () => {
+  const { add, run, revoke, child, root, token, audited } = await start()
+  await add(root, child('b', 'a'), token('other'), child('of-other', 'other', { txn: 'other' }))
+  await revoke('t-a', 'transaction')
+  await revoke('a')
+  await revoke('other')
+  run()
+  await expect.poll(() => audited).toMatchObject([{ jti: 'of-other' }])
 })
 
 test('what was left of it by a server that ended is revoked at the start', async () => {
