@@ -1,5 +1,5 @@
 import { readRecord, type StoredRecord } from '../../src/audit/stored-record.ts'
-import { TrailReader } from './trail-reader.ts'
+import { type TrailLine, TrailReader } from './trail-reader.ts'
 
 const pageLines = 4096
 
@@ -49,7 +49,7 @@ async function readBack(
   let newestMs: number | undefined
   for (let upTo = last; upTo > 0; upTo -= pageLines) {
     if (last - upTo >= maxLines) return { records: pages.reverse().flat(), isWhole: false }
-    const lines = await reader.read(Math.max(0, upTo - pageLines), upTo, pageLines)
+    const lines = await readPage(reader, Math.max(0, upTo - pageLines), upTo)
     const issued = lines.flatMap(({ text }) => (isOfToken(text) ? (readRecord(text) ?? []) : []))
     pages.push(issued)
     count += issued.length
@@ -59,6 +59,19 @@ async function readBack(
     if (isEnough || oldestMs < since.getTime()) break
   }
   return { records: pages.reverse().flat(), isWhole: true }
+}
+
+/** A reader goes no further at a time than its file does, and a page may begin in one file and end in another. */
+async function readPage(reader: TrailReader, after: number, upTo: number): Promise<TrailLine[]> {
+  const page: TrailLine[] = []
+  for (let at = after; at < upTo; ) {
+    const lines = await reader.read(at, upTo, upTo - at)
+    const newest = lines.at(-1)
+    if (newest === undefined) break
+    page.push(...lines)
+    at = newest.head.number
+  }
+  return page
 }
 
 /** So that not each line is read as a record. */

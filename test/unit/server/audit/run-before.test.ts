@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -97,6 +97,19 @@ test('as many tokens as may have waited for a store that took none are found, ho
   expect(found.length).toBeGreaterThanOrEqual(6000)
   expect(found.at(-1)).toBe('at-9999')
   expect((await find({ atLeast: 9999, since: new Date(9000_000) })).length).toBeLessThan(5000)
+})
+
+test('what was written since the trail began a new file is found with what was written before', async () => {
+  const last = await write([
+    ...[['token.issued', 1000, issued('before', 1300)] as const, ['server.started', 1001] as const],
+    ...[['token.issued', 1002, issued('after', 1302)] as const, ['server.started', 1003] as const],
+  ])
+  const lines = (await readFile(path, 'utf8')).split(/(?<=\n)/)
+  await writeFile(`${path}.000001`, lines.slice(0, 2).join(''))
+  await writeFile(path, lines.slice(2).join(''))
+  const { records } = await lastIssued(path, last, lookBack)
+  await rm(`${path}.000001`)
+  expect(records.map(({ jti }) => jti)).toEqual(['before', 'after'])
 })
 
 test('it is said where the lines that are looked through were too few', async () => {
