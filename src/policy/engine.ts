@@ -37,7 +37,7 @@ export function createPolicyEngine(): PolicyEngine {
     const found = remembered.get(key)
     if (found !== undefined) return found
     if (halfPair.test(key)) return failed([])
-    const decision = decisionOf(group.evaluate(request, asked))
+    const decision = decisionOf(group.evaluate(request))
     if (key.length <= maxKeyLength) remembered.set(key, { ...decision, cached: true })
     return decision
   }

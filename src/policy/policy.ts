@@ -7,7 +7,6 @@ import {
 } from '@cedar-policy/cedar-wasm/nodejs'
 import { type Look, looksOf } from './looks.ts'
 import { checkNamed } from './named-ids.ts'
-import { type Applies, plainPolicy } from './plain.ts'
 import { actionGroups } from './schema.ts'
 
 /** One policy, with its `@id`. */
@@ -22,9 +21,6 @@ export interface Policy {
   readonly head: PolicyHead
   /** What it looks at, as it is evaluated. */
   readonly looks: readonly Look[]
-  readonly effect: PolicyJson['effect']
-  /** Whether it applies, where that can be said without Cedar. */
-  readonly applies: Applies | undefined
 }
 
 /** Whom, which actions and what a policy's head names; what it does not name by `==` may be any. */
@@ -44,28 +40,21 @@ export function readPolicy(text: string, place: string): Policy | undefined {
   const actions = actionsOf(action)
   const head = { principal: only(principal), actions, resource: only(resource) }
   const looks = looksOf(read.json)
-  const { effect } = read.json
-  const spelt = namesGroup(action) ? spelling([...(actions ?? [])], read.json) : read.json
-  const evaluated = spelt === read.json ? text : written(spelt)
-  const same = { id, text, place, head, effect, applies: plainPolicy(spelt) }
+  const evaluated = namesGroup(action) ? writtenFor([...(actions ?? [])], read.json) : text
   return evaluated === undefined
-    ? { ...same, evaluated: text, looks: [...looks, { kind: 'group' }] }
-    : { ...same, evaluated, looks }
+    ? { id, text, evaluated: text, place, head, looks: [...looks, { kind: 'group' }] }
+    : { id, text, evaluated, place, head, looks }
 }
 
-/** With these actions in its head, so that Cedar need not be told with each question what is in a group. */
-function spelling(actions: readonly string[], policy: PolicyJson): PolicyJson {
-  return {
-    ...policy,
-    action: { op: 'in', entities: actions.map((id) => ({ type: 'Action', id })) },
-  }
-}
-
-/** Undefined where a policy is nested too deeply to be written anew. */
-function written(policy: PolicyJson): string | undefined {
+/**
+ * With these actions in its head, so that Cedar need not be told with each question what is in a group. Undefined where
+ * a policy is nested too deeply to be written anew.
+ */
+function writtenFor(actions: readonly string[], policy: PolicyJson): string | undefined {
+  const entities = actions.map((id) => ({ type: 'Action', id }))
   try {
-    const answer = policyToText(policy)
-    return answer.type === 'success' ? answer.text : undefined
+    const written = policyToText({ ...policy, action: { op: 'in', entities } })
+    return written.type === 'success' ? written.text : undefined
   } catch {
     return undefined
   }

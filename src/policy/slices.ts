@@ -4,7 +4,6 @@ import { Recent } from '../runtime/recent.ts'
 import type { CedarEntity, CedarQuestion, CedarRequest } from './cedar-request.ts'
 import { sidesOf } from './looks.ts'
 import { createParsedSets } from './parsed-sets.ts'
-import { plainAnswers } from './plain-answers.ts'
 import { entityKey, type Policy } from './policy.ts'
 import type { PolicySet } from './policy-set.ts'
 import { type Projection, projectionOn } from './projection.ts'
@@ -22,8 +21,7 @@ export interface PolicyGroup {
   readonly key: string
   /** What they look at. */
   readonly project: Projection
-  /** `request` is what it projects of `question`. */
-  evaluate(request: CedarRequest, question: CedarQuestion): AuthorizationAnswer
+  evaluate(request: CedarRequest): AuthorizationAnswer
 }
 
 /** Some 1 KiB each. */
@@ -51,11 +49,10 @@ export function createPolicySlices(maxParsed?: number): PolicySlices {
     return [...choose()].map(([sides, group]) => {
       const key = hash('sha256', group.map(({ id }) => id).join(' '), 'base64')
       const again = (): readonly Policy[] => choose().get(sides) ?? []
-      const plainly = plainAnswers(group)
       return {
         key,
         project: projectionOn(group.flatMap(({ looks }) => looks)),
-        evaluate: (request, question) => plainly(question) ?? parsed.evaluate(key, again, request),
+        evaluate: (request) => parsed.evaluate(key, again, request),
       }
     })
   }
