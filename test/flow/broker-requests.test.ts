@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
@@ -212,6 +213,35 @@ describe('what two readers may take for two messages never reaches the vendor:',
     expect((await broker.call({ svid: web, path: '/acme/last' })).status).toBe(200)
     expect(JSON.stringify(broker.trail())).not.toContain('/behind')
     expect(JSON.stringify(broker.vendor.requests)).not.toContain('/behind')
+  })
+
+  test('more requests than may wait for the answer to the one before them', async () => {
+    const good = [get, host(), '', ''].join('\r\n')
+    const hi = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi'
+    for (const [count, expected] of [
+      [100, 'HTTP/1.1 200'],
+      [101, ''],
+    ] as const) {
+      const held = Promise.withResolvers<TLSSocket>()
+      broker.vendor.answer = (_request, vendor) => {
+        held.resolve(vendor)
+        return []
+      }
+      const socket = await broker.dial(web)
+      const ended = new Promise<string>((resolve) => {
+        socket.once('data', (data) => resolve(String(data)))
+        socket.once('close', () => resolve(''))
+      })
+      socket.write(good)
+      const vendor = await held.promise
+      broker.vendor.answer = () => hi
+      socket.write(good.repeat(count))
+      // Behind these the broker has read all that it was sent, or has cut it off.
+      if (expected === '') expect(await ended).toBe('')
+      vendor.write(hi)
+      expect((await ended).slice(0, 12)).toBe(expected)
+      socket.destroy()
+    }
   })
 
   test('what cannot be read behind a request that is not answered yet, or not to its end', async () => {

@@ -17,6 +17,8 @@ import type { Serve } from './broker.ts'
 import { refusalFor } from './refusal.ts'
 
 const handshakeTimeoutMs = 5000
+/** Of one connection, requests that wait for the answer to the one before. */
+const maxWaiting = 100
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 const httpLimits = {
   maxHeaderSize: 16_384,
@@ -111,13 +113,22 @@ function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: Endpoin
   const { serve, unreadable, log } = deps
   /** Of each connection the request that came last. */
   const latest = new WeakMap<Duplex, ServerResponse>()
+  const waiting = new WeakMap<Duplex, number>()
+  const waitFor = async (before: ServerResponse, socket: Duplex): Promise<void> => {
+    const others = waiting.get(socket) ?? 0
+    // Each takes memory until its turn: Node goes on reading.
+    if (others >= maxWaiting) socket.destroy()
+    waiting.set(socket, others + 1)
+    await new Promise((resolve) => before.once('close', resolve))
+    waiting.set(socket, (waiting.get(socket) ?? 0) - 1)
+  }
   const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { socket } = request
     request.on('error', () => {})
     response.on('error', () => {})
     const before = latest.get(socket)
     latest.set(socket, response)
-    if (before?.closed === false) await new Promise((resolve) => before.once('close', resolve))
+    if (before?.closed === false) await waitFor(before, socket)
     // RFC 9112 §9.6: what comes behind an answer that ends the connection is no request.
     if (!socket.writable) {
       response.destroy()
