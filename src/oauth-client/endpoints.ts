@@ -33,6 +33,15 @@ export function endpointsOf(
   })
 }
 
+/** Without types a text would pass for a list of its letters, none of which is a certificate. Throws as `endpointsOf`. */
+export function checkCa(ca: unknown): void {
+  if (ca === undefined || (Array.isArray(ca) && ca.every((one) => typeof one === 'string'))) return
+  throw new CountersignError('invalid', '`ca` is a list of certificates, PEM', {
+    reason: 'client-options',
+    fix: "write ca: [readFileSync('ca.pem', 'utf8')]",
+  })
+}
+
 export function isHttps(url: string): boolean {
   return URL.canParse(url) && new URL(url).protocol === 'https:'
 }

@@ -12,7 +12,7 @@ import { aborted } from '../runtime/tasks.ts'
 import type { SpiffeIdMatcher } from '../spiffe-id/matchers.ts'
 import { jwtSvidAssertionType } from '../svid/client-assertion.ts'
 import type { X509Svid } from '../svid/x509-svid.ts'
-import { endpointsOf, type IssuerEndpoints, isHttps } from './endpoints.ts'
+import { checkCa, endpointsOf, type IssuerEndpoints, isHttps } from './endpoints.ts'
 import type { TokenRequest } from './grant.ts'
 import { webContext } from './issuer-https.ts'
 import { type AccessToken, Standing, type StandingOptions } from './standing.ts'
@@ -80,6 +80,7 @@ export class OauthClient implements Caller, AsyncDisposable {
 
   /** Throws `invalid`, `client-options`, and what the source has instead of an SVID. */
   constructor(options: X509ClientOptions | JwtClientOptions) {
+    checkCa(options.ca)
     this.#options = options
     this.#endpoints = endpointsOf(options.issuer, options.endpoints)
     this.#clock = options.clock ?? backgroundClock

@@ -273,6 +273,11 @@ describe('is refused:', () => {
     expect(reasonOf(() => new OauthClient({ issuer, source, authorize: () => true }))).toBe(
       'client-options',
     )
+    const ca = 'a text' as unknown as string[]
+    const https = 'https://as.example.org'
+    expect(
+      reasonOf(() => new OauthClient({ ...{ issuer: https, ca }, source, authorize: () => true })),
+    ).toBe('client-options')
     await client.close()
     expect(await reasonOfAsync(() => hop.fetch(url))).toBe('client-closed')
   })
