@@ -90,7 +90,7 @@ async function switchBatch(
           ? row
           : Object.freeze({ ...row, ...change, revision: row.revision + 1 })
       if (change !== undefined) changed.set(id, entry)
-      draft[at] = { entry, warnings: [] }
+      draft[at] = { entry, warnings: change === undefined ? [wasSo(kind, id)] : [] }
     }
     if (isAborted(draft, options)) return []
     const entries = [...changed.values()]
@@ -100,8 +100,17 @@ async function switchBatch(
   })
 }
 
+/** Whoever gave a reason would look for it in the trail in vain. */
+function wasSo(kind: Switch['kind'], id: string): string {
+  const state = kind === 'entry.disabled' ? 'disabled' : 'enabled'
+  return `${id} was ${state} before: nothing is changed, or put on record`
+}
+
 function checkReason(reason = ''): void {
   const problem = problemOfText(reason, maxReasonBytes)
   if (problem === undefined) return
-  throw new CountersignError('invalid', `the reason ${problem}`, { reason: 'entry-reason' })
+  throw new CountersignError('invalid', `the reason ${problem}`, {
+    reason: 'entry-reason',
+    fix: `write one line of at most ${maxReasonBytes} bytes`,
+  })
 }

@@ -104,13 +104,14 @@ describe('disabling', () => {
     ])
   })
 
-  test('once more it changes nothing: not since when, no line, no fact, no record', async () => {
+  test('once more it changes nothing, and says so: not since when, no line, no fact, no record', async () => {
     const [id = ''] = await create(server, inputOf('web'))
     const first = await server.registry.disableEntries([id], { actor })
     await server.clock.advance(5000)
     server.audited.length = 0
     const again = await server.registry.disableEntries([id], { actor })
-    expect(again).toEqual({ results: first.results, position: 0 })
+    const warnings = [`${id} was disabled before: nothing is changed, or put on record`]
+    expect(again).toEqual({ results: [{ ...first.results[0], warnings }], position: 0 })
     expect([server.audited.length, (await server.facts()).length]).toEqual([0, 2])
   })
 
@@ -135,7 +136,7 @@ describe('disabling', () => {
     const [id = ''] = await create(server, inputOf('web'))
     for (const call of ['disableEntries', 'enableEntries'] as const) {
       await expect(server.registry[call]([id], { actor, reason })).rejects.toMatchObject({
-        ...{ code: 'invalid', reason: 'entry-reason' },
+        ...{ code: 'invalid', reason: 'entry-reason', fix: 'write one line of at most 256 bytes' },
       })
     }
     expect(await server.stored(id)).toMatchObject({ disabledAt: undefined })
