@@ -88,7 +88,10 @@ const fileSchema = z.strictObject({
     .optional(),
   ca: z
     .strictObject({
-      ttl: duration.optional(),
+      ttl: duration
+        // Keys that change more often than agents can be told of the next one are of no use to anybody.
+        .refine((seconds) => seconds >= 30, 'too short for an authority (write at least 30s)')
+        .optional(),
       key_type: caKey.optional(),
       jwt_key_type: jwtKey.optional(),
       jwt_rs256_audiences: z.array(z.string().min(1).max(2048)).max(256).optional(),
@@ -97,7 +100,10 @@ const fileSchema = z.strictObject({
   x509_svid_ttl: duration.optional(),
   jwt_svid_ttl: duration.optional(),
   agent_ttl: duration.optional(),
-  jwt_issuer: z.url().max(2048).optional(),
+  jwt_issuer: z
+    .url({ protocol: /^https$/, error: 'not an https URL (write it from https:// on)' })
+    .max(2048)
+    .optional(),
   oidc: oidcSchema.optional(),
   oauth: oauthSchema.optional(),
   federation: federationSchema.optional(),

@@ -1,4 +1,5 @@
 import { CountersignError } from '../../src/errors.ts'
+import { formatDuration } from '../../src/runtime/duration.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { KeyKind } from '../../src/x509/key.ts'
 import type { AuthorityKind } from '../store/records.ts'
@@ -114,8 +115,8 @@ export function warningsOf(
     .filter(([, seconds]) => seconds > safe)
     .map(
       ([name, seconds]) =>
-        `${name} of ${seconds} s is more than a sixth of ca ttl (${settings.caTtlSeconds} s): ` +
-        `SVIDs may be cut short when the authority ends; at most ${safe} s is safe`,
+        `${name} of ${formatDuration(seconds)} is more than a sixth of ca.ttl (${formatDuration(settings.caTtlSeconds)}): ` +
+        `SVIDs may be cut short when the authority ends; at most ${formatDuration(Math.floor(safe))} is safe`,
     )
 }
 

@@ -59,7 +59,7 @@ export function dialUnix(path: string, options: DialPlainOptions = {}): RpcChann
     throw new CountersignError(
       'invalid',
       `a socket path is absolute and has at most ${maxSocketPathBytes} bytes`,
-      { reason: 'socket-path' },
+      { reason: 'socket-path', fix: 'write the path from / on, or use a shorter folder' },
     )
   }
   return dialPlain(`unix://${path}`, options)

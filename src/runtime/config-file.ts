@@ -45,7 +45,10 @@ export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): 
     const [what = ''] = syntax.message.split('\n')
     throw new CountersignError('invalid', `${name}: ${what.replace(/:$/, '')}`, {
       reason: 'config-syntax',
-      fix: 'correct that line: a YAML file is expected, with spaces in front of what belongs to the line above',
+      fix:
+        syntax.code === 'DUPLICATE_KEY'
+          ? 'keep one of the two'
+          : 'correct that line: a YAML file is expected, with spaces in front of what belongs to the line above',
     })
   }
   const result = schema.safeParse(plainValue(document, name))

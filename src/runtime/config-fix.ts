@@ -23,9 +23,18 @@ function fixOf(issue: z.core.$ZodIssue, key: string): string {
       return `write ${amount(issue.origin, issue.minimum, 'at least')}`
     case 'too_big':
       return `write ${amount(issue.origin, issue.maximum, 'at most')}`
+    case 'invalid_union':
+      return fixOfWays(issue, key)
     default:
       return `correct ${key === '' ? 'the file' : key}: the README says under "Configuration" what it may be`
   }
+}
+
+/** Of what may be written in several ways: told apart by a word, or each with what it asks for. */
+function fixOfWays(issue: z.core.$ZodIssueInvalidUnion, key: string): string {
+  if ('options' in issue) return `use one of: ${issue.options.map(String).join(', ')}`
+  const fixes = issue.errors.flatMap(([first]) => (first === undefined ? [] : fixOf(first, key)))
+  return [...new Set(fixes)].join('; or ')
 }
 
 const kindsInWords: Readonly<Record<string, string>> = {

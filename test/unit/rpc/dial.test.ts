@@ -212,7 +212,9 @@ describe('over a Unix socket', () => {
     ['a path with a zero byte', '/run/a\0b'],
     ['a path that the kernel would cut', `/${'x'.repeat(107)}`],
   ])('%s is refused', (_, path) => {
-    expect(() => dialUnix(path)).toThrow(expect.objectContaining({ reason: 'socket-path' }))
+    expect(() => dialUnix(path)).toThrow(
+      expect.objectContaining({ reason: 'socket-path', fix: expect.any(String) }),
+    )
   })
 
   test('no socket, and a socket that nobody listens on, are told apart', async () => {

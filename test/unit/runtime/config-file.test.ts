@@ -103,6 +103,9 @@ describe('a config file', () => {
     ['ca: 3', 'write keys with their values'],
     ['bind_address: 3', 'write a text, in quotes where YAML would read it as something else'],
     ['a: [', 'correct that line'],
+    ['ca: {}\nca: {}', 'keep one of the two'],
+    ['key: {type: kms}', 'use one of: file, memory'],
+    ['open: maybe', 'write true or false; or use one of: yes, no'],
     ['level: loud', 'use one of: info, debug'],
     ['limit: 500', 'write at most 100'],
     ['name: ""', 'write at least 1 character'],
@@ -114,6 +117,13 @@ describe('a config file', () => {
       limit: z.int().max(100).optional(),
       name: z.string().min(1).optional(),
       at: hostPort.optional(),
+      open: z.union([z.boolean(), z.enum(['yes', 'no'])]).optional(),
+      key: z
+        .discriminatedUnion('type', [
+          z.strictObject({ type: z.literal('file') }),
+          z.strictObject({ type: z.literal('memory') }),
+        ])
+        .optional(),
       even: z
         .int()
         .refine((value) => value % 2 === 0, 'odd')

@@ -32,6 +32,20 @@ test('JWT-03 a CA may have an Ed25519 key, and a key for JWT-SVIDs may not', () 
   expect(() => load('jwt_key_type: ed25519')).toThrow('server.yaml:2: "ca.jwt_key_type"')
 })
 
+test.each([
+  ['ca: {ttl: 29s}', 'write at least 30s'],
+  ['x509_svid_ttl: 11000d', 'write it as 90s, 15m, 24h or 7d'],
+  ['jwt_issuer: http://issuer.example.org', 'write it from https:// on'],
+])('%s is refused, and it is said what to write', (line, fix) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-config-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'server.yaml')
+  writeFileSync(file, `trust_domain: example.org\n${line}\n`)
+  expect(() => loadServerConfig({ file, env: {}, flags: {} })).toThrow(
+    expect.objectContaining({ reason: 'config-value', fix }),
+  )
+})
+
 test('nothing is said of the own trust domain as of one to federate with', () => {
   const folder = mkdtempSync(join(tmpdir(), 'cs-config-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
