@@ -62,6 +62,7 @@ export interface Revoking {
   readonly before?: () => Promise<unknown>
   /** What ends with the target, which is not among them. */
   readonly causes?: readonly Cause[]
+  readonly keysEndAt?: Cause['keysEndAt']
 }
 
 /**
@@ -73,7 +74,7 @@ export async function revoke(
   target: Target,
   reason: string,
   act: Act,
-  { before, causes = [] }: Revoking = {},
+  { before, causes = [], keysEndAt }: Revoking = {},
 ): Promise<number> {
   const { store, changes, clock, writeFacts } = deps
   const decision = decide(deps.policies, target, act)
@@ -89,7 +90,10 @@ export async function revoke(
       policyRevision: decision.revision,
       details: { kind: target.kind, id: target.id },
     })
-    return writeFacts(tx, [...causes, target])
+    return writeFacts(
+      tx,
+      [...causes, target].map((cause) => ({ ...cause, keysEndAt })),
+    )
   })
   await changes.reached(position)
   return position

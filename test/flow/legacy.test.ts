@@ -202,6 +202,17 @@ test('whose ID is revoked has no key any more, and nothing was signed for him', 
   expect(lastRecord('token.issued')).toEqual(issued)
 })
 
+test('a key that is revoked is so until it ends, by whatever it was revoked: nobody gets another one meanwhile', async () => {
+  const revocation = server.admin('countersign.revocation.v1.Revocation')
+  for (const kind of ['entry', 'spiffe-id', 'owner'] as const) {
+    const { said } = await add(`of-${kind}`, '--owner', kind)
+    const id = { entry: said.entryId, 'spiffe-id': said.spiffeId, owner: kind }[kind]
+    const revoked = await revocation.unary('Revoke', { kind, id, reason: 'stolen' })
+    const endsAtMs = Number(revoked['ends_at']) * 1000
+    expect(endsAtMs, kind).toBeGreaterThanOrEqual(Date.parse(said.expiresAt))
+  }
+})
+
 const nginx = ['/usr/sbin/nginx', '/usr/bin/nginx'].find(existsSync)
 
 test('nginx lets nobody in without a key, and passes on the token in place of the key', async (context) => {
