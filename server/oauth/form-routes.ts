@@ -65,6 +65,8 @@ export function formRoutes(
         const { authorization, accept } = headers
         const { address, trace } = originOf(request)
         const answered = later(answerWithinMs, () => {
+          // Where the door has thrown, Fastify may have answered.
+          if (reply.sent) return
           // On record it could only be put where it may be that nothing can be written.
           log.error('a request for a token was not answered in time', { path: request.url })
           send(reply, refusalOf(late()))

@@ -2,6 +2,7 @@ import { fastify } from 'fastify'
 import { expect, test } from 'vitest'
 import type { ClientDoor } from '../../../../server/oauth/client-door.ts'
 import { formRoutes } from '../../../../server/oauth/form-routes.ts'
+import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 
 const headers = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -43,4 +44,24 @@ test('one that comes after that is dropped, and one that came in time is told of
   late.resolve()
   await app.close()
   expect(errors).toHaveLength(1)
+})
+
+test('of a door that fails it is told as such alone, and one that then waits for ever is late all the same', async () => {
+  const app = fastify()
+  const errors: unknown[] = []
+  const log = { ...silentLog, error: (said: unknown) => void errors.push(said) }
+  const full = new CountersignError('unavailable', 'full', { reason: 'audit-unwritable' })
+  const faults = [new Error('broken'), full]
+  const door: ClientDoor = {
+    answer: () => Promise.reject(faults.shift()),
+    refuse: () => new Promise(() => {}),
+  }
+  formRoutes(app, { chainOf: () => [], answerWithinMs: 50, log }).add('/token', door)
+  expect((await app.inject(request)).statusCode).toBe(500)
+  expect((await app.inject(request)).statusCode).toBe(503)
+  await app.close()
+  expect(errors).toEqual([
+    'a request for a token could not be served',
+    'a request for a token was not answered in time',
+  ])
 })
