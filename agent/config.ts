@@ -50,7 +50,10 @@ export interface AgentConfig {
 /** The SHA-256 of a SubjectPublicKeyInfo. */
 const keyHash = z
   .string()
-  .regex(/^[0-9a-f]{64}$/, 'the SHA-256 of a public key, 64 lower-case hex digits')
+  .regex(
+    /^[0-9a-f]{64}$/,
+    'not the SHA-256 of a public key (write the 64 hex digits that "countersign token create" prints)',
+  )
 const count = z.number().int().min(1).max(1_000_000)
 const secretName = z.string().min(1).max(255)
 

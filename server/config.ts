@@ -107,7 +107,14 @@ const fileSchema = z.strictObject({
   oidc: oidcSchema.optional(),
   oauth: oauthSchema.optional(),
   federation: federationSchema.optional(),
-  selector_types: z.array(z.string().regex(selectorTypePattern)).max(64).optional(),
+  selector_types: z
+    .array(
+      z
+        .string()
+        .regex(selectorTypePattern, 'not a selector type (write 1 to 64 of a-z, 0-9, _, . and -)'),
+    )
+    .max(64)
+    .optional(),
   rate_limits: z
     .strictObject({
       attest: rateLimit.optional(),

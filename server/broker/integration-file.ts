@@ -58,7 +58,7 @@ const secretSchema = z.union(
     z.strictObject({ env: z.string().regex(/^[A-Z][A-Z0-9_]{0,127}$/, 'a variable’s name') }),
     z.strictObject({ sealed: path }),
   ],
-  'one of {file: PATH}, {env: NAME} and {sealed: PATH}',
+  'names no secret (write one of {file: PATH}, {env: NAME} and {sealed: PATH})',
 )
 const injectSchema = z.union(
   [
@@ -66,7 +66,7 @@ const injectSchema = z.union(
     z.strictObject({ query: z.string().regex(/^[A-Za-z0-9._~-]{1,64}$/, 'a parameter’s name') }),
     z.strictObject({ basic: z.string().regex(/^[\x20-\x39\x3b-\x7e]{0,128}$/, 'a user’s name') }),
   ],
-  'one of {header: NAME, prefix: TEXT}, {query: NAME} and {basic: USER}',
+  'names no place for the key (write one of {header: NAME, prefix: TEXT}, {query: NAME} and {basic: USER})',
 )
 
 /** As an operator writes it. */

@@ -226,13 +226,18 @@ delete the entry, ban the agent, or "countersign offboard" its owner.`,
       .configureOutput({
         writeOut: (text) => io.write(text),
         writeErr: (text) => io.note(text.trimEnd()),
-        outputError: (text, write) =>
-          write(
-            text.includes('(Did you mean') ? text : `${text}  fix: see "${nameOf(command)} --help"`,
-          ),
+        outputError: (text, write) => write(withFix(text, nameOf(command))),
       })
   }
   return program
+}
+
+/** What to do stands where it stands in every other error, also where commander has a guess. */
+function withFix(text: string, command: string): string {
+  const guess = /^\(Did you mean (.+)\?\)$/m
+  return guess.test(text)
+    ? text.replace(guess, '  fix: did you mean $1?')
+    : `${text}  fix: see "${command} --help"`
 }
 
 function withVerbs(group: Command, verbs: readonly Command[]): Command {

@@ -98,7 +98,7 @@ function print(
   const { known, ...said } = jsonOf(answer)
   const { more_tokens: moreTokens } = answer
   const tokens = Number(answer.tokens)
-  if (!known) io.note(`note: this server knows no ${kind} of this name; it is revoked all the same`)
+  if (!known) io.note(`note: this server knows no such ${kind}; it is revoked all the same`)
   if (options.output === 'json') printJson(io, { kind, id, known, ...said, tokens, moreTokens })
   else {
     const count = `${moreTokens ? 'at least ' : ''}${counted(tokens, 'token')}`

@@ -55,7 +55,7 @@ export interface ForwardAuthSettings {
 
 const method = z.string().regex(/^[A-Z]{1,16}$/, 'a method in capitals')
 const scope = z.string().max(128).refine(isScope, 'a scope without blanks')
-const url = z.string().max(2048).refine(isHttps, 'an https URL')
+const url = z.string().max(2048).refine(isHttps, 'not an https URL (write it from https:// on)')
 
 const routeSchema = z.strictObject({
   path: z

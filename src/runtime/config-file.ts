@@ -102,7 +102,7 @@ function chosen(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (first === undefined) return issue
   const path = [...issue.path, ...first.path]
   if (first.path.length > 0 || first.code === 'unrecognized_keys') return { ...first, path }
-  const expected = issue.errors.map((way) => inWords(way[0] ?? issue))
+  const expected = issue.errors.map(([way = issue]) => sayWrong(way, inWords(way), '').message)
   return { ...issue, message: [...new Set(expected)].join('; or ') }
 }
 

@@ -33,7 +33,9 @@ function fixOf(issue: z.core.$ZodIssue, key: string): string {
 /** Of what may be written in several ways: told apart by a word, or each with what it asks for. */
 function fixOfWays(issue: z.core.$ZodIssueInvalidUnion, key: string): string {
   if ('options' in issue) return `use one of: ${issue.options.map(String).join(', ')}`
-  const fixes = issue.errors.flatMap(([first]) => (first === undefined ? [] : fixOf(first, key)))
+  const fixes = issue.errors.flatMap(([first]) =>
+    first === undefined ? [] : sayWrong(first, first.message, key).fix,
+  )
   return [...new Set(fixes)].join('; or ')
 }
 

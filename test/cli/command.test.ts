@@ -53,8 +53,8 @@ test('each verb has a help page with an example', async () => {
 })
 
 test.each([
-  [['entry', 'crate'], 'create'],
-  [['fetch', 'x509', '--sockett', 'x'], '--socket'],
+  [['entry', 'crate'], 'fix: did you mean create?'],
+  [['fetch', 'x509', '--sockett', 'x'], 'fix: did you mean --socket?'],
 ])('what is misspelt ends with 64 and a suggestion: %j', async (args, suggestion) => {
   const { code, stderr, stdout } = await runHere(args)
   expect(code).toBe(64)

@@ -211,7 +211,7 @@ test('revoke key: where a policy forbids it the key stays as it is', async () =>
 test('revoke: what is not known is revoked with a note; what cannot be meant is refused with what to do', async () => {
   const unknown = await typed('revoke', 'owner', 'nobody', '--reason', 'x')
   expect(unknown).toMatchObject({ code: 0, stdout: 'revoked owner nobody: 0 tokens\n' })
-  expect(unknown.stderr).toContain('knows no owner of this name')
+  expect(unknown.stderr).toContain('knows no such owner')
   const left = await typed('offboard', '--owner', 'nobody', '--reason', 'x')
   expect(left).toMatchObject({ code: 0, stdout: 'revoked owner nobody: 0 entries, 0 tokens\n' })
   expect(left.stderr).toContain('nothing here is of this owner')

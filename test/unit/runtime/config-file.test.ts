@@ -72,6 +72,7 @@ describe('a config file', () => {
   test('of what may be written in several ways it is said what they are', () => {
     const several = z.strictObject({
       address: z.union([z.string(), z.literal(false)]).optional(),
+      doors: z.union([hostPort, z.array(hostPort)]).optional(),
       key: z
         .discriminatedUnion('type', [
           z.strictObject({ type: z.literal('file'), path: z.string().optional() }),
@@ -91,6 +92,9 @@ describe('a config file', () => {
     expect(said('address: 7')).toBe(
       'x:1: "address": expected string, received number; or expected false',
     )
+    expect(said('doors: here')).toBe(
+      'x:1: "doors": not an address; or expected array, received string',
+    )
     expect(said('key: {type: kms}')).toBe(`x:1: "key.type": Expected 'file' | 'memory'`)
     expect(said('\nkey: {type: file, pth: a}')).toBe('x:2: unknown key "key.pth"')
     expect(said('target: {url: 1}')).toBe('x:1: "target.url": expected string, received number')
@@ -105,6 +109,10 @@ describe('a config file', () => {
     ['a: [', 'correct that line'],
     ['ca: {}\nca: {}', 'keep one of the two'],
     ['key: {type: kms}', 'use one of: file, memory'],
+    [
+      'doors: here',
+      'write it as host:port, for example 127.0.0.1:8081 or [::1]:8081; or write a list',
+    ],
     ['open: maybe', 'write true or false; or use one of: yes, no'],
     ['level: loud', 'use one of: info, debug'],
     ['limit: 500', 'write at most 100'],
@@ -117,6 +125,7 @@ describe('a config file', () => {
       limit: z.int().max(100).optional(),
       name: z.string().min(1).optional(),
       at: hostPort.optional(),
+      doors: z.union([hostPort, z.array(hostPort)]).optional(),
       open: z.union([z.boolean(), z.enum(['yes', 'no'])]).optional(),
       key: z
         .discriminatedUnion('type', [

@@ -35,6 +35,7 @@ test('JWT-03 a CA may have an Ed25519 key, and a key for JWT-SVIDs may not', () 
 test.each([
   ['ca: {ttl: 29s}', 'write at least 30s'],
   ['x509_svid_ttl: 11000d', 'write it as 90s, 15m, 24h or 7d'],
+  ['selector_types: [UNIX]', 'write 1 to 64 of a-z, 0-9, _, . and -'],
   ['jwt_issuer: http://issuer.example.org', 'write it from https:// on'],
 ])('%s is refused, and it is said what to write', (line, fix) => {
   const folder = mkdtempSync(join(tmpdir(), 'cs-config-'))

@@ -111,7 +111,10 @@ test('what is unsound is refused, with the place and the nearest key', () => {
 
 test('a secret or a place for it of no known form is told the forms that there are', () => {
   const withOne = (one: object) => ({ ...sound, integrations: [{ ...acme, ...one }] })
-  expect(() => load(withOne({ secret: { fil: 'acme.key' } }))).toThrow('{file: PATH}')
-  expect(() => load(withOne({ inject: { headers: 'X-Api-Key' } }))).toThrow('{query: NAME}')
+  const told = (fix: string) => expect.objectContaining({ fix: expect.stringContaining(fix) })
+  expect(() => load(withOne({ secret: { fil: 'acme.key' } }))).toThrow(told('{file: PATH}'))
+  expect(() => load(withOne({ secret: 3 }))).toThrow(told('{file: PATH}'))
+  expect(() => load(withOne({ inject: { headers: 'X-Api-Key' } }))).toThrow(told('{query: NAME}'))
+  expect(() => load(withOne({ inject: {} }))).toThrow(told('{query: NAME}'))
   expect(() => load(withOne({ paths: ['v2/contacts'] }))).toThrow('begins with /')
 })
