@@ -30,11 +30,12 @@ export function disableBatch(
   ids: readonly string[],
   options: SwitchOptions,
 ): Promise<BatchResult> {
-  const disabledAt = wholeSeconds(deps.clock.now())
   return switchBatch(deps, ids, options, {
     kind: 'entry.disabled',
-    switched: (entry) =>
-      entry.disabledAt === undefined ? { disabledAt, enabledAt: undefined } : undefined,
+    switched: (entry, now) =>
+      entry.disabledAt === undefined
+        ? { disabledAt: wholeSeconds(now), enabledAt: undefined }
+        : undefined,
     causesOf: (entries, tx) => causesOf(entries, tx, deps),
   })
 }
@@ -45,13 +46,12 @@ export function enableBatch(
   ids: readonly string[],
   options: SwitchOptions,
 ): Promise<BatchResult> {
-  const now = wholeSeconds(deps.clock.now()).getTime()
   return switchBatch(deps, ids, options, {
     kind: 'entry.enabled',
-    switched({ disabledAt }) {
+    switched({ disabledAt }, now) {
       if (disabledAt === undefined) return undefined
       // What ended it names its whole second.
-      const enabledAt = new Date(Math.max(now, disabledAt.getTime() + 1000))
+      const enabledAt = new Date(Math.max(wholeSeconds(now).getTime(), disabledAt.getTime() + 1000))
       return { disabledAt: undefined, enabledAt }
     },
     causesOf: async () => [],
@@ -61,7 +61,7 @@ export function enableBatch(
 interface Switch {
   readonly kind: 'entry.disabled' | 'entry.enabled'
   /** What becomes of an entry; undefined: it is as it should be, and stays so. */
-  switched(entry: Entry): Pick<Entry, 'disabledAt' | 'enabledAt'> | undefined
+  switched(entry: Entry, now: Date): Pick<Entry, 'disabledAt' | 'enabledAt'> | undefined
   causesOf(entries: readonly Entry[], tx: WriteTx): Promise<readonly Cause[]>
 }
 
@@ -73,9 +73,10 @@ async function switchBatch(
 ): Promise<BatchResult> {
   const { reason } = options
   checkReason(reason)
-  const now = deps.clock.now()
   const draft = draftOf(ids)
   return commitBatch(deps, draft, options, async (tx) => {
+    // Not before: the write may have waited for others, and the facts are of this moment.
+    const now = deps.clock.now()
     const rows = new Map((await loadEntries(tx.db, ids)).map((entry) => [entry.id, entry]))
     const changed = new Map<string, Entry>()
     for (const [at, id] of ids.entries()) {
@@ -84,7 +85,7 @@ async function switchBatch(
         draft[at] = missingItem()
         continue
       }
-      const change = switched(row)
+      const change = switched(row, now)
       const entry =
         change === undefined
           ? row

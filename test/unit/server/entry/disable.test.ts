@@ -198,6 +198,17 @@ describe('enabling', () => {
     expect(await server.stored(id)).toMatchObject({ enabledAt: server.clock.now(), hint: 'x' })
   })
 
+  test('one whose disabling had to wait for another write is enabled after what that ended', async () => {
+    const [id = ''] = await create(server, inputOf('web'))
+    const { registry, store, clock } = server
+    const other = store.write(() => clock.advance(3000))
+    await Promise.all([other, registry.disableEntries([id], { actor })])
+    await registry.enableEntries([id], { actor })
+    const { facts } = await factsAfter(store.db, 0, 100)
+    const enabledAt = (await server.stored(id))?.enabledAt?.getTime() ?? 0
+    expect(enabledAt / 1000).toBeGreaterThan(facts[0]?.notBefore ?? Infinity)
+  })
+
   test('no update enables an entry, whatever it says and by whichever mask', async () => {
     const [id = ''] = await create(server, inputOf('web'))
     const { registry } = server
