@@ -17,7 +17,7 @@ export interface LookBack {
 /** What is on record of access tokens, in order. */
 interface TokenRecords {
   readonly records: readonly StoredRecord[]
-  /** False: `maxLines` were too few for it. */
+  /** False: `maxLines` were too few for it, or files of the trail are not there any more. */
   readonly isWhole: boolean
 }
 
@@ -49,14 +49,17 @@ async function readBack(
   let newestMs: number | undefined
   for (let upTo = last; upTo > 0; upTo -= pageLines) {
     if (last - upTo >= maxLines) return { records: pages.reverse().flat(), isWhole: false }
-    const lines = await readPage(reader, Math.max(0, upTo - pageLines), upTo)
+    const after = Math.max(0, upTo - pageLines)
+    const lines = await readPage(reader, after, upTo)
     const issued = lines.flatMap(({ text }) => (isOfToken(text) ? (readRecord(text) ?? []) : []))
     pages.push(issued)
     count += issued.length
     newestMs ??= timeOf(issued.at(-1))
-    const oldestMs = timeOf(readRecord(lines[0]?.text ?? '')) ?? 0
+    const oldestMs = timeOf(readRecord(lines[0]?.text ?? '')) ?? Infinity
     const isEnough = newestMs !== undefined && count >= atLeast && oldestMs < newestMs - withinMs
     if (isEnough || oldestMs < since.getTime()) break
+    const isMissing = lines[0]?.head.number !== after + 1
+    if (isMissing) return { records: pages.reverse().flat(), isWhole: false }
   }
   return { records: pages.reverse().flat(), isWhole: true }
 }

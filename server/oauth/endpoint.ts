@@ -193,10 +193,13 @@ async function issuedByRunBefore({
     maxLines: maxLinesBack,
   })
   if (!isWhole) {
-    log.warn('of what was issued before this start not all is looked at: the trail is too long', {
-      lookedAt: records.length,
-      fix: 'where the store could not be written before, revoke what may have been issued then',
-    })
+    log.warn(
+      'not all that was issued before this start is looked at: the trail is too long, or cut',
+      {
+        lookedAt: records.length,
+        fix: 'where the store could not be written before, revoke what may have been issued then',
+      },
+    )
   }
   return issuedAmong(records, now)
 }

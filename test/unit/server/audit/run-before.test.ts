@@ -107,9 +107,15 @@ test('what was written since the trail began a new file is found with what was w
   const lines = (await readFile(path, 'utf8')).split(/(?<=\n)/)
   await writeFile(`${path}.000001`, lines.slice(0, 2).join(''))
   await writeFile(path, lines.slice(2).join(''))
-  const { records } = await lastIssued(path, last, lookBack)
+  const found = await lastIssued(path, last, lookBack)
   await rm(`${path}.000001`)
-  expect(records.map(({ jti }) => jti)).toEqual(['before', 'after'])
+  expect(found.records.map(({ jti }) => jti)).toEqual(['before', 'after'])
+  expect(found.isWhole).toBe(true)
+  // Where somebody has put the older file away, that is said, unless it is too old to matter.
+  const rest = await lastIssued(path, last, lookBack)
+  expect([rest.records.map(({ jti }) => jti), rest.isWhole]).toEqual([['after'], false])
+  const since = new Date(1002_500)
+  expect((await lastIssued(path, last, { ...lookBack, since })).isWhole).toBe(true)
 })
 
 test('it is said where the lines that are looked through were too few', async () => {
