@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import type { ZodType, z } from 'zod'
 import { CountersignError } from '../errors.ts'
-import { sayWrong } from './config-fix.ts'
+import { chosen, inWords, sayWrong } from './config-fix.ts'
 import { nearest } from './suggest.ts'
 
 const maxConfigBytes = 1 << 20
@@ -88,27 +88,6 @@ function offsetOf(root: unknown, path: readonly PropertyKey[]): number | undefin
     node = pair.value
   }
   return offset
-}
-
-/**
- * Of what may be written in several ways, none of which was: the way that comes nearest. Where all fail at the
- * same value, what each of them expects.
- */
-function chosen(issue: z.core.$ZodIssue): z.core.$ZodIssue {
-  // One that has a word of its own says better what is meant.
-  if (issue.code !== 'invalid_union' || issue.message !== 'Invalid input') return issue
-  const [nearestWay = []] = issue.errors.toSorted((a, b) => a.length - b.length)
-  const [first] = nearestWay.map(chosen)
-  if (first === undefined) return issue
-  const path = [...issue.path, ...first.path]
-  if (first.path.length > 0 || first.code === 'unrecognized_keys') return { ...first, path }
-  const expected = issue.errors.map(([way = issue]) => sayWrong(way, inWords(way), '').message)
-  return { ...issue, message: [...new Set(expected)].join('; or ') }
-}
-
-/** Zod's message without the part that says nothing. */
-function inWords({ message }: z.core.$ZodIssue): string {
-  return message.replace(/^Invalid (?:input|option): |^Invalid discriminator value\. /, '')
 }
 
 function describeIssue(

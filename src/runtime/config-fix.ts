@@ -13,6 +13,27 @@ export function sayWrong(issue: z.core.$ZodIssue, message: string, key: string):
   return { message, fix: fixOf(issue, key) }
 }
 
+/**
+ * Of what may be written in several ways, none of which was: the way that comes nearest. Where all fail at the
+ * same value, what each of them expects.
+ */
+export function chosen(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  // One that has a word of its own says better what is meant.
+  if (issue.code !== 'invalid_union' || issue.message !== 'Invalid input') return issue
+  const [nearestWay = []] = issue.errors.toSorted((a, b) => a.length - b.length)
+  const [first] = nearestWay.map(chosen)
+  if (first === undefined) return issue
+  const path = [...issue.path, ...first.path]
+  if (first.path.length > 0 || first.code === 'unrecognized_keys') return { ...first, path }
+  const expected = issue.errors.map(([way = issue]) => sayWrong(way, inWords(way), '').message)
+  return { ...issue, message: [...new Set(expected)].join('; or ') }
+}
+
+/** Zod's message without the part that says nothing. */
+export function inWords({ message }: z.core.$ZodIssue): string {
+  return message.replace(/^Invalid (?:input|option): |^Invalid discriminator value\. /, '')
+}
+
 function fixOf(issue: z.core.$ZodIssue, key: string): string {
   switch (issue.code) {
     case 'invalid_type':

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CountersignError } from '../errors.ts'
-import { sayWrong } from './config-fix.ts'
+import { chosen, inWords, sayWrong } from './config-fix.ts'
 
 /** Where settings come from, the strongest first: `flags`, `env`, `file`. */
 export interface Overrides {
@@ -28,8 +28,8 @@ export function readOverrides<S extends z.ZodRawShape>(
     const result = z.safeParse(field, text === 'false' ? false : text)
     if (!result.success) {
       const name = flag === undefined ? variable : `--${setting.replaceAll('_', '-')}`
-      const issue = result.error.issues[0]
-      const wrong = issue && sayWrong(issue, issue.message, name)
+      const [issue] = result.error.issues.map(chosen)
+      const wrong = issue && sayWrong(issue, inWords(issue), name)
       throw new CountersignError('invalid', `${name}: ${wrong?.message}`, {
         reason: 'config-value',
         fix: wrong?.fix,

@@ -78,3 +78,13 @@ test('what is not said has the lifetimes and the doors that the documentation sa
     oidc: undefined,
   })
 })
+
+test.each([
+  ['COUNTERSIGN_LOG_LEVEL', 'COUNTERSIGN_LOG_LEVEL: expected one of "error"|"warn"|"info"|"debug"'],
+  ['COUNTERSIGN_HTTP_ADDRESS', 'COUNTERSIGN_HTTP_ADDRESS: not an address; or expected false'],
+])('a variable is told what is wrong in the words of the file: %s', (name, message) => {
+  const env = { COUNTERSIGN_TRUST_DOMAIN: 'example.org', [name]: 'loud' }
+  expect(() => loadServerConfig({ file: undefined, env, flags: {} })).toThrow(
+    expect.objectContaining({ message, fix: expect.any(String) }),
+  )
+})
