@@ -53,11 +53,17 @@ async function passOn(access: Access, response: ServerResponse): Promise<void> {
 async function holdOn(hop: NextHop): Promise<void> {
   const { token } = await hop.token()
   const http = await openHttpClient({ source, authorize })
-  for (let sent = 0; ; sent += 1) {
+  const ask = async () => {
     const answer = await http.fetch(next.url, { headers: { authorization: `Bearer ${token}` } })
-    const body = await answer.text()
-    if (sent === 0) say({ event: 'holding', status: answer.status })
-    if (answer.status !== 401) continue
-    return say({ event: 'refused', atMs: Date.now(), status: answer.status, body })
+    return { status: answer.status, body: await answer.text() }
+  }
+  say({ event: 'holding', status: (await ask()).status })
+  for (let cutOff = 0; ; ) {
+    // What is under way when the token ends is cut off: why, the next one is told.
+    const answer = await ask().catch((error: unknown) => {
+      if (++cutOff > 10) throw error
+    })
+    if (answer?.status !== 401) continue
+    return say({ event: 'refused', atMs: Date.now(), ...answer })
   }
 }
