@@ -3,19 +3,16 @@ import { defineConfig } from 'vitest/config'
 
 /** Tests that count what the machine does: they have it to themselves, after all others. */
 const alone = [
+  'test/strangers/load.test.ts',
   'test/strangers/processes.test.ts',
   'test/unit/agent/workload-endpoint/peer-identity.test.ts',
 ]
 
-/**
- * Tests that wait for the clock on the wall most of the time do so side by side, when no other is at work; with them one
- * that floods, whose bounds are of processor time.
- */
+/** Tests that wait for the clock on the wall most of the time: they do so side by side, when no other is at work. */
 const waiting = [
   'test/fault/agent.test.ts',
   'test/flow/rotation.test.ts',
   'test/flow/two-trust-domains.test.ts',
-  'test/strangers/load.test.ts',
   'test/unit/rpc/dial-restart.test.ts',
   'test/unit/server/documents/serve-documents.test.ts',
 ]
