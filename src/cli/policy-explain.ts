@@ -33,6 +33,8 @@ export function policyExplain(io: Io): Command {
       'after',
       `
 Where nobody permits it, it names up to three policies that nearly would, and what of each is not so.
+A no is an answer as a yes is, and ends with 0; a script reads answers[].allowed of -o json, and what has to
+hold stands in a file of cases: countersign policy test.
 
 Examples:
   countersign policy explain spiffe://example.org/web --resource https://orders.example.org --scope orders:read

@@ -110,6 +110,19 @@ test('a folder says who may have what, and why', async () => {
   }
 })
 
+test('a no is an answer as a yes is, as text and as JSON: only where there is none the exit code says so', async () => {
+  for (const scope of ['orders:read', 'orders:write']) {
+    for (const output of ['table', 'json']) {
+      const { code, stdout } = await explain('--scope', scope, '--owner', 'shop', '-o', output)
+      expect([scope, output, code]).toEqual([scope, output, 0])
+      const allowed =
+        output === 'json' ? JSON.parse(stdout).answers[0].allowed : /^yes/.test(stdout)
+      expect(allowed).toBe(scope === 'orders:read')
+    }
+  }
+  expect((await explain('--owner', 'shop', '--path', '/')).code).not.toBe(0)
+})
+
 const ask = async (...args: readonly string[]) => {
   const { stdout, stderr } = await runHere(['policy', 'explain', ...args, '--policies', folder])
   return stdout + stderr
