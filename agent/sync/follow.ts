@@ -36,11 +36,13 @@ export async function follow(deps: FollowDeps, signal: AbortSignal): Promise<voi
   const { clock, log } = deps
   const outage = createOutage({ lost: 'lost the server', back: 'the server is back', clock, log })
   let source = deps.stream
+  let wasThere = false
   while (!signal.aborted) {
     const connection = deps.connection()
     const error = await followOnce(deps, source, AbortSignal.any([signal, connection]), () => {
       backoff.reset()
       outage.over()
+      wasThere = true
       deps.applied()
     })
     signal.throwIfAborted()
@@ -51,7 +53,11 @@ export async function follow(deps: FollowDeps, signal: AbortSignal): Promise<voi
     }
     source = deps.stream
     if (connection.aborted || error === undefined) continue
-    outage.failed(error)
+    // One cut says little: servers stop, and others take over. The next try tells whether and why none is there.
+    if (wasThere && error.code === 'unavailable')
+      log.info('the stream of changes was cut', { error })
+    else outage.failed(error)
+    wasThere = false
     const leastMs = await deps.lost(error, signal)
     await clock.sleep(Math.max(backoff.next(), leastMs), signal)
   }

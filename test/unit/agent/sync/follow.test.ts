@@ -332,6 +332,44 @@ describe('when the server is gone', () => {
     )
   })
 
+  test.for(['stays away', 'is there again'])(
+    'F7 a server that stops and %s is lost once, or not at all',
+    async (then) => {
+      const said: string[] = []
+      const say =
+        (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
+          const { error } = fields ?? {}
+          said.push(`${level} ${message} ${error instanceof CountersignError ? error.reason : ''}`)
+        }
+      let isAway = false
+      await during(
+        async () => {
+          server.last.give(snapshot())
+          await settle()
+          isAway = then === 'stays away'
+          server.last.fail(
+            new CountersignError('unavailable', 'stopping', { reason: 'server-stopping' }),
+          )
+          await settle()
+          await clock.advance(30_000)
+          if (!isAway) server.last.give(snapshot())
+          await settle()
+          expect(said).toEqual([
+            'info the stream of changes was cut server-stopping',
+            ...(isAway ? ['warn lost the server connection-refused'] : []),
+          ])
+        },
+        {
+          open: (signal) => {
+            if (!isAway) return server.open(signal)
+            throw new CountersignError('unavailable', 'away', { reason: 'connection-refused' })
+          },
+          log: { ...silentLog, warn: say('warn'), info: say('info') },
+        },
+      )
+    },
+  )
+
   test('F7 the log says so once, however often it is tried, and when it is back', async () => {
     const said: string[] = []
     const log: Log = {
