@@ -8,6 +8,7 @@ import { toStatus } from '../rpc/status.ts'
 import { type JwtPeer, jwtCheck, type RequireJwtSvidOptions } from './jwt-check.ts'
 
 type AuthContext = ReturnType<ServerInterceptingCallInterface['getAuthContext']>
+type Listener = Parameters<ServerInterceptingCallInterface['start']>[0]
 
 /** A call, as a handler has it. */
 export interface AuthenticatedCall {
@@ -51,60 +52,95 @@ export function jwtPeerOf(call: AuthenticatedCall): JwtPeer {
   })
 }
 
-/** Which messages of a call are checked like its metadata: those of a stream may come long after that. */
-export interface CheckedMessages {
+/** What goes on being checked of a call: its messages may come long after its metadata, or not at all. */
+export interface Lasting<T> {
+  /** Which of its messages are checked like its metadata. */
   readonly requestStream: boolean
   readonly responseStream: boolean
+  /** Calls back when what was learnt is good no more; the result lets go of it. */
+  readonly whileGood: (found: T, onEnd: (why: unknown) => void) => () => void
 }
 
 /**
  * Goes on where the check of all `authorization` in its metadata does not reject, and keeps for the handler what that learnt.
- * So it does with each of the messages that are to be checked.
+ * A call that lasts is ended as soon as it would be refused: by one of its messages, or without any.
  */
 export class CheckedCall<T> extends ServerInterceptingCall {
   readonly #mark: symbol
   #found: T | undefined
+  #listener: Listener | undefined
 
   constructor(
     next: ServerInterceptingCallInterface,
     { mark }: Learnt<T>,
     check: (bearers: readonly string[]) => Promise<T>,
-    { requestStream, responseStream }: CheckedMessages = {
-      requestStream: false,
-      responseStream: false,
-    },
+    lasting?: Lasting<T>,
   ) {
     let shown: readonly string[] = []
-    const checked = (pass: () => void): void => {
-      check(shown).then(
-        (found) => {
-          this.#found = found
-          pass()
-        },
-        (error: unknown) => next.sendStatus(toStatus(error)),
-      )
+    let isOver = false
+    let letGo = (): void => {}
+    const over = (): void => {
+      isOver = true
+      letGo()
+    }
+    const end = (why: unknown): void => {
+      if (isOver) return
+      over()
+      next.sendStatus(toStatus(why))
+      // Not when the client has read what was sent before: it may never do so.
+      this.#listener?.onCancel()
+    }
+    const checked = (pass: (found: T) => void): void => {
+      check(shown).then((found) => {
+        if (!isOver) pass(found)
+      }, end)
     }
     super(next, {
       start: (start) =>
         start({
           onReceiveMetadata: (metadata, pass) => {
             shown = metadata.get('authorization').map(String)
-            checked(() => pass(metadata))
+            checked((found) => {
+              this.#found = found
+              if (lasting !== undefined) letGo = lasting.whileGood(found, end)
+              pass(metadata)
+            })
           },
           onReceiveMessage: (message, pass) => {
-            if (requestStream) checked(() => pass(message))
+            if (lasting?.requestStream) checked(() => pass(message))
             else pass(message)
           },
+          onCancel: over,
         }),
       sendMessage: (message, pass) => {
-        if (responseStream) checked(() => pass(message))
-        else pass(message)
+        if (lasting?.responseStream) checked(() => pass(message))
+        else if (!isOver) pass(message)
       },
     })
     this.#mark = mark
   }
 
+  override start(listener: Listener): void {
+    this.#listener = toldOnce(listener)
+    super.start(this.#listener)
+  }
+
   override getAuthContext(): AuthContext {
     return { ...super.getAuthContext(), [this.#mark]: this.#found } as AuthContext
+  }
+}
+
+/** A handler hears once that its call is over, whoever finds out first. */
+function toldOnce(listener: Listener): Listener {
+  let isTold = false
+  return {
+    onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
+    onReceiveMessage: (message) => listener.onReceiveMessage(message),
+    onReceiveHalfClose: () => listener.onReceiveHalfClose(),
+    onCancel() {
+      if (isTold) return
+      isTold = true
+      listener.onCancel()
+    },
   }
 }

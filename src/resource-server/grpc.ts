@@ -5,6 +5,7 @@ import { certificateOf } from '../rpc/workload-server.ts'
 import { accessCheck, type RequireAccessTokenOptions } from './access-check.ts'
 import { unchecked } from './access-of.ts'
 import type { Access } from './access-token.ts'
+import { isWatchable, whileGood as watch } from './shown-token.ts'
 
 /** What a call has to bring. */
 export interface RequireAccessTokenForCalls
@@ -19,8 +20,9 @@ const access = learnt<Access>('access')
  * An interceptor for a `Server` of `@grpc/grpc-js` that lets in calls with a good access token, in the metadata
  * `authorization: Bearer`, that allows all of the scopes of their method; a handler asks `accessOf(call)`. Ends others
  * with UNAUTHENTICATED, PERMISSION_DENIED or INVALID_ARGUMENT before a message is read, and with UNAVAILABLE while the
- * verifier cannot say. A stream is open for longer than what was found out as it began may count: each message of one, in
- * either direction, is let through only where the call would be let in anew. Throws `invalid`: `scope-unsound`.
+ * verifier cannot say. A call that is open still when its token is good no more ends so then, as `whileGood` says; and each
+ * message of a stream, in either direction, is let through only where the call would be let in anew. Throws `invalid`:
+ * `scope-unsound`.
  */
 export function requireAccessToken(options: RequireAccessTokenForCalls): ServerInterceptor {
   const { methods, ...others } = options
@@ -39,9 +41,14 @@ export function requireAccessToken(options: RequireAccessTokenForCalls): ServerI
         fix: 'name it in `methods` of requireAccessToken',
       })
     }
-    return new CheckedCall(call, access, check, method)
+    const { requestStream, responseStream } = method
+    return new CheckedCall(call, access, check, { requestStream, responseStream, whileGood })
   }
 }
+
+// What another verifier has let in, nobody watches.
+const whileGood: typeof watch = (found, onEnd) =>
+  isWatchable(found) ? watch(found, onEnd) : () => {}
 
 /**
  * What the token of a call allows. Throws `unauthenticated`, `access-unchecked`, where no `requireAccessToken` stands

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
 import { Agent } from 'node:https'
+import { promisify } from 'node:util'
+import { Client, credentials, ServerCredentials, status } from '@grpc/grpc-js'
+import { requireAccessToken } from 'countersign/grpc'
 import {
   createVerifier,
   type RevocationFeed,
@@ -24,6 +27,12 @@ import { PROMPT_MS } from '../support/prompt.ts'
 import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import { frameworks, type Service, startFramework } from '../unit/resource-server/frameworks.ts'
+import {
+  type OpenMethod,
+  openCall,
+  openMethods,
+  openServer,
+} from '../unit/resource-server/streams.ts'
 
 let server: TokenServer
 let stop: AbortController
@@ -118,6 +127,30 @@ describe.each(Object.keys(frameworks))('%s', (name) => {
     expect([cut.text, kept.end]).toEqual(['begun', undefined])
   })
 })
+
+test.each(Object.keys(openMethods) as OpenMethod[])(
+  'T26 gRPC %s, of which nothing is heard, ends when its token is revoked, and the one beside it goes on',
+  async (path) => {
+    const methods = { [path]: ['orders:read'] }
+    const { server: service, calls } = openServer(requireAccessToken({ verifier, methods }))
+    const { ca, certificate, key } = server.certificate
+    const pair = { cert_chain: readFileSync(certificate), private_key: readFileSync(key) }
+    const tls = ServerCredentials.createSsl(null, [pair])
+    const port = await promisify(service.bindAsync.bind(service))('localhost:0', tls)
+    const channel = new Client(`localhost:${port}`, credentials.createSsl(readFileSync(ca)))
+    onTestFinished(() => {
+      channel.close()
+      service.forceShutdown()
+    })
+    const [token, other] = [await newToken(), await newToken()]
+    const [call, kept] = [openCall(channel, path, token), openCall(channel, path, other)]
+    await eventually(() => calls.length === 2)
+    expect((await post('/oauth/revoke', { token })).status).toBe(200)
+    await eventually(() => call.heard.length > 0, PROMPT_MS)
+    expect(call.heard).toEqual([[status.UNAUTHENTICATED, 'token-revoked']])
+    expect(kept.heard).toEqual([])
+  },
+)
 
 test('T26 an open answer is cut off when the service hears no more of what is revoked', async () => {
   const { begin } = await startService('Express 5')

@@ -1,23 +1,19 @@
-import type { Readable } from 'node:stream'
 import {
   Client,
   Metadata,
   Server,
   ServerCredentials,
-  type ServerDuplexStream,
   type ServerUnaryCall,
-  type ServiceError,
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js'
 import { accessOf, createChannelCredentials, requireAccessToken, serveMtls } from 'countersign/grpc'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { factKinds } from '../../../src/revocation/fact.ts'
 import { fromStatus } from '../../../src/rpc/status.ts'
 import { matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
-import { eventually } from '../../../src/testing/eventually.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { toPem } from '../../../src/x509/pem.ts'
 import { bundleOf, type Made, NOW, reasonOf, root } from '../../support/x509-fixtures.ts'
@@ -170,108 +166,4 @@ test('T26 a call is refused what a fact of any kind has ended, and what it canno
   }
   revocations.isFresh = false
   expect(await ask(list, shown)).toEqual([status.UNAVAILABLE, 'revocation-unknown'])
-})
-
-const [watch, follow] = ['/test.Orders/Watch', '/test.Orders/Follow']
-
-/** The service's side of a stream, and what it was sent. */
-type Serving = ServerDuplexStream<Buffer, Buffer> & { readonly received: string[] }
-
-/** One method streams to its client; the other answers each message of its client with the same. */
-async function startStreams() {
-  const known = knownFacts()
-  const verifier = issuer.verifier({ audience, requireBound: true, revocations: known })
-  const scopes = ['orders:read']
-  const methods = { [watch]: scopes, [follow]: scopes }
-  const grpc = new Server({ interceptors: [requireAccessToken({ verifier, methods })] })
-  const streams = new Map<string, Serving>()
-  const serve = (path: string) => (call: ServerDuplexStream<Buffer, Buffer>) => {
-    const received: string[] = []
-    streams.set(path, Object.assign(call, { received }))
-    if (path === watch) return
-    call.on('data', (message: Buffer) => {
-      received.push(String(message))
-      call.write(message)
-    })
-  }
-  const toClient = { ...codec, responseStream: true }
-  grpc.addService(
-    {
-      watch: { path: watch, ...toClient },
-      follow: { path: follow, ...toClient, requestStream: true },
-    },
-    { watch: serve(watch) as never, follow: serve(follow) },
-  )
-  const listener = await serveMtls(grpc, {
-    ...{ source: source(server), authorize, clock, host: '127.0.0.1', port: 0 },
-  })
-  onTestFinished(() => listener.close())
-  const credentials = createChannelCredentials({ source: source(client), authorize, clock })
-  const channel = new Client(`127.0.0.1:${listener.address.port}`, credentials)
-  onTestFinished(() => channel.close())
-
-  /** `next` is the next message, or how it ended. */
-  const open = async (path: string) => {
-    const metadata = new Metadata()
-    metadata.set('authorization', `Bearer ${await tokenWith(revocable)}`)
-    const both =
-      path === follow ? channel.makeBidiStreamRequest(path, bytes, bytes, metadata) : undefined
-    const stream: Readable =
-      both ?? channel.makeServerStreamRequest(path, bytes, bytes, Buffer.of(), metadata)
-    const heard: unknown[] = []
-    stream.on('data', (message: Buffer) => heard.push(String(message)))
-    stream.on('error', (error: ServiceError) => heard.push([error.code, fromStatus(error).reason]))
-    await eventually(() => streams.has(path) || heard.length > 0)
-    return {
-      write: (text: string) => both?.write(Buffer.from(text)),
-      async next() {
-        await eventually(() => heard.length > 0)
-        return heard.shift()
-      },
-    }
-  }
-  const serving = (path: string): Serving => streams.get(path) as Serving
-  return { open, known, serving }
-}
-
-describe('T26 each message of a stream counts for itself:', () => {
-  const end = [status.UNAUTHENTICATED, 'token-revoked']
-  test.for([
-    ['once its token was revoked', (known: KnownFacts) => known.revoke('token'), end],
-    [
-      'while nobody knows whether it was',
-      (known: KnownFacts) => {
-        known.isFresh = false
-      },
-      [status.UNAVAILABLE, 'revocation-unknown'],
-    ],
-  ] as const)('%s the service sends none', async ([, happens, ended]) => {
-    const { open, known, serving } = await startStreams()
-    const stream = await open(watch)
-    serving(watch).write(Buffer.from('1'))
-    expect(await stream.next()).toBe('1')
-    happens(known)
-    serving(watch).write(Buffer.from('2'))
-    expect(await stream.next()).toEqual(ended)
-    expect(serving(watch).destroyed).toBe(true)
-  })
-
-  test('once its token was revoked the service reads none', async () => {
-    const { open, known, serving } = await startStreams()
-    const stream = await open(follow)
-    stream.write('1')
-    expect(await stream.next()).toBe('1')
-    known.revoke('spiffe-id')
-    stream.write('2')
-    expect(await stream.next()).toEqual(end)
-    expect(serving(follow).received).toEqual(['1'])
-  })
-
-  test('it ends with its token', async () => {
-    const { open, serving } = await startStreams()
-    const stream = await open(watch)
-    await clock.advance(70_000)
-    serving(watch).write(Buffer.from('1'))
-    expect(await stream.next()).toEqual([status.UNAUTHENTICATED, 'token-expired'])
-  })
 })
