@@ -41,7 +41,8 @@ export interface TokenReader {
   read(token: string): Promise<ShownToken>
 }
 
-const types: ReadonlySet<unknown> = new Set(['at+jwt', 'application/at+jwt'])
+/** As this server signs them: never in the long form of RFC 9068 §2.1, which others may write. */
+const types: ReadonlySet<unknown> = new Set(['at+jwt'])
 const maxTokenBytes = 8192
 const maxRemembered = 4096
 

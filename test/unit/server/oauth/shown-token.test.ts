@@ -70,7 +70,7 @@ describe('T30 what is shown as an access token at introspection, revocation or e
 
   const good = {
     ...{ iss: issuer, sub: idOf('/web'), client_id: idOf('/web'), aud: orders, jti: 'a' },
-    ...{ txn: 't', scope: 'orders:read', iat: now, exp: now + 60 },
+    ...{ txn: 't', scope: 'orders:read', iat: now, nbf: now, exp: now + 60 },
   }
   const sign = (claims: object = {}, header: object = {}, key = own.privateKey): Promise<string> =>
     new SignJWT({ ...good, ...claims })
@@ -132,6 +132,11 @@ describe('T30 what is shown as an access token at introspection, revocation or e
     ['of later', 'token-not-yet-valid', () => sign({ nbf: now + 1 })],
     ['with an actor that is none', 'token-claims', () => sign({ act: { act: { sub: 'a' } } })],
     ['bound to something unknown', 'token-claims', () => sign({ cnf: { jkt: 'x' } })],
+    [
+      'bound to something unknown beside a certificate',
+      'token-claims',
+      () => sign({ cnf: { 'x5t#S256': 'x', jkt: 'x' } }),
+    ],
   ]
 
   test.for(forged)('%s (%s)', async ([, reason, token]) => {
