@@ -223,7 +223,10 @@ export async function runAgent(
               },
               inner,
             ),
-          (inner) => renew({ cache, trustDomain, sign: signBatch(channel), clock, log }, inner),
+          (inner) => {
+            const shown = () => identity.shown()
+            return renew({ cache, trustDomain, sign: signBatch(channel), shown, clock, log }, inner)
+          },
           (inner) => identity.renew(inner),
         )
       },

@@ -1,6 +1,6 @@
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { isUntainted, signersOf } from '../../src/bundle/key-ids.ts'
-import { asCountersignError, CountersignError, type ErrorCode } from '../../src/errors.ts'
+import { asCountersignError, CountersignError } from '../../src/errors.ts'
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
@@ -12,6 +12,7 @@ import type { KeyStore, StoredIdentity } from '../key-store/key-store.ts'
 import { fetchBundle, joinWithToken, renewAgentSvid } from './attest.ts'
 import type { ServerConnection } from './connection.ts'
 import { type FreshSvid, freshSvid, isAlive } from './freshness.ts'
+import { isPassing } from './passing.ts'
 import { compareClocks } from './server-clock.ts'
 import type { ServerTrust } from './server-trust.ts'
 
@@ -279,17 +280,4 @@ export const rejoinCommand =
 
 function lifeMsOf({ notBefore, expiresAt }: X509Svid): number {
   return expiresAt.getTime() - notBefore.getTime()
-}
-
-/** What says nothing about the proof: a server that is away, overloaded, or cut off in the middle. */
-const passing: ReadonlySet<ErrorCode> = new Set([
-  'unavailable',
-  'deadline',
-  'exhausted',
-  'cancelled',
-  'internal',
-])
-
-function isPassing(error: CountersignError): boolean {
-  return passing.has(error.code)
 }

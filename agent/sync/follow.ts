@@ -53,9 +53,9 @@ export async function follow(deps: FollowDeps, signal: AbortSignal): Promise<voi
     }
     source = deps.stream
     if (connection.aborted || error === undefined) continue
-    // One cut says little: servers stop, and others take over. The next try tells whether and why none is there.
-    if (wasThere && error.code === 'unavailable')
-      log.info('the stream of changes was cut', { error })
+    // One cut says little: servers stop, and others take over. The next try tells whether none is there, and why.
+    const isCut = wasThere && error.code === 'unavailable'
+    if (isCut) log.info('the stream of changes was cut', { error })
     else outage.failed(error)
     wasThere = false
     const leastMs = await deps.lost(error, signal)

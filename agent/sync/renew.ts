@@ -1,20 +1,21 @@
-import type { Entry } from '../../src/entry/entry.ts'
 import { asCountersignError, CountersignError } from '../../src/errors.ts'
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
-import { clocksApart } from '../../src/runtime/clocks-apart.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { createOutage } from '../../src/runtime/outage.ts'
 import { Slice } from '../../src/runtime/slice.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { readCertificate } from '../../src/x509/certificate.ts'
 import type { Cache } from '../cache/cache.ts'
 import { type HeldSvid, holdNewSvid, shownBy } from '../cache/held-svid.ts'
 import { isEnded } from '../cache/snapshot.ts'
 import { Wake } from '../cache/wake.ts'
 import { type MakeKey, makeNewKey, type NewKey } from '../node-attestation/new-key.ts'
-import { type DueEntry, due, type Refusal } from './due.ts'
+import { isPassing } from '../node-attestation/passing.ts'
+import { type DueEntry, due } from './due.ts'
 import { checkIssued } from './issued.ts'
+import { Refusals } from './refusals.ts'
 
 export interface SvidRequest {
   readonly entryId: string
@@ -32,6 +33,8 @@ export interface RenewDeps {
   readonly cache: Cache
   readonly trustDomain: TrustDomain
   readonly sign: SignBatch
+  /** What this agent shows the server: who shows another may be answered otherwise. */
+  readonly shown: () => X509Svid | undefined
   readonly clock: Clock
   readonly log: Log
   readonly random?: () => number
@@ -43,8 +46,6 @@ const defaultMaxBatch = 500
 const keysAtOnce = 16
 /** Notices SVIDs and entries that expire, and clocks that were set, without being told. */
 const lookAtLeastEveryMs = 5000
-const retryBaseMs = 1000
-const retryCapMs = 60_000
 const outageCapMs = 3000
 const maxRetryAfterMs = 60_000
 
@@ -67,17 +68,19 @@ export async function renew(deps: RenewDeps, signal: AbortSignal): Promise<void>
         await wake.wait(Math.min(plan.nextInMs ?? Infinity, lookAtLeastEveryMs), signal)
         continue
       }
+      const batch = plan.now.slice(0, deps.maxBatch ?? defaultMaxBatch)
       try {
-        await renewal.sign(plan.now.slice(0, deps.maxBatch ?? defaultMaxBatch), signal)
+        await renewal.sign(batch, signal)
         backoff.reset()
         outage.over()
       } catch (error) {
         signal.throwIfAborted()
         const known = asCountersignError(error)
-        const { retryAfterMs = 0 } = known
-        outage.failed(known)
-        const waitMs = Math.max(backoff.next(), Math.min(retryAfterMs, maxRetryAfterMs))
-        await clock.sleep(waitMs, signal)
+        const leastMs = Math.min(known.retryAfterMs ?? 0, maxRetryAfterMs)
+        if (isPassing(known)) {
+          outage.failed(known)
+          await clock.sleep(Math.max(backoff.next(), leastMs), signal)
+        } else renewal.refused(batch, known, leastMs)
       }
     }
   } finally {
@@ -91,7 +94,8 @@ function randomOf(deps: RenewDeps): { random?: () => number } {
 
 class Renewal {
   readonly #deps: RenewDeps
-  readonly #refusals = new Map<string, Refusal>()
+  readonly #refusals: Refusals
+  #askedAs: X509Svid | undefined
   /** Keys whose request has not been answered yet, by entry id: a retry uses them again. */
   readonly #prepared = new Map<string, NewKey>()
   readonly #makeKey: MakeKey
@@ -99,6 +103,7 @@ class Renewal {
 
   constructor(deps: RenewDeps) {
     this.#deps = deps
+    this.#refusals = new Refusals(deps.clock, deps.random ?? Math.random)
     this.#makeKey = deps.makeKey ?? makeNewKey
   }
 
@@ -108,11 +113,13 @@ class Renewal {
   }
 
   plan(): ReturnType<typeof due> {
-    const { cache, clock, trustDomain } = this.#deps
+    const { cache, clock, shown, trustDomain } = this.#deps
     const wanted = cache.wanted()
+    if (shown() !== this.#askedAs) this.#refusals.clear()
+    this.#askedAs = shown()
     this.#forgetUnwanted(new Set(wanted.map((entry) => entry.id)))
     const at = { now: clock.now(), monotonicMs: clock.monotonicMs() }
-    return due(cache.snapshot, at, wanted, this.#refusals, cache.bundleOf(trustDomain))
+    return due(cache.snapshot, at, wanted, this.#refusals.held, cache.bundleOf(trustDomain))
   }
 
   /** Throws where the batch as a whole failed; what is wrong with one item is kept with that item. */
@@ -144,6 +151,17 @@ class Renewal {
     handOn()
   }
 
+  /** The server would answer nothing of the batch. What is new or changed meanwhile is asked for without it. */
+  refused(batch: readonly DueEntry[], error: CountersignError, leastMs: number): void {
+    const entries = batch.map(({ entry }) => entry)
+    const waitMs = this.#refusals.putOff(entries, leastMs)
+    this.#deps.log.warn('the server refuses a batch of SVIDs', {
+      entries: entries.length,
+      retryInMs: Math.round(waitMs),
+      error,
+    })
+  }
+
   /** A few at a time: what all of them cost the loop would come in one piece. */
   async #keysFor(batch: readonly DueEntry[]): Promise<NewKey[]> {
     const keys: NewKey[] = []
@@ -168,14 +186,14 @@ class Renewal {
       const svid = checkIssued({ entry, ...key }, answer, cache, at.now)
       const goodFrom = cache.snapshot.goodFrom.get(entry.id)
       // Servers that refuse those of before it are ahead of the one that has signed it.
-      if (goodFrom !== undefined && isEnded(svid, goodFrom)) this.#putOff(entry)
-      else this.#refusals.delete(entry.id)
+      if (goodFrom !== undefined && isEnded(svid, goodFrom)) this.#refusals.putOff([entry])
+      else this.#refusals.forget(entry.id)
       return holdNewSvid(svid, shownBy(entry), at, random())
     } catch (error) {
       const refused = asCountersignError(error)
       const misdatedMs = misdatedWaitMs(refused, answer)
-      const waitMs = this.#putOff(
-        entry,
+      const waitMs = this.#refusals.putOff(
+        [entry],
         Math.max(refused.retryAfterMs ?? 0, misdatedMs),
         misdatedMs > 0,
       )
@@ -190,24 +208,6 @@ class Renewal {
     }
   }
 
-  /** Until the entry is asked for again, in ms; ever longer, and at least `leastMs`. */
-  #putOff(entry: Entry, leastMs = 0, misdated = false): number {
-    const { clock, random = Math.random } = this.#deps
-    const [{ id }, shows] = [entry, shownBy(entry)]
-    const before = this.#refusals.get(id)
-    const failures = before?.shows === shows ? before.failures + 1 : 1
-    const drawn = Math.min(retryBaseMs * 2 ** (failures - 1), retryCapMs) * (0.75 + random() / 2)
-    const waitMs = Math.max(drawn, leastMs)
-    const at = { now: clock.now(), monotonicMs: clock.monotonicMs() }
-    this.#refusals.set(id, {
-      shows,
-      failures,
-      retryAtMs: at.monotonicMs + waitMs,
-      clocksApartMs: misdated ? clocksApart(at) : undefined,
-    })
-    return waitMs
-  }
-
   async #keyFor(id: string): Promise<NewKey> {
     const before = this.#prepared.get(id)
     if (before !== undefined) return before
@@ -219,7 +219,7 @@ class Renewal {
   }
 
   #forgetUnwanted(wanted: ReadonlySet<string>): void {
-    for (const id of this.#refusals.keys()) if (!wanted.has(id)) this.#refusals.delete(id)
+    this.#refusals.keepOnly(wanted)
     for (const id of this.#prepared.keys()) if (!wanted.has(id)) this.#prepared.delete(id)
   }
 }

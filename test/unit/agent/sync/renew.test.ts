@@ -19,6 +19,7 @@ import {
   makeCa,
   selectorsOf,
   settle,
+  svidFor,
   trustDomain,
   watch,
 } from '../cache/fixture.ts'
@@ -67,11 +68,14 @@ function give(given: readonly Entry[]): void {
 async function during(
   act: () => Promise<void>,
   signBatch: SignBatch = sign,
-  more: Pick<RenewDeps, 'makeKey'> = {},
+  more: Partial<Pick<RenewDeps, 'makeKey' | 'shown' | 'random'>> = {},
 ): Promise<void> {
   const over = new AbortController()
   const running = renew(
-    { cache, trustDomain, sign: signBatch, clock, log: silentLog, random: () => 0.5, ...more },
+    {
+      ...{ cache, trustDomain, sign: signBatch, shown: () => undefined, clock, log: silentLog },
+      ...{ random: () => 0.5, ...more },
+    },
     over.signal,
   ).catch((error) => {
     if (!over.signal.aborted) throw error
@@ -340,5 +344,55 @@ describe('what a server answers', () => {
       await expect.poll(() => cache.snapshot.svids.size).toBe(2)
     }, away)
     expect(csrs.size).toBe(2)
+  })
+
+  /** A server that answers nothing of a batch in which one of the first three is. */
+  const refusesBatches: SignBatch = async (requests, signal) => {
+    const answers = await sign(requests, signal)
+    if (requests.some(({ entryId }) => /^n[012]$/.test(entryId))) throw wrong
+    return answers
+  }
+
+  test('a batch that is refused whole is asked for again as one, ever more seldom, and holds up nothing else', async () => {
+    give(some(3))
+    let drawn = 0
+    const random = (): number => {
+      drawn = (drawn + 0.37) % 1
+      return drawn
+    }
+    const act = async (): Promise<void> => {
+      await expect.poll(() => batches.length).toBe(1)
+      await pass(240_000, 500)
+      expect(batches.length).toBeGreaterThanOrEqual(7)
+      expect(batches.length).toBeLessThanOrEqual(10)
+      expect(new Set(batches.map((ids) => ids.length))).toEqual(new Set([3]))
+      batches = []
+      const fresh = entryOf('/new', ['unix:uid:7'], { id: 'new' })
+      entries.set('new', fresh)
+      await cache.apply(changeOf({ position: 2, entries: [fresh] }))
+      await expect.poll(() => cache.snapshot.svids.size).toBe(1)
+      expect(batches).toEqual([['new']])
+      const changed = entryOf('/n/0', ['unix:uid:0'], { id: 'n0', dnsNames: ['n0.example.org'] })
+      await cache.apply(changeOf({ position: 3, entries: [changed] }))
+      await expect.poll(() => batches).toEqual([['new'], ['n0']])
+    }
+    await during(act, refusesBatches, { random })
+  })
+
+  test('a refusal of before does not count for an agent that shows another SVID', async () => {
+    give(some(3))
+    const own = await svidFor(entryOf('/agent', ['unix:uid:0']), ca)
+    let shown: typeof own | undefined
+    await during(
+      async () => {
+        await pass(200_000, 500)
+        batches = []
+        shown = own
+        await pass(5000, 500)
+        expect(batches[0]).toHaveLength(3)
+      },
+      refusesBatches,
+      { shown: () => shown },
+    )
   })
 })
