@@ -409,9 +409,14 @@ describe('T30 gets no token, and the trail says why:', () => {
       ...{ error: 'invalid_target', reason: 'policy-none' },
     },
     {
-      who: 'a scope that the resource does not have',
-      values: async () => ({ ...(await asserting()), scope: 'orders:delete' }),
+      who: 'a scope that the resource does not have, beside one that it has',
+      values: async () => ({ ...(await asserting()), scope: 'orders:read orders:delete' }),
       ...{ error: 'invalid_scope', reason: 'scope-unknown' },
+    },
+    {
+      who: 'scopes that two blanks part',
+      values: async () => ({ ...(await asserting()), scope: 'orders:read  orders:write' }),
+      ...{ error: 'invalid_scope', reason: 'scope-malformed' },
     },
     {
       who: 'no scope',

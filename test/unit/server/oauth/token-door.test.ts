@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
@@ -16,7 +17,7 @@ import { TestTrustDomain } from '../../../../src/testing/trust-domain.ts'
 import { form, issuer, orders, resourceOf } from '../../../support/oauth.ts'
 import { type RunningCa, startCa, temporaryFolder } from '../ca/ca-fixture.ts'
 import { entryOf, idOf } from '../entry/samples.ts'
-import { permitted, refused, send, startWorld, web, wish } from './oauth-world.ts'
+import { type Proof, permitted, refused, send, startWorld, web, wish } from './oauth-world.ts'
 
 async function start(closing: AsyncDisposableStack, more: Partial<TokenDoorDeps> = {}) {
   const world = await startWorld(closing, more)
@@ -241,7 +242,15 @@ test('RFC 8705 a resource whose tokens are bound gives none to a client without 
     reason: 'target-needs-certificate',
     details: { door: 'token' },
   })
+  const proof = await world.certified(web)
+  const { access_token = '' } = await send(world.server, proof, wish)
+  expect(decodeJwt(access_token)['cnf']).toEqual({ 'x5t#S256': thumbprintOf(proof) })
 })
+
+/** RFC 8705 §3.1, by hand. */
+function thumbprintOf(proof: Proof): string {
+  return hash('sha256', ('chain' in proof && proof.chain[0]) || '', 'base64url')
+}
 
 test.each([
   [
