@@ -1,4 +1,5 @@
 import { CountersignError } from '../../src/errors.ts'
+import { wholeSeconds } from '../../src/runtime/instant.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { parseCertificate } from '../../src/x509/certificate.ts'
 import type { CertificateAuthority } from '../../src/x509/issue.ts'
@@ -45,7 +46,7 @@ export async function createAuthority(options: {
   const { privateKey } = await generateKeyPair(keyKind)
   const signer = softwareSigner(privateKey)
   const publicKey = spkiOf(signer.publicKey)
-  const createdMs = Math.floor(now.getTime() / 1000) * 1000
+  const createdMs = wholeSeconds(now).getTime()
   const notBefore = new Date(createdMs - backdateSeconds * 1000)
   const notAfter = new Date(createdMs + options.ttlSeconds * 1000)
   // A JWT key is named as a certificate's is: by its public key, so that no two share a name.

@@ -6,8 +6,8 @@ import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Changes } from '../changes/changes.ts'
 import type { WriteFacts } from '../revocation/write-facts.ts'
 import type { Store, WriteTx } from '../store/store.ts'
+import type { RuleContext } from './entry-input.ts'
 import type { EntryIndex } from './index.ts'
-import type { RuleContext } from './rules.ts'
 
 const maxBatchItems = 10_000
 

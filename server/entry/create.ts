@@ -13,9 +13,10 @@ import {
   type RegistryDeps,
   ruleContext,
 } from './batch.ts'
+import type { EntryInput } from './entry-input.ts'
 import type { EntryIndex } from './index.ts'
 import { entryEvent } from './record.ts'
-import { checkEntry, type EntryInput } from './rules.ts'
+import { checkEntry } from './rules.ts'
 import { warningsFor } from './warnings.ts'
 
 interface Plan {

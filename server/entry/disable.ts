@@ -1,6 +1,7 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { problemOfText } from '../../src/entry/selector.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { wholeSeconds } from '../../src/runtime/instant.ts'
 import type { Cause } from '../revocation/write-facts.ts'
 import { loadEntries, updateEntries } from '../store/entries.ts'
 import type { WriteTx } from '../store/store.ts'
@@ -15,7 +16,6 @@ import {
 } from './batch.ts'
 import { causesOf } from './ended-causes.ts'
 import { entryEvent } from './record.ts'
-import { wholeSeconds } from './rules.ts'
 
 const maxReasonBytes = 256
 

@@ -7,7 +7,8 @@ import {
 } from '../../src/entry/selector.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import { maxFederatesWith, maxLabels } from './rules.ts'
+import { maxFederatesWith } from './federates-with.ts'
+import { maxLabels } from './labels.ts'
 
 /**
  * How an entry's set compares with the one that is asked for: `exact` the same, `subset` nothing

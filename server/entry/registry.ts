@@ -5,9 +5,9 @@ import type { BatchOptions, BatchResult, RegistryDeps } from './batch.ts'
 import { createBatch } from './create.ts'
 import { type DeleteOptions, deleteBatch } from './delete.ts'
 import { disableBatch, enableBatch, type SwitchOptions } from './disable.ts'
+import type { EntryInput } from './entry-input.ts'
 import { expiredBy } from './expiry.ts'
 import { type LeaveMode, leaveTrustDomain } from './leave.ts'
-import type { EntryInput } from './rules.ts'
 import { type EntryUpdate, type UpdateOptions, updateBatch } from './update.ts'
 
 /** How many expired entries are deleted in one write. */

@@ -22,8 +22,9 @@ import {
 } from './batch.ts'
 import { warner } from './create.ts'
 import { causesOf } from './ended-causes.ts'
+import type { EntryInput } from './entry-input.ts'
 import { entryEvent } from './record.ts'
-import { checkEntry, type EntryInput } from './rules.ts'
+import { checkEntry } from './rules.ts'
 
 /** A field that an update may replace. */
 export type EntryField = Exclude<keyof EntryInput, 'id' | 'disabled'>

@@ -5,7 +5,7 @@ import { CountersignError } from '../../src/errors.ts'
 import { type Networks, parseNetworks } from '../../src/federation/networks.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
-import type { EntryInput } from '../entry/rules.ts'
+import type { EntryInput } from '../entry/entry-input.ts'
 
 /**
  * A caller that can send nothing but a static key is an entry like any other, with owner, purpose and end. No agent has

@@ -12,3 +12,8 @@ export function parseInstant(text: string): Date | undefined {
   const midnight = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
   return midnight.getUTCDate() === Number(day) ? instant : undefined
 }
+
+/** The wire counts in seconds: what does so here too reads the same everywhere. */
+export function wholeSeconds(at: Date): Date {
+  return new Date(Math.floor(at.getTime() / 1000) * 1000)
+}

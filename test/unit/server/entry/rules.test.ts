@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { checkEntry, type EntryInput, type RuleContext } from '../../../../server/entry/rules.ts'
+import type { EntryInput, RuleContext } from '../../../../server/entry/entry-input.ts'
+import { checkEntry } from '../../../../server/entry/rules.ts'
 import { warningsFor } from '../../../../server/entry/warnings.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { entryOf, selectorsOf, trustDomain } from './samples.ts'
