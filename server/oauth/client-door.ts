@@ -4,6 +4,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { asCountersignError, CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createMeetingPoint } from '../../src/runtime/meeting-point.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { RateLimiter } from '../access/limits.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -92,6 +93,9 @@ export interface ClientDoorDeps {
 /** Finds out who a client is, by what it shows; a `Client` is one that has proved it. */
 export type ClientAuthenticator = (proof: ClientProof, deps: ClientAuthDeps) => Promise<Client>
 
+/** What has come in one turn is read whole before any of it is looked at. */
+const othersToAnswer = createMeetingPoint()
+
 /** More entries of one ID than this are refused: each would be asked about. */
 export const maxEntries = 16
 
@@ -124,6 +128,7 @@ export function createClientDoor(
   return {
     async answer(request) {
       const known: Known = {}
+      await othersToAnswer()
       try {
         return await answer(await admit(request, known, deps, authenticate))
       } catch (error) {

@@ -7,6 +7,7 @@ import {
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { CountersignError } from '../errors.ts'
+import { createMeetingPoint } from '../runtime/meeting-point.ts'
 import { signingAlgorithmFor, signOnPool } from './algorithm.ts'
 import { readSpki } from './spki.ts'
 
@@ -83,8 +84,17 @@ export function softwareSigner(privateKey: KeyObject): Signer {
   }
   const algorithm = signingAlgorithmFor(kind)
   const publicKey = createPublicKey(privateKey)
-  // To hand it over would take more of this thread than the signature does.
-  if (kind === 'ec-p256')
-    return { publicKey, kind, sign: async (data) => sign('sha256', data, privateKey) }
+  if (kind === 'ec-p256') return { publicKey, kind, sign: signHere(privateKey) }
   return { publicKey, kind, sign: (data) => signOnPool(data, privateKey, algorithm) }
+}
+
+/** All signatures of this process on P-256 that are wanted in one turn are made in a row. */
+const othersToSign = createMeetingPoint()
+
+/** On this thread, of which it takes less than to hand it over would. */
+function signHere(privateKey: KeyObject): Signer['sign'] {
+  return async (data) => {
+    await othersToSign()
+    return sign('sha256', data, privateKey)
+  }
 }

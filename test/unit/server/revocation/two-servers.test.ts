@@ -69,14 +69,20 @@ function reader() {
       await taking
       state.begin({ nonce, sentAtMs: systemClock.monotonicMs() })
       const { lastEventId } = state
+      // As streams do: what comes meanwhile goes behind the opening.
+      const waiting: FeedEvent[] = []
+      let opened = false
       const subscription = publisher.subscribe({
         ...{ nonce, lastEventId, withinMs: 250 },
-        onEvent: (e) => void take(e),
+        onEvent: (e) => void (opened ? take(e) : waiting.push(e)),
       })
       end = subscription.end
       const before = taken.length
       for await (const event of subscription.opening) await take(event)
-      return taken.length - before
+      const missed = taken.length - before
+      opened = true
+      await Promise.all(waiting.map(take))
+      return missed
     },
   }
 }
