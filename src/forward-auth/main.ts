@@ -58,6 +58,7 @@ export async function runForwardAuth(
       requireBound,
       clock,
       jwks: async () => readDocument(await issuer.get(settings.endpoints.keys)),
+      onTrouble: (error) => log.warn('tokens cannot be verified', { resource, error }),
       ...standing,
     })
   const decide = createDecider(settings.services, verifierOf)
@@ -87,7 +88,7 @@ export async function runForwardAuth(
 
 /** A feed that ended is begun anew; that it was refused is for the operator to know. */
 function troubleIn(log: Log): (error: CountersignError) => void {
-  return ({ reason, fix }) => log.warn('the feed of revocations was lost', { reason, fix })
+  return (error) => log.warn('the feed of revocations was lost', { error })
 }
 
 function needsIdentity({ doors, introspect, revocations }: ForwardAuthSettings): boolean {

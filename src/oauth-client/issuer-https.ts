@@ -107,10 +107,12 @@ async function read(response: IncomingMessage): Promise<IssuerAnswer> {
   }
 }
 
-export function unavailable(cause: unknown, retryAfterMs?: number): CountersignError {
-  return new CountersignError('unavailable', 'the authorization server cannot be asked', {
+/** `why`: a sentence of ours, or what failed. */
+export function unavailable(why: unknown, retryAfterMs?: number): CountersignError {
+  const said = typeof why === 'string' ? `: ${why}` : ''
+  return new CountersignError('unavailable', `the authorization server cannot be asked${said}`, {
     reason: 'issuer-unavailable',
-    cause,
+    ...(said === '' && { cause: why }),
     retryAfterMs,
   })
 }

@@ -3,6 +3,7 @@ import { CountersignError } from '../errors.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { fetchDocument } from '../runtime/http-get.ts'
 import { within } from '../runtime/within.ts'
+import { whyUnavailable } from './why-unavailable.ts'
 
 /** Where the issuer's keys are: the URL of its JWK Set, or what fetches that document. */
 export type JwksLocation = string | ((signal: AbortSignal) => Promise<string>)
@@ -19,9 +20,14 @@ const pauseMs = 5000
 /**
  * Keeps the keys for five minutes. For an id that it does not know it asks again, once for all who wait, and at most
  * once in 5 s. While nobody answers, the keys of before stay for as long again and no longer. Throws
- * `unavailable` `jwks-unavailable`.
+ * `unavailable` `jwks-unavailable`; `onTrouble` is told so of each time that they could not be fetched. What was in the
+ * way is the message of its `cause` alone: it is for the operator, not for who asks.
  */
-export function keysAt(location: JwksLocation, clock: Clock): KeyLookup {
+export function keysAt(
+  location: JwksLocation,
+  clock: Clock,
+  onTrouble: (error: CountersignError) => void = () => {},
+): KeyLookup {
   const fetchKeys = typeof location === 'string' ? fetcherOf(location) : location
   let keys: ReadonlyMap<string, Buffer> = new Map()
   let readAtMs = Number.NEGATIVE_INFINITY
@@ -33,12 +39,12 @@ export function keysAt(location: JwksLocation, clock: Clock): KeyLookup {
     askedAtMs = clock.monotonicMs()
     const stop = new AbortController()
     try {
-      const text = await within(clock, timeoutMs, fetchKeys(stop.signal), () => unavailable('slow'))
+      const text = await within(clock, timeoutMs, fetchKeys(stop.signal), late)
       keys = keysIn(text)
       readAtMs = clock.monotonicMs()
-      failure = undefined
     } catch (error) {
       failure = error
+      onTrouble(unavailable(error))
     } finally {
       stop.abort()
     }
@@ -64,12 +70,20 @@ export function keysAt(location: JwksLocation, clock: Clock): KeyLookup {
 
 function keysIn(text: string): ReadonlyMap<string, Buffer> {
   const found = new Map<string, Buffer>()
-  for (const element of readJwkSet(text).keys) {
+  for (const element of elementsIn(text)) {
     // RFC 7517 §4.2: a key of the set may be for something else, such as encryption.
     const key = element.use === 'sig' ? readJwtElement(element) : undefined
     if (key !== undefined) found.set(key.keyId, key.publicKey)
   }
   return found
+}
+
+function elementsIn(text: string): ReturnType<typeof readJwkSet>['keys'] {
+  try {
+    return readJwkSet(text).keys
+  } catch (cause) {
+    throw new CountersignError('invalid', 'malformed', { reason: 'jwks-malformed', cause })
+  }
 }
 
 function fetcherOf(url: string): (signal: AbortSignal) => Promise<string> {
@@ -82,10 +96,16 @@ function fetcherOf(url: string): (signal: AbortSignal) => Promise<string> {
   return (signal) => fetchDocument(url, maxBytes, { agent: false, signal })
 }
 
+function late(): CountersignError {
+  return new CountersignError('deadline', `no answer in ${timeoutMs / 1000} s`, {
+    reason: 'jwks-late',
+  })
+}
+
 function unavailable(cause: unknown): CountersignError {
   return new CountersignError('unavailable', 'the keys of the issuer cannot be fetched', {
     reason: 'jwks-unavailable',
     retryAfterMs: pauseMs,
-    cause,
+    cause: new Error(whyUnavailable(cause), { cause }),
   })
 }

@@ -22,6 +22,11 @@ export interface VerifierOptions extends StandingOptions {
   readonly clockSkew?: number
   /** Takes no token that is not bound to the caller's certificate. One that is bound is always checked. */
   readonly requireBound?: boolean
+  /**
+   * Told of each time that the issuer's keys could not be fetched: `cause.message` says why, which no caller is told. In its
+   * place the process warns, of the same reason once a minute.
+   */
+  readonly onTrouble?: (error: CountersignError) => void
   readonly clock?: Clock
 }
 
@@ -56,7 +61,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       fix: 'name both, and a clockSkew of 0 to 60 seconds',
     })
   }
-  const signed = signedTokens(keysAt(options.jwks ?? `${issuer}/oauth/jwks`, clock))
+  const onTrouble = options.onTrouble ?? warnings(issuer, clock)
+  const signed = signedTokens(keysAt(options.jwks ?? `${issuer}/oauth/jwks`, clock, onTrouble))
   const checkStanding = standingCheck(options, clock)
   const requests = openRequests(options, checkStanding, clock)
   const read = async (
@@ -87,6 +93,19 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
   canaryReaders.set(verifier, (token, shown = {}) => read(token, shown, isCanary))
   return verifier
+}
+
+const warnAgainMs = 60_000
+
+function warnings(issuer: string, clock: Clock): (error: CountersignError) => void {
+  let last = { why: '', atMs: Number.NEGATIVE_INFINITY }
+  return ({ cause }) => {
+    const why = (cause as Error).message
+    const atMs = clock.monotonicMs()
+    if (why === last.why && atMs - last.atMs < warnAgainMs) return
+    last = { why, atMs }
+    process.emitWarning(`the keys of ${issuer} cannot be fetched: ${why}`)
+  }
 }
 
 // No way of the public face leads to a canary that is let in.

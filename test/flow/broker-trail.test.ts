@@ -48,3 +48,14 @@ test('the trail of a broker goes to its sinks, and its heads are signed by a key
     heads: { last: { head: { number: kinds().length - 1 } }, unknownKeys: [] },
   })
 })
+
+test('while the issuer’s keys cannot be fetched the log says why, and the caller does not hear it', async () => {
+  const broker = await startBroker()
+  onTestFinished(() => broker.stop())
+  const token = await broker.token()
+  await broker.issuer.close()
+  const { status, reason, body } = await broker.call({ token })
+  expect([status, reason]).toEqual([503, 'jwks-unavailable'])
+  expect(body).not.toContain('ECONNREFUSED')
+  expect(broker.log()).toMatch(/"tokens cannot be verified".*"integration":"acme".*ECONNREFUSED/)
+})

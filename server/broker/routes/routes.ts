@@ -3,6 +3,7 @@ import type { HostLookup } from '../../../src/federation/locate.ts'
 import type { Revocations } from '../../../src/resource-server/standing-check.ts'
 import { createVerifier, type Verifier } from '../../../src/resource-server/verifier.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
+import type { Log } from '../../../src/runtime/log.ts'
 import type { Secret } from '../../../src/runtime/secret.ts'
 import { RateLimiter } from '../../access/limits.ts'
 import type { BrokerConfig } from '../config.ts'
@@ -35,6 +36,7 @@ export interface RoutesDeps {
   readonly revocations: Revocations | undefined
   readonly lookup: HostLookup
   readonly clock: Clock
+  readonly log: Log
 }
 
 /**
@@ -47,7 +49,7 @@ export async function openRoutes(
   deps: RoutesDeps,
   before: ReadonlyMap<string, Route> = new Map(),
 ): Promise<ReadonlyMap<string, Route>> {
-  const { clock } = deps
+  const { clock, log } = deps
   const routes = new Map<string, Route>()
   const held: HeldCredential[] = []
   for (const integration of config.integrations) {
@@ -63,6 +65,7 @@ export async function openRoutes(
       verifier: createVerifier({
         ...{ issuer: config.issuer, audience, jwks: deps.jwks, clock },
         requireBound: integration.requireBound,
+        onTrouble: (error) => log.warn('tokens cannot be verified', { integration: id, error }),
         ...(deps.revocations !== undefined && { revocations: deps.revocations }),
       }),
       callers: new RateLimiter(rate.caller, clock),

@@ -21,14 +21,11 @@ export function issuerKeys(
   deps: ReachDeps & { readonly log: Log },
 ): KeyLookup {
   const { issuer } = settings
-  return keysAt(async (signal) => {
-    try {
-      return await fetchKeys(settings, deps, signal)
-    } catch (error) {
-      deps.log.warn('the keys of an issuer cannot be fetched', { issuer, error })
-      throw error
-    }
-  }, deps.clock)
+  return keysAt(
+    (signal) => fetchKeys(settings, deps, signal),
+    deps.clock,
+    (error) => deps.log.warn('tokens of an issuer cannot be verified', { issuer, error }),
+  )
 }
 
 async function fetchKeys(

@@ -218,13 +218,20 @@ describe('nginx', () => {
     expect(socket.bytesRead).toBe(0)
   })
 
-  test('hears 503 while the issuer’s keys cannot be had', async () => {
+  test('hears 503 while the issuer’s keys cannot be had, and the log says why', async () => {
     const { running, ask } = await nginx({
       endpoints: endpointsOf('https://localhost:1', {}),
     })
     expect(await ask({ authorization: await tokenOf(running) })).toMatchObject({
       ...{ status: 503, reason: 'jwks-unavailable' },
     })
+    const message = 'the authorization server cannot be asked: ECONNREFUSED'
+    expect(running.warned).toEqual([
+      {
+        resource: orders,
+        error: expect.objectContaining({ cause: expect.objectContaining({ message }) }),
+      },
+    ])
   })
 })
 

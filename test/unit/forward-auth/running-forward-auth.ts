@@ -8,7 +8,7 @@ import { runForwardAuth } from '../../../src/forward-auth/main.ts'
 import type { Door, ForwardAuthSettings, Route } from '../../../src/forward-auth/settings.ts'
 import { endpointsOf } from '../../../src/oauth-client/endpoints.ts'
 import type { HostPort } from '../../../src/runtime/config-value.ts'
-import { silentLog } from '../../../src/runtime/log.ts'
+import { type Log, silentLog } from '../../../src/runtime/log.ts'
 import type { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { type IssuerServer, startIssuer } from '../oauth-client/test-issuer-server.ts'
 
@@ -26,6 +26,8 @@ export interface Running {
   readonly issuer: IssuerServer
   readonly at: HostPort | string
   readonly ended: Promise<void>
+  /** With what the log warned. */
+  readonly warned: readonly unknown[]
   stop(): void
 }
 
@@ -67,15 +69,15 @@ export async function runOne(
     ]),
     ...said,
   }
-  const ended = runForwardAuth(settings, stop.signal, {
-    ...{ clock, log: silentLog, onReady: ready.resolve },
-  })
+  const warned: unknown[] = []
+  const log: Log = { ...silentLog, warn: (_, fields) => void warned.push(fields) }
+  const ended = runForwardAuth(settings, stop.signal, { clock, log, onReady: ready.resolve })
   ended.catch(ready.reject)
   onTestFinished(async () => {
     stop.abort()
     await ended
   })
-  return { issuer, at: await ready.promise, ended, stop: () => stop.abort() }
+  return { issuer, at: await ready.promise, ended, warned, stop: () => stop.abort() }
 }
 
 export function socketPath(): string {

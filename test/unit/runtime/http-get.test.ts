@@ -42,7 +42,7 @@ async function fetchAll(paths: readonly string[], env: NodeJS.ProcessEnv): Promi
     import { fetchDocument } from ${JSON.stringify(file)}
     const told = []
     for (const url of ${JSON.stringify(urls)}) {
-      told.push(await fetchDocument(url, 10, { agent: false, signal: AbortSignal.timeout(5000) }).catch((e) => e.code ?? e.message))
+      told.push(await fetchDocument(url, 10, { agent: false, signal: AbortSignal.timeout(5000) }).catch((e) => e.reason ?? e.code))
     }
     console.log(JSON.stringify(told))`
   const { stdout } = await promisify(execFile)(
@@ -62,6 +62,6 @@ test('T9 keys come from nobody whose certificate is not believed, nor by a proxy
     fetchAll(['/keys', '/large', '/none', '/moved'], believed),
   ])
   expect(unbelieved).toEqual(['UNABLE_TO_VERIFY_LEAF_SIGNATURE'])
-  expect(good).toEqual(['x'.repeat(10), 'too large', 'status 404', 'status 302'])
+  expect(good).toEqual(['x'.repeat(10), 'http-too-large', 'http-status', 'http-status'])
   expect(asked).toEqual(['/keys', '/large', '/none', '/moved'])
 })

@@ -29,8 +29,9 @@ function start(changed: Partial<Settings> = {}, reach: Partial<Settings['reach']
   const log: Log = {
     ...silentLog,
     warn: (_, fields) => {
-      const { error } = fields ?? {}
-      why.push(error instanceof CountersignError ? error.reason : error)
+      // What was in the way is beneath what it led to.
+      const { cause } = (fields as { error: { cause: Error } }).error.cause
+      why.push(cause instanceof CountersignError ? cause.reason : cause)
     },
   }
   const settings: Settings = {
