@@ -59,6 +59,29 @@ test('RFC 6749 §2.3 a secret proves nobody, alone or beside a proof, and who tr
   }
 })
 
+test('RFC 6749 §2.3 half an assertion proves nobody, and beside a certificate it is a second proof', async () => {
+  const certificate = await world.certified(web)
+  const chain = 'chain' in certificate ? certificate.chain : expect.fail()
+  const { client_assertion = '', client_assertion_type = '' } = assertionForm('x.y.z')
+  const halves: readonly (readonly [Record<string, string>, string])[] = [
+    [{ client_assertion }, 'client-assertion-type'],
+    [{ client_assertion_type }, 'token-malformed'],
+  ]
+  for (const [half, reason] of halves) {
+    for (const [door, values] of doors()) {
+      const body = form({ ...values, ...half, client_id: web })
+      const ask = async (shown: readonly Buffer[]) => {
+        // They have a share of what is put on record of their own.
+        const asked = { body, authorization: undefined, chain: shown, address: '10.2.0.1:4000' }
+        const { status, body: text } = await door.answer(asked)
+        return [status, JSON.parse(text).error, world.records().at(-1)?.['reason']]
+      }
+      expect(await ask(chain)).toEqual([400, 'invalid_request', 'request-two-mechanisms'])
+      expect(await ask([])).toEqual([401, 'invalid_client', reason])
+    }
+  }
+})
+
 describe('RFC 6749 §3.2 is an invalid request at each door:', () => {
   const twice = [
     ...['grant_type', 'scope', 'client_id', 'client_assertion', 'client_assertion_type'],
