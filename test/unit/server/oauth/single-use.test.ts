@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
 import { createIntrospectionDoor } from '../../../../server/oauth/introspection.ts'
-import { usesIn } from '../../../../server/oauth/single-use.ts'
+import { type UseOnce, usesIn, useUpAssertion } from '../../../../server/oauth/single-use.ts'
+import type { Client } from '../../../../server/oauth/spiffe-client-auth.ts'
 import { createTokenDoor } from '../../../../server/oauth/token-door.ts'
+import type { SingleUse } from '../../../../server/store/used-tokens.ts'
+import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { entryOf } from '../entry/samples.ts'
 import { tempDatabase, tempStore } from '../store/fixture.ts'
 import { type OauthWorld, send, startWorld, web, wish } from './oauth-world.ts'
@@ -59,13 +62,34 @@ test('it is used up at whichever door, also where what was asked for is refused,
   expect(records().at(-1)).toMatchObject({ reason: 'client-assertion-replayed' })
 })
 
-test('one without a jti proves nothing; a certificate has no need of one', async () => {
+test('one without a jti, as text, proves nothing; a certificate has no need of one', async () => {
   await using closing = new AsyncDisposableStack()
   const { server, asserting, certified, records } = await start(closing)
-  expect((await send(server, await asserting(web), wish)).error).toBe('invalid_client')
-  expect(records().at(-1)).toMatchObject({ reason: 'client-assertion-jti' })
+  for (const jti of [undefined, '', 7 as unknown as string]) {
+    expect((await send(server, await asserting(web, 300, jti), wish)).error).toBe('invalid_client')
+    expect(records().at(-1)).toMatchObject({ reason: 'client-assertion-jti' })
+  }
   const chain = await certified(web)
   for (let i = 0; i < 2; i += 1) expect((await send(server, chain, wish)).status).toBe(200)
+})
+
+test('a jti is that of its trust domain, and remembered as long as anybody would take the assertion', async () => {
+  const uses: SingleUse[] = []
+  const useOnce: UseOnce = async (use) => {
+    uses.push(use)
+    return { giveBack: async () => {} }
+  }
+  const expiresAt = new Date('2026-03-04T05:06:07Z')
+  for (const spiffeId of [web, SpiffeId.parse('spiffe://partner.example/web')]) {
+    const client = { spiffeId, method: 'spiffe_jwt', issuedAt: undefined, expiresAt, jti: 'a' }
+    await useUpAssertion(client as Client, [{ jwtSvidSingleUse: true }], useOnce)
+  }
+  // JWT-SVIDs are taken for a minute beyond their end.
+  const forgotten = new Date('2026-03-04T05:07:07Z')
+  expect(uses).toEqual([
+    { issuer: 'spiffe://example.org', jti: 'a', expiresAt: forgotten },
+    { issuer: 'spiffe://partner.example', jti: 'a', expiresAt: forgotten },
+  ])
 })
 
 test('where no entry says so, an assertion is good until it expires, with a jti or without', async () => {
