@@ -23,7 +23,6 @@ import { tokenTypes } from './token-types.ts'
 
 /** Whether the subject token claims to be a JWT-SVID, and not one of a listed issuer; nothing of it is verified. */
 export function claimsToBeSvid(form: Form, isListed: (issuer: unknown) => boolean): boolean {
-  if (form.get('subject_token_type') !== tokenTypes.jwt) return false
   try {
     const { sub, ...claims } = readCompact(form.get('subject_token') ?? '').claims
     return typeof sub === 'string' && sub.startsWith('spiffe://') && !isListed(claims['iss'])

@@ -394,6 +394,11 @@ describe('T30 gets no token, and the trail says why:', () => {
       ...{ error: 'invalid_request', reason: 'request-two-mechanisms' },
     },
     {
+      who: 'no grant',
+      values: async () => ({ ...(await asserting()), grant_type: '' }),
+      ...{ error: 'invalid_request', reason: 'request-grant-missing' },
+    },
+    {
       who: 'another grant',
       values: async () => ({ ...(await asserting()), grant_type: 'password' }),
       ...{ error: 'unsupported_grant_type', reason: 'grant-unsupported' },

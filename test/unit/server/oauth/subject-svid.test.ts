@@ -206,7 +206,11 @@ test('a token of a listed issuer is judged by its rules, though its subject is t
     expect((await exchanged(token, {}, [], door)).status).toBe(500)
     expect(shown.pop()).toBe(token)
   }
-  expect((await exchanged(await svidOf(web), {}, [], door)).status).toBe(200)
+  const svid = await svidOf(web)
+  expect((await exchanged(svid, {}, [], door)).status).toBe(200)
+  const identity = { subject_token_type: tokenTypes.idToken }
+  expect((await exchanged(svid, identity, [], door)).error).toBe('invalid_request')
+  expect(lastReason()).toBe('request-subject-type')
   expect((await exchanged(unsigned({}), {}, [], door)).error).toBe('invalid_request')
   expect(shown).toEqual([])
 })
