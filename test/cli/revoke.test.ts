@@ -5,18 +5,9 @@ import type { EventStream } from '../../server/oauth/ssf/settings.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { type Ended, runHere } from '../support/command.ts'
-import {
-  ask,
-  assertionType,
-  form,
-  formHeaders,
-  type HttpAnswer,
-  issuer,
-  orders,
-  resourceOf,
-} from '../support/oauth.ts'
+import { ask, orders, resourceOf } from '../support/oauth.ts'
 import { someAgent, startServer, trustDomain, wireEntry } from '../support/running-server.ts'
-import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import { postAs, startTokenServer, type TokenServer } from '../support/token-server.ts'
 import type { WebCertificate } from '../support/web-certificate.ts'
 
 let certificate: WebCertificate
@@ -65,19 +56,8 @@ async function register(path: string, owner: string, parent = someAgent): Promis
   return results[0]?.entry?.entry?.id ?? ''
 }
 
-async function post(
-  path: string,
-  values: Record<string, string>,
-  caller = '/web',
-): Promise<HttpAnswer> {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    id: { trust_domain: trustDomain, path: caller },
-    audience: [issuer],
-  })
-  const proof = { client_assertion_type: assertionType, client_assertion: svid?.token ?? '' }
-  const options = { method: 'POST', headers: formHeaders, body: form({ ...proof, ...values }) }
-  return ask(port, certificate, path, options)
-}
+const post = (path: string, values: Record<string, string>, caller = '/web') =>
+  postAs(server, caller, path, values)
 
 async function deleteWebs(): Promise<void> {
   const entries = server.admin('spire.api.server.entry.v1.Entry')

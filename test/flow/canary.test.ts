@@ -15,12 +15,12 @@ import { matchId } from '../../src/spiffe-id/matchers.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
-import { toPem } from '../../src/x509/pem.ts'
 import { freePort } from '../support/free-port.ts'
 import { ask, issuer, orders, resourceOf } from '../support/oauth.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { trustDomain, wireEntry } from '../support/running-server.ts'
+import { shownBy } from '../support/shown.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 
 const service = SpiffeId.of(trustDomain, '/orders')
@@ -64,11 +64,7 @@ beforeAll(async () => {
     clientId: service,
     tls: () => ({
       ca: readFileSync(certificate.ca),
-      cert: source
-        .svid()
-        .chain.map((der) => toPem('CERTIFICATE', der))
-        .join(''),
-      key: toPem('PRIVATE KEY', source.svid().privateKey),
+      ...shownBy(source.svid()),
     }),
   })
   stop = new AbortController()

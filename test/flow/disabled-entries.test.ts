@@ -1,76 +1,39 @@
 import { readFileSync } from 'node:fs'
 import { JwtSource, X509Source, type X509Svid } from 'countersign'
-import {
-  createVerifier,
-  type RevocationFeed,
-  revocationFeed,
-  type Verifier,
-} from 'countersign/resource-server'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { createClient } from '../../src/rpc/client.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { createCsr } from '../../src/x509/csr.ts'
 import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
-import { toPem } from '../../src/x509/pem.ts'
 import { runHere } from '../support/command.ts'
-import {
-  ask,
-  assertionType,
-  form,
-  formHeaders,
-  issuer,
-  orders,
-  resourceOf,
-} from '../support/oauth.ts'
+import { ask, assertionType, form, formHeaders, issuer, orders } from '../support/oauth.ts'
+import { type OrdersService, startOrdersService } from '../support/orders-service.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
-import { mint, someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
-import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
+import type { TokenServer } from '../support/token-server.ts'
 
 let server: TokenServer
+let service: OrdersService
 let agent: RunningAgent
 let agentId: SpiffeId
-let feed: RevocationFeed
-let verifier: Verifier
-let stop: AbortController
 
 beforeAll(async () => {
-  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
-  const resources = new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120, servedBy })]])
-  server = await startTokenServer({ oauth: { resources } })
+  service = await startOrdersService()
+  server = service.server
   agent = await startAgent(server)
   // Before another one joins: nobody knows then which is the last of the list.
   agentId = await agentIdOf(server)
-  await register(wireEntry({ path: '/orders', parent: someAgent }))
-  const serving = await mint(server, '/orders')
-  feed = revocationFeed({
-    issuer,
-    url: `https://localhost:${server.port}/oauth/feed`,
-    clientId: serving.id,
-    tls: () => ({
-      ca: readFileSync(server.certificate.ca),
-      cert: serving.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-      key: toPem('PRIVATE KEY', serving.privateKey),
-    }),
-    keys: async () => (await askServer('/oauth/feed-keys')).body,
-  })
-  stop = new AbortController()
-  void feed.run(stop.signal)
-  const jwks = async () => (await askServer('/oauth/jwks')).body
-  verifier = createVerifier({ issuer, audience: orders, jwks, revocations: feed })
-  await eventually(() => feed.fresh())
 })
 
 afterAll(async () => {
-  stop?.abort()
+  service?.stop()
   await agent?.stop()
   await server?.remove()
 })
 
 const registry = () => server.admin('countersign.registry.v1.Registry')
-
-const askServer = (path: string) => ask(server.port, server.certificate, path)
 
 async function register(entry: Record<string, unknown>): Promise<string> {
   const { results } = await registry().unary('BatchCreate', {
@@ -94,8 +57,6 @@ const byToken = (token: string) =>
 
 const byCertificate = (svid: X509Svid) => tokenFor({ client_id: svid.spiffeId }, svid)
 
-const verdict = (token: string): Promise<string> => reasonOf(verifier.verify(token))
-
 function trail(): readonly Record<string, unknown>[] {
   const lines = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -112,13 +73,13 @@ test('an entry that is disabled gives nobody anything within a second, and enabl
   const newJwt = async () => (await jwts.fetchJwtSvid(issuer)).token
   const before = { svid: source.svid(), jwt: await newJwt() }
   const { token } = await byToken(before.jwt)
-  expect(await verdict(token)).toBe('accepted')
+  expect(await service.verdict(token)).toBe('accepted')
 
   const reason = 'key seen in a paste'
   const off = await registry().unary('BatchDisable', { ids: [id], reason })
   expect(off.results[0]?.entry?.disabled_at).not.toBe('0')
   await Promise.all([
-    eventually(async () => (await verdict(token)) === 'token-revoked', 1000),
+    eventually(async () => (await service.verdict(token)) === 'token-revoked', 1000),
     eventually(() => source.state === 'expired', 1000),
   ])
   jwts.discard(before.jwt)
@@ -140,7 +101,7 @@ test('an entry that is disabled gives nobody anything within a second, and enabl
   expect((await byToken(await newJwt())).status).toBe(200)
   expect((await byToken(before.jwt)).status).toBe(401)
   expect((await byCertificate(before.svid)).status).toBe(401)
-  expect(await verdict(token)).toBe('token-revoked')
+  expect(await service.verdict(token)).toBe('token-revoked')
   const switches = trail().filter(({ kind }) => /^entry\.(dis|en)abled$/.test(String(kind)))
   expect(switches).toMatchObject([
     { kind: 'entry.disabled', entryId: id, owner: 'team', reason, actor: { kind: 'local' } },

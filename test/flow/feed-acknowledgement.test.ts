@@ -4,7 +4,6 @@ import { revocationFeed } from 'countersign/resource-server'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
-import { toPem } from '../../src/x509/pem.ts'
 import { freePort } from '../support/free-port.ts'
 import { ask, issuer, orders, resourceOf } from '../support/oauth.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
@@ -15,6 +14,7 @@ import {
   trustDomain,
   wireEntry,
 } from '../support/running-server.ts'
+import { shownBy } from '../support/shown.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import type { WebCertificate } from '../support/web-certificate.ts'
 
@@ -49,11 +49,10 @@ afterAll(async () => {
   await server?.remove()
 })
 
-function shown({ chain, privateKey }: TestIdentity) {
+function shown(identity: TestIdentity) {
   return {
     ca: readFileSync(certificate.ca),
-    cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-    key: toPem('PRIVATE KEY', privateKey),
+    ...shownBy(identity),
   }
 }
 

@@ -10,7 +10,7 @@ import { eventually } from '../../src/testing/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { allowWeb, issuer, orders, resourceOf } from '../support/oauth.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
-import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
+import { mintJwt, someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import { askSocket, route, socketPath } from '../unit/forward-auth/running-forward-auth.ts'
 
@@ -39,14 +39,11 @@ afterAll(async () => {
 })
 
 async function newToken(path: string): Promise<string> {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    id: { trust_domain: trustDomain, path },
-    audience: [issuer],
-  })
+  const svid = await mintJwt(server, path, issuer)
   const client = new OauthClient({
     ...{ issuer, ca: [readFileSync(server.certificate.ca, 'utf8')] },
     endpoints: { token: `https://localhost:${server.port}/oauth/token` },
-    jwtSource: { fetchJwtSvid: async () => ({ token: svid?.token ?? '' }) },
+    jwtSource: { fetchJwtSvid: async () => ({ token: svid }) },
   })
   const { token } = await client.call(orders, 'orders:read').token()
   await client.close()

@@ -2,7 +2,13 @@ import * as oauth from 'oauth4webapi'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { allowWeb, ask, assertionType, issuer, orders, resourceOf } from '../support/oauth.ts'
-import { mint, type TestIdentity, trustDomain, wireEntry } from '../support/running-server.ts'
+import {
+  mint,
+  mintJwt,
+  type TestIdentity,
+  trustDomain,
+  wireEntry,
+} from '../support/running-server.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 
 /*
@@ -74,16 +80,12 @@ interface Workload {
 
 /** A client that proves itself by a JWT-SVID of its own. */
 async function byAssertion(path: string): Promise<Workload> {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    id: { trust_domain: trustDomain, path },
-    audience: [issuer],
-    ttl: 60,
-  })
+  const assertion = await mintJwt(server, path, issuer, 60)
   return {
     client: { client_id: id(path) },
     proof: (_as, _client, body) => {
       body.set('client_assertion_type', assertionType)
-      body.set('client_assertion', svid?.token ?? '')
+      body.set('client_assertion', assertion)
     },
     over: { [oauth.customFetch]: reaching() },
   }

@@ -3,7 +3,7 @@ import { connect } from 'node:tls'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { allowWeb, assertionType, form, issuer, orders } from '../support/oauth.ts'
-import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
+import { mintJwt, someAgent, wireEntry } from '../support/running-server.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 
 /*
@@ -28,10 +28,7 @@ const wish = { grant_type: 'client_credentials', resource: orders, scope: 'order
 
 /** The form by which this workload asks for a token. */
 async function formOf(path = '/web'): Promise<string> {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    ...{ id: { trust_domain: trustDomain, path }, audience: [issuer], ttl: 60 },
-  })
-  const assertion = svid?.token ?? ''
+  const assertion = await mintJwt(server, path, issuer, 60)
   return form({ ...wish, client_assertion_type: assertionType, client_assertion: assertion })
 }
 

@@ -24,7 +24,6 @@ import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { JwtSource } from '../../src/workload-api/jwt-source.ts'
 import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
-import { toPem } from '../../src/x509/pem.ts'
 import { runHere } from '../support/command.ts'
 import {
   allowWeb,
@@ -42,11 +41,12 @@ import { reasonOf } from '../support/reason-of.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   mint,
+  mintJwt,
   startServer,
   type TestIdentity,
-  trustDomain,
   wireEntry,
 } from '../support/running-server.ts'
+import { shownBy } from '../support/shown.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import type { WebCertificate } from '../support/web-certificate.ts'
 import { certify, party, partyWith, type Shape } from '../support/x509-fixtures.ts'
@@ -117,15 +117,6 @@ async function asserting(assertion?: string): Promise<Record<string, string>> {
 function ownIdentity(): TestIdentity {
   const { spiffeId: id, chain, privateKey } = x509.svid()
   return { id, chain, privateKey }
-}
-
-async function mintJwt(path: string, audience: readonly string[]): Promise<string> {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    id: { trust_domain: trustDomain, path },
-    audience: [...audience],
-    ttl: 60,
-  })
-  return svid?.token ?? ''
 }
 
 function inAnHour(): Date {
@@ -352,7 +343,7 @@ describe('T30 gets no token, and the trail says why:', () => {
       ] as const
     ).map(([who, audience, reason]) => ({
       who: `an assertion with ${who}`,
-      values: async () => asserting(await mintJwt('/web', audience)),
+      values: async () => asserting(await mintJwt(server, '/web', audience)),
       ...{ status: 401, error: 'invalid_client', reason },
     })),
     {
@@ -373,7 +364,7 @@ describe('T30 gets no token, and the trail says why:', () => {
     },
     {
       who: 'an ID without an entry',
-      values: async () => asserting(await mintJwt('/nobody', [issuer])),
+      values: async () => asserting(await mintJwt(server, '/nobody', [issuer])),
       ...{ status: 401, error: 'invalid_client', reason: 'client-unknown' },
     },
     {
@@ -405,7 +396,7 @@ describe('T30 gets no token, and the trail says why:', () => {
     },
     {
       who: 'a workload that no policy knows',
-      values: async () => asserting(await mintJwt('/other', [issuer])),
+      values: async () => asserting(await mintJwt(server, '/other', [issuer])),
       ...{ error: 'invalid_target', reason: 'policy-none' },
     },
     {
@@ -699,8 +690,7 @@ test.for(['TLSv1.2', 'TLSv1.3'] as const)(
     const { chain, privateKey } = x509.svid()
     const own = {
       ...{ minVersion: version, maxVersion: version, servername: 'as.example.org' },
-      cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-      key: toPem('PRIVATE KEY', Buffer.from(privateKey)),
+      ...shownBy({ chain, privateKey }),
     }
     const sessions: Buffer[] = []
     const first = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...own })

@@ -4,28 +4,14 @@ import { Agent } from 'node:https'
 import { promisify } from 'node:util'
 import { Client, credentials, ServerCredentials, status } from '@grpc/grpc-js'
 import { requireAccessToken } from 'countersign/grpc'
-import {
-  createVerifier,
-  type RevocationFeed,
-  revocationFeed,
-  type Verifier,
-} from 'countersign/resource-server'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
-import {
-  ask,
-  assertionType,
-  form,
-  formHeaders,
-  issuer,
-  orders,
-  resourceOf,
-} from '../support/oauth.ts'
+import { orders } from '../support/oauth.ts'
 import { type OpenAnswer, openAnswer, openHttp2Answer } from '../support/open-answer.ts'
+import { type OrdersService, startOrdersService } from '../support/orders-service.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
-import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
-import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import { someAgent, wireEntry } from '../support/running-server.ts'
+import { postAs, type TokenServer } from '../support/token-server.ts'
 import { frameworks, type Service, startFramework } from '../unit/resource-server/frameworks.ts'
 import {
   type OpenMethod,
@@ -35,49 +21,22 @@ import {
 } from '../unit/resource-server/streams.ts'
 
 let server: TokenServer
-let stop: AbortController
-let feed: RevocationFeed
-let verifier: Verifier
+let ordersService: OrdersService
 
 beforeAll(async () => {
-  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
-  const resources = new Map([[orders, resourceOf(orders, { maxTtlSeconds: 300, servedBy })]])
-  server = await startTokenServer({ oauth: { resources } })
+  ordersService = await startOrdersService({ feedBy: 'jwt-svid' })
+  server = ordersService.server
   await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
-    entries: ['/web', '/orders'].map((path) => wireEntry({ path, parent: someAgent })),
+    entries: [wireEntry({ path: '/web', parent: someAgent })],
   })
-  stop = new AbortController()
-  const document = async (path: string) => (await ask(server.port, server.certificate, path)).body
-  feed = revocationFeed({
-    ...{ issuer, url: `https://localhost:${server.port}/oauth/feed` },
-    jwtSvid: () => jwtSvid('/orders'),
-    tls: () => ({ ca: readFileSync(server.certificate.ca) }),
-    keys: () => document('/oauth/feed-keys'),
-  })
-  void feed.run(stop.signal)
-  const jwks = () => document('/oauth/jwks')
-  verifier = createVerifier({ issuer, audience: orders, jwks, revocations: feed })
-  await eventually(() => feed.fresh())
 })
 
 afterAll(async () => {
-  stop?.abort()
+  ordersService?.stop()
   await server?.remove()
 })
 
-async function jwtSvid(path: string): Promise<string> {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    id: { trust_domain: trustDomain, path },
-    audience: [issuer],
-  })
-  return svid?.token ?? ''
-}
-
-async function post(path: string, values: Record<string, string>) {
-  const said = { client_assertion_type: assertionType, client_assertion: await jwtSvid('/web') }
-  const body = form({ ...said, ...values })
-  return ask(server.port, server.certificate, path, { method: 'POST', headers: formHeaders, body })
-}
+const post = (path: string, values: Record<string, string>) => postAs(server, '/web', path, values)
 
 async function newToken(): Promise<string> {
   const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
@@ -93,7 +52,11 @@ interface Asked extends Service {
 async function startService(name: string): Promise<Asked> {
   const { certificate } = server
   const tls = { cert: readFileSync(certificate.certificate), key: readFileSync(certificate.key) }
-  const service = await startFramework(name, { verifier, scopes: ['orders:read'] }, tls)
+  const service = await startFramework(
+    name,
+    { verifier: ordersService.verifier, scopes: ['orders:read'] },
+    tls,
+  )
   const ca = readFileSync(certificate.ca)
   const at = `https://localhost:${service.port}`
   const agent = new Agent({ ca })
@@ -132,7 +95,9 @@ test.each(Object.keys(openMethods) as OpenMethod[])(
   'T26 gRPC %s, of which nothing is heard, ends when its token is revoked, and the one beside it goes on',
   async (path) => {
     const methods = { [path]: ['orders:read'] }
-    const { server: service, calls } = openServer(requireAccessToken({ verifier, methods }))
+    const { server: service, calls } = openServer(
+      requireAccessToken({ verifier: ordersService.verifier, methods }),
+    )
     const { ca, certificate, key } = server.certificate
     const pair = { cert_chain: readFileSync(certificate), private_key: readFileSync(key) }
     const tls = ServerCredentials.createSsl(null, [pair])

@@ -3,69 +3,39 @@ import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { JwtSource, X509Source, type X509Svid } from 'countersign'
-import {
-  createVerifier,
-  type RevocationFeed,
-  revocationFeed,
-  type Verifier,
-} from 'countersign/resource-server'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import type { FeedLocation } from '../../src/revocation/https-feed.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
-import { toPem } from '../../src/x509/pem.ts'
-import {
-  ask,
-  assertionType,
-  form,
-  formHeaders,
-  issuer,
-  orders,
-  resourceOf,
-} from '../support/oauth.ts'
-import { reasonOf } from '../support/reason-of.ts'
+import { ask, assertionType, form, formHeaders, issuer, orders } from '../support/oauth.ts'
+import { type OrdersService, startOrdersService } from '../support/orders-service.ts'
 import { agentIdOf, startAgent } from '../support/running-agent.ts'
 import {
   mint,
+  mintJwt,
   someAgent,
   type TestIdentity,
   trustDomain,
   wireEntry,
 } from '../support/running-server.ts'
-import { startTokenServer, type TokenServer } from '../support/token-server.ts'
+import { postAs, type TokenServer } from '../support/token-server.ts'
 import type { WebCertificate } from '../support/web-certificate.ts'
 import { certify, party } from '../support/x509-fixtures.ts'
 
 let certificate: WebCertificate
 let server: TokenServer
 let port: number
-let serving: TestIdentity
-let stop: AbortController
-let feed: RevocationFeed
-let verifier: Verifier
+let service: OrdersService
 
 beforeAll(async () => {
-  const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
-  const resources = new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120, servedBy })]])
-  server = await startTokenServer({ oauth: { resources } })
+  service = await startOrdersService()
+  server = service.server
   certificate = server.certificate
   port = server.port
-  await register('/web', '/orders', '/stranger')
-  serving = await mint(server, '/orders')
-  stop = new AbortController()
-  feed = reader()
-  void feed.run(stop.signal)
-  verifier = createVerifier({
-    issuer,
-    audience: orders,
-    jwks: async () => (await ask(port, certificate, '/oauth/jwks')).body,
-    revocations: feed,
-  })
-  await eventually(() => feed.fresh())
+  await register('/web', '/stranger')
 })
 
 afterAll(async () => {
-  stop?.abort()
+  service?.stop()
   await server?.remove()
 })
 
@@ -79,39 +49,11 @@ async function register(...paths: readonly string[]): Promise<readonly string[]>
   return results.map(({ entry }) => entry?.id ?? '')
 }
 
-function asking({ id, chain, privateKey }: TestIdentity): FeedLocation {
-  return {
-    url: `https://localhost:${port}/oauth/feed`,
-    clientId: id,
-    tls: () => ({
-      ca: readFileSync(certificate.ca),
-      cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-      key: toPem('PRIVATE KEY', privateKey),
-    }),
-  }
-}
+const jwtSvid = (path: string, audience = issuer): Promise<string> =>
+  mintJwt(server, path, audience)
 
-function reader(): RevocationFeed {
-  return revocationFeed({
-    issuer,
-    ...asking(serving),
-    keys: async () => (await ask(port, certificate, '/oauth/feed-keys')).body,
-  })
-}
-
-async function jwtSvid(path: string, audience = issuer): Promise<string> {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    id: { trust_domain: trustDomain, path },
-    audience: [audience],
-  })
-  return svid?.token ?? ''
-}
-
-async function post(path: string, caller: string, values: Record<string, string>) {
-  const said = { client_assertion_type: assertionType, client_assertion: await jwtSvid(caller) }
-  const body = form({ ...said, ...values })
-  return ask(port, certificate, path, { method: 'POST', headers: formHeaders, body })
-}
+const post = (path: string, caller: string, values: Record<string, string>) =>
+  postAs(server, caller, path, values)
 
 /** Not in the second of a revocation, in which no token would live. */
 async function newToken(): Promise<string> {
@@ -126,16 +68,17 @@ async function newToken(): Promise<string> {
   return token ?? ''
 }
 
-const verdict = (token: string): Promise<string> => reasonOf(verifier.verify(token))
-
 test('RFC 7009 §2 a token that its client revokes is refused by the service, which asks nobody', async () => {
   const [token, other] = [await newToken(), await newToken()]
-  expect([await verdict(token), await verdict(other)]).toEqual(['accepted', 'accepted'])
+  expect([await service.verdict(token), await service.verdict(other)]).toEqual([
+    'accepted',
+    'accepted',
+  ])
   const answer = await post('/oauth/revoke', '/web', { token })
   expect([answer.status, answer.body]).toEqual([200, ''])
   expect(answer.headers['cache-control']).toBe('no-store')
-  await eventually(async () => (await verdict(token)) === 'token-revoked')
-  expect(await verdict(other)).toBe('accepted')
+  await eventually(async () => (await service.verdict(token)) === 'token-revoked')
+  expect(await service.verdict(other)).toBe('accepted')
   expect((await post('/oauth/revoke', '/web', { token })).status).toBe(200)
   expect((await post('/oauth/revoke', '/web', { token: 'unknown' })).status).toBe(200)
 })
@@ -143,12 +86,12 @@ test('RFC 7009 §2 a token that its client revokes is refused by the service, wh
 test('T26 deleting an entry ends its tokens at the service, and its SVID proves nothing any more', async () => {
   const token = await newToken()
   const assertion = await jwtSvid('/web')
-  expect(await verdict(token)).toBe('accepted')
+  expect(await service.verdict(token)).toBe('accepted')
   const entries = server.admin('spire.api.server.entry.v1.Entry')
   const { entries: all } = await entries.unary('ListEntries', {})
   const id = all.find(({ spiffe_id }) => spiffe_id?.path === '/web')?.id ?? ''
   await entries.unary('BatchDeleteEntry', { ids: [id] })
-  await eventually(async () => (await verdict(token)) === 'token-revoked', 700)
+  await eventually(async () => (await service.verdict(token)) === 'token-revoked', 700)
   // Whoever registers the ID again does not bring the old SVID back to life.
   await register('/web')
   const said = { client_assertion_type: assertionType, client_assertion: assertion }
@@ -157,20 +100,20 @@ test('T26 deleting an entry ends its tokens at the service, and its SVID proves 
   expect((await ask(port, certificate, '/oauth/token', again)).status).toBe(401)
   // In the second of the deletion nothing is issued that would be dead at once.
   await eventually(async () => (await post('/oauth/token', '/web', wish)).status === 200)
-  expect(await verdict(await newToken())).toBe('accepted')
+  expect(await service.verdict(await newToken())).toBe('accepted')
 })
 
 test('the feed outlives a restart of its server: nothing is forgotten, and it goes on where it stood', async () => {
   const token = await newToken()
   await post('/oauth/revoke', '/web', { token })
-  await eventually(async () => (await verdict(token)) === 'token-revoked', 700)
-  const before = feed.size
+  await eventually(async () => (await service.verdict(token)) === 'token-revoked', 700)
+  const before = service.feed.size
   server = await server.restart()
-  await eventually(() => feed.fresh())
-  expect(feed.size).toBeGreaterThanOrEqual(before)
-  expect(await verdict(token)).toBe('token-revoked')
+  await eventually(() => service.feed.fresh())
+  expect(service.feed.size).toBeGreaterThanOrEqual(before)
+  expect(await service.verdict(token)).toBe('token-revoked')
   // A reader that begins anew is told as much.
-  const fresh = reader()
+  const fresh = service.newReader()
   const end = new AbortController()
   onTestFinished(() => end.abort())
   void fresh.run(end.signal)
@@ -180,11 +123,11 @@ test('the feed outlives a restart of its server: nothing is forgotten, and it go
 
 test('without the feed, the service lets nobody in on what it knew 700 ms ago', async () => {
   const token = await newToken()
-  await eventually(async () => (await verdict(token)) === 'accepted')
+  await eventually(async () => (await service.verdict(token)) === 'accepted')
   await server.stop()
-  await eventually(async () => (await verdict(token)) === 'revocation-unknown')
+  await eventually(async () => (await service.verdict(token)) === 'revocation-unknown')
   server = await server.restart()
-  await eventually(async () => (await verdict(token)) === 'accepted')
+  await eventually(async () => (await service.verdict(token)) === 'accepted')
 })
 
 test('a server that cannot read what others have revoked issues nothing and vouches for nothing', async () => {
@@ -200,7 +143,7 @@ test('a server that cannot read what others have revoked issues nothing and vouc
   await eventually(async () => (await asked()).join() === '503,503')
   database.exec('alter table away rename to changes')
   database.close()
-  await eventually(async () => (await asked()).join() === '200,200' && feed.fresh())
+  await eventually(async () => (await asked()).join() === '200,200' && service.feed.fresh())
 })
 
 interface Opened {
@@ -216,7 +159,7 @@ function open(
   identity?: TestIdentity,
 ): Promise<Opened> {
   return new Promise((resolve, reject) => {
-    const { tls } = asking(identity ?? serving)
+    const { tls } = service.feedFor(identity ?? service.identity)
     const { ca, ...own } = tls?.() ?? {}
     const url = `https://localhost:${port}/oauth/feed?${query}`
     const options = { ca, agent: false, headers, ...(identity !== undefined && own) }
@@ -252,15 +195,19 @@ test('the feed is for those who serve a resource, and for nobody else', async ()
   const none = {}
   const cases: readonly [number, string | undefined, Promise<Opened>][] = [
     [200, undefined, open(await bearer('/orders'), nonce)],
-    [200, undefined, open(none, `${nonce}&client_id=${serving.id}`, serving)],
+    [200, undefined, open(none, `${nonce}&client_id=${service.identity.id}`, service.identity)],
     [401, 'invalid_client', open(none, nonce)],
-    [401, 'invalid_client', open(none, nonce, serving)],
-    [401, 'invalid_client', open(none, `${nonce}&client_id=${serving.id}`, stranger)],
+    [401, 'invalid_client', open(none, nonce, service.identity)],
+    [401, 'invalid_client', open(none, `${nonce}&client_id=${service.identity.id}`, stranger)],
     [401, 'invalid_client', open(none, `${nonce}&client_id=${nobody.id}`, nobody)],
     [401, 'invalid_client', open(await bearer('/orders', 'https://other.example'), nonce)],
     [401, 'invalid_client', open({ authorization: `Bearer ${await newToken()}` }, nonce)],
     [401, 'invalid_client', open({ authorization: 'Basic b3JkZXJzOng=' }, nonce)],
-    [400, 'invalid_request', open(await bearer('/orders'), `${nonce}&client_id=x`, serving)],
+    [
+      400,
+      'invalid_request',
+      open(await bearer('/orders'), `${nonce}&client_id=x`, service.identity),
+    ],
     [403, 'access_denied', open(await bearer('/stranger'), nonce)],
     [403, 'access_denied', open(none, `${nonce}&client_id=${stranger.id}`, stranger)],
     [400, 'invalid_request', open(await bearer('/orders'), '')],
@@ -275,7 +222,7 @@ test('the feed is for those who serve a resource, and for nobody else', async ()
     'text/event-stream',
     'text/event-stream',
   ])
-  const options = { identity: serving, method: 'POST', headers: formHeaders, body: nonce }
+  const options = { identity: service.identity, method: 'POST', headers: formHeaders, body: nonce }
   expect((await ask(port, certificate, `/oauth/feed?${nonce}`, options)).status).toBe(404)
 })
 
@@ -307,9 +254,9 @@ test('T20 once its key is revoked the feed goes on under another one, which its 
   expect(await kid()).not.toBe(before)
   await revocation.unary('Revoke', { kind: 'owner', id: 'under-another-key', reason: 'test' })
   // Keys are asked for again no sooner than five seconds after the last time.
-  await eventually(() => feed.find('owner', 'under-another-key') !== undefined, 10_000)
-  expect(feed.find('key', before)).toBeDefined()
-  await eventually(() => feed.fresh())
+  await eventually(() => service.feed.find('owner', 'under-another-key') !== undefined, 10_000)
+  expect(service.feed.find('key', before)).toBeDefined()
+  await eventually(() => service.feed.fresh())
 })
 
 test('T26 a workload that is registered still has other SVIDs within seconds of a revocation, is refused by those of before, and offboarded gets none', async () => {
@@ -372,8 +319,8 @@ test('T26 what happens to entries, agents, keys and trust domains reaches the fe
   /** Resolves once a token of these claims, issued before now, is dead at the service. */
   const dies = async (claims: Record<string, unknown>, kind: string): Promise<void> => {
     const token = { iat: second() - 5, ...claims }
-    await eventually(() => feed.judge(token, 'k') !== undefined)
-    expect(feed.judge(token, 'k')).toMatchObject({ kind })
+    await eventually(() => service.feed.judge(token, 'k') !== undefined)
+    expect(service.feed.judge(token, 'k')).toMatchObject({ kind })
   }
   const agent = await server.joinAgent()
   const other = await server.joinAgent()
@@ -387,7 +334,7 @@ test('T26 what happens to entries, agents, keys and trust domains reaches the fe
   await agents.unary('BanAgent', { id: wireId(agent.id) })
   await dies({ sub: agent.id }, 'node')
   await dies({ entry_id: own }, 'entry')
-  expect(feed.judge({ entry_id: others, iat: 1 })).toBeUndefined()
+  expect(service.feed.judge({ entry_id: others, iat: 1 })).toBeUndefined()
   await agents.unary('DeleteAgent', { id: wireId(other.id) })
   await dies({ entry_id: others }, 'entry')
 
@@ -415,6 +362,6 @@ test('T26 what happens to entries, agents, keys and trust domains reaches the fe
   await authorities.unary('TaintJWTAuthority', { authority_id: active?.authority_id ?? '' })
   await dies({ sub: 'spiffe://example.org/any' }, 'trust-domain')
   // Tokens are bought anew; the SVIDs, whose authority is as good as before, buy them.
-  expect(await verdict(await newToken())).toBe('accepted')
-  expect(feed.fresh()).toBe(true)
+  expect(await service.verdict(await newToken())).toBe('accepted')
+  expect(service.feed.fresh()).toBe(true)
 })

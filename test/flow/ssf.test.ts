@@ -21,6 +21,7 @@ import {
 } from '../support/oauth.ts'
 import {
   mint,
+  mintJwt,
   someAgent,
   type TestIdentity,
   trustDomain,
@@ -160,13 +161,8 @@ async function metric(name: string): Promise<number> {
   return Number(line?.split(' ').at(-1))
 }
 
-async function jwtSvid(path: string, audience = issuer): Promise<string> {
-  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
-    id: { trust_domain: trustDomain, path },
-    audience: [audience],
-  })
-  return svid?.token ?? ''
-}
+const jwtSvid = (path: string, audience = issuer): Promise<string> =>
+  mintJwt(server, path, audience)
 
 /** Bound to the certificate of `identity`, where there is one. */
 async function accessToken(

@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { start } from '../support/command.ts'
 import { tryProxy } from '../support/forgeries.ts'
-import { askRaw, type Shown, startProxied } from '../support/proxied-service.ts'
+import { askRaw, startProxied } from '../support/proxied-service.ts'
+import { shownBy } from '../support/shown.ts'
 import { startIssuer } from '../unit/oauth-client/test-issuer-server.ts'
 import { boundTo } from '../unit/resource-server/access-fixtures.ts'
 import { envoyVersions } from './envoy/install-envoy.ts'
@@ -44,11 +44,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await source?.close()
   await stand?.close()
-})
-
-const shownBy = ({ chain, privateKey }: X509Svid): Shown => ({
-  cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-  key: toPem('PRIVATE KEY', privateKey),
 })
 
 /** A file of deploy/, with paths, ports and names of the test in the place of its own. */

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'vitest'
 import { systemClock } from '../../src/runtime/clock.ts'
-import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { tryProxy } from '../support/forgeries.ts'
 import { freePort } from '../support/free-port.ts'
-import { type Shown, startProxied } from '../support/proxied-service.ts'
+import { startProxied } from '../support/proxied-service.ts'
+import { shownBy } from '../support/shown.ts'
 import { startIssuer } from '../unit/oauth-client/test-issuer-server.ts'
 import { boundTo } from '../unit/resource-server/access-fixtures.ts'
 import { lacks, type Stand, startStand } from './stand.ts'
@@ -50,11 +50,6 @@ async function startNginx(stand: Stand, upstream: number, socket: string): Promi
   )
   return port
 }
-
-const shownBy = ({ chain, privateKey }: X509Svid): Shown => ({
-  cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-  key: toPem('PRIVATE KEY', privateKey),
-})
 
 test('nginx lets in what forward-auth lets in, by deploy/nginx, and nobody names himself', {
   timeout: 180_000,

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Source } from '../../src/workload-api/x509-source.ts'
 import { toPem } from '../../src/x509/pem.ts'
+import { shownBy } from '../support/shown.ts'
 
 /** What came of many handshakes, each on a connection of its own. */
 export interface Handshakes {
@@ -50,14 +51,12 @@ export function shakeOnce(
   request: string,
   answer: RegExp,
 ): Promise<string> {
-  const { chain, privateKey } = source.svid()
   const bundle = source.bundleOf(TrustDomain.parse('example.org'))
   const socket = connect({
     port,
     host: '127.0.0.1',
     servername: 'localhost',
-    key: toPem('PRIVATE KEY', privateKey),
-    cert: chain.map((der) => toPem('CERTIFICATE', der)).join(''),
+    ...shownBy(source.svid()),
     ca: bundle?.x509Authorities.map(({ certificate }) => toPem('CERTIFICATE', certificate)) ?? [],
   })
   return new Promise((resolve, reject) => {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { type Agent, request as httpsRequest } from 'node:https'
 import { tokenExchangeGrant, tokenTypes } from '../../server/oauth/token-types.ts'
-import { toPem } from '../../src/x509/pem.ts'
 import { assertionType, form, formHeaders, issuer, orders } from './oauth.ts'
 import type { TestIdentity } from './running-server.ts'
+import { shownBy } from './shown.ts'
 import type { WebCertificate } from './web-certificate.ts'
 
 /** How a client proves itself: by assertions, by a certificate, or by both; more than one of a kind is said twice. */
@@ -71,10 +71,7 @@ export function askDoor(door: Door, proof: ClientProof, asking: AskingDoor): Pro
     ...{ host: '127.0.0.1', port: asking.port, localAddress: asking.from, path, method },
     ...{ headers: { host: new URL(issuer).host, ...headers }, servername: new URL(issuer).host },
     ...{ ca: readFileSync(asking.web.ca), agent: asking.agent ?? false },
-    ...(identity !== undefined && {
-      cert: identity.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-      key: toPem('PRIVATE KEY', identity.privateKey),
-    }),
+    ...(identity !== undefined && shownBy(identity)),
   }
   return new Promise((resolve, reject) => {
     const sent = httpsRequest(options, (response) => {

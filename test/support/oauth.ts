@@ -4,8 +4,8 @@ import { type Agent, request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { OauthSettings, Resource } from '../../server/oauth/settings.ts'
-import { toPem } from '../../src/x509/pem.ts'
 import type { TestIdentity } from './running-server.ts'
+import { shownBy } from './shown.ts'
 import type { WebCertificate } from './web-certificate.ts'
 
 export const issuer: string = 'https://as.example.org'
@@ -92,10 +92,7 @@ export function ask(
         servername: host,
         ca: readFileSync(web.ca),
         agent: options.agent ?? false,
-        ...(identity !== undefined && {
-          cert: identity.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-          key: toPem('PRIVATE KEY', identity.privateKey),
-        }),
+        ...(identity !== undefined && shownBy(identity)),
       },
       (response) => {
         let text = ''

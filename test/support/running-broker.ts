@@ -14,6 +14,7 @@ import { FakeWorkloadApi } from '../../src/testing/fake-workload-api.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { freePort } from './free-port.ts'
 import { type RawVendor, startRawVendor } from './raw-vendor.ts'
+import { shownBy } from './shown.ts'
 import { startIssuer, type TokenIssuer } from './token-issuer.ts'
 import { webCertificate } from './web-certificate.ts'
 
@@ -187,10 +188,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
       socket: connectTcp({ host: '127.0.0.1', port, localAddress: from }),
       servername: 'broker.example.org',
       ca,
-      ...(svid !== undefined && {
-        cert: svid.chain.map((der) => toPem('CERTIFICATE', der)).join(''),
-        key: toPem('PRIVATE KEY', svid.privateKey),
-      }),
+      ...(svid !== undefined && shownBy(svid)),
     })
     await new Promise<void>((resolve, reject) => {
       socket.once('secureConnect', resolve)

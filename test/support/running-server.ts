@@ -151,6 +151,19 @@ export async function mint(
   }
 }
 
+/** A JWT-SVID that the operator mints. */
+export async function mintJwt(
+  server: Pick<RunningServer, 'admin'>,
+  path: string,
+  audience: string | readonly string[],
+  ttlSeconds = 0,
+): Promise<string> {
+  const { svid } = await server.admin('spire.api.server.svid.v1.SVID').unary('MintJWTSVID', {
+    ...{ id: { trust_domain: trustDomain, path }, audience: [audience].flat(), ttl: ttlSeconds },
+  })
+  return svid?.token ?? ''
+}
+
 /** An entry as the wire wants it. */
 export function wireEntry(options: {
   readonly path: string

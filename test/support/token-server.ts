@@ -2,8 +2,18 @@ import { rmSync } from 'node:fs'
 import type { ServerConfig } from '../../server/config.ts'
 import type { OauthSettings } from '../../server/oauth/settings.ts'
 import { type Log, silentLog } from '../../src/runtime/log.ts'
-import { allowWeb, oauthSettings, policyFolder } from './oauth.ts'
-import { type RunningServer, startServer } from './running-server.ts'
+import {
+  allowWeb,
+  ask,
+  assertionType,
+  form,
+  formHeaders,
+  type HttpAnswer,
+  issuer,
+  oauthSettings,
+  policyFolder,
+} from './oauth.ts'
+import { mintJwt, type RunningServer, startServer } from './running-server.ts'
 import { type WebCertificate, webCertificate } from './web-certificate.ts'
 
 export interface TokenServer extends RunningServer {
@@ -25,6 +35,19 @@ export interface TokenServerOptions {
   readonly oauth?: Partial<OauthSettings>
   readonly overrides?: Omit<Partial<ServerConfig>, 'oauth'>
   readonly log?: Partial<Omit<Log, 'info'>>
+}
+
+/** What the server answers to a form of a workload that shows a JWT-SVID. */
+export async function postAs(
+  server: Pick<TokenServer, 'admin' | 'port' | 'certificate'>,
+  caller: string,
+  path: string,
+  values: Readonly<Record<string, string>>,
+): Promise<HttpAnswer> {
+  const assertion = await mintJwt(server, caller, issuer)
+  const said = { client_assertion_type: assertionType, client_assertion: assertion }
+  const body = form({ ...said, ...values })
+  return ask(server.port, server.certificate, path, { method: 'POST', headers: formHeaders, body })
 }
 
 /** A server that issues access tokens by now, at a free port; what was made for it is removed with it. */
