@@ -30,7 +30,6 @@ export function sameEntry(a: Entry, b: Entry): boolean {
     a.downstream === b.downstream &&
     a.expiresAt?.getTime() === b.expiresAt?.getTime() &&
     a.disabledAt?.getTime() === b.disabledAt?.getTime() &&
-    a.enabledAt?.getTime() === b.enabledAt?.getTime() &&
     a.storeSvid === b.storeSvid &&
     a.hint === b.hint &&
     a.createdAt.getTime() === b.createdAt.getTime() &&

@@ -12,7 +12,7 @@ import type { GoodFrom, Snapshot } from './snapshot.ts'
  * its own key has authenticated is read again.
  */
 
-interface EntryLine extends Omit<Entry, 'expiresAt' | 'createdAt' | 'disabledAt' | 'enabledAt'> {
+interface EntryLine extends Omit<Entry, 'expiresAt' | 'createdAt' | 'disabledAt'> {
   readonly is: 'entry'
   readonly expiresAt: number | null
   readonly createdAt: number
@@ -182,7 +182,6 @@ function readEntry({ is: _, ...line }: EntryLine): Entry {
     parentId: SpiffeId.parse(line.parentId),
     expiresAt: line.expiresAt === null ? undefined : new Date(line.expiresAt),
     disabledAt: undefined,
-    enabledAt: undefined,
     createdAt: new Date(line.createdAt),
   }
 }

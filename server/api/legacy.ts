@@ -8,8 +8,15 @@ import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import type { Caller } from '../access/caller.ts'
 import type { BatchResult } from '../entry/batch.ts'
-import { checkKey, legacyCallerOf, legacyEntry, legacySpiffeId } from '../legacy/legacy-caller.ts'
+import {
+  checkKey,
+  legacyCallerOf,
+  legacyEntry,
+  legacyEntryId,
+  legacySpiffeId,
+} from '../legacy/legacy-caller.ts'
 import { deleteLegacyUse, legacyUse } from '../store/legacy-use.ts'
+import { revokedKeys } from '../store/revoked-keys.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 
 const maxCallers = 1000
@@ -32,15 +39,19 @@ export function legacyHandlers(
       }
       if (given !== '') checkKey(given)
       const key = given === '' ? `csk_${randomBytes(32).toString('base64url')}` : given
+      const hash = legacyKeyHash(key)
       const input = legacyEntry(
         {
           ...{ name, owner, purpose, labels, networks, resource, scopes },
           expiresAt: new Date(Number(asked.expires_at_ms)),
         },
-        legacyKeyHash(key),
+        hash,
         trustDomain,
         clock.now(),
       )
+      if ((await revokedKeys(store.db, [legacyEntryId(hash)])).size > 0) {
+        throw missing('legacy-key-revoked', 'this key was revoked: choose another one')
+      }
       const entry = only(await registry.createEntries([input], { ...actOf(caller), atomic: true }))
       return { caller: message(entry), key: given === '' ? key : '' }
     }),
@@ -49,11 +60,12 @@ export function legacyHandlers(
         .list({ parentId: serverId(trustDomain) }, undefined, Number.MAX_SAFE_INTEGER)
         .filter((entry) => legacyCallerOf(entry) !== undefined)
         .slice(0, maxCallers)
-      const used = await legacyUse(
-        store.db,
-        found.map(({ id }) => id),
-      )
-      return { callers: found.map((entry) => message(entry, used.get(entry.id))) }
+      const ids = found.map(({ id }) => id)
+      const used = await legacyUse(store.db, ids)
+      const revoked = await revokedKeys(store.db, ids)
+      return {
+        callers: found.map((entry) => message(entry, used.get(entry.id), revoked.get(entry.id))),
+      }
     }),
     Remove: unary(async ({ name }: RemoveRequest, { caller }) => {
       const [found] = index
@@ -93,7 +105,7 @@ function only({ results: [result] }: BatchResult): Entry {
   return result.entry
 }
 
-function message(entry: Entry, lastUsedAt?: Date): Caller$Input {
+function message(entry: Entry, lastUsedAt?: Date, revokedAt?: Date): Caller$Input {
   const { name = '', networks = [], resource = '', scopes = [] } = legacyCallerOf(entry) ?? {}
   const { id, spiffeId, owner, purpose, labels, expiresAt, disabledAt } = entry
   return {
@@ -102,6 +114,7 @@ function message(entry: Entry, lastUsedAt?: Date): Caller$Input {
     expires_at_ms: expiresAt?.getTime() ?? 0,
     last_used_at_ms: lastUsedAt?.getTime() ?? 0,
     disabled_at_ms: disabledAt?.getTime() ?? 0,
+    revoked_at_ms: revokedAt?.getTime() ?? 0,
   }
 }
 

@@ -7,7 +7,7 @@ import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import type { EntryFilter } from '../entry/filter.ts'
-import { legacyCallerOf } from '../legacy/legacy-caller.ts'
+import { revokeKeys } from '../legacy/revoke-keys.ts'
 import { causesOfBan } from '../node/revoked-causes.ts'
 import { endedBy } from '../revocation/count-ended.ts'
 import { causesOfIds, causesOfOwner } from '../revocation/ended-ids.ts'
@@ -60,7 +60,9 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
       let tokens = 0
       for await (const _ of goodTokens(store.db, { owner }, { clock }, deps.revocations))
         tokens += 1
-      const { entries, number } = await offboardOwner(deps, owner, reason, actOf(caller))
+      const { entries, number } = await offboardOwner(deps, owner, reason, actOf(caller), {
+        within: (tx) => revokeKeys(tx, { owner }, clock.now()),
+      })
       return {
         entries: entries
           .slice(0, maxShown)
@@ -104,10 +106,10 @@ function isKnown({ kind, id }: Target, { index, ca, bundles }: Deps): boolean {
 
 function revokingOf({ kind, id }: Target, deps: Deps, act: Act & { requestId: string }): Revoking {
   if (kind === 'key') return { before: () => retireKey(id, deps, act) }
-  return {
-    causes: causesOf({ kind, id }, deps),
-    keysEndAt: lastKeyEnd(filterOf({ kind, id }), deps),
-  }
+  const causes = causesOf({ kind, id }, deps)
+  const filter = filterOf({ kind, id })
+  if (filter === undefined) return { causes }
+  return { causes, within: (tx) => revokeKeys(tx, filter, deps.clock.now()) }
 }
 
 /** The entries that a fact of this kind is about. */
@@ -115,18 +117,6 @@ function filterOf({ kind, id }: Target): EntryFilter | undefined {
   if (kind === 'spiffe-id') return { spiffeId: id as SpiffeId }
   if (kind === 'entry') return { id }
   return kind === 'owner' ? { owner: id } : undefined
-}
-
-/** When the last static key ends that these entries give. */
-function lastKeyEnd(
-  filter: EntryFilter | undefined,
-  { index }: Pick<Deps, 'index'>,
-): Date | undefined {
-  if (filter === undefined) return undefined
-  const ends = index
-    .list(filter, undefined, index.size)
-    .flatMap((entry) => (legacyCallerOf(entry) && entry.expiresAt ? entry.expiresAt.getTime() : []))
-  return ends.length === 0 ? undefined : new Date(ends.reduce((a, b) => Math.max(a, b)))
 }
 
 /** What ends with the target. */

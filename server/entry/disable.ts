@@ -4,6 +4,7 @@ import { CountersignError } from '../../src/errors.ts'
 import { wholeSeconds } from '../../src/runtime/instant.ts'
 import type { Cause } from '../revocation/write-facts.ts'
 import { loadEntries, updateEntries } from '../store/entries.ts'
+import { revokedKeys } from '../store/revoked-keys.ts'
 import type { WriteTx } from '../store/store.ts'
 import {
   type BatchOptions,
@@ -33,9 +34,7 @@ export function disableBatch(
   return switchBatch(deps, ids, options, {
     kind: 'entry.disabled',
     switched: (entry, now) =>
-      entry.disabledAt === undefined
-        ? { disabledAt: wholeSeconds(now), enabledAt: undefined }
-        : undefined,
+      entry.disabledAt === undefined ? { disabledAt: wholeSeconds(now) } : undefined,
     causesOf: (entries, tx) => causesOf(entries, tx, deps),
   })
 }
@@ -48,12 +47,8 @@ export function enableBatch(
 ): Promise<BatchResult> {
   return switchBatch(deps, ids, options, {
     kind: 'entry.enabled',
-    switched({ disabledAt }, now) {
-      if (disabledAt === undefined) return undefined
-      // What ended it names its whole second.
-      const enabledAt = new Date(Math.max(wholeSeconds(now).getTime(), disabledAt.getTime() + 1000))
-      return { disabledAt: undefined, enabledAt }
-    },
+    switched: ({ disabledAt }) =>
+      disabledAt === undefined ? undefined : { disabledAt: undefined },
     causesOf: async () => [],
   })
 }
@@ -61,7 +56,7 @@ export function enableBatch(
 interface Switch {
   readonly kind: 'entry.disabled' | 'entry.enabled'
   /** What becomes of an entry; undefined: it is as it should be, and stays so. */
-  switched(entry: Entry, now: Date): Pick<Entry, 'disabledAt' | 'enabledAt'> | undefined
+  switched(entry: Entry, now: Date): Pick<Entry, 'disabledAt'> | undefined
   causesOf(entries: readonly Entry[], tx: WriteTx): Promise<readonly Cause[]>
 }
 
@@ -78,6 +73,7 @@ async function switchBatch(
     // Not before: the write may have waited for others, and the facts are of this moment.
     const now = deps.clock.now()
     const rows = new Map((await loadEntries(tx.db, ids)).map((entry) => [entry.id, entry]))
+    const keyless = kind === 'entry.enabled' ? await revokedKeys(tx.db, ids) : new Map()
     const changed = new Map<string, Entry>()
     for (const [at, id] of ids.entries()) {
       const row = rows.get(id)
@@ -91,7 +87,8 @@ async function switchBatch(
           ? row
           : Object.freeze({ ...row, ...change, revision: row.revision + 1 })
       if (change !== undefined) changed.set(id, entry)
-      draft[at] = { entry, warnings: change === undefined ? [wasSo(kind, id)] : [] }
+      const warnings = change === undefined ? [wasSo(kind, id)] : []
+      draft[at] = { entry, warnings: keyless.has(id) ? [...warnings, keyStays(id)] : warnings }
     }
     if (isAborted(draft, options)) return []
     const entries = [...changed.values()]
@@ -105,6 +102,10 @@ async function switchBatch(
 function wasSo(kind: Switch['kind'], id: string): string {
   const state = kind === 'entry.disabled' ? 'disabled' : 'enabled'
   return `${id} was ${state} before: nothing is changed, or put on record`
+}
+
+function keyStays(id: string): string {
+  return `the key of ${id} was revoked, and stays so: remove the caller, and add it with another key`
 }
 
 function checkReason(reason = ''): void {

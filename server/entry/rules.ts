@@ -44,7 +44,6 @@ export function checkEntry(input: EntryInput, context: RuleContext): Entry {
     downstream: input.downstream === true,
     expiresAt: checkExpiresAt(input.expiresAt, context),
     disabledAt: current === undefined ? disabledFromNow(input, context) : current.disabledAt,
-    enabledAt: current?.enabledAt,
     dnsNames: checkDnsNames(input.dnsNames ?? []),
     revision: current === undefined ? 0 : current.revision + 1,
     storeSvid,

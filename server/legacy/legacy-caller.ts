@@ -24,7 +24,8 @@ export const legacyTokenSeconds = 60
 const maxDays = 90
 const dayMs = 86_400_000
 const namePattern = /^[a-z0-9][a-z0-9-]{0,62}$/
-const idPrefix = 'legacy.'
+/** Of the ids of entries with a static key, and of no others. */
+export const idPrefix = 'legacy.'
 const minKeyLength = 16
 const maxKeyLength = 1024
 

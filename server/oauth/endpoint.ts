@@ -22,6 +22,7 @@ import { runPrune } from '../revocation/prune.ts'
 import { createPublisher } from '../revocation/publisher.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { longestTokenSeconds } from '../revocation/write-facts.ts'
+import { revokedKeys } from '../store/revoked-keys.ts'
 import type { Store } from '../store/store.ts'
 import { type AcknowledgeDeps, addAcknowledge } from './acknowledge-route.ts'
 import { type CanariesDeps, runCanaries } from './canaries.ts'
@@ -110,7 +111,7 @@ export async function serveOauth(
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const { federated, rules } = await openFederated(settings, deps)
   const use = createLegacyUse({ store: deps.store, clock, log })
-  const { legacyKeyHash: keyHash } = deps
+  const { legacyKeyHash: keyHash, store } = deps
   const doorDeps: TokenDoorDeps = {
     ...deps,
     settings,
@@ -131,7 +132,9 @@ export async function serveOauth(
   const forms = formRoutes(web.app, { chainOf, answerWithinMs, log })
   forms.add(paths.token, createTokenDoor(doorDeps))
   if (settings.legacyEdges.size > 0) {
-    forms.add(paths.legacy, createLegacyDoor({ ...doorDeps, settings, index, use, keyHash }))
+    const isKeyRevoked = async (id: string) => (await revokedKeys(store.db, [id])).has(id)
+    const byKey = { ...doorDeps, settings, index, use, keyHash, isKeyRevoked }
+    forms.add(paths.legacy, createLegacyDoor(byKey))
   }
   forms.add(paths.introspection, createIntrospectionDoor({ ...doorDeps, ca }))
   const revoking = { ...doorDeps, revocations, tokens, changes: deps.changes, store: deps.store }
@@ -141,7 +144,7 @@ export async function serveOauth(
   const acknowledgements = createAcknowledgements({
     ...{ logId, head: () => revocations.head.number, clock },
   })
-  const { observeLag, store } = deps
+  const { observeLag } = deps
   addFeed(web.app, paths.feed, chainOf, { ...doorDeps, publisher, acknowledgements })
   addAcknowledge(web.app, paths.acknowledge, chainOf, { ...doorDeps, acknowledgements, observeLag })
   const { issuer, streams } = settings

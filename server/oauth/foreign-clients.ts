@@ -51,7 +51,7 @@ function entryOf(spiffeId: SpiffeId, said: Pick<Entry, 'owner' | 'purpose' | 'la
     ...{ x509SvidTtlSeconds: 0, jwtSvidTtlSeconds: 0, federatesWith: [], dnsNames: [] },
     ...{ admin: false, downstream: false, storeSvid: false, disableX509SvidPrefetch: false },
     ...{ jwtSvidIncludeJti: false, jwtSvidSingleUse: false, expiresAt: undefined, hint: '' },
-    ...{ disabledAt: undefined, enabledAt: undefined },
+    disabledAt: undefined,
     ...{ revision: 0, createdAt: new Date(0) },
     ...said,
   })

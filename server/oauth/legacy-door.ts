@@ -33,6 +33,8 @@ export interface LegacyDoorDeps extends Omit<ClientDoorDeps, 'revocations'>, Iss
   readonly settings: IssueDeps['settings'] & { readonly legacyEdges: ReadonlySet<SpiffeId> }
   readonly index: Pick<EntryIndex, 'list'>
   readonly keyHash: KeyHash
+  /** Whether an operator has revoked the key of this entry. */
+  readonly isKeyRevoked: (entryId: string) => Promise<boolean>
   readonly use: Pick<LegacyUse, 'note'>
 }
 
@@ -52,7 +54,7 @@ export function createLegacyDoor(deps: LegacyDoorDeps): ClientDoor {
 }
 
 /**
- * Throws `unauthenticated`: `legacy-edge`, `legacy-key-missing`, `legacy-key`, `entry-disabled`, `legacy-network`; `invalid`: `request-client-address`, `target-ceiling`, `scope-ceiling`, and as `readWish`; `forbidden` `policy-…`; `exhausted` `rate-limited`.
+ * Throws `unauthenticated`: `legacy-edge`, `legacy-key-missing`, `legacy-key`, `entry-disabled`, `legacy-network`, `legacy-key-revoked`; `invalid`: `request-client-address`, `target-ceiling`, `scope-ceiling`, and as `readWish`; `forbidden` `policy-…`; `exhausted` `rate-limited`.
  */
 async function exchangeKey(
   request: ClientRequest,
@@ -67,7 +69,7 @@ async function exchangeKey(
   // Whoever tries keys is slowed down by his own address, and learns no more from a right one by then.
   const share = shareOf(withPort(address))
   attempts.take(share)
-  const { client, caller, entryId } = callerOf(request, address, deps)
+  const { client, caller, entryId } = await callerOf(request, address, deps)
   attempts.take(share, -1)
   deps.calls.take(client.spiffeId)
   const entries = checkStanding(client, deps)
@@ -80,34 +82,53 @@ async function exchangeKey(
   }))
   const grant = { ...wish, decidedBy, txn: randomUUID(), notAfter: client.expiresAt }
   const answer = await issueToken(asked, grant, deps)
+  // What was made for one that was revoked meanwhile does not leave.
+  await checkKey(entryId, deps)
   deps.use.note(entryId)
   const { access_token } = JSON.parse(answer.body) as { readonly access_token: string }
   // For proxies that can read a header of an answer and nothing else.
   return { ...answer, headers: { ...answer.headers, authorization: `Bearer ${access_token}` } }
 }
 
-function callerOf(
+async function callerOf(
   { form, known }: ClientRequest,
   address: string,
-  { index, keyHash, clock }: LegacyDoorDeps,
-): { readonly client: Client; readonly caller: LegacyCaller; readonly entryId: string } {
+  deps: LegacyDoorDeps,
+): Promise<{ readonly client: Client; readonly caller: LegacyCaller; readonly entryId: string }> {
   const key = form.get('key')
   if (key === undefined) return refuse('legacy-key-missing', 'key is missing')
   // Found by its HMAC: how long that takes tells nobody anything about a key.
-  const [entry] = index.list({ id: legacyEntryId(keyHash(key)) }, undefined, 1)
+  const [entry] = deps.index.list({ id: legacyEntryId(deps.keyHash(key)) }, undefined, 1)
   const caller = entry && legacyCallerOf(entry)
-  if (entry?.expiresAt === undefined || caller === undefined || entry.expiresAt <= clock.now()) {
+  if (
+    entry?.expiresAt === undefined ||
+    caller === undefined ||
+    entry.expiresAt <= deps.clock.now()
+  ) {
     return refuse('legacy-key', 'nobody has this key')
   }
   const { id: entryId, spiffeId, owner, purpose, expiresAt } = entry
-  // Who has enabled the entry again has meant its key.
-  const issuedAt = entry.enabledAt ?? entry.createdAt
   known.forWhom = { entryId, spiffeId, owner, purpose }
   if (entry.disabledAt !== undefined) throw disabledEntry()
   if (!isWithin(address, caller.networks)) {
     refuse('legacy-network', 'the key is not for this network')
   }
-  return { client: { spiffeId, method: legacyAuth, issuedAt, expiresAt }, caller, entryId }
+  await checkKey(entryId, deps)
+  // Shown anew, it is older than no fact about its entry; in the second of one nothing is issued (`refuseBornDead`).
+  const issuedAt = new Date(deps.clock.now().getTime() + 1000)
+  return {
+    client: { spiffeId, method: legacyAuth, issuedAt, expiresAt },
+    caller,
+    entryId,
+  }
+}
+
+/** Throws `unauthenticated` `legacy-key-revoked`. */
+async function checkKey(
+  entryId: string,
+  { isKeyRevoked }: Pick<LegacyDoorDeps, 'isKeyRevoked'>,
+): Promise<void> {
+  if (await isKeyRevoked(entryId)) refuse('legacy-key-revoked', 'the key was revoked')
 }
 
 /** What it asks for, within what it was registered for; all of that where it asks for nothing. */

@@ -1,7 +1,7 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { causesOfOwner, type EntryLookup } from './ended-ids.ts'
-import { type Act, checkReason, type RevokeDeps, revoke } from './revoke.ts'
+import { type Act, checkReason, type RevokeDeps, type Revoking, revoke } from './revoke.ts'
 
 export interface OffboardDeps extends RevokeDeps {
   readonly index: EntryLookup
@@ -28,13 +28,14 @@ export async function offboardOwner(
   owner: string,
   reason: string,
   act: Act,
+  { within }: Pick<Revoking, 'within'> = {},
 ): Promise<{ readonly entries: readonly Entry[]; readonly number: number }> {
   if (owner === '') {
     throw new CountersignError('invalid', 'no owner is named', { reason: 'owner-missing' })
   }
   checkReason(reason)
   const causes = causesOfOwner(owner, deps.index)
-  const number = await revoke(deps, { kind: 'owner', id: owner }, reason, act, { causes })
+  const number = await revoke(deps, { kind: 'owner', id: owner }, reason, act, { causes, within })
   const deleted: Entry[] = []
   for (;;) {
     const entries = deps.index.list({ owner }, undefined, batchSize)

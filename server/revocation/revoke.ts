@@ -6,7 +6,7 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import { nearest } from '../../src/runtime/suggest.ts'
 import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Changes } from '../changes/changes.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, WriteTx } from '../store/store.ts'
 import type { Cause, WriteFacts } from './write-facts.ts'
 
 /** Who asks, for the trail. */
@@ -62,7 +62,8 @@ export interface Revoking {
   readonly before?: () => Promise<unknown>
   /** What ends with the target, which is not among them. */
   readonly causes?: readonly Cause[]
-  readonly keysEndAt?: Cause['keysEndAt']
+  /** What else is written with it. */
+  readonly within?: ((tx: WriteTx) => Promise<unknown>) | undefined
 }
 
 /**
@@ -74,7 +75,7 @@ export async function revoke(
   target: Target,
   reason: string,
   act: Act,
-  { before, causes = [], keysEndAt }: Revoking = {},
+  { before, causes = [], within }: Revoking = {},
 ): Promise<number> {
   const { store, changes, clock, writeFacts } = deps
   const decision = decide(deps.policies, target, act)
@@ -90,10 +91,10 @@ export async function revoke(
       policyRevision: decision.revision,
       details: { kind: target.kind, id: target.id },
     })
-    return writeFacts(
-      tx,
-      [...causes, target].map((cause) => ({ ...cause, keysEndAt })),
-    )
+    const last = await writeFacts(tx, [...causes, target])
+    // Whoever is numbered after the facts waits for this write: what it reads of the rows is whole.
+    await within?.(tx)
+    return last
   })
   await changes.reached(position)
   return position

@@ -15,8 +15,6 @@ export interface Cause {
   readonly id: string
   /** How long an SVID of those whom it concerns may live, where that is less than for all. */
   readonly svidTtlSeconds?: number
-  /** When the last of the static keys ends that it concerns: such a key is never replaced, and is as old as ever. */
-  readonly keysEndAt?: Date | undefined
   /** The end of the one token that it is about. */
   readonly endsAt?: Date
   /** It is about a canary, which is nobody's business outside. */
@@ -58,13 +56,8 @@ export function factWriter(deps: {
 
 const refusesSvids: ReadonlySet<FactKind> = new Set(['spiffe-id', 'entry', 'owner', 'node'])
 
-function factOf(
-  { kind, id, svidTtlSeconds, keysEndAt, endsAt }: Cause,
-  now: number,
-  longest: number,
-): Fact {
-  const key = Math.ceil((keysEndAt?.getTime() ?? 0) / 1000) - now
-  const svid = refusesSvids.has(kind) ? Math.max(svidTtlSeconds ?? longest, key) : 0
+function factOf({ kind, id, svidTtlSeconds, endsAt }: Cause, now: number, longest: number): Fact {
+  const svid = refusesSvids.has(kind) ? (svidTtlSeconds ?? longest) : 0
   const end =
     endsAt === undefined
       ? now + Math.max(longestTokenSeconds, svid)

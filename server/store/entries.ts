@@ -156,6 +156,19 @@ export async function deleteEntries(
   return new Set(deleted.keys())
 }
 
+/** Those whose id begins with these letters, in no order. Throws `internal` / `store-corrupt`. */
+export async function loadEntriesBeginning(db: Kysely<Schema>, letters: string): Promise<Entry[]> {
+  const rows = await db
+    .selectFrom('entries')
+    .select('id')
+    .where('id', 'like', `${letters}%`)
+    .execute()
+  return loadEntries(
+    db,
+    rows.map(({ id }) => id),
+  )
+}
+
 /** All entries, or those of `ids` that there are, in no order. Throws `internal` / `store-corrupt`. */
 export async function loadEntries(db: Kysely<Schema>, ids?: readonly string[]): Promise<Entry[]> {
   const entries: Entry[] = []

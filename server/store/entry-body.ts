@@ -3,14 +3,13 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { sortSelectors } from '../../src/entry/selector.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 
-type Instant = 'createdAt' | 'expiresAt' | 'disabledAt' | 'enabledAt'
+type Instant = 'createdAt' | 'expiresAt' | 'disabledAt'
 
 /** What most entries do not use is left out of the text: it is read a hundred thousand times at start. */
 type Body = Pick<Entry, 'id' | 'spiffeId' | 'parentId' | 'selectors' | 'revision'> & {
   readonly createdAt: number
   expiresAt?: number
   disabledAt?: number
-  enabledAt?: number
 } & { -readonly [K in Exclude<keyof Entry, Instant>]?: Entry[K] }
 
 export function encodeEntry(entry: Entry): string {
@@ -24,7 +23,6 @@ export function encodeEntry(entry: Entry): string {
   if (entry.downstream) body.downstream = true
   if (entry.expiresAt !== undefined) body.expiresAt = entry.expiresAt.getTime()
   if (entry.disabledAt !== undefined) body.disabledAt = entry.disabledAt.getTime()
-  if (entry.enabledAt !== undefined) body.enabledAt = entry.enabledAt.getTime()
   if (entry.dnsNames.length > 0) body.dnsNames = entry.dnsNames
   if (entry.storeSvid) body.storeSvid = true
   if (entry.hint !== '') body.hint = entry.hint
@@ -55,7 +53,6 @@ export function decodeEntry(text: string): Entry {
     downstream: body.downstream ?? false,
     expiresAt: body.expiresAt === undefined ? undefined : new Date(body.expiresAt),
     disabledAt: body.disabledAt === undefined ? undefined : new Date(body.disabledAt),
-    enabledAt: body.enabledAt === undefined ? undefined : new Date(body.enabledAt),
     dnsNames: body.dnsNames ?? none,
     revision: body.revision,
     storeSvid: body.storeSvid ?? false,

@@ -32,6 +32,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0017-issued-grants': { up: gatherIssuedTokens },
   // Nothing is made: a program of before, which would serve entries that are disabled, must not be started on this.
   '0018-disabled-entries': { up: async () => {} },
+  '0019-revoked-keys': { up: createRevokedKeys },
 })
 
 /**
@@ -241,6 +242,14 @@ async function createLegacyUse(db: Kysely<Schema>): Promise<void> {
     .createTable('legacy_use')
     .addColumn('entry_id', 'text', (column) => column.primaryKey())
     .addColumn('last_used_at', 'bigint', (column) => column.notNull())
+    .execute()
+}
+
+async function createRevokedKeys(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .createTable('revoked_keys')
+    .addColumn('entry_id', 'text', (column) => column.primaryKey())
+    .addColumn('revoked_at', 'bigint', (column) => column.notNull())
     .execute()
 }
 

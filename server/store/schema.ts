@@ -44,6 +44,8 @@ export interface Schema {
   policy_sets: { version: number; body: string; mac: string }
   /** When a legacy caller's key was used last. Without a MAC: nothing is allowed because of it. */
   legacy_use: { entry_id: string; last_used_at: number }
+  /** Static keys that open nothing any more, by the id of their entry. Without a MAC: who can write here can forget anyway. */
+  revoked_keys: { entry_id: string; revoked_at: number }
   /** What receivers of events outside are still to be told, in the order of `row`. */
   event_outbox: {
     row: Generated<number>

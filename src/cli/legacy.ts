@@ -95,7 +95,7 @@ export function legacyList(io: Io): Command {
           { title: 'ENDS', text: (one) => relativeTime(dateOf(one.expires_at_ms), now) },
           {
             title: 'STATE',
-            text: (one) => (one.disabled_at_ms === '0' ? 'enabled' : 'disabled'),
+            text: stateOf,
           },
         ],
         json,
@@ -144,6 +144,11 @@ async function readKey(path: string): Promise<string> {
   return (await readFile(path, 'utf8')).trim()
 }
 
+function stateOf({ revoked_at_ms, disabled_at_ms }: Caller): string {
+  if (revoked_at_ms !== '0') return 'revoked'
+  return disabled_at_ms === '0' ? 'enabled' : 'disabled'
+}
+
 function json(caller: Caller): Readonly<Record<string, unknown>> {
   const { name, owner, purpose, labels, networks, resource, scopes } = caller
   return {
@@ -151,6 +156,7 @@ function json(caller: Caller): Readonly<Record<string, unknown>> {
     ...{ networks, resource, scopes },
     expiresAt: dateOf(caller.expires_at_ms)?.toISOString() ?? null,
     disabledAt: dateOf(caller.disabled_at_ms)?.toISOString() ?? null,
+    revokedAt: dateOf(caller.revoked_at_ms)?.toISOString() ?? null,
     lastUsedAt: dateOf(caller.last_used_at_ms)?.toISOString() ?? null,
   }
 }

@@ -26,8 +26,6 @@ export interface Entry {
   readonly expiresAt: Date | undefined
   /** Since when nobody gets anything by it, until an operator enables it again; undefined: it is enabled. */
   readonly disabledAt: Date | undefined
-  /** Since when it is enabled again, after the second of its disabling; undefined: it never was disabled, or is. */
-  readonly enabledAt: Date | undefined
   readonly dnsNames: readonly string[]
   /** 0 at creation, one more at each update. */
   readonly revision: number

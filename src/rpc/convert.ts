@@ -92,7 +92,7 @@ export function entryToWire(entry: Entry): WireEntry {
 }
 
 /**
- * An entry that a server sent. It has no owner, purpose and labels, nor single use, nor since when it is enabled: those stay with the server.
+ * An entry that a server sent. It has no owner, purpose and labels, nor single use: those stay with the server.
  * Throws `invalid` where IDs, trust domains or instants are malformed.
  */
 export function entryFromWire(wire: WireEntry): Entry {
@@ -111,7 +111,6 @@ export function entryFromWire(wire: WireEntry): Entry {
     expiresAt: instantOf(wire.expires_at),
     // No server sends an agent one that is.
     disabledAt: undefined,
-    enabledAt: undefined,
     dnsNames: orNone([...wire.dns_names]),
     revision: Number(wire.revision_number),
     storeSvid: wire.store_svid,

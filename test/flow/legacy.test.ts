@@ -5,8 +5,9 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import SqliteDatabase from 'better-sqlite3'
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { runHere } from '../support/command.ts'
@@ -198,19 +199,93 @@ test('whose ID is revoked has no key any more, and nothing was signed for him', 
   expect(revoked.code).toBe(0)
   const issued = lastRecord('token.issued')
   expect((await change(said.key)).status).toBe(401)
-  expect(lastRecord('token.denied').reason).toBe('svid-revoked')
+  expect(lastRecord('token.denied')).toMatchObject({
+    ...{ reason: 'legacy-key-revoked', entryId: said.entryId, owner: 'shops' },
+  })
   expect(lastRecord('token.issued')).toEqual(issued)
 })
 
-test('a key that is revoked is so until it ends, by whatever it was revoked: nobody gets another one meanwhile', async () => {
-  const revocation = server.admin('countersign.revocation.v1.Revocation')
-  for (const kind of ['entry', 'spiffe-id', 'owner'] as const) {
-    const { said } = await add(`of-${kind}`, '--owner', kind)
-    const id = { entry: said.entryId, 'spiffe-id': said.spiffeId, owner: kind }[kind]
-    const revoked = await revocation.unary('Revoke', { kind, id, reason: 'stolen' })
-    const endsAtMs = Number(revoked['ends_at']) * 1000
-    expect(endsAtMs, kind).toBeGreaterThanOrEqual(Date.parse(said.expiresAt))
+describe('a key that was revoked opens nothing any more', () => {
+  const reason = 'stolen'
+  const registry = () => server.admin('countersign.registry.v1.Registry')
+  const refusal = async (key: string) => {
+    const { status } = await change(key)
+    return [status, lastRecord('token.denied').reason]
   }
+
+  async function revoked(kind: 'entry' | 'spiffe-id' | 'owner', name: string) {
+    const { said } = await add(name, '--owner', name)
+    const id = { entry: said.entryId, 'spiffe-id': said.spiffeId, owner: name }[kind]
+    await server.admin('countersign.revocation.v1.Revocation').unary('Revoke', { kind, id, reason })
+    return said
+  }
+
+  test.for(['entry', 'spiffe-id', 'owner'] as const)(
+    'by its %s: not when it is enabled again, prolonged, renamed or given to somebody else',
+    async (kind) => {
+      const said = await revoked(kind, `of-${kind}`)
+      await registry().unary('BatchDisable', { ids: [said.entryId], reason })
+      expect(await refusal(said.key)).toEqual([401, 'entry-disabled'])
+      const { results } = await registry().unary('BatchEnable', { ids: [said.entryId] })
+      expect(results[0]?.warnings).toEqual([expect.stringContaining('was revoked, and stays so')])
+      await registry().unary('BatchUpdate', {
+        entries: [
+          {
+            entry: {
+              id: said.entryId,
+              spiffe_id: { trust_domain: 'example.org', path: `/legacy/was-${kind}` },
+              expires_at: Math.floor(Date.now() / 1000) + 60 * 86_400,
+            },
+            owner: 'somebody else',
+          },
+        ],
+        input_mask: { entry: { spiffe_id: true, expires_at: true }, owner: true },
+      })
+      expect(await refusal(said.key)).toEqual([401, 'legacy-key-revoked'])
+      const { said: listed } = await legacy('list')
+      expect(listed.find(({ name }: { name: string }) => name === `was-${kind}`)).toMatchObject({
+        ...{ owner: 'somebody else', revokedAt: expect.stringMatching(/^20.*Z$/) },
+      })
+    },
+  )
+
+  test('not when it was revoked while its entry was disabled', async () => {
+    const { said } = await add('till-24', '--owner', 'till-24')
+    await registry().unary('BatchDisable', { ids: [said.entryId], reason })
+    const why = ['--reason', reason, '--admin-socket', server.config.adminSocket]
+    expect(await runHere(['revoke', 'entry', said.entryId, ...why])).toMatchObject({ code: 0 })
+    await registry().unary('BatchEnable', { ids: [said.entryId] })
+    expect(await refusal(said.key)).toEqual([401, 'legacy-key-revoked'])
+  })
+
+  test('not in the hands of the next caller to whom it is given', async () => {
+    const file = join(folder, 'revoked')
+    for (const end of ['entry', 'offboard'] as const) {
+      const { said } = await add(`till-of-${end}`, '--owner', `till-of-${end}`)
+      const revocation = server.admin('countersign.revocation.v1.Revocation')
+      if (end === 'entry') {
+        await revocation.unary('Revoke', { kind: 'entry', id: said.entryId, reason })
+        expect((await legacy('remove', `till-of-${end}`)).code).toBe(0)
+      } else {
+        await revocation.unary('OffboardOwner', { owner: `till-of-${end}`, reason })
+      }
+      writeFileSync(file, said.key, { mode: 0o600 })
+      const { code, stderr } = await add(`till-of-${end}`, '--key-file', file)
+      expect([code, stderr]).toEqual([1, expect.stringContaining('error[legacy-key-revoked]')])
+    }
+    // With another key the caller is as good as ever.
+    const { said } = await add('till-of-entry')
+    await expect.poll(async () => (await change(said.key)).status, { timeout: 5000 }).toBe(200)
+  })
+
+  test('not once the fact about it has ended', async () => {
+    const said = await revoked('owner', 'till-25')
+    const database = new SqliteDatabase(join(server.config.dataDir, 'store.sqlite'))
+    database.exec('delete from revocation_facts')
+    database.close()
+    server = await server.restart()
+    expect(await refusal(said.key)).toEqual([401, 'legacy-key-revoked'])
+  })
 })
 
 const nginx = ['/usr/sbin/nginx', '/usr/bin/nginx'].find(existsSync)

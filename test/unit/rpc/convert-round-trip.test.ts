@@ -59,7 +59,6 @@ const entry: fc.Arbitrary<Entry> = fc.record({
   downstream: fc.boolean(),
   expiresAt: fc.option(instant, { nil: undefined }),
   disabledAt: fc.option(instant, { nil: undefined }),
-  enabledAt: fc.option(instant, { nil: undefined }),
   dnsNames: fc.array(word, { maxLength: 3 }),
   revision: fc.maxSafeNat(),
   storeSvid: fc.boolean(),
@@ -107,7 +106,7 @@ describe('any value comes back as it was', () => {
     fc.assert(
       fc.property(entry, (value) => {
         const kept = { owner: '', purpose: '', labels: {}, jwtSvidSingleUse: false }
-        const expected = { ...value, ...kept, disabledAt: undefined, enabledAt: undefined }
+        const expected = { ...value, ...kept, disabledAt: undefined }
         expect(entryFromWire(wireOf(value))).toEqual(expected)
       }),
     )
@@ -116,7 +115,7 @@ describe('any value comes back as it was', () => {
   test('an entry as input, but for what only the server says', () => {
     fc.assert(
       fc.property(entry, (value) => {
-        const { revision: _, createdAt: __, enabledAt: ___, disabledAt, ...expected } = value
+        const { revision: _, createdAt: __, disabledAt, ...expected } = value
         expect(registeredEntryFieldsFromWire(registeredWireOf(value))).toEqual({
           ...expected,
           disabled: disabledAt !== undefined,

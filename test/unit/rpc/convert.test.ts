@@ -39,7 +39,6 @@ const entry: Entry = {
   downstream: false,
   expiresAt: new Date('2031-01-01T00:00:00Z'),
   disabledAt: new Date('2030-06-01T00:00:00Z'),
-  enabledAt: new Date('2030-05-01T00:00:00Z'),
   dnsNames: ['web.example.org'],
   revision: 3,
   storeSvid: false,
@@ -73,15 +72,15 @@ describe('entries', () => {
     expect(entryFromWire(wire)).toEqual({
       ...entry,
       ...{ owner: '', purpose: '', labels: {}, jwtSvidSingleUse: false },
-      ...{ disabledAt: undefined, enabledAt: undefined },
+      disabledAt: undefined,
     })
   })
 
   test('a registered entry keeps owner, purpose, labels, single use and that it is disabled; age and revision are not taken over', () => {
     const wire = create.responseDeserialize(create.responseSerialize(registeredEntryToWire(entry)))
-    const { revision, createdAt, disabledAt, enabledAt, ...rest } = entry
+    const { revision, createdAt, disabledAt, ...rest } = entry
     expect(registeredEntryFieldsFromWire(wire)).toEqual({ ...rest, disabled: true })
-    expect([revision, createdAt, disabledAt, enabledAt]).not.toContain(undefined)
+    expect([revision, createdAt, disabledAt]).not.toContain(undefined)
   })
 
   test('what no rule has seen yet goes through as it came', () => {
@@ -115,10 +114,10 @@ describe('entries', () => {
     )
     expect(entryMaskFromWire(null)).toBeUndefined()
     const { id, owner, purpose, labels, jwtSvidSingleUse, revision, createdAt, ...more } = entry
-    const { disabledAt, enabledAt, ...fields } = more
+    const { disabledAt, ...fields } = more
     expect(allEntryFields).toEqual(new Set(Object.keys(fields)))
     expect([id, owner, purpose, labels, jwtSvidSingleUse, revision, createdAt]).toHaveLength(7)
-    expect([disabledAt, enabledAt]).not.toContain(undefined)
+    expect(disabledAt).toBeDefined()
   })
 
   test('an output mask leaves the id and what it names', () => {

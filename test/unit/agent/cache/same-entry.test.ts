@@ -25,7 +25,6 @@ const others: Entry = {
   downstream: true,
   expiresAt: new Date(2),
   disabledAt: new Date(2),
-  enabledAt: new Date(2),
   dnsNames: ['a', 'b'],
   revision: 7,
   storeSvid: true,

@@ -69,7 +69,6 @@ export function entryOf(
     downstream: false,
     expiresAt: undefined,
     disabledAt: undefined,
-    enabledAt: undefined,
     dnsNames: [],
     revision: 0,
     storeSvid: false,

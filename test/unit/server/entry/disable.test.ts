@@ -8,6 +8,7 @@ import { putAuthority } from '../../../../server/store/authorities.ts'
 import { readChanges } from '../../../../server/store/changes.ts'
 import { loadEntries } from '../../../../server/store/entries.ts'
 import { factsAfter } from '../../../../server/store/revocation-facts.ts'
+import { putRevokedKeys } from '../../../../server/store/revoked-keys.ts'
 import type { AuditActor, AuditEvent } from '../../../../src/audit/event.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
@@ -172,16 +173,14 @@ describe('enabling', () => {
     const { registry, index } = server
     await registry.disableEntries([id], { actor })
     server.audited.length = 0
-    // In the very second of the disabling: what proves itself since before has to be told apart from that.
-    const enabledAt = new Date(server.clock.now().getTime() + 1000)
     const { results } = await registry.enableEntries([id, 'nobody'], { actor, reason: 'mended' })
     expect(results.map(({ entry, error }) => [entry?.disabledAt, error?.reason])).toEqual([
       [undefined, undefined],
       [undefined, 'entry-not-found'],
     ])
     expect([index.get(id), await server.stored(id)]).toMatchObject([
-      { id, revision: 2, disabledAt: undefined, enabledAt },
-      { id, revision: 2, disabledAt: undefined, enabledAt },
+      { id, revision: 2, disabledAt: undefined },
+      { id, revision: 2, disabledAt: undefined },
     ])
     expect(server.audited).toMatchObject([
       { kind: 'entry.enabled', entryId: id, actor, reason: 'mended' },
@@ -190,23 +189,18 @@ describe('enabling', () => {
 
     const again = await registry.enableEntries([id], { actor })
     expect(again.position).toBe(0)
-    await registry.disableEntries([id], { actor })
-    expect(await server.stored(id)).toMatchObject({ enabledAt: undefined })
-    await server.clock.advance(60_000)
-    await registry.enableEntries([id], { actor })
-    await registry.updateEntries([{ id, hint: 'x' }], { actor, mask: new Set(['hint']) })
-    expect(await server.stored(id)).toMatchObject({ enabledAt: server.clock.now(), hint: 'x' })
   })
 
-  test('one whose disabling had to wait for another write is enabled after what that ended', async () => {
+  test('whose static key was revoked is told that it stays so', async () => {
     const [id = ''] = await create(server, inputOf('web'))
     const { registry, store, clock } = server
-    const other = store.write(() => clock.advance(3000))
-    await Promise.all([other, registry.disableEntries([id], { actor })])
-    await registry.enableEntries([id], { actor })
-    const { facts } = await factsAfter(store.db, 0, 100)
-    const enabledAt = (await server.stored(id))?.enabledAt?.getTime() ?? 0
-    expect(enabledAt / 1000).toBeGreaterThan(facts[0]?.notBefore ?? Infinity)
+    await store.write((tx) => putRevokedKeys(tx, [id], clock.now()))
+    const [off] = (await registry.disableEntries([id], { actor })).results
+    const [on] = (await registry.enableEntries([id], { actor })).results
+    expect([off?.warnings, on?.warnings]).toEqual([
+      [],
+      [expect.stringContaining(`the key of ${id} was revoked, and stays so`)],
+    ])
   })
 
   test('no update enables an entry, whatever it says and by whichever mask', async () => {

@@ -36,7 +36,6 @@ export function entryOf(fields: Partial<Entry> & { readonly id: string }): Entry
     downstream: false,
     expiresAt: undefined,
     disabledAt: undefined,
-    enabledAt: undefined,
     dnsNames: [],
     revision: 0,
     storeSvid: false,

@@ -25,7 +25,6 @@ const complete: Entry = anEntry('complete', {
   downstream: true,
   expiresAt: new Date('2027-01-02T03:04:05.678Z'),
   disabledAt: new Date('2026-01-02T03:04:05.678Z'),
-  enabledAt: new Date('2026-01-01T03:04:05.678Z'),
   dnsNames: ['web.example.org'],
   revision: 7,
   storeSvid: true,

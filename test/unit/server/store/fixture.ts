@@ -86,7 +86,6 @@ export function anEntry(name: string, changed: Partial<Entry> = {}): Entry {
     downstream: false,
     expiresAt: undefined,
     disabledAt: undefined,
-    enabledAt: undefined,
     dnsNames: [],
     revision: 0,
     storeSvid: false,

@@ -147,6 +147,7 @@ test('tokens that a version before has noted are known after the update, each wi
   await execute(
     [
       'drop table issued_grants',
+      'drop table revoked_keys',
       `create table issued_tokens (jti text primary key,${columns.map((name) => `${name} text not null`).join(',')},
         issued_at bigint not null, expires_at bigint not null)`,
       `insert into issued_tokens values ${values.join(',')}`,

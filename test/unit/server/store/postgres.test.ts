@@ -30,7 +30,7 @@ afterAll(() => postgres?.[Symbol.asyncDispose]())
 const tables = [
   ...['settings', 'changes', 'entries', 'agents', 'bundles', 'authorities', 'join_tokens'],
   ...['audit_records', 'federation_relationships', 'used_tokens', 'issued_grants'],
-  ...['revocation_facts', 'policy_sets', 'legacy_use', 'event_outbox'],
+  ...['revocation_facts', 'policy_sets', 'legacy_use', 'revoked_keys', 'event_outbox'],
 ]
 /** A store finds its tables then, and nothing in them: to make them anew takes a quarter of a second. */
 const emptyTables = [
@@ -92,6 +92,7 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   await import('./policy-sets.test.ts')
   await import('../policy/store-source.test.ts')
   await import('./legacy-use.test.ts')
+  await import('../legacy/revoke-keys.test.ts')
   await import('./event-outbox.test.ts')
   await import('../entry/disable.test.ts')
 

@@ -210,7 +210,7 @@ const tables = [
 /** Tables that came later. */
 const since = [
   ...['used_tokens', 'issued_grants', 'revocation_facts', 'policy_sets', 'legacy_use'],
-  ...['event_outbox', 'bundle_confirmations'],
+  ...['event_outbox', 'bundle_confirmations', 'revoked_keys'],
 ]
 const unseal = [
   ...tables.map((table) => `alter table ${table} drop column mac`),

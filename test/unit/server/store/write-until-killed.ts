@@ -34,7 +34,6 @@ async function writeOn(caller: number): Promise<never> {
           downstream: false,
           expiresAt: undefined,
           disabledAt: undefined,
-          enabledAt: undefined,
           dnsNames: [],
           revision: 0,
           storeSvid: false,

@@ -13,6 +13,7 @@ export interface Caller$Input {
   'spiffe_id'?: (string);
   'last_used_at_ms'?: (number | string | Long);
   'disabled_at_ms'?: (number | string | Long);
+  'revoked_at_ms'?: (number | string | Long);
 }
 
 export interface Caller {
@@ -28,4 +29,5 @@ export interface Caller {
   'spiffe_id': (string);
   'last_used_at_ms': (string);
   'disabled_at_ms': (string);
+  'revoked_at_ms': (string);
 }

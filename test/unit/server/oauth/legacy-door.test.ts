@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { legacyEntry } from '../../../../server/legacy/legacy-caller.ts'
+import { createLegacyDoor } from '../../../../server/oauth/legacy-door.ts'
+import { orders } from '../../../support/oauth.ts'
+import { entryOf, idOf, trustDomain } from '../entry/samples.ts'
+import { send, startWorld } from './oauth-world.ts'
+
+const edge = idOf('/edge')
+
+async function start(closing: AsyncDisposableStack, answers: boolean[]) {
+  const world = await startWorld(closing)
+  const caller = {
+    ...{ name: 'till', networks: ['10.0.0.0/8'], resource: orders, scopes: ['orders:read'] },
+    ...{ owner: 'shops', purpose: 'old tills', labels: {} },
+    expiresAt: new Date(world.clock.now().getTime() + 86_400_000),
+  }
+  const entry = entryOf({
+    ...(legacyEntry(caller, 'hash', trustDomain, world.clock.now()) as Parameters<
+      typeof entryOf
+    >[0]),
+    createdAt: world.clock.now(),
+  })
+  const door = createLegacyDoor({
+    ...world.deps,
+    settings: { ...world.deps.settings, legacyEdges: new Set([edge]) },
+    entriesOf: (id) => (id === edge ? world.deps.entriesOf(id) : [entry]),
+    index: { list: ({ id }) => (id === entry.id ? [entry] : []) },
+    keyHash: () => 'hash',
+    isKeyRevoked: async () => answers.shift() ?? false,
+    use: { note() {} },
+  })
+  const form = { key: 'the key', client_address: '10.0.0.9' }
+  const change = async () => send(door, await world.asserting(edge), form)
+  return { ...world, change, entry }
+}
+
+test.for([
+  ['before', [true]],
+  ['while its token is signed', [false, true]],
+] as const)('a key that was revoked %s gets nothing', async ([, answers]) => {
+  await using closing = new AsyncDisposableStack()
+  const { change, records } = await start(closing, [...answers])
+  const refused = await change()
+  expect(refused).toMatchObject({ status: 401, error: 'invalid_client' })
+  expect([refused.access_token, refused.headers['authorization']]).toEqual([undefined, undefined])
+  expect(records().at(-1)).toMatchObject({ kind: 'token.denied', reason: 'legacy-key-revoked' })
+})
+
+test('what its entry was ended by before ends no key, which is shown anew; in that second it has to wait', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { change, clock, revocations, entry } = await start(closing, [])
+  const notBefore = Math.floor(clock.now().getTime() / 1000)
+  revocations.apply({ kind: 'entry', id: entry.id, notBefore, endsAt: notBefore + 3600 })
+  const waits = await change()
+  expect([waits.status, waits.headers['retry-after']]).toEqual([503, '1'])
+  await clock.advance(1000)
+  expect((await change()).status).toBe(200)
+})
