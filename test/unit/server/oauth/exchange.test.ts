@@ -1,4 +1,4 @@
-import { decodeJwt, type JWTPayload } from 'jose'
+import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose'
 import { expect, test } from 'vitest'
 import type { Resource } from '../../../../server/oauth/settings.ts'
 import type { TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
@@ -402,18 +402,26 @@ test('RFC 8693 §2.1 what is malformed, or no access token of this server’s, i
   }
 })
 
-test('T26 a subject that is revoked while its token is exchanged is spoken for by nobody', async () => {
-  await using closing = new AsyncDisposableStack()
-  let meanwhile = (): void => {}
-  const world = await start(closing, { issued: { ready: () => meanwhile(), note() {} } })
-  const token = await world.first()
-  const proof = await world.asserting(serverOf(1))
-  meanwhile = () => {
-    const notBefore = Math.floor(world.clock.now().getTime() / 1000)
-    world.revocations.apply({ kind: 'spiffe-id', id: web, notBefore, endsAt: notBefore + 3600 })
-    world.clock.jump(1000)
-  }
-  const answer = await world.exchange(proof, token, { resource: resourceIdOf(2) })
-  expect(answer).toMatchObject({ status: 503, error: 'temporarily_unavailable' })
-  expect(answer).not.toHaveProperty('access_token')
-})
+test.each(['spiffe-id', 'key'] as const)(
+  'T26 a token whose %s is revoked while it is exchanged is worth nothing any more',
+  async (kind) => {
+    await using closing = new AsyncDisposableStack()
+    let meanwhile = (): void => {}
+    const world = await start(closing, { issued: { ready: () => meanwhile(), note() {} } })
+    const token = await world.first()
+    const { kid = '' } = decodeProtectedHeader(token)
+    // What is issued for it is signed by another.
+    const by = { actor: { kind: 'server' } } as const
+    await world.ca.activate('oauth', (await world.ca.prepare('oauth', by)).id, by)
+    const proof = await world.asserting(serverOf(1))
+    meanwhile = () => {
+      const notBefore = Math.floor(world.clock.now().getTime() / 1000)
+      const id = kind === 'key' ? kid : web
+      world.revocations.apply({ kind, id, notBefore, endsAt: notBefore + 3600 })
+      world.clock.jump(1000)
+    }
+    const answer = await world.exchange(proof, token, { resource: resourceIdOf(2) })
+    expect(answer).toMatchObject({ status: 503, error: 'temporarily_unavailable' })
+    expect(answer).not.toHaveProperty('access_token')
+  },
+)

@@ -372,6 +372,7 @@ test('T26 a client that is revoked while its token is made gets none, though tha
 test.each<Pick<NumberedFact, 'kind' | 'id'>>([
   { kind: 'trust-domain', id: 'example.org' },
   { kind: 'audience', id: orders },
+  { kind: 'key', id: 'that has signed it' },
 ])(
   'T26 a token that is put on record while a fact about its $kind comes in does not leave, though it is of a later second',
   async (about) => {
@@ -385,7 +386,8 @@ test.each<Pick<NumberedFact, 'kind' | 'id'>>([
       async issueAccessToken(request: AccessTokenRequest) {
         const answer = await world.ca.issueAccessToken(request)
         const notBefore = answer.issuedAt.getTime() / 1000 - 1
-        if (comes) facts.push({ ...about, number: 1, notBefore, endsAt: notBefore + 60 })
+        const id = about.kind === 'key' ? answer.keyId : about.id
+        if (comes) facts.push({ ...about, id, number: 1, notBefore, endsAt: notBefore + 60 })
         comes = false
         return answer
       },
