@@ -41,14 +41,15 @@ export function checkBounds({ name, text }: PolicyFile): void {
     } else {
       // `&&` and `||` are one each.
       if (operators.has(sign) && text[at + 1] !== sign) measure.operators += 1
-      if (sign === '.') measure.dots += 1
+      // `a["b"]` is `a.b` to Cedar.
+      if (sign === '.' || sign === '[') measure.dots += 1
       if (openers.includes(sign)) measure.depth += 1
       if (closers.includes(sign)) measure.depth = Math.max(0, measure.depth - 1)
     }
     if (isTooMuch(measure)) {
       throw new CountersignError('invalid', `${name}:${line}: a policy is too complex`, {
         reason: 'policy-complex',
-        fix: `write several policies, each with brackets at most ${maxDepth} deep, ${maxOperators} operators and ${maxDots} dots`,
+        fix: `write several policies, each with brackets at most ${maxDepth} deep, ${maxOperators} operators and ${maxDots} dots or square brackets`,
       })
     }
   }

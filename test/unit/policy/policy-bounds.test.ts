@@ -30,6 +30,7 @@ describe('what Cedar would not survive it never sees, and decides on afterwards'
     ['plus', policy(`1${' + 1'.repeat(3000)} == 1`)],
     ['times', policy(`1${'*1'.repeat(3000)} == 1`)],
     ['dots', policy(`context.time${'.toTime()'.repeat(1000)} == 1`)],
+    ['indexes', policy(`context${'["a"]'.repeat(5000)} == 1`)],
     ['when', policy('true').replace(';', `${` when {${now}}`.repeat(1000)};`)],
     ['brackets after others that were closed', `${')'.repeat(300)} ${policy(nested(300))}`],
     ['brackets around the ends of policies', policy(nested(300, ';'))],
@@ -42,6 +43,9 @@ describe('what Cedar would not survive it never sees, and decides on afterwards'
 
 test('all that is let through together Cedar bears', async () => {
   const worst = policy(ifs(124, nested(15, ifs(124, nested(14, now)))))
+  expect(allowed(await read(worst))).toBe(true)
+  const indexes = policy(`principal == Operator::"o" || context${'["a"]'.repeat(390)} == 1`)
+  await expect(read(indexes)).rejects.toMatchObject({ reason: 'policy-schema' })
   expect(allowed(await read(worst))).toBe(true)
 })
 
