@@ -1,4 +1,4 @@
-/** By which servers behind proxies are told, here and there, who a client is: none of them may come from the client. */
+/** By which servers behind proxies are told, here and there, who a client is, or what it asks for: none of them may come from the client. */
 export const identityHeaders: readonly string[] = [
   ...['countersign-subject', 'countersign-client-id', 'countersign-scope', 'countersign-actors'],
   ...['countersign-method', 'countersign-uri', 'countersign-certificate'],
@@ -80,5 +80,31 @@ export const identityHeaders: readonly string[] = [
     'x-pomerium-claim-email',
     'x-vouch-user',
     'x-auth-request-preferred-username',
+  ],
+  // Linkerd; AWS, Google, Azure, Cloudflare and oauth2-proxy, once more.
+  ...[
+    'x-spiffe-id',
+    'l5d-client-id',
+    'x-amzn-oidc-accesstoken',
+    'x-endpoint-api-userinfo',
+    'x-apigateway-api-userinfo',
+    'x-ms-client-principal-idp',
+    'cf-client-cert-der-base64',
+    'cf-client-cert-sha256',
+    'x-forwarded-access-token',
+    'x-auth-request-access-token',
+  ],
+  // By these a server takes another method or path than the one that was decided on.
+  ...[
+    'x-http-method',
+    'x-http-method-override',
+    'x-method-override',
+    'x-original-method',
+    'x-forwarded-method',
+    'x-original-url',
+    'x-original-uri',
+    'x-rewrite-url',
+    'x-forwarded-uri',
+    'x-waws-unencoded-url',
   ],
 ]
