@@ -1,111 +1,85 @@
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 
-/** Everything that is ever put on record. A closed list: a reader of a trail knows each of these. */
-export const auditKinds = [
-  'svid.x509.issued',
-  'svid.jwt.issued',
-  'ca.downstream.issued',
-  'agent.attested',
-  'agent.renewed',
-  'agent.banned',
-  'agent.evicted',
-  'agent.duplicated',
-  'entry.created',
-  'entry.updated',
-  'entry.deleted',
-  'entry.disabled',
-  'entry.enabled',
-  'token.created',
+/**
+ * Everything that is ever put on record. A closed list: a reader of a trail knows each of these. A `change` is committed to
+ * the store with what it tells of, or not at all; what is `alone` changes nothing there.
+ */
+const kinds = {
+  'svid.x509.issued': 'alone',
+  'svid.jwt.issued': 'alone',
+  'ca.downstream.issued': 'change',
+  'agent.attested': 'change',
+  'agent.renewed': 'change',
+  'agent.banned': 'change',
+  'agent.evicted': 'change',
+  'agent.duplicated': 'alone',
+  'entry.created': 'change',
+  'entry.updated': 'change',
+  'entry.deleted': 'change',
+  'entry.disabled': 'change',
+  'entry.enabled': 'change',
+  'token.created': 'change',
   /** An access token; the one above is of join tokens, whose use is `agent.attested`. */
-  'token.issued',
+  'token.issued': 'alone',
   /** For another access token (RFC 8693). What is refused of an exchange is a `token.denied` with that grant. */
-  'token.exchanged',
-  'token.denied',
+  'token.exchanged': 'alone',
+  'token.denied': 'alone',
   /** RFC 7009, or by an operator: a token, a transaction, an ID … `details` names what. */
-  'revocation.written',
-  'revocation.denied',
+  'revocation.written': 'change',
+  'revocation.denied': 'alone',
   /** A service took a token too long after it was revoked, or could not be tried; and that this is over. */
-  'canary.alarmed',
-  'canary.recovered',
+  'canary.alarmed': 'alone',
+  'canary.recovered': 'alone',
   /** A service that reads the feed does not say that it has applied what it was told; and that this is over. */
-  'feed.alarmed',
-  'feed.recovered',
+  'feed.alarmed': 'alone',
+  'feed.recovered': 'alone',
   /** What a receiver outside was to be told is not told: it did not fetch it in time, or refused it. */
-  'event.dropped',
+  'event.dropped': 'alone',
   /** A vendor was called with a key that the caller never saw. */
-  'broker.called',
-  'broker.denied',
+  'broker.called': 'alone',
+  'broker.denied': 'alone',
   /** It was called, and no whole answer came or was wanted any more. */
-  'broker.failed',
+  'broker.failed': 'alone',
   /** A vendor's key has come into use, in the place of another or as the first; and one that cannot be used. */
-  'broker.key.taken',
-  'broker.key.refused',
+  'broker.key.taken': 'alone',
+  'broker.key.refused': 'alone',
   /** Into the store, for all servers. */
-  'policy.applied',
-  'policy.loaded',
-  'policy.refused',
+  'policy.applied': 'change',
+  'policy.loaded': 'alone',
+  'policy.refused': 'alone',
   /** Whose tokens are exchanged, by which rules. */
-  'issuers.loaded',
-  'issuers.refused',
-  'bundle.appended',
-  'bundle.set',
-  'bundle.deleted',
-  'federation.set',
-  'federation.deleted',
-  'authority.prepared',
-  'authority.activated',
-  'authority.retired',
-  'authority.tainted',
-  'authority.revoked',
-  'access.denied',
-  'clock.accepted',
-  'store.row.refused',
-  'server.started',
-  'server.stopped',
-  'trail.repaired',
+  'issuers.loaded': 'alone',
+  'issuers.refused': 'alone',
+  'bundle.appended': 'change',
+  'bundle.set': 'change',
+  'bundle.deleted': 'change',
+  'federation.set': 'change',
+  'federation.deleted': 'change',
+  'authority.prepared': 'change',
+  'authority.activated': 'change',
+  'authority.retired': 'change',
+  'authority.tainted': 'change',
+  'authority.revoked': 'change',
+  'access.denied': 'alone',
+  'clock.accepted': 'alone',
+  'store.row.refused': 'change',
+  'server.started': 'alone',
+  'server.stopped': 'alone',
+  'trail.repaired': 'alone',
   /** `signedHead` says where the chain stands. */
-  'trail.head',
+  'trail.head': 'alone',
   /** The records `details.first` to `details.last` name changes that were not kept. */
-  'commit.failed',
-] as const
+  'commit.failed': 'alone',
+} as const
 
-export type AuditKind = (typeof auditKinds)[number]
+export type AuditKind = keyof typeof kinds
 
-const withoutChange: ReadonlySet<AuditKind> = new Set([
-  'svid.x509.issued',
-  'svid.jwt.issued',
-  'token.issued',
-  'token.exchanged',
-  'token.denied',
-  'revocation.denied',
-  'canary.alarmed',
-  'canary.recovered',
-  'feed.alarmed',
-  'feed.recovered',
-  'event.dropped',
-  'broker.called',
-  'broker.denied',
-  'broker.failed',
-  'broker.key.taken',
-  'broker.key.refused',
-  'policy.loaded',
-  'policy.refused',
-  'issuers.loaded',
-  'issuers.refused',
-  'access.denied',
-  'agent.duplicated',
-  'clock.accepted',
-  'server.started',
-  'server.stopped',
-  'trail.repaired',
-  'trail.head',
-  'commit.failed',
-])
+export const auditKinds = Object.keys(kinds) as readonly AuditKind[]
 
 /** Whether such a record is committed to the store with what it tells of, or not at all. */
 export function isCommitted({ kind, details }: Pick<AuditEvent, 'kind' | 'details'>): boolean {
   // An agent's SVID leaves only once the agent has been recorded.
-  return !withoutChange.has(kind) || (kind === 'svid.x509.issued' && details?.['for'] === 'agent')
+  return kinds[kind] === 'change' || (kind === 'svid.x509.issued' && details?.['for'] === 'agent')
 }
 
 /**
