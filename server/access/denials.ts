@@ -4,8 +4,7 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import { isAgentId } from '../../src/spiffe-id/reserved.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { EntryRights, Peer, PeerSvid } from './caller.ts'
-import { createFloodRecord, type FloodRecord } from './flood-record.ts'
-import { type RateLimit, RateLimiter } from './limits.ts'
+import { createFloodRecord, createRoom, type FloodRecord } from './flood-record.ts'
 
 export interface DenialDeps {
   readonly clock: Clock
@@ -21,13 +20,10 @@ export interface Denials {
 }
 
 /** What one identity, and all together, may have put on record. */
-const each: RateLimit = { perSecond: 1, burst: 5 }
-const all: RateLimit = { perSecond: 5, burst: 20 }
-const everybody = ''
+const limits = { each: { perSecond: 1, burst: 5 }, all: { perSecond: 5, burst: 20 } }
 
 export function createDenials({ clock, rights, append }: DenialDeps): Denials {
-  const byIdentity = new RateLimiter(each, clock)
-  const together = new RateLimiter(all, clock)
+  const hasRoom = createRoom(limits, clock)
   const record = createFloodRecord(append)
   return {
     note(peer, method, error) {
@@ -41,9 +37,8 @@ export function createDenials({ clock, rights, append }: DenialDeps): Denials {
         reason: error.reason,
         details: { method },
       }
-      const fits = byIdentity.tryTake(peer.svid.spiffeId) && together.tryTake(everybody)
       // What could not be written counts as left out.
-      record.note(event, fits).catch(() => {})
+      record.note(event, hasRoom(peer.svid.spiffeId)).catch(() => {})
     },
     get leftOut() {
       return record.leftOut

@@ -1,4 +1,6 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
+import { type RateLimit, RateLimiter } from './limits.ts'
 
 /** Of a flood of refusals a part is put on record, and with the next one how many were left out before it. */
 export interface FloodRecord {
@@ -32,4 +34,14 @@ export function createFloodRecord(
       return leftOut
     },
   }
+}
+
+/** Room on record for whoever is named, and for all together: `true` takes a place of both. */
+export function createRoom(
+  limits: { readonly each: RateLimit; readonly all: RateLimit },
+  clock: Clock,
+): (who: string) => boolean {
+  const byName = new RateLimiter(limits.each, clock)
+  const together = new RateLimiter(limits.all, clock)
+  return (who) => byName.tryTake(who) && together.tryTake('')
 }

@@ -1,7 +1,7 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { addressShare } from '../../src/mtls/admission.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
-import { createFloodRecord, type FloodRecord } from '../access/flood-record.ts'
+import { createFloodRecord, createRoom, type FloodRecord } from '../access/flood-record.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 
 /**
@@ -17,21 +17,22 @@ export interface RefusalRecord {
 /** Of one client that is known. */
 const known: RateLimit = { perSecond: 10, burst: 100 }
 /** Of strangers, of one address and of all together. */
-const each: RateLimit = { perSecond: 5, burst: 50 }
-const all: RateLimit = { perSecond: 50, burst: 500 }
+const strangers = {
+  each: { perSecond: 5, burst: 50 },
+  all: { perSecond: 50, burst: 500 },
+}
 
 export function createRefusalRecord(deps: {
   readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
   readonly clock: Clock
 }): RefusalRecord {
   const byClient = new RateLimiter(known, deps.clock)
-  const byAddress = new RateLimiter(each, deps.clock)
-  const together = new RateLimiter(all, deps.clock)
+  const hasRoom = createRoom(strangers, deps.clock)
   const record = createFloodRecord(deps.append)
   const fits = ({ actor: { id, address = '' }, reason }: AuditEvent): boolean => {
     if (reason === 'rate-limited') return false
     if (id !== undefined) return byClient.tryTake(id)
-    return byAddress.tryTake(shareOf(address)) && together.tryTake('')
+    return hasRoom(shareOf(address))
   }
   return {
     note: (denial) => record.note(denial, fits(denial)),
