@@ -2,6 +2,7 @@ import { type ChainHead, chainStart } from '../../src/audit/chain.ts'
 import { createBackoff } from '../../src/runtime/backoff.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage, type Outage } from '../../src/runtime/outage.ts'
 import { appendAuditRecords, lastAuditRecord } from '../store/audit-records.ts'
 import type { Store } from '../store/store.ts'
 import type { Trail } from './trail.ts'
@@ -39,10 +40,15 @@ export class AuditCopy {
   readonly #backoff = createBackoff({ baseMs: 500, capMs: 30_000 })
   /** The last record in the store, as far as known. */
   #copied: ChainHead | undefined
-  #failing = false
+  readonly #outage: Outage
 
   constructor(deps: AuditCopyDeps) {
     this.#deps = deps
+    this.#outage = createOutage({
+      lost: 'the audit trail is not copied to the store',
+      back: 'the audit trail is copied to the store again',
+      ...{ clock: deps.clock, log: deps.log },
+    })
   }
 
   /** Records that are on disk and not in the store yet. */
@@ -52,7 +58,7 @@ export class AuditCopy {
 
   /** Copies until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log, path } = this.#deps
+    const { clock, path } = this.#deps
     const reader = new TrailReader(path)
     try {
       while (!signal.aborted) {
@@ -62,12 +68,10 @@ export class AuditCopy {
           if ((await this.#copyBatch(reader)) === batchLines) {
             pauseMs = Math.min(pausesToCopying * (clock.monotonicMs() - startedMs), longestPauseMs)
           }
-          if (this.#failing) log.info('the audit trail is copied to the store again')
-          this.#failing = false
+          this.#outage.over()
           this.#backoff.reset()
         } catch (error) {
-          if (!this.#failing) log.warn('the audit trail is not copied to the store', { error })
-          this.#failing = true
+          this.#outage.failed(error)
           // What became of the last batch is the store's to say.
           this.#copied = undefined
           pauseMs = this.#backoff.next()

@@ -3,6 +3,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage, type Outage } from '../../src/runtime/outage.ts'
 import { within } from '../../src/runtime/within.ts'
 import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { pruneChanges } from '../store/changes.ts'
@@ -92,12 +93,16 @@ class Follower implements Changes {
   #wake: (() => void) | undefined
   #pruned = 0
   #pruning = false
-  #failing = false
+  readonly #outage: Outage
 
   constructor(store: Store, deps: ChangesDeps, reader: ChangeReader, position: number) {
     this.logId = store.logId
     this.#store = store
     this.#deps = deps
+    this.#outage = createOutage({
+      ...{ lost: 'the change log cannot be read', back: 'the change log can be read again' },
+      ...{ level: 'error', clock: deps.clock, log: deps.log },
+    })
     this.#reader = reader
     this.#position = position
   }
@@ -183,7 +188,7 @@ class Follower implements Changes {
       const sinceMs = this.#deps.clock.monotonicMs()
       const batch = await this.#read()
       if (batch === undefined) {
-        if (!this.#failing) this.#looked(sinceMs)
+        if (!this.#outage.isOn) this.#looked(sinceMs)
         return
       }
       this.#apply(batch)
@@ -200,12 +205,10 @@ class Follower implements Changes {
   async #read(): Promise<ChangeBatch | undefined> {
     try {
       const batch = await this.#reader.readAfter(this.#position)
-      if (this.#failing) this.#deps.log.info('the change log can be read again')
-      this.#failing = false
+      this.#outage.over()
       return batch
     } catch (error) {
-      if (!this.#failing) this.#deps.log.error('the change log cannot be read', { error })
-      this.#failing = true
+      this.#outage.failed(error)
       return undefined
     }
   }

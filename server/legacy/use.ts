@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/runtime/clock.ts'
 import { flushEvery } from '../../src/runtime/flush-every.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage } from '../../src/runtime/outage.ts'
 import { putLegacyUse } from '../store/legacy-use.ts'
 import type { Store } from '../store/store.ts'
 
@@ -19,6 +20,11 @@ export function createLegacyUse(deps: {
   readonly log: Log
 }): LegacyUse {
   const { store, clock, log } = deps
+  const outage = createOutage({
+    lost: 'it could not be written down which legacy keys were used',
+    back: 'which legacy keys were used is written down again',
+    ...{ level: 'error', clock, log },
+  })
   let used = new Map<string, Date>()
   const flush = async (): Promise<void> => {
     if (used.size === 0) return
@@ -26,9 +32,10 @@ export function createLegacyUse(deps: {
     used = new Map()
     try {
       await store.write((tx) => putLegacyUse(tx, batch))
+      outage.over()
     } catch (error) {
       used = new Map([...batch, ...used])
-      log.error('it could not be written down which legacy keys were used', { error })
+      outage.failed(error)
     }
   }
   return {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage } from '../../src/runtime/outage.ts'
 import { Slice } from '../../src/runtime/slice.ts'
 import { aborted } from '../../src/runtime/tasks.ts'
 import type { Changes } from '../changes/changes.ts'
@@ -30,7 +31,11 @@ const againMs = 1000
 export async function runOrphans(deps: OrphanDeps, signal: AbortSignal): Promise<void> {
   const { changes, clock, log } = deps
   let isDue = true
-  let isFailing = false
+  const outage = createOutage({
+    lost: 'what was exchanged for revoked tokens lives on',
+    back: 'what was exchanged for revoked tokens has ended',
+    ...{ level: 'error', clock, log },
+  })
   let woken = new AbortController()
   const stop = changes.subscribe(({ facts }) => {
     if (!facts.some(({ kind }) => kind === 'token')) return
@@ -45,10 +50,9 @@ export async function runOrphans(deps: OrphanDeps, signal: AbortSignal): Promise
       isDue = false
       try {
         await endOrphans(deps)
-        isFailing = false
+        outage.over()
       } catch (error) {
-        if (!isFailing) log.error('what was exchanged for revoked tokens lives on', { error })
-        isFailing = true
+        outage.failed(error)
         isDue = true
         await clock.sleep(againMs, signal)
       }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { claimsOfMessage, type FeedMessage } from '../../src/revocation/feed-message.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage } from '../../src/runtime/outage.ts'
 import { aborted } from '../../src/runtime/tasks.ts'
 import type { ChangeBatch, Changes } from '../changes/changes.ts'
 import { chainedParts, snapshotParts } from './pages.ts'
@@ -60,7 +61,11 @@ export function createPublisher(deps: PublisherDeps): FeedPublisher {
   let lookedAtMs = clock.monotonicMs()
   let beatAtMs = Number.NEGATIVE_INFINITY
   let saying: Promise<void> = Promise.resolve()
-  let failing = false
+  const outage = createOutage({
+    lost: 'what was revoked cannot be told to verifiers',
+    back: 'what was revoked is told to verifiers again',
+    ...{ level: 'error', clock, log },
+  })
   let snapshot: ReturnType<typeof snapshotParts> | undefined
 
   const eventOf = async (message: FeedMessage): Promise<FeedEvent> => ({
@@ -71,10 +76,9 @@ export function createPublisher(deps: PublisherDeps): FeedPublisher {
     try {
       const event = await eventOf(message)
       for (const reader of to) if (readers.has(reader)) reader.onEvent(event)
-      failing = false
+      outage.over()
     } catch (error) {
-      if (!failing) log.error('what was revoked cannot be told to verifiers', { error })
-      failing = true
+      outage.failed(error)
     }
   }
   /** One after the other; whoever comes meanwhile has in its opening what is on the way to the others. */

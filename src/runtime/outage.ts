@@ -1,25 +1,30 @@
-import type { CountersignError } from '../errors.ts'
+import { asCountersignError } from '../errors.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 
+type Fields = Readonly<Record<string, unknown>>
+
 /** What the log says of something that is tried again and again. */
 export interface Outage {
-  /** Is a warning the first time, with each reason that is new, and from then on ever more seldom. */
-  failed(error: CountersignError, fields?: Readonly<Record<string, unknown>>): void
-  over(): void
+  /** Is said the first time, with each reason that is new, and from then on ever more seldom. */
+  failed(error: unknown, fields?: Fields): void
+  over(fields?: Fields): void
+  /** Whether what was tried last has failed. */
+  readonly isOn: boolean
 }
 
 const firstGapMs = 60_000
 const lastGapMs = 3_600_000
 
-/** `lost` and `back`: the words of the log. */
+/** `lost` and `back`: the words of the log; `level` is that of the first, a warning unless told. */
 export function createOutage(deps: {
   readonly lost: string
   readonly back: string
+  readonly level?: 'warn' | 'error'
   readonly clock: Pick<Clock, 'monotonicMs'>
-  readonly log: Pick<Log, 'warn' | 'info' | 'debug'>
+  readonly log: Pick<Log, 'error' | 'warn' | 'info' | 'debug'>
 }): Outage {
-  const { lost, back, clock, log } = deps
+  const { lost, back, level = 'warn', clock, log } = deps
   const reasons = new Set<string>()
   let sinceMs: number | undefined
   let gapMs = firstGapMs
@@ -29,24 +34,28 @@ export function createOutage(deps: {
   return {
     failed(error, fields) {
       const nowMs = clock.monotonicMs()
-      const isNew = !reasons.has(error.reason)
+      const { reason } = asCountersignError(error)
+      const isNew = !reasons.has(reason)
       if (sinceMs === undefined) {
         sinceMs = nowMs
         nextMs = nowMs + gapMs
       }
-      reasons.add(error.reason)
-      if (isNew) return log.warn(lost, { ...fields, error })
+      reasons.add(reason)
+      if (isNew) return log[level](lost, { ...fields, error })
       if (nowMs < nextMs) return log.debug(lost, { ...fields, error })
       gapMs = Math.min(2 * gapMs, lastGapMs)
       nextMs = nowMs + gapMs
-      log.warn(lost, { ...fields, error, awaySeconds: awaySeconds() })
+      log[level](lost, { ...fields, error, awaySeconds: awaySeconds() })
     },
-    over() {
+    over(fields) {
       if (sinceMs === undefined) return
-      log.info(back, { awaySeconds: awaySeconds() })
+      log.info(back, { ...fields, awaySeconds: awaySeconds() })
       reasons.clear()
       sinceMs = undefined
       gapMs = firstGapMs
+    },
+    get isOn() {
+      return sinceMs !== undefined
     },
   }
 }

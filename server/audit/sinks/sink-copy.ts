@@ -1,6 +1,7 @@
 import { createBackoff } from '../../../src/runtime/backoff.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import type { Log } from '../../../src/runtime/log.ts'
+import { createOutage, type Outage } from '../../../src/runtime/outage.ts'
 import type { Trail } from '../trail.ts'
 import { TrailReader } from '../trail-reader.ts'
 import type { Cursor } from './cursor.ts'
@@ -36,11 +37,16 @@ export class SinkCopy {
   #settled = 0
   #saved = 0
   #savedMs = 0
-  #failing = false
+  readonly #outage: Outage
   #draining = false
 
   constructor(deps: SinkCopyDeps) {
     this.#deps = deps
+    this.#outage = createOutage({
+      lost: 'a sink of the audit trail takes no records',
+      back: 'a sink of the audit trail takes records again',
+      ...{ clock: deps.clock, log: deps.log },
+    })
   }
 
   get name(): string {
@@ -104,15 +110,12 @@ export class SinkCopy {
         this.#unsettled.push({ number: this.#sent, atMs: clock.monotonicMs() })
       }
       await this.#save(saveEveryMs)
-      if (this.#failing) log.info('a sink of the audit trail takes records again', { sink: name })
-      this.#failing = false
+      this.#outage.over({ sink: name })
       this.#backoff.reset()
       return lines.length === batchLines ? 0 : idlePauseMs
     } catch (error) {
       if (signal.aborted) throw error
-      if (!this.#failing)
-        log.warn('a sink of the audit trail takes no records', { sink: name, error })
-      this.#failing = true
+      this.#outage.failed(error, { sink: name })
       sink.close()
       this.#settle()
       this.#sent = this.#settled

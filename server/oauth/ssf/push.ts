@@ -4,6 +4,7 @@ import { parseJsonObject } from '../../../src/jwt/strict-json.ts'
 import { createBackoff } from '../../../src/runtime/backoff.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import type { Log } from '../../../src/runtime/log.ts'
+import { createOutage } from '../../../src/runtime/outage.ts'
 import {
   checkCertificates,
   exchangeWithin,
@@ -44,7 +45,10 @@ export async function runPush(
 ): Promise<void> {
   const { outbox, clock, log } = deps
   const backoff = createBackoff({ baseMs: 1000, capMs: 60_000 })
-  let failing = false
+  const outage = createOutage({
+    ...{ lost: 'events cannot be sent', back: 'events are taken again' },
+    ...{ level: 'error', clock, log },
+  })
   while (!signal.aborted) {
     const woken = outbox.woken()
     let event: SignedEvent | undefined
@@ -57,15 +61,13 @@ export async function runPush(
       const err = await send(event, push, deps, signal)
       if (err !== undefined) log.warn('a receiver refuses an event', { stream: stream.id, err })
       await outbox.remove(stream, [event.jti], err !== undefined)
-      if (failing) log.info('events are taken again', { stream: stream.id })
-      failing = false
+      outage.over({ stream: stream.id })
       backoff.reset()
     } catch (error) {
       // At a stop too: the next start, or another server, sends it first.
       if (event !== undefined) await outbox.release(stream, event.jti).catch(() => {})
       signal.throwIfAborted()
-      if (!failing) log.error('events cannot be sent', { stream: stream.id, error })
-      failing = true
+      outage.failed(error, { stream: stream.id })
       await clock.sleep(backoff.next(), signal)
     }
   }

@@ -13,7 +13,7 @@ test('an outage is told at first, with each new reason, ever more seldom, and wh
       level !== 'debug' &&
       said.push(`${clock.monotonicMs()} ${level} ${message} ${JSON.stringify(fields)}`)
     )
-  const log = { warn: say('warn'), info: say('info'), debug: say('debug') }
+  const log = { error: say('error'), warn: say('warn'), info: say('info'), debug: say('debug') }
   const outage = createOutage({ lost: 'lost', back: 'back', clock, log })
   const startMs = clock.monotonicMs()
   outage.over()
@@ -34,4 +34,23 @@ test('an outage is told at first, with each new reason, ever more seldom, and wh
     ...['500 info back', '500 warn lost'],
   ])
   expect(said[3]).toContain('"awaySeconds":180')
+})
+
+test('an outage is on from its first failure until it is over, and is said as loud as it has to be, of whatever was thrown', () => {
+  const said: [string, object | undefined][] = []
+  const say = (level: string) => (message: string, fields?: object) =>
+    void said.push([`${level} ${message}`, fields])
+  const log = { error: say('error'), warn: say('warn'), info: say('info'), debug: say('debug') }
+  const words = { lost: 'lost', back: 'back', level: 'error' } as const
+  const outage = createOutage({ ...words, clock: new FakeClock(), log })
+  expect(outage.isOn).toBe(false)
+  const thrown = new TypeError('a bug')
+  outage.failed(thrown, { stream: 'siem' })
+  expect(outage.isOn).toBe(true)
+  outage.over({ stream: 'siem' })
+  expect(outage.isOn).toBe(false)
+  expect(said).toEqual([
+    ['error lost', { stream: 'siem', error: thrown }],
+    ['info back', { stream: 'siem', awaySeconds: 0 }],
+  ])
 })
