@@ -115,12 +115,7 @@ function checkBinding(cnf: unknown, { thumbprint, requireBound }: Expected): boo
   }
   const members = typeof cnf === 'object' && cnf !== null ? Object.entries(cnf) : []
   const [name, value] = members[0] ?? []
-  if (
-    members.length !== 1 ||
-    name !== 'x5t#S256' ||
-    thumbprint === undefined ||
-    value !== thumbprint
-  ) {
+  if (members.length !== 1 || name !== 'x5t#S256' || value !== thumbprint) {
     refuse('token-binding', 'the token is bound to another certificate')
   }
   return true

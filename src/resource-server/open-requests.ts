@@ -47,7 +47,7 @@ export function openRequests(
   checkStanding: StandingCheck,
   clock: Clock,
 ): OpenRequests {
-  const { revocations, introspect } = options
+  const { revocations } = options
   const open = new Set<OpenRequest>()
   let isLooking = false
   let judgedAtMs = Number.NEGATIVE_INFINITY
@@ -106,7 +106,7 @@ export function openRequests(
     while (open.size > 0) {
       await clock.sleep(lookMs)
       look()
-      if (revocations !== undefined || introspect !== undefined) void ask()
+      void ask()
     }
     stopListening?.()
     isLooking = false

@@ -44,14 +44,9 @@ export function signedTokens(keyOf: KeyLookup): (token: string) => Promise<Signe
     if (token.length > maxTokenBytes) refuse('token-too-large', 'the token is too large')
     const digest = hash('sha256', token, 'base64url')
     const before = known.get(digest)
-    if (before !== undefined) {
-      const key = await keyOf(before.keyId)
-      if (key?.equals(before.key) !== true) {
-        known.delete(digest)
-        return key === undefined ? unknownKey() : look(token)
-      }
-    }
-    const found = before ?? (await look(token))
+    const key = before && (await keyOf(before.keyId))
+    const isKnown = before !== undefined && key?.equals(before.key) === true
+    const found = isKnown ? before : await look(token)
     // The one that was shown last is the last to go.
     known.delete(digest)
     const [oldest] = known.keys()

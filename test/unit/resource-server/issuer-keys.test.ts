@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:https'
+import https, { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import {
   type JwksLocation,
@@ -194,4 +194,21 @@ test('where nobody is to be told, the process warns, of the same reason once a m
   await clock.advance(5001)
   await verify()
   expect(warned()).toEqual(['the keys of https://as.example.org cannot be fetched: ENOTFOUND'])
+})
+
+test('T9 keys are asked for on a connection of their own, by no agent and so by no proxy that stands for all', async () => {
+  const before = https.globalAgent
+  let asked = 0
+  https.globalAgent = Object.assign(new https.Agent(), {
+    createConnection() {
+      asked += 1
+      throw new Error('a proxy')
+    },
+  })
+  onTestFinished(() => {
+    https.globalAgent = before
+  })
+  const { verify } = await verifyWith(`https://localhost:${await freePort()}`)
+  expect(await verify()).toMatchObject({ cause: { message: 'ECONNREFUSED' } })
+  expect(asked).toBe(0)
 })

@@ -4,6 +4,7 @@ import {
   createServer as createHttpServer,
   type IncomingMessage,
   type RequestListener,
+  request as requestPlain,
 } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { Agent as PlainAgent, request } from 'node:https'
@@ -19,6 +20,7 @@ import {
   accessOf,
   type RequireAccessTokenOptions,
   requireAccessToken,
+  type Verifier,
 } from 'countersign/resource-server'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { factKinds } from '../../../src/revocation/fact.ts'
@@ -210,6 +212,36 @@ test('and so it is over HTTP/2 to a server of this library', async () => {
   const refused = await askHttp2(await sessionOf(thief), `Bearer ${token}`)
   expect(refused).toEqual([401, expect.any(String), 'token-binding'])
 })
+
+test('RFC 6750 §2 of two tokens in two headers none is chosen', async () => {
+  const guard = requireAccessToken({ verifier: issuer.verifier({ audience }), scopes: [] })
+  const plain = createHttpServer(
+    (asked, response) => void guard(asked, response, () => response.end()),
+  )
+  const port = await portOf(plain.listen(0, '127.0.0.1'))
+  const bearer = `Bearer ${await tokenWith({ cnf: undefined })}`
+  const statusOf = async (...bearers: string[]) => {
+    const headers = ['host', 'a', ...bearers.flatMap((one) => ['authorization', one])]
+    const sent = requestPlain({ host: '127.0.0.1', port, headers })
+    sent.end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    response.resume()
+    return response.statusCode
+  }
+  expect(await statusOf(bearer)).toBe(200)
+  expect(await statusOf(bearer, bearer)).toBe(400)
+  expect(await statusOf(bearer, 'Bearer a')).toBe(400)
+})
+
+test.each(Object.keys(frameworks))(
+  '%s lets in what a verifier of somebody else has let in, which nobody watches',
+  async (name) => {
+    const { verify } = issuer.verifier({ audience })
+    const copying: Verifier = { verify: async (...shown) => ({ ...(await verify(...shown)) }) }
+    const asked = (await startService(name, { verifier: copying, scopes: [] }))(client)
+    expect((await asked(`Bearer ${token}`))[0]).toBe(200)
+  },
+)
 
 test('a verifier that fails lets nobody in, and ends no process', async () => {
   const guard = requireAccessToken({

@@ -5,6 +5,8 @@ import { reasonOf } from '../../support/x509-fixtures.ts'
 const issuer = 'https://as.example.org'
 const of = (resource: string, scopes: readonly string[] = ['orders:read']) =>
   describeResource({ resource, issuer, scopes, requireBound: true })
+const boundIn = ({ document }: { readonly document: string }): unknown =>
+  JSON.parse(document).tls_client_certificate_bound_access_tokens
 
 test('RFC 9728 §3.1 the document of a resource is between its host and its path', () => {
   const { path, url, document } = of('https://api.example.org/orders')
@@ -18,6 +20,12 @@ test('RFC 9728 §3.1 the document of a resource is between its host and its path
     tls_client_certificate_bound_access_tokens: true,
   })
   expect(of('https://api.example.org').path).toBe('/.well-known/oauth-protected-resource')
+  expect(of('https://api.example.org/a?b=c').path).toBe(
+    `/.well-known/oauth-protected-resource/a?b=c`,
+  )
+  const plain = { resource: 'https://api.example.org', issuer, scopes: [] }
+  expect(boundIn(describeResource(plain))).toBe(false)
+  expect(boundIn(describeResource({ ...plain, requireBound: false }))).toBe(false)
 })
 
 test('a resource that cannot be found by its name, and a URL that would break out of its header, are refused', () => {

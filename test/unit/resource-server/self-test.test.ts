@@ -28,6 +28,8 @@ let stranger: X509Svid
 let issuer: TestIssuer
 let verifier: Verifier
 let revoked: boolean
+/** Of the last answer. */
+let cacheControl: string | undefined
 let server: Server
 
 beforeAll(async () => {
@@ -74,6 +76,7 @@ async function ask(
   const sent = request({ host: '127.0.0.1', port, path, method, agent, headers }).end()
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   const said = { status: response.statusCode, body: await text(response) }
+  cacheControl = response.headers['cache-control']
   agent.destroy()
   return said
 }
@@ -90,6 +93,7 @@ test('a canary is taken until it is revoked, and that is all that the server hea
   revoked = false
   const token = await tokenOf()
   expect(await ask(issuerServer, token)).toEqual({ status: 200, body: '1' })
+  expect(cacheControl).toBe('no-store')
   revoked = true
   expect(await ask(issuerServer, token)).toEqual({ status: 200, body: '0' })
   revoked = false
@@ -129,6 +133,7 @@ test('a canary opens no route, not even one that wants no scope, nor what looks 
     { scope: 'orders:read' },
     { scope: `orders:read ${canaryScope}`, sub: 'spiffe://here.test/web' },
     { client_id: 'spiffe://here.test/web', scope: 'orders:read' },
+    { sub: 'spiffe://here.test/web', scope: 'orders:read' },
     {
       ...{ sub: 'spiffe://here.test/web', client_id: 'spiffe://here.test/web' },
       scope: `orders:read ${canaryScope}`,
@@ -138,9 +143,12 @@ test('a canary opens no route, not even one that wants no scope, nor what looks 
     const { status, body } = await ask(issuerServer, await tokenOf(claims), { path: '/orders' })
     expect([status, JSON.parse(body).reason]).toEqual([401, 'token-canary'])
   }
-  const web = { sub: 'spiffe://here.test/web', client_id: 'spiffe://here.test/web', scope: 'a' }
   const letIn = { status: 200, body: 'let in' }
-  expect(await ask(issuerServer, await tokenOf(web), { path: '/orders' })).toEqual(letIn)
+  // The path is reserved as a whole: what only ends so is a workload's.
+  for (const sub of ['spiffe://here.test/web', 'spiffe://here.test/team/spire/canary']) {
+    const token = await tokenOf({ sub, client_id: sub, scope: 'a' })
+    expect(await ask(issuerServer, token, { path: '/orders' })).toEqual(letIn)
+  }
 })
 
 test('no route can be made for canaries, and no verifier of another make tries itself', () => {

@@ -121,6 +121,8 @@ async function refused(port: number, token?: string, shown?: X509Svid): Promise<
 test('T30 an upgrade is refused before it happens, but to a token that allows it, on the connection that it is bound to', async () => {
   const { port, sockets } = await startEcho()
   expect(await refused(port)).toEqual([401, 'Bearer', 'token-missing'])
+  const [{ headers }] = (await once(asking(port, 'a'), 'response')) as [IncomingMessage]
+  expect(headers.connection).toBe('close')
   const thief = await svidOf(ca, SpiffeId.parse('spiffe://here.test/thief'))
   const stolen = [401, 'Bearer error="invalid_token"', 'token-binding']
   expect(await refused(port, await tokenOf(), thief)).toEqual(stolen)
@@ -195,6 +197,24 @@ test('a client that breaks off while its token is looked at is not upgraded, and
   answer.resolve(true)
   await judged.promise
   expect([next.mock.calls.length, clock.sleeping]).toEqual([0, 0])
+})
+
+test('a client that is refused and does not close its half is not waited for', async () => {
+  const guard = requireAccessTokenToUpgrade({ verifier: issuer.verifier({ audience }), scopes: [] })
+  const service = createHttpServer()
+  const closed = new Promise<void>((resolve) => {
+    service.on('upgrade', (asked: IncomingMessage, socket: Duplex) => {
+      socket.once('close', resolve)
+      void guard(asked, socket, () => {})
+    })
+  })
+  await once(service.listen(0, '127.0.0.1'), 'listening')
+  onTestFinished(() => void service.close())
+  const { port } = service.address() as AddressInfo
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  onTestFinished(() => void socket.destroy())
+  socket.resume().write('GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n')
+  await closed
 })
 
 test('a verifier that fails lets nobody in, and ends no process', async () => {

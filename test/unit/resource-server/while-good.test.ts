@@ -159,6 +159,34 @@ describe('T26 what a token has begun, while the feed is late', () => {
     expect(unknown.ends).toEqual(['revocation-unknown'])
   })
 
+  test('is told once that it ends, whoever finds out first', async () => {
+    const answers: ((isActive: boolean) => void)[] = []
+    const introspect = () => new Promise<boolean>((resolve) => answers.push(resolve))
+    const by = issuer.verifier({ audience, revocations, introspect })
+    const { ends } = watch(await letIn(revocable, { by }))
+    revocations.isFresh = false
+    await clock.advance(100)
+    expect(answers.length).toBe(1)
+    revocations.revoke('token')
+    answers[0]?.(false)
+    await clock.advance(100)
+    expect(ends).toEqual(['token-revoked'])
+  })
+
+  test('is not asked about any more once it was let go of', async () => {
+    const answers: (() => void)[] = []
+    const introspect = () => new Promise<boolean>((resolve) => answers.push(() => resolve(true)))
+    const by = issuer.verifier({ audience, revocations, introspect })
+    const watched = []
+    for (let n = 0; n < 20; n += 1) watched.push(watch(await letIn({ jti: `j${n}` }, { by })))
+    revocations.isFresh = false
+    await clock.advance(100)
+    for (const { stop } of watched) stop()
+    for (const answer of answers) answer()
+    await clock.advance(100)
+    expect(answers.length).toBe(8)
+  })
+
   test('is asked about no more than eight at a time', async () => {
     const waiting: (() => void)[] = []
     const introspect = () => new Promise<boolean>((resolve) => waiting.push(() => resolve(true)))
@@ -185,6 +213,16 @@ test('many facts in a short time have what is open looked through ten times a se
   const looks = (revocations.asked - before) / opened
   expect(looks).toBeGreaterThan(5)
   expect(looks).toBeLessThanOrEqual(11)
+})
+
+test('what is open has a verdict as it begins and with each news, and no more', async () => {
+  watch(await letIn({ jti: 'other' }))
+  const before = revocations.asked
+  await clock.advance(5000)
+  expect(revocations.asked - before).toBe(1)
+  revocations.revoke('token')
+  await clock.advance(5000)
+  expect(revocations.asked - before).toBe(2)
 })
 
 test('10,000 requests that were answered leave nothing behind, and had no verdict but their first', async () => {
