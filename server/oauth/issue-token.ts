@@ -78,6 +78,7 @@ async function signToken(
   const from = exchanged && {
     audience: exchanged.from.audience,
     depth: exchanged.from.actors.length,
+    keyId: exchanged.from.keyId,
   }
   const { federated } = client
   const foreign = federated && subjectRecord(federated.token, federated.rule)
@@ -121,7 +122,9 @@ async function signToken(
       details: {
         ...foreign?.details,
         ...(edge !== undefined && { edge: edge.id, edgeAddress: edge.address }),
-        ...(from !== undefined && { fromAudience: from.audience, fromDepth: from.depth }),
+        ...(from !== undefined && {
+          ...{ fromAudience: from.audience, fromDepth: from.depth, fromKeyId: from.keyId },
+        }),
         // Of what was revoked later nobody has asked.
         factsUpTo,
       },

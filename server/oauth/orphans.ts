@@ -1,3 +1,4 @@
+import type { FactKind } from '../../src/revocation/fact.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { createOutage } from '../../src/runtime/outage.ts'
@@ -21,8 +22,12 @@ export interface OrphanDeps {
 
 const againMs = 1000
 
+/** A fact of another kind ends what was exchanged by itself, or says nothing about it. */
+const followed: ReadonlySet<FactKind> = new Set(['token', 'key'])
+
 /**
- * Whenever a token was revoked, by whomever, and at the start, revokes what was exchanged for it. Until the signal aborts.
+ * Whenever a token was revoked, by whomever, or a key that has signed tokens, and at the start, revokes what was exchanged
+ * for it: whoever had the key may have made what it was exchanged for. Until the signal aborts.
  *
  * It looks once the fact has come by the change log. From then on this server exchanges the token no more, and what it has
  * issued before is among what waits to be written, or in the store: nothing can slip in between. What another server has
@@ -38,7 +43,7 @@ export async function runOrphans(deps: OrphanDeps, signal: AbortSignal): Promise
   })
   let woken = new AbortController()
   const stop = changes.subscribe(({ facts }) => {
-    if (!facts.some(({ kind }) => kind === 'token')) return
+    if (!facts.some(({ kind }) => followed.has(kind))) return
     isDue = true
     woken.abort()
   })
@@ -69,9 +74,11 @@ async function endOrphans(deps: OrphanDeps): Promise<void> {
   const ended = new Set<string>()
   const isOver = (jti: string): boolean =>
     ended.has(jti) || revocations.find('token', jti) !== undefined
+  const isForged = (keyId: string | undefined): boolean =>
+    keyId !== undefined && revocations.find('key', keyId) !== undefined
   const isOrphan = (token: IssuedToken): boolean =>
     token.parent !== undefined &&
-    isOver(token.parent) &&
+    (isOver(token.parent) || isForged(token.from?.keyId)) &&
     // One that an epoch ends has a fact of its own all the same: what was exchanged for it is found by that.
     revocations.find('token', token.jti) === undefined &&
     revocations.find('transaction', token.txn) === undefined

@@ -23,6 +23,7 @@ const recordOfToken = z.object({
     rule: z.string().optional(),
     fromAudience: z.string().optional(),
     fromDepth: z.int().optional(),
+    fromKeyId: z.string().optional(),
     factsUpTo: z.int(),
   }),
 })
@@ -56,9 +57,12 @@ export function issuedAmong(records: readonly StoredRecord[], now: Date): readon
 
 function tokenOf(record: z.infer<typeof recordOfToken>): IssuedToken {
   const { jti, entryId, owner, actors, actor, expiresAt, ttlSeconds } = record
-  const { rule, fromAudience, fromDepth = 0 } = record.details
+  const { rule, fromAudience, fromDepth = 0, fromKeyId } = record.details
   const [audience] = record.audience
-  const from = fromAudience === undefined ? undefined : { audience: fromAudience, depth: fromDepth }
+  const from =
+    fromAudience === undefined
+      ? undefined
+      : { audience: fromAudience, depth: fromDepth, keyId: fromKeyId }
   return {
     ...{ jti, txn: record.transaction, parent: record.parentJti, from, entryId, owner },
     ...{ subject: record.spiffeId, clientId: actor.id as SpiffeId, audience, scopes: record.scope },

@@ -31,6 +31,8 @@ export function endedBy(
   causes: readonly Cause[],
   { db, revocations, clock }: CountDeps,
 ): () => Promise<EndedTokens> {
+  // What was exchanged goes with these alone; what else ends it names itself.
+  const follows = causes.some(({ kind }) => kind === 'token' || kind === 'key')
   const before = new Map(
     causes.map(({ kind, id }) => [`${kind} ${id}`, revocations.find(kind, id)]),
   )
@@ -39,14 +41,17 @@ export function endedBy(
     const key = fact && `${fact.kind} ${fact.id}`
     return key !== undefined && before.has(key) && !wasEnded(token, before.get(key))
   }
+  const isNewlyRevoked = (keyId: string | undefined): boolean =>
+    keyId !== undefined && before.has(`key ${keyId}`) && !before.get(`key ${keyId}`)
+  const isChild = ({ parent, from }: IssuedToken, ended: ReadonlySet<string>): boolean =>
+    parent !== undefined && (ended.has(parent) || isNewlyRevoked(from?.keyId))
   return async () => {
     const slice = new Slice(clock)
     const endMs = clock.monotonicMs() + maxMs
     const ended = new Set<string>()
     for await (const page of issuedTokens(db, {}, { now: clock.now() })) {
       for (const token of page) {
-        const isChild = token.parent !== undefined && ended.has(token.parent)
-        if (isChild || isEnded(token)) ended.add(token.jti)
+        if ((follows && isChild(token, ended)) || isEnded(token)) ended.add(token.jti)
       }
       if (clock.monotonicMs() >= endMs) return { tokens: ended.size, isAll: false }
       if (slice.isOver) await slice.rest()

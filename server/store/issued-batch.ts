@@ -1,5 +1,5 @@
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
-import type { IssuedToken, ListedToken } from './issued-tokens.ts'
+import type { ExchangedFrom, IssuedToken, ListedToken } from './issued-tokens.ts'
 import type { Schema } from './schema.ts'
 
 export type GrantRow = Schema['issued_grants']
@@ -78,6 +78,7 @@ function isAlike(one: IssuedToken, other: IssuedToken): boolean {
     one.keyId === other.keyId &&
     one.from?.audience === other.from?.audience &&
     one.from?.depth === other.from?.depth &&
+    one.from?.keyId === other.from?.keyId &&
     areSame(one.scopes, other.scopes) &&
     areSame(one.actors, other.actors)
   )
@@ -102,6 +103,7 @@ function rowOf({ first, names }: OpenRow): GrantRow {
     key_id: first.keyId ?? '',
     from_audience: first.from?.audience ?? '',
     from_depth: first.from?.depth ?? 0,
+    from_key_id: first.from?.keyId ?? '',
     issued_at: first.issuedAt.getTime(),
     expires_at: first.expiresAt.getTime(),
     tokens: names.join(' '),
@@ -117,6 +119,12 @@ export function isOfOne({ tokens }: GrantRow, transactions: ReadonlySet<string>)
   return false
 }
 
+function fromOf(row: GrantRow): ExchangedFrom | undefined {
+  const { from_audience: audience, from_depth: depth, from_key_id: keyId } = row
+  if (audience === '') return undefined
+  return keyId === '' ? { audience, depth } : { audience, depth, keyId }
+}
+
 /** In the order in which they were issued. */
 export function tokensOf(row: GrantRow): readonly ListedToken[] {
   const alike = {
@@ -130,8 +138,7 @@ export function tokensOf(row: GrantRow): readonly ListedToken[] {
     actors: row.actors === '' ? [] : row.actors.split(' '),
     rule: row.rule === '' ? undefined : row.rule,
     keyId: row.key_id === '' ? undefined : row.key_id,
-    from:
-      row.from_audience === '' ? undefined : { audience: row.from_audience, depth: row.from_depth },
+    from: fromOf(row),
     issuedAt: new Date(row.issued_at),
     expiresAt: new Date(row.expires_at),
   }

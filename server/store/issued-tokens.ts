@@ -12,8 +12,8 @@ export interface IssuedToken {
   readonly txn: string
   /** The `jti` of the token that it was exchanged for; undefined: the first of its transaction. */
   readonly parent: string | undefined
-  /** What that one was for, and how many of the `actors`, the last of them, had acted in it; undefined: not known. */
-  readonly from?: { readonly audience: string; readonly depth: number } | undefined
+  /** undefined: not known. */
+  readonly from?: ExchangedFrom | undefined
   /** Of the entry that it was issued for, which is the client's. */
   readonly entryId: string
   readonly owner: string
@@ -37,6 +37,15 @@ export interface IssuedToken {
   readonly expiresAt: Date
 }
 
+/** What is known of the token that another one was exchanged for. */
+export interface ExchangedFrom {
+  readonly audience: string
+  /** How many of the `actors`, the last of them, had acted in it. */
+  readonly depth: number
+  /** Of the key that had signed it; undefined: a version before this one has exchanged it. */
+  readonly keyId?: string | undefined
+}
+
 /** What is not said matches all. */
 export interface TokenFilter {
   /** Who holds it, or for whom it speaks. */
@@ -58,6 +67,7 @@ export interface ListedToken extends IssuedToken {
 const row = {
   ...{ id: '', client_id: '', subject: '', entry_id: '', owner: '', audience: '', scope: '' },
   ...{ auth: '', actors: '', rule: '', key_id: '', from_audience: '', from_depth: 0 },
+  from_key_id: '',
   ...{ issued_at: 0, expires_at: 0, tokens: '' },
 } as const satisfies GrantRow
 

@@ -74,3 +74,10 @@ export async function gatherIssuedTokens(db: Kysely<Schema>): Promise<void> {
   // Few tokens are for another than their client.
   await index('subject').where(sql<boolean>`subject <> client_id`).execute()
 }
+
+export async function addIssuedGrantFromKey(db: Kysely<Schema>): Promise<void> {
+  await db.schema
+    .alterTable('issued_grants')
+    .addColumn('from_key_id', 'text', (column) => column.notNull().defaultTo(''))
+    .execute()
+}

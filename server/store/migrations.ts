@@ -3,6 +3,7 @@ import { type Migration, Migrator } from 'kysely/migration'
 import { CountersignError } from '../../src/errors.ts'
 import { decodeEntry, naturalKey } from './entry-body.ts'
 import {
+  addIssuedGrantFromKey,
   addIssuedTokenText,
   createIssuedTokens,
   gatherIssuedTokens,
@@ -33,6 +34,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   // Nothing is made: a program of before, which would serve entries that are disabled, must not be started on this.
   '0018-disabled-entries': { up: async () => {} },
   '0019-revoked-keys': { up: createRevokedKeys },
+  '0020-issued-grant-from-key': { up: addIssuedGrantFromKey },
 })
 
 /**

@@ -78,6 +78,7 @@ export interface Schema {
     key_id: string
     from_audience: string
     from_depth: number
+    from_key_id: string
     issued_at: number
     expires_at: number
     tokens: string

@@ -40,7 +40,10 @@ const issued = (jti: string, ends: number): Partial<AuditEvent> => ({
   ...{ audience: ['https://orders'], scope: ['read'], expiresAt: new Date(ends * 1000) },
   ...{
     authorityId: 'a-key',
-    details: { rule: 'by-a-rule', fromAudience: 'https://web', fromDepth: 0, factsUpTo: 7 },
+    details: {
+      ...{ rule: 'by-a-rule', fromAudience: 'https://web', fromDepth: 0, fromKeyId: 'its-key' },
+      factsUpTo: 7,
+    },
   },
 })
 
@@ -67,7 +70,7 @@ test('of a run before, the tokens of its last seconds, whatever was written sinc
     ...{ jti: 'last', txn: 'txn-last', parent: undefined, entryId: 'e', owner: '', actors: [] },
     ...{ subject: web, clientId: web, audience: 'https://orders', scopes: ['read'] },
     ...{ auth: 'spiffe_jwt', address: '192.0.2.1:9', rule: 'by-a-rule', keyId: 'a-key' },
-    from: { audience: 'https://web', depth: 0 },
+    from: { audience: 'https://web', depth: 0, keyId: 'its-key' },
     ...{ issuedAt: new Date(1109_000), expiresAt: new Date(1409_000) },
   })
   expect(issuedAmong(records, new Date(1409_000))).toEqual([])

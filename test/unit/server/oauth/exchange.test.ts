@@ -92,6 +92,8 @@ test('RFC 8693 §4.1 each hop is named, the current one outermost, and all have 
   const claims = [root, one.access_token ?? '', two.access_token ?? ''].map((token) =>
     decodeJwt<Claims>(token),
   )
+  const { kid: keyId } = decodeProtectedHeader(root)
+  expect(keyId).toMatch(/./)
   expect(claims[0]).not.toHaveProperty('act')
   expect(claims[1]).toMatchObject({
     ...{ sub: web, client_id: serverOf(1), aud: resourceIdOf(2), entry_id: 's1' },
@@ -109,13 +111,16 @@ test('RFC 8693 §4.1 each hop is named, the current one outermost, and all have 
       grant: tokenExchangeGrant,
     },
     ...{ actors: [serverOf(2), serverOf(1)], transaction: claims[0]?.txn },
-    ...{ actor: { id: serverOf(2) }, details: { fromAudience: resourceIdOf(2), fromDepth: 1 } },
+    ...{
+      actor: { id: serverOf(2) },
+      details: { fromAudience: resourceIdOf(2), fromDepth: 1, fromKeyId: keyId },
+    },
   })
   expect(noted.map(({ parent }) => parent)).toEqual([undefined, claims[0]?.jti, claims[1]?.jti])
   expect(noted.map(({ from }) => from)).toEqual([
     undefined,
-    { audience: resourceIdOf(1), depth: 0 },
-    { audience: resourceIdOf(2), depth: 1 },
+    { audience: resourceIdOf(1), depth: 0, keyId },
+    { audience: resourceIdOf(2), depth: 1, keyId },
   ])
   expect(noted[2]).toMatchObject({ subject: web, actors: [serverOf(2), serverOf(1)] })
 })

@@ -4,6 +4,7 @@ import { runOrphans } from '../../../../server/oauth/orphans.ts'
 import { createRevocations } from '../../../../server/revocation/revocations.ts'
 import type { Cause } from '../../../../server/revocation/write-facts.ts'
 import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
+import type { FactKind } from '../../../../src/revocation/fact.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { orders, permitAll, startRecheck, stock } from './recheck-world.ts'
 
@@ -37,7 +38,7 @@ async function start() {
       }),
     root: token('a'),
     isDead: (jti: string) => revocations.find('token', jti) !== undefined,
-    async revoke(id: string, kind: 'token' | 'transaction' | 'entry' = 'token') {
+    async revoke(id: string, kind: FactKind = 'token') {
       const cause: Cause = kind === 'token' ? { kind, id, endsAt } : { kind, id }
       const number = await store.write((tx) => revocations.write(tx, [cause]))
       await changes.reached(number)
@@ -87,6 +88,45 @@ test('what was exchanged for one that its entry has ended already is found beyon
   await revoke('a')
   await expect.poll(() => isDead('c')).toBe(true)
 })
+
+test.for(['while it runs', 'at the start'])(
+  'what was exchanged for a token that a revoked key may have signed is revoked, %s',
+  async (when) => {
+    const { add, issued, run, revoke, child, token, isDead, audited } = await start()
+    if (when === 'while it runs') run()
+    const from = { audience: 'https://orders', depth: 0 }
+    // The key is another one by then. What was exchanged may never have been issued here.
+    const next = { keyId: 'new', from: { ...from, keyId: 'old' } }
+    await add(
+      token('a', { keyId: 'old' }),
+      child('b', 'a', next),
+      child('of-forged', 'forged', next),
+    )
+    issued.note(child('c', 'of-forged', { keyId: 'new', from: { ...from, keyId: 'new' } }))
+    await add(token('other', { keyId: 'new' }))
+    await add(child('of-other', 'other', { keyId: 'new', from: { ...from, keyId: 'new' } }))
+    await add(child('unsaid', 'other', { keyId: 'new' }))
+    await revoke('old', 'key')
+    if (when === 'at the start') run()
+    await expect.poll(() => ['b', 'of-forged', 'c'].map(isDead)).toEqual([true, true, true])
+    expect(['of-other', 'unsaid'].map(isDead)).toEqual([false, false])
+    expect(audited).toHaveLength(3)
+  },
+)
+
+test.for(['audience', 'integration'] as const)(
+  'what is revoked as an %s takes nothing with it that is for another',
+  async (kind) => {
+    const { add, run, revoke, child, root, token, isDead } = await start()
+    run()
+    await add(root, child('b', 'a', { audience: 'https://stock' }))
+    await add(token('other'), child('of-other', 'other', { txn: 't-other' }))
+    await revoke('https://orders', kind)
+    await revoke('other')
+    await expect.poll(() => isDead('of-other')).toBe(true)
+    expect(isDead('b')).toBe(false)
+  },
+)
 
 test('of a transaction that was revoked as a whole nothing is revoked once more', async () => {
   const { add, run, revoke, child, root, token, audited } = await start()

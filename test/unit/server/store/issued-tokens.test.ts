@@ -31,7 +31,7 @@ function aToken(jti: string, changed: Partial<IssuedToken> = {}): IssuedToken {
 const exchanged = aToken('c', {
   ...{ txn: 'txn-a', parent: 'a', clientId: orders, entryId: 'e2', owner: 'orders-team' },
   ...{ audience: 'https://stock.example', scopes: ['read'], actors: [orders, web] },
-  from: { audience: 'https://orders.example', depth: 1 },
+  from: { audience: 'https://orders.example', depth: 1, keyId: 'k1' },
   expiresAt: new Date(now.getTime() + 30_000),
 })
 
@@ -93,6 +93,10 @@ test.each<[string, Partial<IssuedToken>]>([
   ['rule', { rule: 'one' }],
   ['key', { keyId: 'k2' }],
   ['what it was exchanged for', { from: { audience: 'https://a.example', depth: 0 } }],
+  [
+    'key that has signed what it was exchanged for',
+    { from: { audience: 'https://a.example', depth: 0, keyId: 'k1' } },
+  ],
   ['start', { issuedAt: new Date(now.getTime() - 1000) }],
   ['end', { expiresAt: new Date(now.getTime() + 90_000) }],
 ])('one with another %s shares no row', (_, changed) => {
