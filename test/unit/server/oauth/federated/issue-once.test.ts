@@ -164,7 +164,8 @@ describe('no SVID is given by a foreign token', () => {
     const { sign } = softwareSigner(other.privateKey)
     const signer = { ...softwareSigner(own.privateKey), sign }
     const stolen = toPem('CERTIFICATE REQUEST', await createCsr(signer))
-    for (const asked of [stolen, csr + csr]) {
+    const mislabelled = csr.replaceAll('CERTIFICATE REQUEST', 'CERTIFICATE')
+    for (const asked of [stolen, csr + csr, mislabelled]) {
       const more = { requested_token_type: tokenTypes.x509Svid, csr: asked }
       expect(await exchange('a key of another', more)).toBe(400)
       expect(world.records().at(-1)).toMatchObject({ reason: 'request-csr' })

@@ -25,10 +25,12 @@ const read = (...said: readonly object[]) => readFederated(federatedSchema.parse
 const matching = (one: object, match: object) => read({ ...one, rules: [{ match, as }] })
 
 test('what is not said is pinned: RS256, ten minutes, once, and access tokens alone', () => {
-  const [issuer] = read(github).values()
-  expect(issuer).toMatchObject({ maxAgeSeconds: 600, singleUse: true, keys: { at: 'discovery' } })
-  expect([...(issuer?.algorithms ?? [])]).toEqual(['RS256'])
-  expect([...(issuer?.rules[0]?.issue ?? [])]).toEqual(['access_token'])
+  const other = { ...oidc, rules: [{ match: { sub: '1' }, as }] }
+  for (const issuer of read(github, other).values()) {
+    expect(issuer).toMatchObject({ maxAgeSeconds: 600, singleUse: true, keys: { at: 'discovery' } })
+    expect([...issuer.algorithms]).toEqual(['RS256'])
+    expect([...(issuer.rules[0]?.issue ?? [])]).toEqual(['access_token'])
+  }
   expect(readFederated([], own).size).toBe(0)
 })
 
@@ -113,6 +115,17 @@ test.for<[string, object, string]>([
     'leave it out',
   ],
   ['a rule twice', { ...github, rules: [...github.rules, ...github.rules] }, 'leave one out'],
+  [
+    'a rule twice, its claims in another order',
+    {
+      ...github,
+      rules: [
+        { match: { repository_id: '74', ref: 'refs/heads/main' }, as },
+        { match: { ref: 'refs/heads/main', repository_id: '74' }, as },
+      ],
+    },
+    'leave one out',
+  ],
   ...['spiffe://other.example/ci', 'spiffe://example.org', 'spiffe://example.org/spire/server'].map(
     (name): [string, object, string] => [
       name,
