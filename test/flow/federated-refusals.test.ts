@@ -312,6 +312,8 @@ describe('T30 gets no token, and the trail says why:', () => {
       [{ ...reviewed, user: { ...user, uid: podUid } }, 400, 'subject-review'],
       [{ ...reviewed, user: { uid: accountUid } }, 400, 'subject-review'],
       [{ ...reviewed, audiences: ['https://kubernetes.default.svc'] }, 400, 'subject-review'],
+      // So answers an API server that does not know of audiences.
+      [{ ...reviewed, audiences: undefined }, 400, 'subject-review'],
       [{ ...reviewed, authenticated: 'true' }, 503, 'token-review-unavailable'],
     ] as const) {
       reviewing(world, status)

@@ -19,6 +19,7 @@ import { trustDomain } from '../../../../support/running-server.ts'
 
 const audience = 'https://as.example.org'
 const folder = mkdtempSync(join(tmpdir(), 'cs-review-'))
+const path = '/apis/authentication.k8s.io/v1/tokenreviews'
 const tokenFile = join(folder, 'token')
 let cluster: OidcIssuer
 let other: OidcIssuer
@@ -33,7 +34,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function start(review: object = {}, reach: object = {}) {
+function start(review: object = {}, reach: object = {}, more: Partial<ForeignToken> = {}) {
   const url = cluster.url
   const said = {
     ...{ issuer: url, kind: 'kubernetes', audience },
@@ -54,6 +55,7 @@ function start(review: object = {}, reach: object = {}) {
       issuedAt: new Date(),
       expiresAt: new Date(),
     },
+    ...more,
   }
   const logged: unknown[] = []
   const log: Log = { ...silentLog, warn: (_, fields) => void logged.push(fields?.['error']) }
@@ -81,7 +83,6 @@ test('T8 the API server is asked by its CA, where the network is allowed, with a
 })
 
 test('T8 a redirect is no review, nor is an answer that is none', async () => {
-  const path = '/apis/authentication.k8s.io/v1/tokenreviews'
   const world = start()
   cluster.answer(path, (_, response) => response.writeHead(307, { location: other.url }).end())
   expect(await world.review()).toBe('token-review-unavailable')
@@ -90,5 +91,19 @@ test('T8 a redirect is no review, nor is an answer that is none', async () => {
   for (const text of ['', '{}', '{"status":{}}', '{"status":{"authenticated":true}}']) {
     cluster.answer(path, (_, response) => response.writeHead(201).end(text))
     expect(await world.review()).toMatch(/^(token-review-unavailable|subject-review)$/)
+  }
+})
+
+test('an account without a UID is not the one that another answer without one is about', async () => {
+  const extra = { 'authentication.kubernetes.io/pod-uid': [podUid] }
+  const answer = (user: object) => {
+    const status = { authenticated: true, audiences: [audience], user: { ...user, extra } }
+    cluster.answer(path, (_, response) => response.writeHead(201).end(JSON.stringify({ status })))
+  }
+  answer({ uid: accountUid })
+  expect(await start().review()).toBe('accepted')
+  answer({})
+  for (const claims of [kubernetesClaims(audience), {}]) {
+    expect(await start({}, {}, { claims }).review()).toBe('subject-review')
   }
 })
