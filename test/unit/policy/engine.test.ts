@@ -133,10 +133,14 @@ describe('what policies that look at different things come to', () => {
   const no = policy('no', 'forbid', 'context.auth == "spiffe_x509"')
   const never = policy('never', 'forbid', 'principal.owner == "web-team"')
   const error = policy('x', 'forbid', 'resource has env && context.ttl * 9223372036854775807 > 0')
+  // Looks at the same of a question, so that Cedar is asked about both at once, and leaves out the one that fails.
+  const beside = policy('c', 'permit', 'resource has env && context.ttl <= 60')
   test.for([
     ['all that permit, where none forbids', [byContext, byPrincipal], ['policy-permits', 'a', 'b']],
     ['those that forbid', [byContext, byPrincipal, no, never], ['policy-forbids', 'never', 'no']],
     ['one that forbids', [byContext, never], ['policy-forbids', 'never']],
+    ['one that permits', [beside], ['policy-permits', 'c']],
+    ['one that cannot be evaluated beside it', [beside, error], ['policy-error', 'x']],
     ['one that cannot be evaluated', [byContext, byPrincipal, no, error], ['policy-error', 'x']],
     ['none that applies', [byContext.replace('<=', '>'), byPrincipal.replace('/w', '/x')]],
   ] as const)('%s', async ([, policies, decided = ['policy-none']]) => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ForeignToken } from '../../../../../server/oauth/federated/foreign-token.ts'
 import { federatedSchema, readFederated } from '../../../../../server/oauth/federated/settings.ts'
@@ -106,4 +107,18 @@ test('an account without a UID is not the one that another answer without one is
   for (const claims of [kubernetesClaims(audience), {}]) {
     expect(await start({}, {}, { claims }).review()).toBe('subject-review')
   }
+})
+
+test('the API server is asked whether the token is for this server', async () => {
+  const asked = new Promise<string>((resolve) => {
+    cluster.answer(path, (request, response) => {
+      response.writeHead(403).end()
+      resolve(text(request))
+    })
+  })
+  await start().review()
+  expect(JSON.parse(await asked)).toEqual({
+    ...{ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview' },
+    spec: { token: 'eyJ', audiences: [audience] },
+  })
 })
