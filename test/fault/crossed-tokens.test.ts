@@ -2,9 +2,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
-import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { fileKeyManager } from '../../server/ca/key-manager.ts'
-import { factWriter } from '../../server/revocation/write-facts.ts'
+import { tokenExchangeGrant, tokenTypes } from '../../server/oauth/token-types.ts'
+import { type Cause, factWriter } from '../../server/revocation/write-facts.ts'
 import { openSqlite } from '../../server/store/sqlite.ts'
 import { openStore } from '../../server/store/store.ts'
 import { createClient } from '../../src/rpc/client.ts'
@@ -28,9 +29,11 @@ import {
 import { someAgent, startServer, trustDomain, wireEntry } from '../support/running-server.ts'
 import { webCertificate } from '../support/web-certificate.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'cs-crossed-'))
-const data = join(folder, 'server')
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const stock = 'https://stock.example.org'
+const id = (path: string): string => `spiffe://${trustDomain}${path}`
+const passOn = `
+@id("passes-on")
+permit (principal == Workload::"${id('/orders')}", action == Action::"exchangeToken", resource == Api::"${stock}");`
 
 /** Resolves once a server in a process of its own issues tokens; what is called then kills it. */
 async function startProcess(config: string): Promise<() => Promise<unknown>> {
@@ -53,24 +56,30 @@ async function startProcess(config: string): Promise<() => Promise<unknown>> {
   }
 }
 
-test('T26 what a server has issued just before it was killed, across a revocation by another, it revokes when it is back', async () => {
+/** A server in a process of its own, which is killed, and one here that goes on with its data. */
+async function startKillable() {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-crossed-'))
+  const data = join(folder, 'server')
   const web = await webCertificate('as.example.org')
   const allowed = policyFolder(
-    ['web', 'api'].map((name) => allowWeb.replaceAll('web', name)).join('\n'),
+    [...['web', 'api'].map((name) => allowWeb.replaceAll('web', name)), passOn].join('\n'),
   )
   onTestFinished(() => {
-    for (const one of [web.folder, allowed]) rmSync(one, { recursive: true, force: true })
+    for (const one of [folder, web.folder, allowed]) rmSync(one, { recursive: true, force: true })
   })
   mkdirSync(data, { mode: 0o700 })
   const [port, at] = [await freePort(), await freePort()]
   const config = join(folder, 'server.yaml')
+  const resources = [
+    { id: orders, scopes: ['orders:read'], max_ttl: '5m', served_by: [id('/orders')] },
+    { id: stock, scopes: ['orders:read'], max_ttl: '5m' },
+  ]
   const settings = {
     ...{ trust_domain: trustDomain, data_dir: data, bind_address: `127.0.0.1:${port}` },
     http_address: false,
     oauth: {
       ...{ issuer, address: `127.0.0.1:${at}`, policy: allowed },
-      ...{ certificate: web.certificate, key: web.key },
-      resources: [{ id: orders, scopes: ['orders:read'], max_ttl: '5m' }],
+      ...{ certificate: web.certificate, key: web.key, resources },
     },
   }
   writeFileSync(config, JSON.stringify(settings))
@@ -78,50 +87,75 @@ test('T26 what a server has issued just before it was killed, across a revocatio
   const channel = dialUnix(join(data, 'admin', 'api.sock'))
   onTestFinished(() => channel.close())
   await createClient('spire.api.server.entry.v1.Entry', channel).unary('BatchCreateEntry', {
-    entries: ['/web', '/api'].map((path) => wireEntry({ path, parent: someAgent })),
+    entries: ['/web', '/api', '/orders'].map((path) => wireEntry({ path, parent: someAgent })),
   })
   const svids = createClient('spire.api.server.svid.v1.SVID', channel)
-  const proofOf = async (path: string): Promise<Record<string, string>> => {
-    const id = { trust_domain: trustDomain, path }
-    const { svid } = await svids.unary('MintJWTSVID', { id, audience: [issuer] })
-    return { client_assertion_type: assertionType, client_assertion: svid?.token ?? '' }
+  return {
+    kill,
+    async proofOf(path: string): Promise<Record<string, string>> {
+      const { svid } = await svids.unary('MintJWTSVID', {
+        ...{ id: { trust_domain: trustDomain, path }, audience: [issuer] },
+      })
+      return { client_assertion_type: assertionType, client_assertion: svid?.token ?? '' }
+    },
+    async tokenFor(values: Record<string, string>): Promise<string> {
+      const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+      const { body: said } = await ask(at, web, '/oauth/token', {
+        ...{ method: 'POST', headers: formHeaders, body: form({ ...wish, ...values }) },
+      })
+      return (JSON.parse(said) as { readonly access_token: string }).access_token
+    },
+    /** What it, or another server, has revoked by then. */
+    async write(now: Date, ...causes: readonly Cause[]): Promise<void> {
+      const keys = await fileKeyManager(join(data, 'wrapping.key'))
+      await using store = await openStore({
+        connect: () => openSqlite(join(data, 'store.sqlite')),
+        ...{ trustDomain, sealKey: keys.deriveKey(`row seal of ${trustDomain}`) },
+        ...{ onRefused: () => {}, log: silentLog, clock: systemClock },
+      })
+      const write = factWriter({ clock: { now: () => now }, svidTtlSeconds: 1 })
+      await store.write((tx) => write(tx, causes))
+    },
+    /** Resolves with the tokens that the next run revokes for this reason, once there are any. */
+    async revokedAtStart(reason: string): Promise<readonly string[]> {
+      const oauth = { ...oauthSettings(web, allowed), address: { host: '127.0.0.1', port: at } }
+      const server = await startServer({ folder, overrides: { oauth } })
+      onTestFinished(() => server.stop())
+      const revoked = () =>
+        readFileSync(server.config.auditFile, 'utf8')
+          .split('\n')
+          .filter((line) => line.includes(`"reason":"${reason}"`))
+          .map((line) => (JSON.parse(line) as { jti: string }).jti)
+      await eventually(() => revoked().length > 0)
+      return revoked()
+    },
   }
-  const tokenFor = async (values: Record<string, string>) => {
-    const body = form({ ...wish, ...values })
-    const { body: said } = await ask(at, web, '/oauth/token', {
-      method: 'POST',
-      headers: formHeaders,
-      body,
-    })
-    return (JSON.parse(said) as { readonly access_token: string }).access_token
-  }
-  const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
+}
+
+test('T26 what a server has issued just before it was killed, across a revocation by another, it revokes when it is back', async () => {
+  const { kill, proofOf, tokenFor, write, revokedAtStart } = await startKillable()
   const proofs = { web: await proofOf('/web'), api: await proofOf('/api') }
   await tokenFor(proofs.api)
-  const token = await tokenFor(proofs.web)
+  const { iat = 0, jti } = decodeJwt(await tokenFor(proofs.web))
   await kill()
-
   // Another server was about to write this in the second before the token's.
-  const keys = await fileKeyManager(join(data, 'wrapping.key'))
-  const { iat = 0, jti } = decodeJwt(token)
-  const before = { now: () => new Date(iat * 1000 - 1) }
-  {
-    await using store = await openStore({
-      connect: () => openSqlite(join(data, 'store.sqlite')),
-      ...{ trustDomain, sealKey: keys.deriveKey(`row seal of ${trustDomain}`) },
-      ...{ onRefused: () => {}, log: silentLog, clock: systemClock },
-    })
-    const write = factWriter({ clock: before, svidTtlSeconds: 1 })
-    await store.write((tx) => write(tx, [{ kind: 'spiffe-id', id: 'spiffe://example.org/web' }]))
+  await write(new Date(iat * 1000 - 1), { kind: 'spiffe-id', id: id('/web') })
+  expect(await revokedAtStart('revoked-meanwhile')).toEqual([jti])
+})
+
+test('T26 what was exchanged for a token dies at the next start, where the server was killed right after that was revoked', async () => {
+  const { kill, proofOf, tokenFor, write, revokedAtStart } = await startKillable()
+  const proofs = { web: await proofOf('/web'), orders: await proofOf('/orders') }
+  const exchanging = {
+    ...{ ...proofs.orders, grant_type: tokenExchangeGrant, resource: stock },
+    subject_token_type: tokenTypes.accessToken,
   }
-  const oauth = { ...oauthSettings(web, allowed), address: { host: '127.0.0.1', port: at } }
-  const server = await startServer({ folder, overrides: { oauth } })
-  onTestFinished(() => server.stop())
-  const revoked = () =>
-    readFileSync(server.config.auditFile, 'utf8')
-      .split('\n')
-      .filter((line) => line.includes('revoked-meanwhile'))
-      .map((line) => (JSON.parse(line) as { jti: string }).jti)
-  await eventually(() => revoked().length > 0)
-  expect(revoked()).toEqual([jti])
+  const [parent, other] = [await tokenFor(proofs.web), await tokenFor(proofs.web)]
+  await tokenFor({ ...exchanging, subject_token: other })
+  const child = await tokenFor({ ...exchanging, subject_token: parent })
+  // Of the child there is no more than what is on record of it: the list comes later.
+  await kill()
+  const { jti: revoked = '', exp = 0 } = decodeJwt(parent)
+  await write(new Date(), { kind: 'token', id: revoked, endsAt: new Date(exp * 1000) })
+  expect(await revokedAtStart('parent-revoked')).toEqual([decodeJwt(child).jti])
 })
