@@ -12,7 +12,7 @@ export function notifyServiceManager(
   const path = env['NOTIFY_SOCKET']
   if (path === undefined || path === '') return
   try {
-    sendUnixDatagrams(path, [Buffer.from(state)])
+    if (sendUnixDatagrams(path, [Buffer.from(state)]) < 1) throw new Error('it does not read')
   } catch (cause) {
     throw new CountersignError('unavailable', 'cannot tell the service manager in NOTIFY_SOCKET', {
       reason: 'notify-failed',

@@ -5,22 +5,26 @@ const AF_UNIX = 1
 const SOCK_DGRAM_CLOEXEC = 0o2000002
 const MSG_NOSIGNAL_DONTWAIT = 0x4040
 const maxPath = 107
+const EAGAIN = 11
 
 /**
  * Sends messages to the datagram socket at `path` (`@…`: an abstract one), of which Node knows nothing. Never waits:
- * a reader that is behind is an error. Throws `unavailable` `unix-datagram`.
+ * answers how many of them were sent before the reader was behind. Throws `unavailable` `unix-datagram`.
  */
-export function sendUnixDatagrams(path: string, messages: Iterable<Buffer>): void {
+export function sendUnixDatagrams(path: string, messages: readonly Buffer[]): number {
   const address = addressOf(path)
   const { socket, sendto, close, errno } = libc()
   const fd = socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0)
   if (fd < 0) throw failed(path, `errno ${errno()}`)
   try {
-    for (const message of messages) {
+    for (const [before, message] of messages.entries()) {
       const flags = MSG_NOSIGNAL_DONTWAIT
       const sent = sendto(fd, message, message.length, flags, address, address.length)
-      if (sent < 0) throw failed(path, `errno ${errno()}`)
+      if (sent >= 0) continue
+      if (errno() === EAGAIN) return before
+      throw failed(path, `errno ${errno()}`)
     }
+    return messages.length
   } finally {
     close(fd)
   }

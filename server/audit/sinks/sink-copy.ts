@@ -30,6 +30,7 @@ const drainMs = 3000
 export class SinkCopy {
   readonly #deps: SinkCopyDeps
   readonly #backoff = createBackoff({ baseMs: 250, capMs: 30_000 })
+  #begun = false
   /** The last record that was handed over. */
   #sent = 0
   /** Records that were, with the time: those that are old enough have arrived. */
@@ -60,11 +61,9 @@ export class SinkCopy {
 
   /** Copies until the signal aborts, or until `drain` finds it done. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, cursor, path, sink } = this.#deps
+    const { clock, path, sink } = this.#deps
     const reader = new TrailReader(path)
     try {
-      this.#settled = Math.min(await cursor.read(), this.#deps.trail.head().number)
-      this.#sent = this.#saved = this.#settled
       while (!signal.aborted) {
         const pauseMs = await this.#step(reader, signal)
         if (this.#draining && this.lag === 0) break
@@ -95,6 +94,7 @@ export class SinkCopy {
   async #step(reader: TrailReader, signal: AbortSignal): Promise<number> {
     const { sink, trail, clock, log, name } = this.#deps
     try {
+      if (!this.#begun) await this.#begin()
       const lines = await reader.read(this.#sent, trail.head().number, batchLines)
       const [first, last] = [lines[0], lines.at(-1)]
       if (first !== undefined && last !== undefined) {
@@ -122,6 +122,14 @@ export class SinkCopy {
       this.#unsettled = []
       return this.#backoff.next()
     }
+  }
+
+  /** What cannot be read now may be later: the other sinks, and a stop, do not wait for it. */
+  async #begin(): Promise<void> {
+    const { cursor, trail } = this.#deps
+    this.#settled = Math.min(await cursor.read(), trail.head().number)
+    this.#sent = this.#saved = this.#settled
+    this.#begun = true
   }
 
   #settle(): void {

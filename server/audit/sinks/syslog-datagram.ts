@@ -1,7 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
+import { CountersignError } from '../../../src/errors.ts'
 import { sendUnixDatagrams } from '../../../src/rpc/unix-datagram.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import type { HostPort } from '../../../src/runtime/config-value.ts'
 import type { Sink } from './sink.ts'
 import { fitting, localMessage, syslogMessage } from './syslog-message.ts'
@@ -51,16 +53,33 @@ async function connected(host: string, port: number, signal: AbortSignal): Promi
   return socket
 }
 
+// A log that is behind holds ten datagrams or some hundreds; one that takes none for this long is taken for gone.
+const behindPauseMs = 5
+const behindMs = 1000
+
 /** The machine's own log, such as `/dev/log`. */
 export function syslogLocalSink(path: string): Sink {
   return {
     settleMs: 0,
-    async send(lines) {
-      sendUnixDatagrams(
-        path,
-        lines.map((line) => Buffer.from(localMessage(fitting(line, maxBytes)))),
-      )
+    async send(lines, signal) {
+      let left = lines.map((line) => Buffer.from(localMessage(fitting(line, maxBytes))))
+      let movedMs = systemClock.monotonicMs()
+      for (;;) {
+        const sent = sendUnixDatagrams(path, left)
+        left = left.slice(sent)
+        if (left.length === 0) return
+        const nowMs = systemClock.monotonicMs()
+        if (sent > 0) movedMs = nowMs
+        if (nowMs - movedMs >= behindMs) throw behind(path)
+        await systemClock.sleep(behindPauseMs, signal)
+      }
     },
     close() {},
   }
+}
+
+function behind(path: string): CountersignError {
+  return new CountersignError('unavailable', `${path} does not take what it is sent`, {
+    reason: 'audit-sink-behind',
+  })
 }

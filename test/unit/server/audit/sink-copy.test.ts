@@ -1,4 +1,13 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -125,6 +134,28 @@ describe('a copy of the trail to a sink', () => {
     await until(() => running.copy.lag === 0)
     expect(sink.taken).toEqual(upTo(700))
     await running.stop()
+  })
+
+  test('begins once it can be read how far the sink has got, and stops in time where it cannot', async () => {
+    await record(20)
+    await start(new Remembering()).stop()
+    await record(10)
+    renameSync(`${path}.sink-one`, join(folder, 'kept'))
+    mkdirSync(`${path}.sink-one`)
+    const sink = new Remembering()
+    const running = start(sink)
+    for (let n = 0; n < 20; n += 1) await clock.advance(300)
+    expect(sink.taken).toEqual([])
+    rmdirSync(`${path}.sink-one`)
+    renameSync(join(folder, 'kept'), `${path}.sink-one`)
+    await running.stop()
+    expect(sink.taken).toEqual(upTo(30, 21))
+
+    rmSync(`${path}.sink-one`)
+    mkdirSync(`${path}.sink-one`)
+    const stopping = start(new Remembering()).drain()
+    for (let ms = 0; ms < 3100; ms += 100) await clock.advance(100)
+    await stopping
   })
 
   test('goes on after a restart where it was, and another sink begins at the beginning', async () => {

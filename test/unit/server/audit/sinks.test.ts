@@ -7,6 +7,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createServer as createTls } from 'node:tls'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readSinks, sinksSchema } from '../../../../server/audit/settings.ts'
@@ -174,7 +175,7 @@ describe('a syslog sink', () => {
     expect(said).toMatchObject({ n: 1, kind: 'token.issued', hash: long?.head.hash })
   })
 
-  test('sends to /dev/log as the C library does, and never waits for who does not read', async () => {
+  test('sends to /dev/log as the C library does, and waits a second for who does not read', async () => {
     const path = join(folder, 'log')
     const sink = closing(syslogLocalSink(path))
     await expect(sink.send(two, never)).rejects.toMatchObject({ reason: 'unix-datagram' })
@@ -185,7 +186,25 @@ describe('a syslog sink', () => {
       two.map(({ text }, at) => `<${[110, 108][at]}>countersign[${process.pid}]: ${text}`),
     )
     const many = Array.from({ length: 10_000 }, () => two[0] as TrailLine)
-    await expect(sink.send(many, never)).rejects.toMatchObject({ reason: 'unix-datagram' })
+    await expect(sink.send(many, never)).rejects.toMatchObject({ reason: 'audit-sink-behind' })
+  })
+
+  test('has /dev/log take a batch that is larger than its queue, each line once', async () => {
+    const path = join(folder, 'log')
+    const received = localDatagrams(path)
+    onTestFinished(() => received.close())
+    const many = Array.from({ length: 256 }, (_, n) => ({ ...two[0], text: `${n}` }) as TrailLine)
+    let isSent = false
+    const sending = closing(syslogLocalSink(path))
+      .send(many, never)
+      .finally(() => {
+        isSent = true
+      })
+    const found: string[] = []
+    for (; !isSent; await nextTurn()) found.push(...received.take())
+    await sending
+    found.push(...received.take())
+    expect(found.map((one) => one.split(': ')[1])).toEqual(many.map(({ text }) => text))
   })
 })
 
