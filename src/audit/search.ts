@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { inAscii } from './in-ascii.ts'
 import { readRecord, type StoredRecord } from './stored-record.ts'
-import { maxLineBytes, numberedFiles, readLines } from './trail-files.ts'
+import { maxLineBytes, numberedFiles, openFiles, readLines } from './trail-files.ts'
 
 /** What is looked for: all of what is named. */
 export interface RecordFilter {
@@ -43,25 +43,23 @@ export async function* searchFiles(
 ): AsyncGenerator<Found> {
   const needles = needlesOf(filter)
   const fits = fitting(filter)
-  for (const file of await filesSince(path, filter.since)) {
-    const handle = await open(file, constants.O_RDONLY)
+  for await (const { path: file, handle } of openFiles(
+    path,
+    await lastBefore(path, filter.since),
+  )) {
     let read = 0
-    try {
-      for await (const lines of readLines(handle, 0)) {
-        read = lines.at(-1)?.end ?? read
-        for (const { text: line } of lines) {
-          // A line without the words need not be read.
-          if (!needles.every((needle) => line.includes(needle))) continue
-          const record = readRecord(line)
-          if (record === undefined) onBroken(file)
-          else if (fits(record)) yield { record, line }
-        }
+    for await (const lines of readLines(handle, 0)) {
+      read = lines.at(-1)?.end ?? read
+      for (const { text: line } of lines) {
+        // A line without the words need not be read.
+        if (!needles.every((needle) => line.includes(needle))) continue
+        const record = readRecord(line)
+        if (record === undefined) onBroken(file)
+        else if (fits(record)) yield { record, line }
       }
-      // Where no line ends, nothing more is read; what is being written just now is shorter.
-      if ((await handle.stat()).size - read > maxLineBytes) onBroken(file)
-    } finally {
-      await handle.close()
     }
+    // Where no line ends, nothing more is read; what is being written just now is shorter.
+    if ((await handle.stat()).size - read > maxLineBytes) onBroken(file)
   }
 }
 
@@ -112,20 +110,21 @@ function isKind(kind: string, wanted: string): boolean {
   return wanted.endsWith('.') ? kind.startsWith(wanted) : kind === wanted
 }
 
-/** All files, but for those whose successor begins before that time. */
-async function filesSince(path: string, since: Date | undefined): Promise<readonly string[]> {
-  const all = [...(await numberedFiles(path)).map((file) => file.path), path]
-  if (since === undefined) return all
-  for (let at = all.length - 1; at > 0; at -= 1) {
-    const handle = await open(all[at] as string, constants.O_RDONLY)
+/** The number of the last file whose successor begins before that time: it need not be read. */
+async function lastBefore(path: string, since: Date | undefined): Promise<number> {
+  if (since === undefined) return 0
+  const full = await numberedFiles(path)
+  const successors = [...full.slice(1).map((file) => file.path), path]
+  for (let at = full.length - 1; at >= 0; at -= 1) {
+    const handle = await open(successors[at] as string, constants.O_RDONLY)
     try {
       const first = await firstTime(handle)
-      if (first !== undefined && first < since.getTime() - slackMs) return all.slice(at)
+      if (first !== undefined && first < since.getTime() - slackMs) return full[at]?.number ?? 0
     } finally {
       await handle.close()
     }
   }
-  return all
+  return 0
 }
 
 async function firstTime(file: FileHandle): Promise<number | undefined> {

@@ -1,4 +1,5 @@
-import { type FileHandle, readdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /** `<path>.000001`, `<path>.000002`, …: the full files of a trail, oldest first; `<path>` comes after them. */
@@ -11,6 +12,42 @@ export async function numberedFiles(
     .filter((name) => name.startsWith(prefix) && /^\d{6,9}$/.test(name.slice(prefix.length)))
     .map((name) => ({ path: join(dirname(path), name), number: Number(name.slice(prefix.length)) }))
     .sort((a, b) => a.number - b.number)
+}
+
+/** A file of a trail that is open until the next one is asked for. */
+export interface OpenFile {
+  readonly path: string
+  readonly handle: FileHandle
+  /** It is the one that is written to, and may end in a part of a line. */
+  readonly isLast: boolean
+}
+
+/**
+ * The files of a trail with a number above `after`, oldest first, and the one that is written to. Where that gets its number
+ * while the others are read, it comes in its place, and the new one behind it. Throws what the file system throws.
+ */
+export async function* openFiles(path: string, after = 0): AsyncGenerator<OpenFile> {
+  let last = after
+  const newer = async () => (await numberedFiles(path)).filter(({ number }) => number > last)
+  for (;;) {
+    for (const full of await newer()) {
+      const handle = await open(full.path, constants.O_RDONLY)
+      try {
+        yield { path: full.path, handle, isLast: false }
+      } finally {
+        await handle.close()
+      }
+      last = full.number
+    }
+    const handle = await open(path, constants.O_RDONLY)
+    try {
+      if ((await newer()).length > 0) continue
+      yield { path, handle, isLast: true }
+      return
+    } finally {
+      await handle.close()
+    }
+  }
 }
 
 /** A line without its newline, and the offset after that. */

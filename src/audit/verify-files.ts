@@ -1,8 +1,7 @@
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { type ChainFault, type ChainHead, chainStart, claimedLink, verify } from './chain.ts'
 import { HeadCheck, type HeadReport } from './head-check.ts'
-import { maxLineBytes, numberedFiles, readLines } from './trail-files.ts'
+import { maxLineBytes, openFiles, readLines } from './trail-files.ts'
 
 export interface TrailVerdict {
   readonly files: number
@@ -37,38 +36,30 @@ export async function verifyFiles(
   path: string,
   { heads = new HeadCheck({}), expected }: VerifyOptions = {},
 ): Promise<TrailVerdict> {
-  const paths = [...(await numberedFiles(path)).map((file) => file.path), path]
   let from: ChainHead | undefined
   let head = chainStart
+  let files = 0
   let verified = 0
+  let inLast = 0
   let unfinished = 0
-  for (const file of paths) {
-    const handle = await open(file, constants.O_RDONLY)
-    try {
-      if (from === undefined) {
-        from = await beforeFirst(handle)
-        head = from ?? chainStart
-      }
-      const found = await verifyFile(handle, head, heads)
-      verified += found.verified
-      head = found.head
-      unfinished = found.unfinished
-      const whole = unfinished === 0 || (file === path && unfinished <= maxLineBytes)
-      const kind = found.fault ?? (whole ? undefined : 'line-changed')
-      if (kind !== undefined) {
-        const fault = { kind, file, line: found.verified + 1 }
-        return {
-          files: paths.length,
-          verified,
-          from: from ?? chainStart,
-          head,
-          unfinished: 0,
-          fault,
-          heads: undefined,
-        }
-      }
-    } finally {
-      await handle.close()
+  for await (const file of openFiles(path)) {
+    files += 1
+    if (from === undefined) {
+      from = await beforeFirst(file.handle)
+      head = from ?? chainStart
+    }
+    const found = await verifyFile(file.handle, head, heads)
+    inLast = found.verified
+    verified += inLast
+    head = found.head
+    unfinished = found.unfinished
+    const whole = unfinished === 0 || (file.isLast && unfinished <= maxLineBytes)
+    const kind = found.fault ?? (whole ? undefined : 'line-changed')
+    if (kind === undefined) continue
+    return {
+      ...{ files, verified, from: from ?? chainStart, head, unfinished: 0 },
+      fault: { kind, file: file.path, line: inLast + 1 },
+      heads: undefined,
     }
   }
   const differs =
@@ -76,12 +67,8 @@ export async function verifyFiles(
   const report = heads.report(head)
   const kind = differs ? 'end-differs' : contradiction(report, head)
   return {
-    files: paths.length,
-    verified,
-    from: from ?? chainStart,
-    head,
-    unfinished,
-    fault: kind === undefined ? undefined : { kind, file: path, line: verified },
+    ...{ files, verified, from: from ?? chainStart, head, unfinished },
+    fault: kind === undefined ? undefined : { kind, file: path, line: inLast },
     heads: report,
   }
 }

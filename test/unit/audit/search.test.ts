@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -122,6 +122,19 @@ describe('a search through all files of a trail', () => {
     rmSync(`${path}.000002`)
     writeFileSync(path, `${revoked.line}\n${other.line}\n`)
     expect(await found(filter)).toEqual([1])
+  })
+
+  test('has the file that gets its number meanwhile, and the one after it', async () => {
+    const [newer] = readFileSync(path, 'utf8').split('\n')
+    const found: string[] = []
+    for await (const { record } of searchFiles(path, {})) {
+      if (found.length === 0) {
+        renameSync(path, `${path}.000003`)
+        writeFileSync(path, `${newer?.replace('"n":5,', '"n":7,')}\n`)
+      }
+      found.push(String(record.n))
+    }
+    expect(found.join(' ')).toBe('1 2 3 4 5 6 7')
   })
 
   test('tells of lines that are no records, and goes on', async () => {

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type ChainHead, chainStart, nextLine } from '../../../src/audit/chain.ts'
+import { HeadCheck } from '../../../src/audit/head-check.ts'
 import { verifyFiles } from '../../../src/audit/verify-files.ts'
 import { runHere } from '../../support/command.ts'
 
@@ -49,6 +50,25 @@ describe('a trail of several files', () => {
     })
   })
 
+  test('is whole where a file gets its number while those before it are read', async () => {
+    const last = nextLine(head, {
+      ...{ kind: 'server.stopped', time: new Date('2026-06-01T12:00:00Z') },
+      ...{ actor: { kind: 'server' }, decision: 'allow' },
+    })
+    const heads = new HeadCheck({})
+    const look = heads.look.bind(heads)
+    heads.look = (lines) => {
+      if (!existsSync(`${path}.000003`)) {
+        renameSync(path, `${path}.000003`)
+        writeFileSync(path, `${last.line}\n`)
+      }
+      return look(lines)
+    }
+    expect(await verifyFiles(path, { heads, expected: last.head })).toMatchObject({
+      ...{ files: 4, verified: 3001, head: last.head, fault: undefined },
+    })
+  })
+
   test('is verified from the oldest file that is still there', async () => {
     rmSync(`${path}.000001`)
     expect(await verifyFiles(path)).toMatchObject({
@@ -83,8 +103,8 @@ describe('a trail of several files', () => {
   test('T10 an end that was cut off is found by the head', async () => {
     edit(path, (lines) => [...lines.slice(0, 990), ''])
     expect((await verifyFiles(path)).fault).toBeUndefined()
-    expect((await verifyFiles(path, { expected: head })).fault).toMatchObject({
-      kind: 'end-differs',
+    expect((await verifyFiles(path, { expected: head })).fault).toEqual({
+      ...{ kind: 'end-differs', file: path, line: 990 },
     })
   })
 
