@@ -56,17 +56,17 @@ export async function readTrailFigures(path: string, filter: RecordFilter): Prom
 }
 
 function count({ record, line }: Found, figures: TrailFigures): void {
-  const { kind, time, actor, reason, subject, details } = record
+  const { kind, time, actor, reason, details } = record
   figures.records += 1
   figures.from ??= time
   figures.to = time
   add(figures.kinds, kind)
   if (line.includes('[secret sha256:')) figures.withheld += 1
-  if (record.decision === 'deny' && figures.denials.size < maxReasons) {
-    add(figures.denials, reason ?? 'unknown')
-  }
+  if (record.decision === 'deny') addDenial(figures.denials, reason ?? 'unknown')
   if (kind === 'token.issued' || kind === 'token.exchanged') countToken(record, figures)
-  if (subject !== undefined && record.decision === 'allow') figures.foreignSubjects += 1
+  if (details?.['subjectIssuer'] !== undefined && record.decision === 'allow') {
+    figures.foreignSubjects += 1
+  }
   if (kind.startsWith('svid.') && actor.kind === 'local') figures.signedByHand += 1
   if (kind === 'revocation.written' && details?.['kind'] === 'owner') figures.ownersCutOff += 1
   if (kind === 'trail.head') figures.lastHead = time
@@ -81,6 +81,10 @@ function countToken(
   if (confirmation !== undefined) figures.boundTokens += 1
   figures.longestSeconds = Math.max(figures.longestSeconds, ttlSeconds)
   add(figures.auth, actor.auth ?? 'unknown')
+}
+
+function addDenial(denials: Map<string, number>, reason: string): void {
+  if (denials.has(reason) || denials.size < maxReasons) add(denials, reason)
 }
 
 function add(counts: Map<string, number>, word: string): void {
