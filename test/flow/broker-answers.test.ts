@@ -20,6 +20,7 @@ beforeAll(async () => {
   broker = await startBroker({
     policy: '@id("all") permit (principal, action == Action::"callVendor", resource);',
     acme: { svid_alone: true, max_response_bytes: 5000, timeout: '1s' },
+    metrics: true,
   })
   web = await broker.api.trustDomain.issueX509(SpiffeId.parse(caller))
 })
@@ -40,7 +41,12 @@ async function answered(answer: Answer, method = 'GET'): Promise<Reply> {
 const stars = '*'.repeat(vendorKey.length)
 
 describe('the key is taken out of what comes back:', () => {
-  test('of a body, however it is cut into pieces, and the lengths stay', async () => {
+  test('of a body, however it is cut into pieces, and the lengths stay; each time is counted', async () => {
+    const echoes = async (): Promise<number> => {
+      const counted = /^countersign_broker_key_echoes_total{integration="acme"} (\d+)$/m
+      return Number(counted.exec(await broker.metrics())?.[1] ?? 0)
+    }
+    const before = await echoes()
     const body = `{"key":"${vendorKey}","again":"${vendorKey}"}`
     for (const size of [1, 7, 33, body.length]) {
       const pieces = [`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`]
@@ -50,6 +56,7 @@ describe('the key is taken out of what comes back:', () => {
       expect(reply.headers['content-length']).toBe(String(body.length))
     }
     expect(broker.log()).toContain('a vendor repeated its key')
+    await eventually(async () => (await echoes()) === before + 8)
   })
 
   test('of chunks, with extensions and trailers', async () => {
@@ -368,6 +375,7 @@ test('T21 T28 the key is in no log, trail, metric or file of the broker, whateve
   }
   await broker.call({ svid: web, path: '/acme/v2/\u001b]0;x' })
   await broker.call({ svid: web, path: '/acme/v2/%0a%7b' })
+  expect(await broker.metrics()).not.toContain(vendorKey)
   const kept = [
     broker.log(),
     readFileSync(broker.config.auditFile, 'utf8'),

@@ -205,6 +205,22 @@ test('whose ID is revoked has no key any more, and nothing was signed for him', 
   expect(lastRecord('token.issued')).toEqual(issued)
 })
 
+test('of a caller that was removed nothing is left: with the same key the next one has not been used yet', async () => {
+  const { said } = await add('till-26')
+  const lastUsedAt = async (): Promise<unknown> => {
+    const { said: listed } = await legacy('list')
+    return listed.find(({ name }: { name: string }) => name === 'till-26').lastUsedAt
+  }
+  expect((await change(said.key)).status).toBe(200)
+  await expect.poll(lastUsedAt, { timeout: 10_000 }).toMatch(/^20.*Z$/)
+  expect((await legacy('remove', 'till-26')).code).toBe(0)
+  const file = join(folder, 'again')
+  writeFileSync(file, said.key, { mode: 0o600 })
+  const { said: again } = await add('till-26', '--key-file', file)
+  expect(again.entryId).toBe(said.entryId)
+  expect(await lastUsedAt()).toBeNull()
+})
+
 describe('a key that was revoked opens nothing any more', () => {
   const reason = 'stolen'
   const registry = () => server.admin('countersign.registry.v1.Registry')

@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { connect } from 'node:tls'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { CountersignError } from '../../src/errors.ts'
 import { createClient } from '../../src/rpc/client.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import { attest, type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
+import { startTokenServer } from '../support/token-server.ts'
 
 let server: RunningServer
 
@@ -55,4 +57,29 @@ test('T12 who asks too much is told when to ask again: certificates and tokens b
   expect(asked).toBe(36)
   expect(await refusalOf(ask())).toMatchObject(tooMany)
   expect(await reasonOf(token(1))).toBe('accepted')
+})
+
+test('T12 the server’s doors for agents and for tokens let in as many connections as it is told, and no more', async () => {
+  const few = await startTokenServer({ overrides: { maxConnections: 2 } })
+  onTestFinished(() => few.remove())
+  const isLetIn = (port: number, protocol: string): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = connect({
+        ...{ host: '127.0.0.1', port, servername: 'localhost', rejectUnauthorized: false },
+        ALPNProtocols: [protocol],
+      })
+      onTestFinished(() => void socket.destroy())
+      socket.once('secureConnect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+      socket.once('close', () => resolve(false))
+    })
+  const agents = Number(few.address.split(':').at(-1))
+  for (const [port, protocol] of [
+    [agents, 'h2'],
+    [few.port, 'http/1.1'],
+  ] as const) {
+    const letIn: boolean[] = []
+    for (let asked = 0; asked < 3; asked += 1) letIn.push(await isLetIn(port, protocol))
+    expect(letIn).toEqual([true, true, false])
+  }
 })

@@ -41,6 +41,8 @@ export interface BrokerWishes {
   readonly feed?: boolean
   /** `audit_sinks`, as in the file. */
   readonly auditSinks?: readonly object[]
+  /** Whether it has an address for its metrics; it has none unless told. */
+  readonly metrics?: boolean
 }
 
 export interface RunningBroker {
@@ -54,6 +56,8 @@ export interface RunningBroker {
   /** Everything that the broker wrote to its log. */
   log(): string
   trail(): readonly TrailLine[]
+  /** What its metrics say now. */
+  metrics(): Promise<string>
   audience(integration?: string): string
   /** An access token of the issuer for the integration `acme`. */
   token(claims?: Readonly<Record<string, unknown>>): Promise<string>
@@ -105,6 +109,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
   const vendor = await startRawVendor(vendorWeb)
   const issuer = await startIssuer(issuerWeb)
   const port = await freePort()
+  const monitoring = wishes.metrics === true && `127.0.0.1:${await freePort()}`
   const origin = `https://broker.example.org:${port}`
   writeFileSync(join(folder, 'acme.key'), `${vendorKey}\n`, { mode: 0o600 })
   const policy = mkdtempSync(join(folder, 'policy-'))
@@ -129,7 +134,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
     const config = {
       url: origin,
       address: `127.0.0.1:${port}`,
-      http_address: false,
+      http_address: monitoring,
       data_dir: join(folder, 'data'),
       socket: api.endpoint.replace('unix://', ''),
       issuer: issuer.url,
@@ -216,6 +221,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as TrailLine),
+    metrics: async () => (await fetch(`http://${monitoring}/metrics`)).text(),
     audience,
     token: (claims = {}) =>
       issuer.sign({

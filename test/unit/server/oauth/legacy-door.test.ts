@@ -1,14 +1,20 @@
 import { expect, test } from 'vitest'
+import { RateLimiter } from '../../../../server/access/limits.ts'
 import { legacyEntry } from '../../../../server/legacy/legacy-caller.ts'
 import { createLegacyDoor } from '../../../../server/oauth/legacy-door.ts'
+import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { orders } from '../../../support/oauth.ts'
 import { entryOf, idOf, trustDomain } from '../entry/samples.ts'
 import { send, startWorld } from './oauth-world.ts'
 
 const edge = idOf('/edge')
 
-async function start(closing: AsyncDisposableStack, answers: boolean[]) {
-  const world = await startWorld(closing)
+async function start(
+  closing: AsyncDisposableStack,
+  answers: boolean[],
+  more: Parameters<typeof startWorld>[1] = {},
+) {
+  const world = await startWorld(closing, more)
   const caller = {
     ...{ name: 'till', networks: ['10.0.0.0/8'], resource: orders, scopes: ['orders:read'] },
     ...{ owner: 'shops', purpose: 'old tills', labels: {} },
@@ -55,4 +61,16 @@ test('what its entry was ended by before ends no key, which is shown anew; in th
   expect([waits.status, waits.headers['retry-after']]).toEqual([503, '1'])
   await clock.advance(1000)
   expect((await change()).status).toBe(200)
+})
+
+test('T12 a caller has the calls of one client, and is told when there are more, whatever its edge has left', async () => {
+  await using closing = new AsyncDisposableStack()
+  const limiter = new RateLimiter({ perSecond: 0.1, burst: 2 }, new FakeClock())
+  const isCaller = (who: string): boolean => who.includes('/legacy/')
+  const calls = { take: (who: string) => void (isCaller(who) && limiter.take(who)) }
+  const { change } = await start(closing, [], { calls })
+  expect([(await change()).status, (await change()).status]).toEqual([200, 200])
+  const refused = await change()
+  expect([refused.status, refused.headers['retry-after']]).toEqual([503, '10'])
+  expect(refused.access_token).toBeUndefined()
 })
