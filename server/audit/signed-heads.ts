@@ -39,7 +39,7 @@ export class SignedHeads {
   async sign(): Promise<void> {
     const { trail, chain, sign, clock, log } = this.#deps
     const head = trail.head()
-    if (head.number === 0 || head.number === this.#last) return
+    if (head.number === this.#last) return
     try {
       const signedHead = await sign({ chain, head })
       const { last } = await trail.append([

@@ -17,7 +17,6 @@ const longWord = /[\w+=-]{40,}/g
 const longWordWithSlash = /[\w+/=-]{40,}/g
 /** An ID or a URL up to its query: its path is many words. A scheme has an end, or each letter of a long word would begin one. */
 const location = /([a-z]{1,32}:\/\/[^\s?#"]*)/
-const sha256Hex = /^[0-9a-f]{64}$/
 const uuidLength = 36
 /** Nothing that is looked for is spelt with these alone. */
 const uuidOrHash = /^[0-9a-f-]{1,64}$/
@@ -59,7 +58,6 @@ function withoutRandom(text: string, words: RegExp): string {
 
 /** Capitals and small letters in one long word, or more hex than a SHA-256 has. */
 function isRandom(word: string): boolean {
-  if (sha256Hex.test(word)) return false
   return (/[a-z]/.test(word) && /[A-Z]/.test(word)) || /[0-9a-f]{65}|[0-9A-F]{64}/.test(word)
 }
 

@@ -23,7 +23,12 @@ export function makeHeadKey(): HeadKey {
 export async function signHead(
   { number, hash: digest }: ChainHead,
   { privateKey }: HeadKey,
-  said: { readonly next?: readonly string[]; readonly chain?: string; readonly time?: Date } = {},
+  said: {
+    readonly next?: readonly string[]
+    readonly chain?: string
+    readonly time?: Date
+    readonly filler?: string
+  } = {},
 ): Promise<string> {
   const signer = softwareSigner(privateKey)
   const { time = new Date('2026-06-01T12:00:00Z') } = said
@@ -36,6 +41,7 @@ export async function signHead(
     server: 'host-1',
     key: spkiOf(signer.publicKey).toString('base64'),
     next: said.next ?? [],
+    ...(said.filler !== undefined && { filler: said.filler }),
   }
   return signCompact(signer, 'k1', claims, headType)
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { type ChainHead, chainStart, nextLine, verify } from '../../../src/audit/chain.ts'
 import type { AuditEvent } from '../../../src/audit/event.ts'
@@ -47,6 +48,21 @@ describe('a chain of audit lines', () => {
     expect(verify(lines, { expected: head })).toEqual({ verified: 5, head, fault: undefined })
     const middle = verify(lines.slice(0, 3)).head
     expect(verify(lines.slice(3), { from: middle }).fault).toBeUndefined()
+  })
+
+  test('T10 a line of a wrong number or version, and another end, are found, whoever made the hashes fit', () => {
+    const { lines, head } = chainOf(2)
+    const skipped = nextLine({ ...head, number: 7 }, event('x')).line
+    expect(verify([...lines, skipped]).fault).toEqual({ kind: 'line-out-of-place', line: 3 })
+    const body = (lines[0] ?? '').replace('{"v":1,', '{"v":2,').replace(/,"hash":.*/, '')
+    const version2 = `${body},"hash":"${hash('sha256', body, 'hex')}"}`
+    expect(verify([version2]).fault).toEqual({ kind: 'line-changed', line: 1 })
+    for (const expected of [
+      { ...head, hash: chainStart.hash },
+      { ...head, number: 3 },
+    ]) {
+      expect(verify(lines, { expected }).fault).toEqual({ kind: 'end-differs', line: 3 })
+    }
   })
 
   test('T10 any flipped bit of any line is found', () => {

@@ -7,6 +7,7 @@ import { recordOf } from '../../../src/audit/record.ts'
 import { withoutSecrets } from '../../../src/audit/secret-look.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { quickestMs } from '../../support/quickest.ts'
+import { makeHeadKey, signHead } from '../../support/signed-trail.ts'
 
 const web = SpiffeId.parse(
   'spiffe://example.org/ns/Production/sa/Web-Frontend-Of-The-Shop-In-Europe-1',
@@ -166,11 +167,37 @@ describe('an event as it is written', () => {
   test.each([
     ['a short credential of HTTP', 'got authorization: Bearer short-one', 'short-one'],
     ['that of Basic', 'Basic dXNlcjpwYXNz', 'dXNlcjpwYXNz'],
+    ['that of DPoP', 'DPoP short-one', 'short-one'],
+    ['that of DPoP in small letters', 'dpop short-one', 'short-one'],
     ['DER in short lines', `MIIB\n${'ABCDEFGHIJKLMNOPQRSTUVWX\n'.repeat(5)}`, 'ABCDEFGH'],
   ])('T21 holds no credential that chance alone would not show: %s', (_name, text, secret) => {
     const record = recordOf({ ...plain, purpose: text, details: { said: text } })
     expect(JSON.stringify(record)).not.toContain(secret)
     expect(record['purpose']).toContain('[secret sha256:')
+  })
+
+  test('T21 what is no SHA-256 of a certificate is no thumbprint and no confirmation', () => {
+    for (const value of ['short', `${thumbprint}A`, thumbprint.slice(1), '']) {
+      const record = recordOf({
+        ...plain,
+        confirmation: value,
+        actor: { ...plain.actor, thumbprint: value },
+      })
+      expect(record['confirmation']).toBeUndefined()
+      expect(record['actor']).toMatchObject({ thumbprint: undefined })
+    }
+  })
+
+  test('T21 a signed head is kept in the record of a head alone, and nothing else is kept as one', async () => {
+    const signedHead = await signHead({ number: 1, hash: '0a'.repeat(32) }, makeHeadKey())
+    const kept = (kind: AuditEvent['kind'], text: string) =>
+      recordOf({ ...plain, kind, signedHead: text })['signedHead']
+    expect(kept('trail.head', signedHead)).toBe(signedHead)
+    expect(kept('token.issued', signedHead)).toBeUndefined()
+    const token = `eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJ4In0.${'sIg0'.repeat(21)}`
+    for (const text of [token, `${signedHead}.x`, signedHead.replace(/[^.]*$/, ''), 'text']) {
+      expect(kept('trail.head', text)).toBeUndefined()
+    }
   })
 
   test('says what was taken out by its SHA-256', () => {

@@ -69,6 +69,19 @@ describe('a signed head', () => {
     expect((await check(without)).fault).toMatchObject({ kind: 'head-signature', line: 3 })
   })
 
+  test('T10 in the trail before what it is of shows that it was written anew', async () => {
+    const signedHead = await signHead(new TrailText().add('a', 'b', 'c').head, key)
+    const anew = new TrailText().add('changed')
+    anew.put({ kind: 'trail.head', signedHead })
+    expect((await check(anew.add('b', 'c'))).fault).toMatchObject({ kind: 'head-differs', line: 2 })
+  })
+
+  test('of more than 8 KiB is none', async () => {
+    const of = (filler: string) => signHead({ number: 1, hash: 'ab'.repeat(32) }, key, { filler })
+    expect(await readSignedHead(await of(''))).toBeDefined()
+    expect(await readSignedHead(await of('x'.repeat(8192)))).toBeUndefined()
+  })
+
   test('by a key of somebody else is refused where the key is known, and told where it is not', async () => {
     const trail = new TrailText().add('a')
     await trail.sign(key)
@@ -120,6 +133,15 @@ describe('an anchor', () => {
       fault: { kind: 'head-differs' },
       heads: { contradicts: { head: { number: 2 } } },
     })
+  })
+
+  test('T10 that holds two words of one server on one record shows that one of them is not of this trail', async () => {
+    const trail = new TrailText().add('a', 'b')
+    const other = await signHead({ ...trail.head, hash: '0a'.repeat(32) }, key)
+    const own = await trail.sign(key)
+    for (const anchors of [`${other}\n${own}`, `${own}\n${other}`]) {
+      expect((await check(trail, { anchors })).fault).toMatchObject({ kind: 'head-differs' })
+    }
   })
 
   test('may be any log: a syslog file, lines of OTLP, the trail’s copy; of several servers', async () => {

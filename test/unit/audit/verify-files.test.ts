@@ -108,6 +108,13 @@ describe('a trail of several files', () => {
     })
   })
 
+  test('T10 an end that was written anew is found by the hash that --head names', async () => {
+    const other = { ...head, hash: chainStart.hash }
+    expect((await verifyFiles(path, { expected: other })).fault).toMatchObject({
+      kind: 'end-differs',
+    })
+  })
+
   test('what is no line of a trail is a fault in the middle, and unfinished at the end', async () => {
     writeFileSync(path, `${readFileSync(path, 'utf8')}{"v":1,"n":`)
     expect(await verifyFiles(path, { expected: head })).toMatchObject({

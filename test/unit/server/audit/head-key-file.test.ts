@@ -49,6 +49,31 @@ test('keys for heads of a broker rotate by themselves, each announced, over rest
   expect(known.accepts(await headBy(file, 99))).toBe(false)
 })
 
+test('a key takes over once a sixth of the life of the one before is left, and no sooner', async () => {
+  const clock = new FakeClock()
+  const file = openHeadKeyFile(path, { keys: memoryKeyManager(), trustDomain, clock })
+  const first = await headBy(file, 1)
+  await clock.advance(13 * 3_600_000)
+  const announcing = await headBy(file, 2)
+  expect(announcing.key).toBe(first.key)
+  await clock.advance(7 * 3_600_000 - 1)
+  expect((await headBy(file, 3)).key).toBe(first.key)
+  await clock.advance(1)
+  expect((await headBy(file, 4)).key).toBe(announcing.next[0])
+})
+
+test('a key that was made after the one before had ended is kept, so that a restart signs by it', async () => {
+  const clock = new FakeClock()
+  const keys = memoryKeyManager()
+  const open = () => openHeadKeyFile(path, { keys, trustDomain, clock })
+  const file = open()
+  const { key } = await headBy(file, 1)
+  await clock.advance(48 * 3_600_000)
+  const next = await headBy(file, 2)
+  expect(next.key).not.toBe(key)
+  expect((await headBy(open(), 3)).key).toBe(next.key)
+})
+
 test('T22 keys for heads are sealed, in a file for their owner alone', async () => {
   const clock = new FakeClock()
   const keys = memoryKeyManager()

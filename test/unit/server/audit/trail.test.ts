@@ -313,6 +313,8 @@ describe.skipIf(mounted === undefined)('the audit trail on a small disk', () => 
     await writeFile(ballast, '')
     await trail.probe()
     expect(trail.ready()).toBeUndefined()
+    // What was tried with is gone again.
+    expect(await serialsOf(file)).toEqual(['1'])
     await writeFile(ballast, Buffer.alloc(900 << 10))
     await expect(trail.append(many)).rejects.toMatchObject({ reason: 'audit-unwritable' })
     await expect(trail.append(many)).rejects.toMatchObject({ reason: 'audit-unwritable' })
