@@ -148,6 +148,18 @@ test('while the feed is silent nobody is served, and nothing is sent', async () 
   await eventually(async () => (await broker.call({ svid })).status === 200)
 })
 
+test('while the feed is silent a call under way is cut off after some seconds, on record', async () => {
+  const svid = await svidOf('long')
+  const { ended } = await underWay(svid)
+  broker.issuer.speak(false)
+  expect((await ended).endsWith('\r\n0\r\n\r\n')).toBe(false)
+  broker.issuer.speak(true)
+  const failed = () => broker.trail().findLast(({ kind }) => kind === 'broker.failed')
+  await eventually(() => failed()?.reason === 'revocation-unknown')
+  broker.vendor.answer = () => 'HTTP/1.1 204 No\r\n\r\n'
+  await eventually(async () => (await broker.call({ svid })).status === 204)
+})
+
 describe('an integration that was revoked is shut for everybody,', () => {
   const reopen = (changed: object) => broker.reload({ acme: { ...open, ...changed } })
 

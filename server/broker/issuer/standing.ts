@@ -46,12 +46,14 @@ export function createStanding(
       }
       const revoked = judge(caller)
       if (revoked !== undefined) throw revoked
-      if (feed?.fresh() === false) {
-        throw new CountersignError('unavailable', 'what was revoked is not known now', {
-          reason: 'revocation-unknown',
-          retryAfterMs: 1000,
-        })
-      }
+      if (feed?.fresh() === false) throw revocationUnknown()
     },
   }
+}
+
+export function revocationUnknown(): CountersignError {
+  return new CountersignError('unavailable', 'what was revoked is not known now', {
+    reason: 'revocation-unknown',
+    retryAfterMs: 1000,
+  })
 }

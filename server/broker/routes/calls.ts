@@ -2,13 +2,14 @@ import type { ServerResponse } from 'node:http'
 import { CountersignError } from '../../../src/errors.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import type { Caller } from '../caller.ts'
+import { revocationUnknown } from '../issuer/standing.ts'
 import type { Limits } from '../settings.ts'
 
 /** The calls of an integration that are under way, by whatever configuration they began. */
 export interface Calls {
   /**
-   * Begins one within these limits; it ends with its time, with its caller, or when the integration is shut. Throws
-   * `exhausted` `calls-many`, `forbidden` `integration-closed`.
+   * Begins one within these limits; it ends with its time, with its caller, when the integration is shut, or where it was
+   * not known for five seconds what was revoked. Throws `exhausted` `calls-many`, `forbidden` `integration-closed`.
    */
   begin(caller: Caller, response: ServerResponse, limits: Limits): CallUnderWay
   /** Ends those whose caller this gives an error for. */
@@ -37,9 +38,14 @@ interface Live {
 
 /** One look at all of them, each so often, costs less than a timer for each. */
 const sweepMs = 250
+/** No new call is made at once then; what has begun may outlast a restart of the issuer. */
+const unknownMs = 5000
 
-export function createCalls(id: string, clock: Clock): Calls {
+/** `isKnown`: whether it is known now what was revoked. */
+export function createCalls(id: string, clock: Clock, isKnown: () => boolean): Calls {
   const live = new Set<Live>()
+  /** When it was known last what was revoked, by the monotonic clock. */
+  let knownMs = Number.NEGATIVE_INFINITY
   let isShut = false
   let sweeping = false
 
@@ -48,6 +54,8 @@ export function createCalls(id: string, clock: Clock): Calls {
     while (live.size > 0) {
       await clock.sleep(sweepMs)
       const nowMs = clock.monotonicMs()
+      if (isKnown()) knownMs = nowMs
+      else if (nowMs - knownMs >= unknownMs) for (const { stop } of live) stop(revocationUnknown())
       for (const { limits, movedMs, startedMs, stop } of live) {
         const isLate = nowMs - movedMs > limits.timeoutMs || nowMs - startedMs > limits.durationMs
         if (isLate) stop(late())
@@ -68,6 +76,7 @@ export function createCalls(id: string, clock: Clock): Calls {
       const left = (): void => {
         if (!response.writableFinished) call.stop(gone())
       }
+      if (live.size === 0) knownMs = startedMs
       live.add(call)
       if (response.closed) left()
       response.once('close', left)

@@ -50,6 +50,7 @@ export async function openRoutes(
   before: ReadonlyMap<string, Route> = new Map(),
 ): Promise<ReadonlyMap<string, Route>> {
   const { clock, log } = deps
+  const isKnown = (): boolean => deps.revocations?.fresh() !== false
   const routes = new Map<string, Route>()
   const held: HeldCredential[] = []
   for (const integration of config.integrations) {
@@ -70,7 +71,7 @@ export async function openRoutes(
       }),
       callers: new RateLimiter(rate.caller, clock),
       all: new RateLimiter(rate.all, clock),
-      calls: calls === undefined || calls.isShut() ? createCalls(id, clock) : calls,
+      calls: calls === undefined || calls.isShut() ? createCalls(id, clock, isKnown) : calls,
     })
   }
   await takeKeys(held, deps)

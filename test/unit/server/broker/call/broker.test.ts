@@ -65,7 +65,7 @@ function makeWorld() {
   const sent = { asked: 0, used: 0 }
   const limits = { requestBytes: 1, responseBytes: 1, timeoutMs: 1e6, durationMs: 1e6, calls: 9 }
   const rate = { perSecond: 9, burst: 9 }
-  const calls = createCalls('acme', clock)
+  const calls = createCalls('acme', clock, () => true)
   const agent = {
     addRequest() {
       sent.asked += 1

@@ -14,8 +14,10 @@ const caller: Caller = {
   ...{ actors: [], shown: { claims: {}, keyId: undefined } },
 }
 
+const known = () => true
+
 test('a call whose caller left while it was looked at does not go to the vendor', async () => {
-  const calls = createCalls('acme', new FakeClock())
+  const calls = createCalls('acme', new FakeClock(), known)
   const response = new ServerResponse(new IncomingMessage(new Socket()))
   response.destroy()
   await once(response, 'close')
@@ -29,7 +31,7 @@ const ended = (signal: AbortSignal) => signal.reason?.reason
 
 test('a call is ended where nothing has moved for its timeout, and after its duration in any case', async () => {
   const clock = new FakeClock()
-  const calls = createCalls('acme', clock)
+  const calls = createCalls('acme', clock, known)
   const within = { ...limits, timeoutMs: 1000, durationMs: 3000, calls: 9 }
   const [still, moving] = [
     calls.begin(caller, response(), within),
@@ -48,7 +50,7 @@ test('a call is ended where nothing has moved for its timeout, and after its dur
 })
 
 test('of an integration that is shut all calls end at once, and none begins any more', () => {
-  const calls = createCalls('acme', new FakeClock())
+  const calls = createCalls('acme', new FakeClock(), known)
   const { signal } = calls.begin(caller, response(), limits)
   calls.shut()
   expect(ended(signal)).toBe('integration-closed')
@@ -58,7 +60,7 @@ test('of an integration that is shut all calls end at once, and none begins any 
 })
 
 test('calls that began under an earlier configuration count among those under way', () => {
-  const calls = createCalls('acme', new FakeClock())
+  const calls = createCalls('acme', new FakeClock(), known)
   const begin = (most: number) =>
     calls.begin(caller, new ServerResponse(new IncomingMessage(new Socket())), {
       ...limits,
@@ -68,4 +70,46 @@ test('calls that began under an earlier configuration count among those under wa
   expect(() => begin(1)).toThrow(expect.objectContaining({ reason: 'calls-many' }))
   begin(2)
   expect(calls.underWay()).toBe(2)
+})
+
+test('where for five seconds nobody knew what was revoked all calls under way end, and after a shorter gap none', async () => {
+  const clock = new FakeClock()
+  let isKnown = true
+  const calls = createCalls('acme', clock, () => isKnown)
+  const within = { ...limits, timeoutMs: 600_000, durationMs: 600_000, calls: 9 }
+  const after = async (ms: number) => {
+    for (let at = 0; at < ms; at += 250) await clock.advance(250)
+  }
+  const first = calls.begin(caller, response(), within)
+  await after(10_000)
+  for (const gap of [4750, 4750]) {
+    isKnown = false
+    await after(gap)
+    isKnown = true
+    await after(250)
+  }
+  expect(ended(first.signal)).toBeUndefined()
+  isKnown = false
+  await after(2500)
+  // It began as what was revoked was known; what it is not known for counts for all of them.
+  const second = calls.begin(caller, response(), within)
+  await after(2250)
+  expect([first, second].map(({ signal }) => ended(signal))).toEqual([undefined, undefined])
+  await after(250)
+  expect([first, second].map(({ signal }) => signal.reason)).toMatchObject(
+    Array(2).fill({ code: 'unavailable', reason: 'revocation-unknown' }),
+  )
+})
+
+test('a call counts from its own start where no other was under way before', async () => {
+  const clock = new FakeClock()
+  const calls = createCalls('acme', clock, () => false)
+  await clock.advance(60_000)
+  const { signal } = calls.begin(caller, response(), {
+    ...limits,
+    timeoutMs: 60_000,
+    durationMs: 60_000,
+  })
+  await clock.advance(250)
+  expect(ended(signal)).toBeUndefined()
 })
