@@ -168,12 +168,25 @@ test('a decision that is remembered says so, and none is once other policies are
   expect([cached(), cached()]).toEqual([undefined, true])
 })
 
+test('T12 a question without end is decided, and not remembered', async () => {
+  const engine = createPolicyEngine()
+  const text = permit('action == Action::"callVendor", resource', 'context.path like "/*"')
+  engine.load(await readPolicySet([{ name: 'a.cedar', text }], systemClock))
+  const cached = (length: number) => {
+    const asked = { ...call, path: `/${'x'.repeat(length)}` } as PolicyQuestion
+    return [1, 2].map(() => engine.decide(asked, now).cached)
+  }
+  expect(cached(10)).toEqual([undefined, true])
+  expect(cached(5000)).toEqual([undefined, undefined])
+})
+
 test.for<[string, PolicyQuestion]>([
   ['context.path like "/*"', { ...call, path: '/\ud800' } as PolicyQuestion],
   ['context.ttl < 60', { ...exchange, ttlSeconds: 1.5 } as PolicyQuestion],
   ['context.address.isIpv4()', issue({ address: 'example.org:80' })],
   ['principal.owner != ""', { ...call, entry: { ...entry, owner: undefined } } as never],
   ['context.auth != ""', { ...exchange, auth: undefined } as never],
+  ['context.ttl < 60', { ...exchange, scopes: undefined } as never],
 ])(
   'what a policy looks at and Cedar cannot be told is an error, which is a no: %s',
   async ([when, asked]) => {
