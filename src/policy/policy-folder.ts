@@ -48,7 +48,7 @@ async function readPolicyFile(path: string): Promise<string> {
   )
   try {
     const stat = await file.stat()
-    const { mode, size } = stat
+    const { mode } = stat
     if (!stat.isFile()) refuse('policy-folder', `${path} is no file`)
     if ((mode & 0o002) !== 0) {
       throw new CountersignError('forbidden', `everybody may write ${path}`, {
@@ -56,10 +56,12 @@ async function readPolicyFile(path: string): Promise<string> {
         fix: `chmod o-w ${path}`,
       })
     }
-    if (size > maxFileBytes)
-      refuse('policy-file-large', `${path} has more than ${maxFileBytes} bytes`)
     const bytes = Buffer.alloc(maxFileBytes + 1)
     const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+    // By what was read, however long it was before: the part of a file may lack the policy that forbids.
+    if (bytesRead > maxFileBytes) {
+      refuse('policy-file-large', `${path} has more than ${maxFileBytes} bytes`)
+    }
     return bytes.toString('utf8', 0, bytesRead)
   } finally {
     await file.close()

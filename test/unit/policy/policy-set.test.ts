@@ -149,3 +149,40 @@ test('a folder gives its *.cedar files and no others; what everybody may write, 
     reason: 'policy-folder',
   })
 })
+
+test('T12 a folder of too many files is refused, and a file that is too large, not read in part', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-policy-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const write = (name: string, text: string) => writeFileSync(join(folder, name), text)
+  const most = 256 << 10
+  write('a.cedar', sound.padEnd(most))
+  expect((await readPolicyFolder(folder)).files[0]?.text).toHaveLength(most)
+  write('a.cedar', `${sound.padEnd(most)} @id("no") forbid (principal, action, resource);`)
+  await expect(readPolicyFolder(folder)).rejects.toMatchObject({ reason: 'policy-file-large' })
+  for (let n = 0; n < 256; n += 1) write(`${n}.cedar`, '')
+  await expect(readPolicyFolder(folder)).rejects.toMatchObject({ reason: 'policy-files' })
+  rmSync(join(folder, 'a.cedar'))
+  expect((await readPolicyFolder(folder)).files).toHaveLength(256)
+})
+
+test('of many policies each is checked against the schema, wherever it stands', async () => {
+  const policy = (n: number) => `@id("p${n}") permit (principal, action, resource);`
+  const texts = Array.from({ length: 40 }, (_, n) => policy(n))
+  for (const at of [0, 15, 16, 31, 32, 39]) {
+    const mistyped = '@id("x") permit (principal, action == Action::"isueToken", resource);'
+    const text = texts.with(at, mistyped).join('\n')
+    await expect(read([{ name: 'a.cedar', text }])).rejects.toMatchObject({
+      reason: 'policy-schema',
+      message: expect.stringContaining(`a.cedar:${at + 1}: `),
+    })
+  }
+})
+
+test('T12 more policies than there may be are refused before they are checked', async () => {
+  const policy = (n: number) => `@id("p${n}") permit (principal, action, resource);`
+  const files = Array.from({ length: 17 }, (_, file) => ({
+    name: `${file}.cedar`,
+    text: Array.from({ length: 241 }, (_, n) => policy(file * 241 + n)).join('\n'),
+  }))
+  await expect(read(files)).rejects.toMatchObject({ reason: 'policy-count' })
+})
