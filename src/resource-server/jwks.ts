@@ -71,8 +71,9 @@ export function keysAt(
 function keysIn(text: string): ReadonlyMap<string, Buffer> {
   const found = new Map<string, Buffer>()
   for (const element of elementsIn(text)) {
-    // RFC 7517 §4.2: a key of the set may be for something else, such as encryption.
-    const key = element.use === 'sig' ? readJwtElement(element) : undefined
+    // RFC 7517 §4.2: a key of the set may be for something else, such as encryption, and need not say that it is for this.
+    const { use = 'sig' } = element
+    const key = use === 'sig' ? readJwtElement(element) : undefined
     if (key !== undefined) found.set(key.keyId, key.publicKey)
   }
   return found

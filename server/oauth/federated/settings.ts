@@ -183,7 +183,7 @@ function checkIssuer({ issuer, kind, audience, ...file }: FederatedFile): void {
     refuse(issuer, `it is not of kind ${kind}`, `write kind: ${expected}`)
   }
   // What a job, or a pod, gets without asking is for others too: whoever is shown it could show it here.
-  if (audience === issuer || audience.startsWith('https://github.com/')) {
+  if (audience === issuer || (kind === 'github' && isOfGithub(audience, host))) {
     refuse(
       issuer,
       'its tokens have this audience where nobody has asked for one',
@@ -196,6 +196,13 @@ function checkIssuer({ issuer, kind, audience, ...file }: FederatedFile): void {
   if (file.token_review !== undefined && kind !== 'kubernetes') {
     refuse(issuer, 'token_review is for Kubernetes', 'leave it out')
   }
+}
+
+/** What GitHub says unless asked: the URL of the owner, there, with GHE.com or on the Enterprise Server that issues. */
+function isOfGithub(audience: string, issuerHost: string): boolean {
+  if (!URL.canParse(audience)) return false
+  const { host } = new URL(audience)
+  return host === 'github.com' || host === issuerHost || host.endsWith('.ghe.com')
 }
 
 function readRules(

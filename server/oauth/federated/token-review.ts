@@ -26,7 +26,7 @@ const review = z.looseObject({
   }),
 })
 
-/** Of all that wait for an answer at once: a pod that asks on and on is not to take the API server from others. */
+/** Of all that wait for an answer of one API server: a pod that asks on and on is not to take it from others. */
 const maxWaiting = 32
 
 /**
@@ -37,21 +37,25 @@ const maxWaiting = 32
 export type TokenReview = (token: string, verified: ForeignToken) => Promise<void>
 
 export function createTokenReview(deps: ReachDeps & { readonly log: Log }): TokenReview {
-  let waiting = 0
+  const waiting = new Map<string, number>()
   return async (token, verified) => {
     const { issuer, claims, podUid } = verified
     const { tokenReview: settings, audience, reach } = issuer
     if (settings === undefined) return
-    if (waiting >= maxWaiting) throw busy()
-    waiting += 1
+    const { url } = settings
+    const others = waiting.get(url) ?? 0
+    if (others >= maxWaiting) throw busy()
+    waiting.set(url, others + 1)
     let text: string
     try {
       text = await ask(settings, reach, { token, audiences: [audience] }, deps)
     } catch (error) {
-      deps.log.warn('the API server cannot be asked about a token', { url: settings.url, error })
+      deps.log.warn('the API server cannot be asked about a token', { url, error })
       throw unavailable(error)
     } finally {
-      waiting -= 1
+      const left = (waiting.get(url) ?? 1) - 1
+      if (left > 0) waiting.set(url, left)
+      else waiting.delete(url)
     }
     const { authenticated, audiences, user } = statusIn(text)
     const uid = claimText(claims, 'kubernetes.io/serviceaccount/uid')

@@ -107,6 +107,19 @@ test('keys of a file are read again', async () => {
   expect(asked()).toBe(0)
 })
 
+test('RFC 7517 §4.2 a key that does not say what it is for is for signatures, and one for something else is none', async () => {
+  const path = join(issuer.ca, '..', 'uses.json')
+  const jwk = issuer.publicKey.export({ format: 'jwk' })
+  const { keys } = start({ keys: { at: 'file', path } })
+  const uses = { none: undefined, enc: 'enc', svid: 'jwt-svid', other: null }
+  writeFileSync(
+    path,
+    JSON.stringify({ keys: Object.entries(uses).map(([id, use]) => ({ ...jwk, kid: id, use })) }),
+  )
+  expect(await keys('none')).toBeDefined()
+  for (const id of ['enc', 'svid', 'other']) expect(await keys(id)).toBeUndefined()
+})
+
 describe('T8 no key is fetched', () => {
   const discovering = (document: object) =>
     issuer.answer('/.well-known/openid-configuration', (_, response) =>

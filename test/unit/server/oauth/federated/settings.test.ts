@@ -105,6 +105,22 @@ test.for<[string, object, string]>([
   ['a query', { ...github, issuer: 'https://id.example?x' }, 'as in `iss`'],
   ['a fragment', { ...github, issuer: 'https://id.example#x' }, 'as in `iss`'],
   ['GitHub’s own audience', { ...github, audience: 'https://github.com/shop' }, 'alone'],
+  [
+    'the audience of an Enterprise Server',
+    {
+      ...{ ...github, issuer: 'https://git.example/_services/token' },
+      audience: 'https://git.example/shop',
+    },
+    'alone',
+  ],
+  [
+    'the audience of GHE.com',
+    {
+      ...{ ...github, issuer: 'https://token.actions.shop.ghe.com' },
+      audience: 'https://shop.ghe.com/shop',
+    },
+    'alone',
+  ],
   ['the API server’s audience', { ...cluster, audience: cluster.issuer }, 'for this server alone'],
   ['a day of reuse', { ...github, single_use: false, max_age: '2h' }, 'max_age to 1h or less'],
   ['two days', { ...github, max_age: '2d' }, 'max_age to 24h or less'],

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -35,13 +36,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function start(review: object = {}, reach: object = {}, more: Partial<ForeignToken> = {}) {
-  const url = cluster.url
+function tokenOf(of: OidcIssuer, review: object = {}, reach: object = {}): ForeignToken {
+  const { url, ca } = of
   const said = {
     ...{ issuer: url, kind: 'kubernetes', audience },
     allowed_networks: ['127.0.0.1', '::1'],
     ...reach,
-    token_review: { url, ca_file: cluster.ca, token_file: tokenFile, ...review },
+    token_review: { url, ca_file: ca, token_file: tokenFile, ...review },
     rules: [
       { match: { 'kubernetes.io/serviceaccount/uid': accountUid }, as: 'spiffe://example.org/pod' },
     ],
@@ -49,15 +50,18 @@ function start(review: object = {}, reach: object = {}, more: Partial<ForeignTok
   const issuers = readFederated(federatedSchema.parse([said]), { issuer: audience, trustDomain })
   const issuer = issuers.get(url)
   if (issuer === undefined) throw new Error('no issuer')
-  const token: ForeignToken = {
+  return {
     ...{ issuer, claims: kubernetesClaims(audience), podUid, jti: 'a' },
     ...{
       subject: 'system:serviceaccount:shop:orders',
       issuedAt: new Date(),
       expiresAt: new Date(),
     },
-    ...more,
   }
+}
+
+function start(review: object = {}, reach: object = {}, more: Partial<ForeignToken> = {}) {
+  const token = { ...tokenOf(cluster, review, reach), ...more }
   const logged: unknown[] = []
   const log: Log = { ...silentLog, warn: (_, fields) => void logged.push(fields?.['error']) }
   const reviewToken = createTokenReview({ clock: new FakeClock(), log })
@@ -121,4 +125,21 @@ test('the API server is asked whether the token is for this server', async () =>
     ...{ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview' },
     spec: { token: 'eyJ', audiences: [audience] },
   })
+})
+
+test('an API server that does not answer is waited for by so many, and keeps nobody from another', async () => {
+  const path = '/apis/authentication.k8s.io/v1/tokenreviews'
+  const held: ServerResponse[] = []
+  cluster.answer(path, (_, response) => void held.push(response))
+  other.answer(path, (_, response) => response.writeHead(500).end())
+  const review = createTokenReview({ clock: new FakeClock(), log: silentLog })
+  const [here, elsewhere] = [tokenOf(cluster), tokenOf(other)]
+  const waiting = Array.from({ length: 32 }, () => reasonOf(review('eyJ', here)))
+  await expect.poll(() => held.length).toBe(32)
+  expect(await reasonOf(review('eyJ', here))).toBe('token-review-busy')
+  expect(await reasonOf(review('eyJ', elsewhere))).toBe('token-review-unavailable')
+  for (const response of held.splice(0)) response.writeHead(500).end()
+  await Promise.all(waiting)
+  cluster.answer(path, (_, response) => response.writeHead(500).end())
+  expect(await reasonOf(review('eyJ', here))).toBe('token-review-unavailable')
 })
