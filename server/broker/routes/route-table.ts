@@ -105,7 +105,12 @@ export async function openRouteTable(
         // A later fact about the same is no other shutting.
         if (isClosed(credentials.record(integration.id), integration.reopenedAt)) continue
         log.warn('an integration was shut by a revocation', { integration: integration.id })
-        credentials.close(integration.id, clock.now())
+        try {
+          credentials.close(integration.id, clock.now())
+        } catch (error) {
+          // It is known here, and written down with what changes next; the others have to be shut all the same.
+          log.error('that an integration was shut cannot be written down', { error })
+        }
       }
     },
     close() {
