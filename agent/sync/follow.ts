@@ -39,13 +39,16 @@ export async function follow(deps: FollowDeps, signal: AbortSignal): Promise<voi
   let wasThere = false
   while (!signal.aborted) {
     const connection = deps.connection()
+    let sinceMs = Infinity
     const error = await followOnce(deps, source, AbortSignal.any([signal, connection]), () => {
-      backoff.reset()
+      sinceMs = Math.min(sinceMs, clock.monotonicMs())
       outage.over()
       wasThere = true
       deps.applied()
     })
     signal.throwIfAborted()
+    // One that is there for a word at a time would send each agent all that it has, ten times a second.
+    if (clock.monotonicMs() - sinceMs >= retryCapMs) backoff.reset()
     if (source === deps.stream && error?.code === 'unimplemented') {
       log.debug('the server has no stream of changes; it is polled')
       source = deps.poll

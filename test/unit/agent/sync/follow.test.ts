@@ -303,6 +303,27 @@ describe('when the server is gone', () => {
     )
   })
 
+  test('F7 one that cuts each stream after its first word is asked ever more seldom', async () => {
+    const tries: number[] = []
+    await during(
+      async () => {
+        await clock.advance(30_000)
+        expect(tries.length).toBeLessThan(20)
+        const waits = tries.slice(1).map((at, before) => at - (tries[before] ?? 0))
+        expect(waits.at(-1)).toBe(3000)
+      },
+      {
+        open: (signal) => {
+          tries.push(clock.monotonicMs())
+          const stream = server.open(signal)
+          server.last.give(snapshot())
+          queueMicrotask(() => server.last.fail(new Error('cut')))
+          return stream
+        },
+      },
+    )
+  })
+
   test('the waits are short again after a server was there', async () => {
     const tries: number[] = []
     await during(
@@ -311,7 +332,7 @@ describe('when the server is gone', () => {
         tries.length = 0
         await clock.advance(3000)
         server.last.give(snapshot())
-        await settle()
+        await clock.advance(3000)
         server.last.fail(new CountersignError('unavailable', 'gone', { reason: 'gone' }))
         await settle()
         const begin = clock.monotonicMs()
