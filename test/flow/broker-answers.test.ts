@@ -4,14 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
-import {
-  caller,
-  parseReply,
-  type Reply,
-  type RunningBroker,
-  startBroker,
-  vendorKey,
-} from '../support/running-broker.ts'
+import { parseReply, type Reply } from '../support/broker-reply.ts'
+import { caller, type RunningBroker, startBroker, vendorKey } from '../support/running-broker.ts'
 
 let broker: RunningBroker
 let web: X509Svid

@@ -5,12 +5,12 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
+import { readAnswer } from '../support/broker-reply.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
 import {
   type BrokerWishes,
   caller,
   type RunningBroker,
-  readAnswer,
   startBroker,
   vendorKey,
 } from '../support/running-broker.ts'

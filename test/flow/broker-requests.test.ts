@@ -3,14 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
-import {
-  caller,
-  parseReply,
-  type RunningBroker,
-  readAnswer,
-  startBroker,
-  vendorKey,
-} from '../support/running-broker.ts'
+import { parseReply, readAnswer } from '../support/broker-reply.ts'
+import { caller, type RunningBroker, startBroker, vendorKey } from '../support/running-broker.ts'
 
 let broker: RunningBroker
 let web: X509Svid

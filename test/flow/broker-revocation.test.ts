@@ -4,8 +4,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
+import { readAnswer } from '../support/broker-reply.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
-import { type RunningBroker, readAnswer, startBroker } from '../support/running-broker.ts'
+import { type RunningBroker, startBroker } from '../support/running-broker.ts'
 
 const open = { svid_alone: true }
 let broker: RunningBroker

@@ -8,13 +8,13 @@ import { connect, type TLSSocket } from 'node:tls'
 import { type BrokerConfig, loadBrokerConfig } from '../../server/broker/config.ts'
 import { runBroker } from '../../server/broker/main.ts'
 import { createLog } from '../../src/runtime/json-log.ts'
-import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { FakeWorkloadApi } from '../../src/testing/fake-workload-api.ts'
 import { toPem } from '../../src/x509/pem.ts'
+import { parseReply, type Reply, readAnswer } from './broker-reply.ts'
 import { freePort } from './free-port.ts'
 import { type RawVendor, startRawVendor } from './raw-vendor.ts'
-import { shownBy } from './shown.ts'
+import { type Showable, shownBy } from './shown.ts'
 import { startIssuer, type TokenIssuer } from './token-issuer.ts'
 import { webCertificate } from './web-certificate.ts'
 
@@ -45,6 +45,9 @@ export interface BrokerWishes {
   readonly metrics?: boolean
 }
 
+/** All but those who were made for it. */
+export type BrokerAlone = Omit<RunningBroker, 'api' | 'issuer' | 'token'>
+
 export interface RunningBroker {
   readonly config: BrokerConfig
   readonly folder: string
@@ -62,9 +65,9 @@ export interface RunningBroker {
   /** An access token of the issuer for the integration `acme`. */
   token(claims?: Readonly<Record<string, unknown>>): Promise<string>
   /** Opens a connection, as the SVID says, from this address of the machine. */
-  dial(svid?: X509Svid, from?: string): Promise<TLSSocket>
+  dial(svid?: Showable, from?: string): Promise<TLSSocket>
   /** Sends these bytes on a connection of their own, and resolves with all that comes until it ends, or an answer is whole. */
-  raw(bytes: string, svid?: X509Svid, from?: string): Promise<string>
+  raw(bytes: string, svid?: Showable, from?: string): Promise<string>
   call(options?: CallOptions): Promise<Reply>
   /** Writes the configuration anew, and has it read; resolves when it was, or was refused. */
   reload(wishes: BrokerWishes): Promise<void>
@@ -77,17 +80,9 @@ export interface CallOptions {
   readonly headers?: readonly string[]
   readonly body?: string
   readonly token?: string | undefined
-  readonly svid?: X509Svid | undefined
+  readonly svid?: Showable | undefined
   /** The caller's address, one of 127.0.0.0/8. */
   readonly from?: string
-}
-
-export interface Reply {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
-  /** Of a refusal by the broker. */
-  readonly reason: string | undefined
 }
 
 export interface TrailLine {
@@ -96,19 +91,67 @@ export interface TrailLine {
   readonly [field: string]: unknown
 }
 
+/** Whom a broker has to do with, besides its vendor. */
+export interface BrokerWorld {
+  /** The agent's socket, by which it has its SVID, for `broker.example.org`. */
+  readonly socket: string
+  readonly issuer: string
+  /** A PEM file. */
+  readonly issuerCa: string
+  /** What callers trust, PEM. */
+  readonly authorities: readonly string[]
+  /** Where it is to listen. */
+  readonly port: number
+}
+
 /** A real broker in this process, with an agent's API, an issuer's keys and a vendor of this test's own. */
 export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBroker> {
-  const folder = mkdtempSync(join(tmpdir(), 'cs-broker-'))
-  const { vendorHost = 'api.acme.test' } = wishes
-  const [issuerWeb, vendorWeb] = await Promise.all([
-    webCertificate('localhost'),
-    webCertificate(vendorHost),
-  ])
+  const issuerWeb = await webCertificate('localhost')
   const api = await FakeWorkloadApi.start()
   await api.grant('spiffe://example.org/broker', { dnsNames: ['broker.example.org'] })
-  const vendor = await startRawVendor(vendorWeb)
   const issuer = await startIssuer(issuerWeb)
-  const port = await freePort()
+  const close = async (): Promise<void> => {
+    await Promise.all([issuer.close(), api.close()])
+    rmSync(issuerWeb.folder, { recursive: true, force: true })
+  }
+  const world: BrokerWorld = {
+    socket: api.endpoint.replace('unix://', ''),
+    issuer: issuer.url,
+    issuerCa: issuerWeb.ca,
+    authorities: api.trustDomain.bundle.x509Authorities.map(({ certificate }) =>
+      toPem('CERTIFICATE', certificate),
+    ),
+    port: await freePort(),
+  }
+  const broker = await startBrokerIn(world, wishes).catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
+  return {
+    ...{ ...broker, api, issuer },
+    token: (claims = {}) =>
+      issuer.sign({
+        ...{ aud: broker.audience(), sub: caller, client_id: caller, jti: randomUUID() },
+        ...{ txn: 'transaction-1', entry_id: 'entry-1', owner: 'web-team' },
+        ...{ purpose: 'reads contacts', ...claims },
+      }),
+    async stop() {
+      await broker.stop()
+      await close()
+    },
+  }
+}
+
+/** The same between an agent and an issuer that are there already, and go on. */
+export async function startBrokerIn(
+  world: BrokerWorld,
+  wishes: BrokerWishes = {},
+): Promise<BrokerAlone> {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-broker-'))
+  const { vendorHost = 'api.acme.test' } = wishes
+  const vendorWeb = await webCertificate(vendorHost)
+  const vendor = await startRawVendor(vendorWeb)
+  const { port } = world
   const monitoring = wishes.metrics === true && `127.0.0.1:${await freePort()}`
   const origin = `https://broker.example.org:${port}`
   writeFileSync(join(folder, 'acme.key'), `${vendorKey}\n`, { mode: 0o600 })
@@ -136,9 +179,9 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
       address: `127.0.0.1:${port}`,
       http_address: monitoring,
       data_dir: join(folder, 'data'),
-      socket: api.endpoint.replace('unix://', ''),
-      issuer: issuer.url,
-      issuer_ca: issuerWeb.ca,
+      socket: world.socket,
+      issuer: world.issuer,
+      issuer_ca: world.issuerCa,
       policy,
       log_level: 'debug',
       feed: wanted.feed ?? wishes.feed ?? false,
@@ -175,24 +218,19 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
   const close = async (): Promise<void> => {
     stopping.abort(new DOMException('stopped', 'AbortError'))
     await running.catch(() => {})
-    await Promise.all([vendor.close(), issuer.close(), api.close()])
-    for (const one of [folder, issuerWeb.folder, vendorWeb.folder]) {
-      rmSync(one, { recursive: true, force: true })
-    }
+    await vendor.close()
+    for (const one of [folder, vendorWeb.folder]) rmSync(one, { recursive: true, force: true })
   }
   await ready.promise.catch(async (error: unknown) => {
     await close()
     throw error
   })
   const audience = (integration = 'acme'): string => `${origin}/${integration}`
-  const ca = api.trustDomain.bundle.x509Authorities.map(({ certificate }) =>
-    toPem('CERTIFICATE', certificate),
-  )
-  const dial = async (svid?: X509Svid, from = '127.0.0.1'): Promise<TLSSocket> => {
+  const dial = async (svid?: Showable, from = '127.0.0.1'): Promise<TLSSocket> => {
     const socket = connect({
       socket: connectTcp({ host: '127.0.0.1', port, localAddress: from }),
       servername: 'broker.example.org',
-      ca,
+      ca: [...world.authorities],
       ...(svid !== undefined && shownBy(svid)),
     })
     await new Promise<void>((resolve, reject) => {
@@ -202,7 +240,7 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
     socket.on('error', () => {})
     return socket
   }
-  const raw = async (bytes: string, svid?: X509Svid, from?: string): Promise<string> => {
+  const raw = async (bytes: string, svid?: Showable, from?: string): Promise<string> => {
     const socket = await dial(svid, from)
     socket.write(Buffer.from(bytes, 'latin1'))
     return readAnswer(socket, bytes.startsWith('HEAD'))
@@ -211,8 +249,6 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
     config,
     folder,
     vendor,
-    api,
-    issuer,
     port,
     host: `broker.example.org:${port}`,
     log: () => logged,
@@ -223,12 +259,6 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
         .map((line) => JSON.parse(line) as TrailLine),
     metrics: async () => (await fetch(`http://${monitoring}/metrics`)).text(),
     audience,
-    token: (claims = {}) =>
-      issuer.sign({
-        ...{ aud: audience(), sub: caller, client_id: caller, jti: randomUUID() },
-        ...{ txn: 'transaction-1', entry_id: 'entry-1', owner: 'web-team' },
-        ...{ purpose: 'reads contacts', ...claims },
-      }),
     dial,
     raw,
     async call({
@@ -257,53 +287,5 @@ export async function startBroker(wishes: BrokerWishes = {}): Promise<RunningBro
       await eventually(() => reads() > before)
     },
     stop: close,
-  }
-}
-
-/** Reads until the connection ends or the answer is whole, as far as its head tells. */
-export function readAnswer(socket: TLSSocket, headOnly = false): Promise<string> {
-  let text = ''
-  return new Promise((resolve) => {
-    const done = (): void => {
-      resolve(text)
-      socket.destroy()
-    }
-    socket.on('data', (chunk) => {
-      text += chunk.toString('latin1')
-      if (isWhole(text, headOnly)) done()
-    })
-    socket.once('close', done)
-  })
-}
-
-function isWhole(text: string, headOnly: boolean): boolean {
-  const end = text.indexOf('\r\n\r\n')
-  if (end < 0 || text.startsWith('HTTP/1.1 100')) return false
-  const head = text.slice(0, end).toLowerCase()
-  if (headOnly || /^http\/1\.1 (?:204|304)/.test(head)) return true
-  if (head.includes('transfer-encoding: chunked')) return text.endsWith('0\r\n\r\n')
-  const length = /content-length: (\d+)/.exec(head)?.[1]
-  return length !== undefined && text.length >= end + 4 + Number(length)
-}
-
-export function parseReply(text: string): Reply {
-  const end = text.indexOf('\r\n\r\n')
-  const [first = '', ...lines] = text.slice(0, Math.max(0, end)).split('\r\n')
-  const headers = Object.fromEntries(
-    lines.map((line) => {
-      const at = line.indexOf(':')
-      return [line.slice(0, at).toLowerCase(), line.slice(at + 1).trim()]
-    }),
-  )
-  const rest = text.slice(end + 4)
-  const body =
-    headers['transfer-encoding'] === 'chunked'
-      ? rest.replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n|\r\n$/g, '')
-      : rest
-  return {
-    status: Number(first.split(' ')[1] ?? 0),
-    headers,
-    body,
-    reason: headers['countersign-refusal'],
   }
 }

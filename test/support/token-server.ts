@@ -31,6 +31,8 @@ export interface TokenServerOptions {
   readonly policy?: string
   /** For `as.example.org` and `localhost`, made for this server, unless told. */
   readonly certificate?: WebCertificate
+  /** Of the token endpoint; a free one unless told. */
+  readonly port?: number
   /** Over those of `oauthSettings`. */
   readonly oauth?: Partial<OauthSettings>
   readonly overrides?: Omit<Partial<ServerConfig>, 'oauth'>
@@ -85,5 +87,5 @@ export async function startTokenServer(options: TokenServerOptions = {}): Promis
       },
     }
   }
-  return start(0)
+  return start(options.port ?? 0)
 }
