@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { recheck, runRecheck } from '../../../../server/oauth/recheck.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { resourceOf } from '../../../support/oauth.ts'
 import { idOf } from '../entry/samples.ts'
 import { orders, permitAll, startRecheck, stock, web } from './recheck-world.ts'
 
@@ -57,6 +58,27 @@ test('a time that a policy looks at is that of the token, and one of an address 
   await clock.advance(120_000)
   await add(token('b'), token('c', { address: '' }))
   expect(await recheck(deps)).toBe(1)
+  expect(await facts()).toEqual(['transaction t-b'])
+})
+
+test('of a legacy caller’s token the minute is looked at for which it was given, and of a resource that is gone its name', async () => {
+  const { deps, facts, add, token } = await startRecheck(
+    `@id("short") permit (principal is Workload, action in Action::"getToken", resource)
+     when { context.ttl <= 60 };
+     @id("gone") permit (principal is Workload, action in Action::"getToken", resource == Api::"https://gone");`,
+  )
+  const legacy = { auth: 'legacy_key' }
+  const resources = new Map([
+    ...deps.resources,
+    ['https://brief', resourceOf('https://brief', { maxTtlSeconds: 30 })],
+  ])
+  await add(
+    token('a', legacy),
+    token('b'),
+    token('c', { audience: 'https://gone' }),
+    token('d', { ...legacy, audience: 'https://brief' }),
+  )
+  expect(await recheck({ ...deps, resources })).toBe(1)
   expect(await facts()).toEqual(['transaction t-b'])
 })
 
