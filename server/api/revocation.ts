@@ -10,8 +10,7 @@ import type { EntryFilter } from '../entry/filter.ts'
 import { revokeKeys } from '../legacy/revoke-keys.ts'
 import { causesOfBan } from '../node/revoked-causes.ts'
 import { endedBy } from '../revocation/count-ended.ts'
-import { causesOfIds, causesOfOwner } from '../revocation/ended-ids.ts'
-import { goodTokens } from '../revocation/good-tokens.ts'
+import { causesOfIds, causesOfOffboarding, causesOfOwner } from '../revocation/ended-ids.ts'
 import { offboardOwner } from '../revocation/offboard.ts'
 import {
   type Act,
@@ -57,18 +56,18 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
       return { ...revokedToWire(number, target, known), tokens, more_tokens: !isAll }
     }),
     OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
-      let tokens = 0
-      for await (const _ of goodTokens(store.db, { owner }, { clock }, deps.revocations))
-        tokens += 1
+      const count = endedBy(causesOfOffboarding(owner, deps.index), { ...deps, db: store.db })
       const { entries, number } = await offboardOwner(deps, owner, reason, actOf(caller), {
         within: (tx) => revokeKeys(tx, { owner }, clock.now()),
       })
+      // There may be very many, and nobody who is cut off is to gain by it.
+      const { tokens, isAll } = await count()
       return {
         entries: entries
           .slice(0, maxShown)
           .map(({ id, spiffeId }) => ({ id, spiffe_id: spiffeId })),
         deleted: entries.length,
-        tokens,
+        ...{ tokens, more_tokens: !isAll },
         revoked: revokedToWire(number, { kind: 'owner', id: owner }, entries.length > 0),
       }
     }),

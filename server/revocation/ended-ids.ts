@@ -16,5 +16,19 @@ export function causesOfIds(entries: readonly Pick<Entry, 'spiffeId'>[]): readon
 }
 
 export function causesOfOwner(owner: string, index: EntryLookup): readonly Cause[] {
-  return causesOfIds(index.list({ owner }, undefined, Number.MAX_SAFE_INTEGER))
+  return causesOfIds(entriesOf(owner, index))
+}
+
+/** What ends tokens where an owner is revoked and his entries are deleted. */
+export function causesOfOffboarding(owner: string, index: EntryLookup): readonly Cause[] {
+  const entries = entriesOf(owner, index)
+  return [
+    { kind: 'owner', id: owner },
+    ...entries.map(({ id }) => ({ kind: 'entry', id }) as const),
+    ...causesOfIds(entries),
+  ]
+}
+
+function entriesOf(owner: string, index: EntryLookup): readonly Entry[] {
+  return index.list({ owner }, undefined, Number.MAX_SAFE_INTEGER)
 }

@@ -101,8 +101,7 @@ function print(
   if (!known) io.note(`note: this server knows no such ${kind}; it is revoked all the same`)
   if (options.output === 'json') printJson(io, { kind, id, known, ...said, tokens, moreTokens })
   else {
-    const count = `${moreTokens ? 'at least ' : ''}${counted(tokens, 'token')}`
-    io.write(`revoked ${kind} ${printable(id)}: ${count}\n`)
+    io.write(`revoked ${kind} ${printable(id)}: ${countOf(answer)}\n`)
   }
 }
 
@@ -111,7 +110,8 @@ function printCut(
   options: RevokeOptions & { readonly owner: string },
   answer: OffboardOwnerResponse,
 ): void {
-  const { entries, deleted, tokens, revoked } = answer
+  const { entries, deleted, more_tokens: moreTokens, revoked } = answer
+  const tokens = Number(answer.tokens)
   if (deleted === 0 && tokens === 0) {
     io.note('note: nothing here is of this owner; it is revoked all the same: see "entry list"')
   }
@@ -120,6 +120,7 @@ function printCut(
       owner: options.owner,
       deleted,
       tokens,
+      moreTokens,
       entries: entries.map(({ id, spiffe_id }) => ({ id, spiffeId: spiffe_id })),
       ...(revoked !== null && { revoked: jsonOf(revoked) }),
     })
@@ -127,8 +128,12 @@ function printCut(
   }
   for (const { id, spiffe_id } of entries) io.write(`deleted ${id} ${printable(spiffe_id)}\n`)
   if (deleted > entries.length) io.write(`deleted ${deleted - entries.length} more\n`)
-  const cut = `${counted(deleted, 'entry', 'entries')}, ${counted(tokens, 'token')}`
+  const cut = `${counted(deleted, 'entry', 'entries')}, ${countOf(answer)}`
   io.write(`revoked owner ${printable(options.owner)}: ${cut}\n`)
+}
+
+function countOf({ tokens, more_tokens }: Pick<RevokeResponse, 'tokens' | 'more_tokens'>): string {
+  return `${more_tokens ? 'at least ' : ''}${counted(Number(tokens), 'token')}`
 }
 
 function jsonOf({ number, not_before, ends_at, known }: RevokeResponse) {
