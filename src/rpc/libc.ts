@@ -5,6 +5,7 @@ import { CountersignError } from '../errors.ts'
 /** The few calls of the C library that Node has no words for. Each returns -1 where it failed. */
 export interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Buffer, length: Uint32Array): number
+  setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number
   recv(fd: number, buffer: Buffer, length: number, flags: number): number
   socketpair(domain: number, type: number, protocol: number, fds: Int32Array): number
   socket(domain: number, type: number, protocol: number): number
@@ -60,6 +61,9 @@ function load(): Libc {
   return {
     getsockopt: own.func(
       'int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
+    ),
+    setsockopt: own.func(
+      'int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)',
     ),
     recv: own.func('long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
     socketpair: own.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),

@@ -95,6 +95,8 @@ export class SinkCopy {
     const { sink, trail, clock, log, name } = this.#deps
     try {
       if (!this.#begun) await this.#begin()
+      // Also where there is nothing to send: what was sent last counts as arrived soon.
+      sink.check?.()
       const lines = await reader.read(this.#sent, trail.head().number, batchLines)
       const [first, last] = [lines[0], lines.at(-1)]
       if (first !== undefined && last !== undefined) {

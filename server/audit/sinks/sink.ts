@@ -9,5 +9,7 @@ export interface Sink {
    * when the connection breaks is sent again.
    */
   readonly settleMs: number
+  /** Throws where the connection has broken by which such lines were sent: they are given again. */
+  check?(): void
   close(): void
 }

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type SecureContextOptions } from 'node:tls'
 import { CountersignError } from '../../../src/errors.ts'
+import { breakUnanswered } from '../../../src/rpc/tcp-user-timeout.ts'
+import { systemClock } from '../../../src/runtime/clock.ts'
 import type { HostPort } from '../../../src/runtime/config-value.ts'
 import { untilAborted } from '../../../src/runtime/until-aborted.ts'
 import type { TrailLine } from '../trail-reader.ts'
@@ -12,6 +14,8 @@ import { tlsTrusting } from './trusted-cas.ts'
 const answerMs = 10_000
 // Nothing is acknowledged: what was written this long before a connection broke has arrived.
 const settleMs = 5000
+/** Less than that, so that what the network swallows is not taken for arrived. */
+const unansweredMs = 4000
 
 /** `tls`: PEM file of the CAs that the other side's certificate may come from; undefined: the Web's. `false`: plain TCP. */
 export interface SyslogStreamSettings {
@@ -23,16 +27,24 @@ export interface SyslogStreamSettings {
 export function syslogStreamSink({ address, tls }: SyslogStreamSettings): Sink {
   const trust = tls === false ? undefined : tlsTrusting(tls.ca)
   let socket: Socket | undefined
+  let writtenMs = Number.NEGATIVE_INFINITY
   const close = (): void => {
     socket?.destroy()
     socket = undefined
   }
+  const check = (): void => {
+    const isBroken = socket?.destroyed === true
+    if (isBroken && systemClock.monotonicMs() - writtenMs < settleMs) throw broken()
+  }
   return {
     settleMs,
+    check,
     async send(lines, signal) {
+      check()
       const late = AbortSignal.any([signal, AbortSignal.timeout(answerMs)])
       if (socket?.destroyed !== false) socket = await open(address, trust, late)
       const connected = socket
+      writtenMs = systemClock.monotonicMs()
       const written = new Promise<void>((resolve, reject) => {
         connected.write(frames(lines), (error) => (error ? reject(error) : resolve()))
       })
@@ -78,5 +90,12 @@ async function open(
   }
   socket.on('error', () => socket.destroy())
   socket.setKeepAlive(true, 10_000)
+  breakUnanswered(socket, unansweredMs)
   return socket
+}
+
+function broken(): CountersignError {
+  return new CountersignError('unavailable', 'the connection to the syslog server has broken', {
+    reason: 'audit-sink-broken',
+  })
 }

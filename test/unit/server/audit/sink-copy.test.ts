@@ -3,9 +3,9 @@ import {
   mkdtempSync,
   readdirSync,
   renameSync,
-  rmdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -141,12 +141,11 @@ describe('a copy of the trail to a sink', () => {
     await start(new Remembering()).stop()
     await record(10)
     renameSync(`${path}.sink-one`, join(folder, 'kept'))
-    mkdirSync(`${path}.sink-one`)
+    symlinkSync(folder, `${path}.sink-one`)
     const sink = new Remembering()
     const running = start(sink)
     for (let n = 0; n < 20; n += 1) await clock.advance(300)
     expect(sink.taken).toEqual([])
-    rmdirSync(`${path}.sink-one`)
     renameSync(join(folder, 'kept'), `${path}.sink-one`)
     await running.stop()
     expect(sink.taken).toEqual(upTo(30, 21))
@@ -156,6 +155,25 @@ describe('a copy of the trail to a sink', () => {
     const stopping = start(new Remembering()).drain()
     for (let ms = 0; ms < 3100; ms += 100) await clock.advance(100)
     await stopping
+  })
+
+  test('sends again what is young where the connection breaks while there is nothing to send', async () => {
+    const sink = Object.assign(new Remembering(5000), { check: () => {} })
+    const running = start(sink)
+    await record(5)
+    await until(() => running.copy.lag === 0)
+    for (let ms = 0; ms < 6000; ms += 500) await clock.advance(500)
+    await record(5)
+    await until(() => running.copy.lag === 0)
+    let isBroken = true
+    sink.check = () => {
+      if (!isBroken) return
+      isBroken = false
+      throw new Error('broken')
+    }
+    await until(() => sink.taken.length === 15)
+    expect(sink.taken).toEqual([...upTo(10), ...upTo(10, 6)])
+    await running.stop()
   })
 
   test('goes on after a restart where it was, and another sink begins at the beginning', async () => {

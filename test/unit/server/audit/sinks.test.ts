@@ -19,8 +19,10 @@ import { syslogStreamSink } from '../../../../server/audit/sinks/syslog-stream.t
 import type { TrailLine } from '../../../../server/audit/trail-reader.ts'
 import { chainStart, claimedLink, nextLine } from '../../../../src/audit/chain.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
+import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { localDatagrams } from '../../../support/local-datagrams.ts'
+import { reasonOf } from '../../../support/reason-of.ts'
 import { webCertificate } from '../../../support/web-certificate.ts'
 
 const never = new AbortController().signal
@@ -142,19 +144,40 @@ describe('a syslog sink', () => {
     )
   })
 
-  test('tells when the server has closed the connection, and connects anew', async () => {
+  test('tells that a connection has broken over which it has just sent, and connects anew', async () => {
+    const server = createServer()
+    const taken = taking(server, 'connection')
+    const address = { host: '127.0.0.1', port: await listening(server) }
+    const sink = closing(syslogStreamSink({ address, tls: false }))
+    await sink.send(two, never)
+    sink.check?.()
+    await expect.poll(() => unframed(taken.text()).length).toBe(2)
+    taken.sockets[0]?.resetAndDestroy()
+    const broken = { reason: 'audit-sink-broken' }
+    await expect.poll(() => reasonOf((async () => sink.check?.())())).toBe(broken.reason)
+    await expect(sink.send(two, never)).rejects.toMatchObject(broken)
+    sink.close()
+    sink.check?.()
+    await sink.send(two, never)
+    await expect.poll(() => unframed(taken.text()).length).toBe(4)
+    expect(taken.sockets).toHaveLength(2)
+  })
+
+  test('connects anew without a word where what it has sent is old', async () => {
     const server = createServer()
     const taken = taking(server, 'connection')
     const address = { host: '127.0.0.1', port: await listening(server) }
     const sink = closing(syslogStreamSink({ address, tls: false }))
     await sink.send(two, never)
     await expect.poll(() => taken.sockets.length).toBe(1)
-    const first = taken.sockets[0]
-    first?.end()
-    await once(first as Socket, 'close')
+    const first = taken.sockets[0] as Socket
+    first.end()
+    await once(first, 'close')
+    const now = vi.spyOn(systemClock, 'monotonicMs').mockReturnValue(performance.now() + 5000)
+    onTestFinished(() => now.mockRestore())
+    sink.check?.()
     await sink.send(two, never)
     await expect.poll(() => unframed(taken.text()).length).toBe(4)
-    expect(taken.sockets).toHaveLength(2)
   })
 
   test('RFC 5426 sends a datagram each over UDP, and names a record that is too long for one', async () => {
