@@ -23,7 +23,7 @@ const graceMs = 2000
  * as it begins and once as it ends.
  */
 export async function runCanaries(deps: CanariesDeps, signal: AbortSignal): Promise<void> {
-  const tried = [...deps.settings.resources.values()].filter(({ selfTest }) => selfTest)
+  const tried = [...deps.settings.resources.values()].filter(isTried)
   if (tried.length === 0) return aborted(signal)
   await runTogether(
     signal,
@@ -31,12 +31,17 @@ export async function runCanaries(deps: CanariesDeps, signal: AbortSignal): Prom
   )
 }
 
+type Tried = Resource & { readonly selfTest: URL }
+
+function isTried(resource: Resource): resource is Tried {
+  return resource.selfTest !== undefined
+}
+
 async function tryService(
-  { id, selfTest, servedBy }: Resource,
+  { id, selfTest, servedBy }: Tried,
   deps: CanariesDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  if (selfTest === undefined) return
   const { settings, clock, random = Math.random } = deps
   const { issuer } = settings
   const everyMs = settings.canary.everySeconds * 1000

@@ -16,6 +16,7 @@ export interface SelfTestCall {
 }
 
 const timeoutMs = 2000
+const reason = 'self-test-unreachable'
 
 /** By mutual TLS as the server itself, to those who serve the resource and to nobody else. */
 export function selfTestCall(
@@ -32,7 +33,8 @@ export function selfTestCall(
         const asked = ask(url, agent, token, stop.signal)
         return await within(clock, timeoutMs, asked, () => unreachable('it did not answer in 2 s'))
       } catch (error) {
-        throw error instanceof CountersignError ? error : unreachable(error)
+        // Also of a handshake that one of the two has refused.
+        throw isOurs(error) ? error : unreachable(error)
       } finally {
         stop.abort()
       }
@@ -55,9 +57,13 @@ async function ask(url: URL, agent: Agent, token: string, signal: AbortSignal): 
   throw unreachable(`status ${response.statusCode}`)
 }
 
+function isOurs(error: unknown): boolean {
+  return error instanceof CountersignError && error.reason === reason
+}
+
 function unreachable(cause: unknown): CountersignError {
   return new CountersignError('unavailable', 'the self-test of a service cannot be asked', {
-    reason: 'self-test-unreachable',
+    reason,
     fix: 'see that it answers at the URL of self_test, by an SVID that served_by names, and lets in this server',
     cause,
   })

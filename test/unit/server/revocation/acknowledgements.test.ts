@@ -54,6 +54,14 @@ test('a connection owes a first acknowledgement once all was sent, and nothing w
   expect(() => acks.take(orders, head(10), 0)).toThrow(refusal('feed-stream-unknown'))
 })
 
+test('what has taken the place of a connection stays when that has ended', () => {
+  const before = acks.join(orders, 0)
+  acks.join(orders, 0)
+  before.leave()
+  expect(acks.standings().length).toBe(1)
+  expect(acks.take(orders, head(10), 0)).toBeUndefined()
+})
+
 test('nobody acknowledges for another, nor with another connection, nor what was not told', () => {
   acks.join(orders, 0)
   const others = [
