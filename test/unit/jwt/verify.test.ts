@@ -62,7 +62,31 @@ test.for([
 test('RFC 7515 DER in place of r and s is refused, and so is another length', async () => {
   const text = signed(1)
   const der = sign('sha256', Buffer.from(text), privateKey)
-  for (const signature of [der, signatureOf(text).subarray(0, 63), Buffer.alloc(65, 1)]) {
+  const good = signatureOf(text)
+  const zero = Buffer.alloc(1)
+  // The same numbers, which are only written longer.
+  const padded = Buffer.concat([zero, good.subarray(0, 32), zero, good.subarray(32)])
+  for (const signature of [der, good.subarray(0, 63), Buffer.alloc(65, 1), padded]) {
     expect(await ours(token(text, signature))).toBe(false)
   }
+  expect(await ours(token(text, good))).toBe(true)
+})
+
+test('RFC 7518 §3.4 ES256 is of the curve P-256: a good signature of another as long is none', async () => {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
+  const text = signed(1)
+  const key = { key: pair.privateKey, dsaEncoding: 'ieee-p1363' } as const
+  const signature = sign('sha256', Buffer.from(text), key)
+  expect(signature).toHaveLength(64)
+  expect(await ours(token(text, signature), pair.publicKey)).toBe(false)
+})
+
+test('RFC 7518 §3.3 a good RS256 signature is none by a key of fewer than 2048 bits', async () => {
+  const text = `${part({ alg: 'RS256', kid: 'a' })}.${part({})}`
+  const good = async (modulusLength: number): Promise<boolean> => {
+    const pair = generateKeyPairSync('rsa', { modulusLength })
+    const signature = sign('sha256', Buffer.from(text), pair.privateKey)
+    return ours(token(text, signature), pair.publicKey)
+  }
+  expect(await Promise.all([1024, 2048].map(good))).toEqual([false, true])
 })

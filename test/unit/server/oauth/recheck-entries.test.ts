@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest'
 import type { ChangeBatch, Changes } from '../../../../server/changes/changes.ts'
 import { runEntryRecheck } from '../../../../server/oauth/recheck-entries.ts'
+import type { Store } from '../../../../server/store/store.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
 import { orders, startRecheck, web } from './recheck-world.ts'
 
 const forProd = `@id("prod") permit (principal is Workload, action in Action::"getToken", resource)
   when { principal.hasTag("env") && principal.getTag("env") == "prod" };`
 
-async function start() {
+/** Of what it writes down the first `failures` fail. */
+async function start(failures = 0) {
   const world = await startRecheck(forProd)
   const listeners = new Set<(batch: ChangeBatch) => void>()
   const changes: Pick<Changes, 'subscribe'> = {
@@ -17,7 +19,15 @@ async function start() {
     },
   }
   const stopping = new AbortController()
-  const running = runEntryRecheck({ ...world.deps, changes }, stopping.signal)
+  let failed = 0
+  const store: Pick<Store, 'write'> = {
+    async write(job) {
+      if (failed === failures) return world.deps.store.write(job)
+      failed += 1
+      throw new Error('the store is away')
+    },
+  }
+  const running = runEntryRecheck({ ...world.deps, store, changes }, stopping.signal)
   const put = (at: number, more: Partial<Entry>) => {
     const entry = { ...world.entries[at], ...more } as Entry
     world.entries[at] = entry
@@ -29,7 +39,7 @@ async function start() {
     stopping.abort(new DOMException('stopped', 'AbortError'))
     await running.catch(() => {})
   }
-  return { ...world, put, stop }
+  return { ...world, put, stop, failed: () => failed }
 }
 
 test('of an entry that lost a label the tokens are revoked, and then those that were under way; no others', async () => {
@@ -74,5 +84,18 @@ test('where very many were changed at once all are looked at', async () => {
     put(2, { spiffeId: `spiffe://example.org/n${n}` as never, revision: 1 })
   }
   await expect.poll(facts).toEqual(['transaction t-b'])
+  await stop()
+})
+
+test('while it cannot be written it is tried again, however often', async () => {
+  const { add, token, facts, put, clock, failed, stop } = await start(4)
+  await add(token('a'))
+  put(0, { labels: { env: 'test' }, revision: 1 })
+  const aSecondLater = async () => {
+    await clock.advance(1000)
+    return facts()
+  }
+  await expect.poll(aSecondLater).toEqual(['transaction t-a'])
+  expect(failed()).toBe(4)
   await stop()
 })

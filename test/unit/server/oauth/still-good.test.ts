@@ -89,6 +89,11 @@ test('T9 what a bundle has lost while the client was let in is found at the firs
     bundleOf = () => without
   })
   expect(await check()).toBe('svid-chain-unknown-authority')
+  bundleOf = () => other.bundle
+  const nobody = await byCertificate(() => {
+    bundleOf = () => undefined
+  })
+  expect(await nobody()).toBe('svid-no-bundle')
 })
 
 test('T26 a client that was revoked is served no longer', async () => {
