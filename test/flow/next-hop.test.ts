@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'countersign/http'
 import { OauthClient } from 'countersign/oauth-client'
 import { accessOf, createVerifier, requireAccessToken } from 'countersign/resource-server'
-import { decodeJwt } from 'jose'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Bundle } from '../../src/bundle/bundle.ts'
 import { bundleFromWire } from '../../src/rpc/convert.ts'
@@ -13,6 +13,7 @@ import { matchTrustDomain } from '../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { x509SvidFrom } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
+import { runHere } from '../support/command.ts'
 import { allowWeb, issuer, orders, resourceOf } from '../support/oauth.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import { mint, someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
@@ -146,6 +147,39 @@ test('T26 what was exchanged for a token in the moment in which that was revoked
   const verdict = (): Promise<string> =>
     reasonOf(ofStock.verifier.verify(passedOn.token, certificateOf(middle)))
   await eventually(async () => (await verdict()) === 'token-revoked', 1000)
+})
+
+test('T26 what was exchanged by the next key for a token by a key that is revoked ends with that key', async () => {
+  const [web, middle, last] = [
+    await workload('/web'),
+    await workload('/orders'),
+    await workload('/stock'),
+  ]
+  const [ofOrders, ofStock] = [
+    guardOf(middle, orders, 'orders:read'),
+    guardOf(last, stock, 'stock:read'),
+  ]
+  await eventually(() => ofStock.revocations.fresh() && ofOrders.revocations.fresh())
+  const authority = async (...line: readonly string[]): Promise<{ readonly id: string }> => {
+    const admin = ['--admin-socket', server.config.adminSocket, '-o', 'json']
+    return JSON.parse((await runHere(['authority', 'oauth', ...line, ...admin])).stdout)
+  }
+  const certificateOf = ({ source }: Workload) => ({ certificate: source.svid().chain[0] })
+  const { token } = await web.client.call(orders, 'orders:read').token()
+  const access = await ofOrders.verifier.verify(token, certificateOf(web))
+  const { id: next } = await authority('prepare')
+  await authority('activate', '--id', next)
+  const passedOn = await middle.client.onBehalfOf(access).call(stock, 'stock:read').token()
+  const [first, second] = [token, passedOn.token].map((one) => decodeProtectedHeader(one).kid)
+  expect([first === next, second]).toEqual([false, next])
+  const verdict = (): Promise<string> =>
+    reasonOf(ofStock.verifier.verify(passedOn.token, certificateOf(middle)))
+  // Keys are asked for again no sooner than five seconds after the last time.
+  await eventually(async () => (await verdict()) === 'accepted', 10_000)
+  await server
+    .admin('countersign.revocation.v1.Revocation')
+    .unary('Revoke', { kind: 'key', id: first ?? '', reason: 'test' })
+  await eventually(async () => (await verdict()) === 'token-revoked')
 })
 
 test('T26 a service asks the next one on behalf of its caller, and what was passed on ends with the service that did it', async () => {
