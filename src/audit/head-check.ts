@@ -29,15 +29,18 @@ export interface HeadFault {
 /** Holds lines that are known to be whole and in place against signed heads. */
 export class HeadCheck {
   readonly #keys: HeadKeys
-  /** Of the anchor, by chain. */
-  readonly #anchors = new Map<string, Map<number, SignedHead>>()
+  /** Of the anchor, by chain and number. By whom they are, is known at the end: the trail may announce their keys. */
+  readonly #anchors = new Map<string, Map<number, SignedHead[]>>()
+  #waiting: readonly SignedHead[]
+  readonly #accepted = new Set<SignedHead>()
   readonly #chains: Set<string>
   /** Of the last records that were looked at, each at its number modulo `remembered`: 5 MiB, whatever the trail. */
   readonly #numbers: Float64Array = new Float64Array(remembered)
   readonly #hashes: Buffer = Buffer.alloc(remembered * hashBytes)
-  readonly #wrong = new Map<string, SignedHead>()
+  /** Of the anchor, whether they fit the trail. */
+  readonly #fitting: SignedHead[] = []
+  readonly #differing: SignedHead[] = []
   #inTrail = 0
-  #anchored = new Map<string, SignedHead[]>()
   #last: SignedHead | undefined
 
   /** `chains` are those that the trail is known to be, beside what its own heads say. */
@@ -48,14 +51,26 @@ export class HeadCheck {
   }) {
     this.#keys = new HeadKeys(options.keys ?? [])
     this.#chains = new Set(options.chains)
-    for (const head of options.anchor ?? []) {
-      if (!this.#keys.accepts(head)) continue
-      const known = this.#anchors.get(head.chain)
-      const twin = known?.get(head.head.number)
-      // Two words of one server on one record.
-      if (twin !== undefined && twin.head.hash !== head.head.hash) this.#wrong.set(head.chain, head)
-      if (known === undefined) this.#anchors.set(head.chain, new Map([[head.head.number, head]]))
-      else known.set(head.head.number, head)
+    this.#waiting = options.anchor ?? []
+    for (const head of this.#waiting) {
+      const known = this.#anchors.get(head.chain) ?? new Map<number, SignedHead[]>()
+      this.#anchors.set(head.chain, known)
+      const twins = known.get(head.head.number)
+      if (twins === undefined) known.set(head.head.number, [head])
+      else twins.push(head)
+    }
+    this.#accept()
+  }
+
+  /** The keys of some may be announced by others that stand behind them. */
+  #accept(): void {
+    for (let before = Infinity; this.#waiting.length < before; ) {
+      before = this.#waiting.length
+      this.#waiting = this.#waiting.filter((head) => {
+        const isGood = this.#keys.accepts(head)
+        if (isGood) this.#accepted.add(head)
+        return !isGood
+      })
     }
   }
 
@@ -73,15 +88,10 @@ export class HeadCheck {
   }
 
   #compare({ number, hash }: ChainHead): void {
-    for (const [chain, heads] of this.#anchors) {
-      const head = heads.get(number)
-      if (head === undefined) continue
-      if (head.head.hash !== hash) {
-        if (!this.#wrong.has(chain)) this.#wrong.set(chain, head)
-      } else {
-        const fitting = this.#anchored.get(chain)
-        if (fitting === undefined) this.#anchored.set(chain, [head])
-        else fitting.push(head)
+    for (const heads of this.#anchors.values()) {
+      for (const one of heads.get(number) ?? []) {
+        const list = one.head.hash === hash ? this.#fitting : this.#differing
+        list.push(one)
       }
     }
   }
@@ -114,24 +124,38 @@ export class HeadCheck {
 
   /** `end` is the last record of the trail. */
   report(end: ChainHead): HeadReport {
-    const own = [...this.#anchors].filter(([chain]) => this.#chains.has(chain))
-    const beyond = own.flatMap(([, heads]) =>
-      [...heads.values()].filter(({ head }) => head.number > end.number),
-    )
-    const fitting = own.flatMap(([chain]) => this.#anchored.get(chain) ?? [])
+    this.#accept()
+    const isOwn = (one: SignedHead): boolean =>
+      this.#accepted.has(one) && this.#chains.has(one.chain)
+    const fitting = this.#fitting.filter(isOwn)
+    const accepted = [...this.#accepted]
+    const beyond = accepted.filter((one) => isOwn(one) && one.head.number > end.number)
     const newest = (heads: readonly SignedHead[]): SignedHead | undefined =>
       heads.reduce<SignedHead | undefined>(
         (best, one) => (best === undefined || one.head.number > best.head.number ? one : best),
         undefined,
       )
-    const wrong = own.flatMap(([chain]) => this.#wrong.get(chain) ?? [])
     return {
       inTrail: this.#inTrail,
       anchored: fitting.length,
       last: newest([...(this.#last === undefined ? [] : [this.#last]), ...fitting]),
-      contradicts: wrong[0] ?? newest(beyond),
-      otherChains: [...this.#anchors.keys()].filter((chain) => !this.#chains.has(chain)),
+      contradicts: this.#differing.find(isOwn) ?? this.#twinOf(isOwn) ?? newest(beyond),
+      otherChains: [...new Set(accepted.map(({ chain }) => chain))].filter(
+        (chain) => !this.#chains.has(chain),
+      ),
       unknownKeys: this.#keys.unannounced,
     }
+  }
+
+  /** One of two words of one server on one record. */
+  #twinOf(isOwn: (head: SignedHead) => boolean): SignedHead | undefined {
+    for (const heads of this.#anchors.values()) {
+      for (const all of heads.values()) {
+        const [first, ...others] = all.filter(isOwn)
+        const twin = others.find(({ head }) => head.hash !== first?.head.hash)
+        if (twin !== undefined) return twin
+      }
+    }
+    return undefined
   }
 }

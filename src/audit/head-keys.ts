@@ -14,8 +14,9 @@ export class HeadKeys {
     this.#pinned = pinned.length > 0
   }
 
-  /** Heads have to come in the order in which they were signed. */
+  /** Heads have to come in the order in which they were signed; one that is refused may come again behind others. */
   accepts({ key, next }: Pick<SignedHead, 'key' | 'next'>): boolean {
+    if (this.#pinned && this.#known.has(key)) this.#unannounced.delete(key)
     if (!this.#known.has(key)) {
       if (this.#known.size > 0) this.#unannounced.add(key)
       if (this.#pinned) return false

@@ -124,6 +124,29 @@ describe('an anchor', () => {
     })
   })
 
+  test('T10 that is newer than the key which is known is believed where the trail announces its keys', async () => {
+    const [second, third] = [makeHeadKey(), makeHeadKey()]
+    const trail = new TrailText().add('a')
+    await trail.sign(key, { next: [second.sha256] })
+    await trail.add('b').sign(second, { next: [third.sha256] })
+    const whole = trail.text
+    const last = await trail.add('c').sign(third)
+    const keys = [key.sha256]
+    const heads = { anchored: 1, unknownKeys: [] }
+    expect(await check(trail, { anchors: last, keys })).toMatchObject({ fault: undefined, heads })
+    const cut = { text: whole } as TrailText
+    expect(await check(cut, { anchors: last, keys })).toMatchObject({
+      fault: { kind: 'head-beyond' },
+      heads: { contradicts: { key: third.sha256 }, unknownKeys: [] },
+    })
+    // By nobody whom the trail or the anchor knows.
+    const stranger = await signHead({ number: 900, hash: 'ab'.repeat(32) }, thief)
+    expect(await check(trail, { anchors: `${last}\n${stranger}`, keys })).toMatchObject({
+      fault: undefined,
+      heads: { anchored: 1, unknownKeys: [thief.sha256] },
+    })
+  })
+
   test('T10 finds a trail that was written anew and signed again by the server’s own key', async () => {
     const anchors = await new TrailText().add('a', 'b').sign(key)
     const anew = new TrailText().add('a', 'changed')
