@@ -341,6 +341,22 @@ test('T20 nobody else hears of a stream: neither strangers, nor with a token for
   expect(verify.status).toBe(403)
 })
 
+test('T26 whoever is revoked while an answer waits is told nothing by it, nor takes anything from the stream', async () => {
+  const [bearer, other] = [
+    await accessToken(tokenAudience, 'ssf.read'),
+    await accessToken(tokenAudience, 'ssf.read'),
+  ]
+  await drain('tokens', { bearer: other })
+  const waiting = call('/oauth/ssf/poll/tokens', { bearer }, {})
+  const said = { client_assertion_type: assertionType, client_assertion: await jwtSvid('/web') }
+  const body = form({ ...said, token: bearer })
+  const options = { method: 'POST', headers: formHeaders, body }
+  expect((await ask(port, certificate, '/oauth/revoke', options)).status).toBe(200)
+  await revoke('/gone/three')
+  expect((await waiting).status).toBe(401)
+  expect(await drain('tokens', { bearer: other })).toHaveLength(1)
+})
+
 test('what is no request of RFC 8936 is refused', async () => {
   const at = '/oauth/ssf/poll/siem'
   const caller = { identity: siem }

@@ -1,7 +1,12 @@
 import { hash } from 'node:crypto'
 import { CountersignError } from '../../../src/errors.ts'
 import type { OauthAnswer } from '../answer.ts'
-import { type ClientDoorDeps, createClientDoor, type OauthRequest } from '../client-door.ts'
+import {
+  type ClientDoorDeps,
+  checkStanding,
+  createClientDoor,
+  type OauthRequest,
+} from '../client-door.ts'
 import type { ShownToken, TokenReader } from '../shown-token.ts'
 import { authenticateClient, type Client } from '../spiffe-client-auth.ts'
 import { type EventStream, readScope } from './settings.ts'
@@ -29,9 +34,13 @@ export function createReceiverDoor(deps: ReceiverDoorDeps): ReceiverDoor {
     const door = createClientDoor(
       'events',
       deps,
-      async () => {
+      async ({ client }) => {
         if (own.length === 0) throw notReceiver()
-        return answer(own)
+        const answered = await answer(own)
+        // It may have waited for half a minute: who was let in may be among those that it tells of.
+        checkStanding(client, deps)
+        if (client.method === 'access_token') await deps.tokens.read(bearer ?? '')
+        return answered
       },
       async (proof, auth) => {
         const token = await readIfAccessToken(bearer, deps.tokens)
