@@ -19,6 +19,7 @@ import {
   newGroup,
   type Reader,
 } from './readers.ts'
+import { RememberedUpdates } from './remembered-updates.ts'
 import type { SharedMap } from './shared-map.ts'
 import { type Change, emptySnapshot, type Snapshot } from './snapshot.ts'
 import type { Need, Updates, WorkloadUpdate } from './updates.ts'
@@ -42,7 +43,6 @@ const defaultMaxX509Svids = 1000
 const defaultFirstWaitMs = 5000
 /** From how many changed entries on it is cheaper to match every group anew. */
 const fewChanges = 8
-const maxRemembered = 1024
 
 /** What this node serves its workloads from: one snapshot, and who listens to which part of it. */
 export class Cache implements Updates, BundleLookup {
@@ -53,8 +53,8 @@ export class Cache implements Updates, BundleLookup {
   readonly #groups = new Map<string, Group>()
   readonly #listeners = new Set<(event: CacheEvent) => void>()
   readonly #lastUsedMs = new Map<string, number>()
-  /** Updates for selector sets without a stream; good for the snapshot of this moment. */
-  readonly #remembered = new Map<string, WorkloadUpdate | undefined>()
+  /** For selector sets without a stream; good for the snapshot of this moment. */
+  readonly #remembered: RememberedUpdates
   #matcher = new SelectorMatcher<Entry>()
   #snapshot = emptySnapshot
   /** How often all was replaced. */
@@ -64,6 +64,7 @@ export class Cache implements Updates, BundleLookup {
   constructor(options: CacheOptions) {
     this.#trustDomain = options.trustDomain
     this.#clock = options.clock
+    this.#remembered = new RememberedUpdates(options.clock)
     this.#max = options.maxX509Svids ?? defaultMaxX509Svids
     this.#firstWaitMs = options.firstWaitMs ?? defaultFirstWaitMs
   }
@@ -174,15 +175,9 @@ export class Cache implements Updates, BundleLookup {
     const key = groupKey(selectors)
     const group = this.#groups.get(key)
     if (group !== undefined) return group.update
-    if (this.#remembered.has(key)) {
-      const remembered = this.#remembered.get(key)
-      const now = this.#clock.now()
-      if (!remembered?.entries.some((entry) => hasExpired(entry, now))) return remembered
-    }
-    const update = updateFor(this.#snapshot, this.#trustDomain, this.#match(selectors))
-    if (this.#remembered.size >= maxRemembered) this.#remembered.clear()
-    this.#remembered.set(key, update)
-    return update
+    return this.#remembered.get(key, () =>
+      updateFor(this.#snapshot, this.#trustDomain, this.#match(selectors)),
+    )
   }
 
   watch(

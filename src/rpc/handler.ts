@@ -1,5 +1,6 @@
 import { CountersignError } from '../errors.ts'
-import type { CallContext, PushCall, ServerCall } from './server-call.ts'
+import type { CallContext, PushCall } from './call-context.ts'
+import type { ServerCall } from './server-call.ts'
 
 export type Encode = (message: unknown) => Buffer
 export type Shape = 'unary' | 'serverStream' | 'bidi'
