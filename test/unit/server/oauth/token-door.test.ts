@@ -226,6 +226,21 @@ test('a token says which entry it is for, who answers for that, and starts a tra
   expect(world.records().at(-1)).toMatchObject({ transaction: claims[1]?.['txn'] })
 })
 
+test('of a workload of an agent the record says on which node it is, and of another none', async () => {
+  await using closing = new AsyncDisposableStack()
+  const agent = idOf('/spire/agent/a')
+  const nodes = []
+  for (const parentId of [agent, idOf('/spire/server'), idOf('/parent')]) {
+    const world = await start(closing, {
+      entriesOf: () => [entryOf({ id: 'e', spiffeId: web, parentId })],
+    })
+    await world.ask(await assertionOf(world))
+    const { actor } = world.records().at(-1) as { readonly actor: { readonly node?: string } }
+    nodes.push(actor.node)
+  }
+  expect(nodes).toEqual([agent, undefined, undefined])
+})
+
 test('RFC 8705 a resource whose tokens are bound gives none to a client without a certificate', async () => {
   await using closing = new AsyncDisposableStack()
   const resources = new Map([[orders, resourceOf(orders, { requireCnf: true })]])
@@ -245,6 +260,7 @@ test('RFC 8705 a resource whose tokens are bound gives none to a client without 
   const proof = await world.certified(web)
   const { access_token = '' } = await send(world.server, proof, wish)
   expect(decodeJwt(access_token)['cnf']).toEqual({ 'x5t#S256': thumbprintOf(proof) })
+  expect(world.records().at(-1)).toMatchObject({ confirmation: thumbprintOf(proof) })
 })
 
 /** RFC 8705 §3.1, by hand. */
