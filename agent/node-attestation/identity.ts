@@ -209,8 +209,10 @@ export class AgentIdentity {
         const known = asCountersignError(error)
         outage.failed(known)
         const longestMs = Math.max(retryCapMs, this.#waitMs(shown) / 10)
-        const refusedMs = Math.min(refused.next(), longestMs)
-        await clock.sleep(isPassing(known) ? backoff.next() : refusedMs, signal)
+        const drawnMs = isPassing(known) ? backoff.next() : refused.next()
+        // A server that has too much to do says when to come again, but not to come too late.
+        const wantedMs = Math.max(drawnMs, known.retryAfterMs ?? 0)
+        await clock.sleep(Math.min(wantedMs, longestMs), signal)
       }
     }
   }

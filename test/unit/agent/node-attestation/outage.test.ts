@@ -219,6 +219,26 @@ describe('renewing while servers are away', () => {
     })
   })
 
+  test('F7 a server that has too much to do is asked when it says, but not too late for that', async () => {
+    const at = await member()
+    const busy = (retryAfterMs: number) =>
+      new CountersignError('exhausted', 'busy', { reason: 'rate-limited', retryAfterMs })
+    at.fails = busy(20_000)
+    await renewing(at, async () => {
+      await pass(at, hourMs / 2 + 60_000, 60_000)
+      at.asked.length = 0
+      await pass(at, 120_000, 500)
+      expect(at.asked.length).toBeGreaterThanOrEqual(5)
+      expect(at.asked.length).toBeLessThanOrEqual(7)
+      at.fails = busy(3_600_000)
+      await pass(at, 20_000, 500)
+      at.fails = undefined
+      const first = at.identity.shown()
+      await pass(at, 180_000, 1000)
+      expect(at.identity.shown()).not.toBe(first)
+    })
+  })
+
   test('takes no SVID of another agent', async () => {
     const at = await member()
     const first = at.identity.shown()
