@@ -65,7 +65,13 @@ export function eventsOfFact(
       return [ended(complex('group', opaque(id)), 'all tokens of this owner were revoked')]
     case 'audience':
     case 'integration':
-      return [ended(complex('application', uri(id)), 'all tokens for this resource were revoked')]
+      return [
+        ended(
+          // An operator may call a resource by a word.
+          complex('application', URL.canParse(id) ? uri(id) : opaque(id)),
+          'all tokens for this resource were revoked',
+        ),
+      ]
     case 'trust-domain':
       return [
         revoked(complex('tenant', uri(`spiffe://${id}`)), 'x509', 'the trust domain was revoked'),

@@ -36,6 +36,11 @@ test.for([
     'a',
     [['credential-change', { format: 'complex', tenant: { format: 'uri', uri: 'spiffe://a' } }]],
   ],
+  [
+    'audience',
+    'orders',
+    [['session-revoked', { format: 'complex', application: { format: 'opaque', id: 'orders' } }]],
+  ],
   ['key', 'k', [['credential-change', { format: 'opaque', id: 'k' }]]],
 ] as const)('CAEP 1.0 §3 a fact of kind %s', ([kind, id, expected]) => {
   const events = eventsOfFact({ kind, id }, telling)
