@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { CountersignError } from '../errors.ts'
 import { httpGet } from '../runtime/http-get.ts'
@@ -5,7 +6,10 @@ import { readSignedHead, type SignedHead } from './signed-head.ts'
 
 /** Anything that a sink has kept: what is a head is found in its lines, whatever stands around it. */
 const heads = /(?<![\w-])eyJ[\w-]{16,1024}\.eyJ[\w-]{16,6144}\.[\w-]{40,1400}/g
-const maxLineChars = 1 << 20
+/** Longer than any head. */
+const maxHeadChars = 16_384
+/** So much of a line is looked at together: collectors write a batch of thousands of records as one. */
+const maxPieceChars = 256 << 10
 const maxHeads = 1_000_000
 const timeoutMs = 30_000
 
@@ -25,17 +29,21 @@ export async function readAnchor(source: string): Promise<Anchor> {
   const found: SignedHead[] = []
   let forged = 0
   const seen = new Set<string>()
-  for await (const line of linesOf(
+  for await (const piece of piecesOf(
     /^[a-z]+:\/\//.test(source) ? fromUrl(source) : fromFile(source),
   )) {
-    for (const [text] of line.matchAll(heads)) {
-      // Log shippers repeat themselves.
-      if (seen.has(text)) continue
+    for (const [text] of piece.matchAll(heads)) {
+      // Log shippers repeat themselves. A head itself would keep all of its piece in memory.
+      const digest = hash('sha256', text, 'base64')
+      if (seen.has(digest)) continue
       const head = await readSignedHead(text)
-      if (head === undefined) forged += Number(claimsToBeHead(text))
-      else found.push(head)
-      if (head !== undefined) seen.add(text)
-      if (found.length > maxHeads) throw tooLarge(`more than ${maxHeads} signed heads`)
+      if (head === undefined) {
+        forged += Number(claimsToBeHead(text))
+        continue
+      }
+      found.push(head)
+      seen.add(digest)
+      if (found.length > maxHeads) throw tooMany()
     }
   }
   if (found.length > 0) return { heads: found, forged }
@@ -50,15 +58,27 @@ function claimsToBeHead(text: string): boolean {
   return header.includes('trail-head+jwt')
 }
 
-async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+/** Lines, and long ones in parts: none is cut within a word, and so within a head. */
+async function* piecesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   let rest = ''
   for await (const chunk of chunks) {
     const lines = (rest + Buffer.from(chunk).toString('latin1')).split('\n')
     rest = lines.pop() ?? ''
-    if (rest.length > maxLineChars) throw tooLarge('a line of more than 1 MiB')
     yield* lines
+    if (rest.length <= maxPieceChars) continue
+    const end = wordAtEnd(rest)
+    yield rest.slice(0, end)
+    // A word that is too long for a head is none, however it ends.
+    rest = rest.length - end > maxHeadChars ? '-' : rest.slice(end)
   }
   yield rest
+}
+
+/** Where the word begins with which a text ends. */
+function wordAtEnd(text: string): number {
+  let at = text.length
+  while (at > 0 && /[\w.-]/.test(text[at - 1] as string)) at -= 1
+  return at
 }
 
 async function* fromFile(path: string): AsyncGenerator<Uint8Array> {
@@ -92,8 +112,8 @@ async function* fromUrl(source: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-function tooLarge(what: string): CountersignError {
-  return new CountersignError('invalid', `the anchor has ${what}`, {
+function tooMany(): CountersignError {
+  return new CountersignError('invalid', `the anchor has more than ${maxHeads} signed heads`, {
     reason: 'anchor-size',
     fix: 'name its newest part: one head covers all records before it',
   })

@@ -206,7 +206,21 @@ describe('an anchor', () => {
     const read = () => expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-empty' })
     expect(await quickestMs(3, read)).toBeLessThan(1000)
     writeFileSync(path, 'x'.repeat(3 << 20))
-    await expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-size' })
+    await expect(readAnchor(path)).rejects.toMatchObject({ reason: 'anchor-empty' })
+  })
+
+  test('may be lines of any length, as collectors write them, and each head is found once', async () => {
+    const digest = { hash: 'ab'.repeat(32) }
+    const texts = await Promise.all(
+      Array.from({ length: 150 }, (_, n) => signHead({ number: n + 1, ...digest }, key)),
+    )
+    // Of lengths by which heads stand at each place of what is read at a time.
+    const records = texts.map(
+      (text, n) => `{"body":"${'x '.repeat(3000 + n * 37)}","head":"${text}"}`,
+    )
+    writeFileSync(path, `[${records.join(',')}]`)
+    const { heads, forged } = await readAnchor(path)
+    expect([heads.map(({ head }) => head.number), forged]).toEqual([texts.map((_, n) => n + 1), 0])
   })
 
   test('may be a URL, and a redirect is not followed', async () => {
