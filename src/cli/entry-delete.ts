@@ -12,11 +12,20 @@ interface Options extends AdminOptions {
 /** `countersign entry delete` */
 export function entryDelete(io: Io): Command {
   const command = new Command('delete')
-    .description('take an identity away: its workloads are refused within a second')
+    .description('take an identity away, for good')
     .requiredOption('--id <id...>', 'the entries')
     .option('--atomic', 'all or none')
   return withAdminOptions(command)
-    .addHelpText('after', '\nExample:\n  countersign entry delete --id 2f9c…')
+    .addHelpText(
+      'after',
+      `
+Within a second its workloads have no identity, and what it was issued is refused: SVIDs as a proof to the token service,
+access tokens everywhere. Services that look at X.509-SVIDs alone take those that are out until they expire. To take it
+away for a while there is "entry disable".
+
+Example:
+  countersign entry delete --id 2f9c…`,
+    )
     .action(async (options: Options) => {
       await withServer(io, options, async (channel) => {
         const registry = await registryOf(channel)

@@ -22,8 +22,9 @@ export function entryDisable(io: Io): Command {
       'after',
       `
 Within a second its workloads have no identity, and what it was issued is refused: SVIDs as a proof to the token service,
-access tokens everywhere. What was issued before stays dead when it is enabled again. "entry list --disabled" shows which
-there are, "audit search AUDIT_FILE --entry ID" by whom and why.
+access tokens everywhere. Services that look at X.509-SVIDs alone take those that are out until they expire. What was
+issued before stays dead when it is enabled again. "entry list --disabled" shows which there are, "audit search
+AUDIT_FILE --entry ID" by whom and why.
 
 Example:
   countersign entry disable --id 2f9c… --reason "key seen in a paste"`,

@@ -39,7 +39,7 @@ export function withQuestionFlags(command: Command): Command {
     .option('--subject <id>', '  of an exchange: "sub" of the token that is shown')
     .option('--actor <id>', '  of an exchange: who acts in that token, outermost first', repeat)
     .option('--audience <id>', '  of an exchange: "aud" of that token')
-    .option('--integration <id>', 'may it call this vendor, as a broker names it; with it:')
+    .option('--integration <url>', 'may it call this vendor, by its URL at the broker; with it:')
     .option('--method <method>', '  of the call; GET unless told')
     .option('--path <path>', '  of the call; / unless told')
     .option('--revoke <kind:id>', 'may it revoke this, as "countersign revoke" names it; with it:')

@@ -160,7 +160,11 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       .addCommand(auditExport(io)),
   )
   program.addCommand(
-    group('policy', 'who may have which token', 'policy check /etc/countersign/policy')
+    group(
+      'policy',
+      'who may have which token, call which vendor and revoke what',
+      'policy check /etc/countersign/policy',
+    )
       .addCommand(policyCheck(io))
       .addCommand(policyTest(io))
       .addCommand(policyExplain(io))
