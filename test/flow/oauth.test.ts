@@ -137,11 +137,19 @@ function trail(): readonly Line[] {
     .map((line) => JSON.parse(line) as Line)
 }
 
+/** RFC 6749 §5.1, §5.2: whatever is answered. */
+const keptByNobody = {
+  'content-type': 'application/json',
+  'cache-control': 'no-store',
+  pragma: 'no-cache',
+  'x-content-type-options': 'nosniff',
+}
+
 describe('a workload with a JWT-SVID of its agent', () => {
   test('gets a token for one resource, and a service lets it in, by the issuer’s keys alone', async () => {
     const answer = await post(await asserting())
     expect(answer.status).toBe(200)
-    expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache' })
+    expect(answer.headers).toMatchObject(keptByNobody)
     expect(answer.headers).toMatchObject({
       'content-type': 'application/json',
       'content-length': String(Buffer.byteLength(answer.body)),
@@ -445,6 +453,7 @@ describe('T30 gets no token, and the trail says why:', () => {
       const before = trail().length
       const answer = await post(await values(), await identity?.())
       expect(answer.status).toBe(status)
+      expect(answer.headers).toMatchObject(keptByNobody)
       const body = JSON.parse(answer.body)
       expect(body.error).toBe(error)
       expect(body).not.toHaveProperty('access_token')

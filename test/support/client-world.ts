@@ -143,6 +143,7 @@ export async function startClientWorld(): Promise<ClientWorld> {
         expect([door, status, error]).toEqual([door, ...as])
         expect(text).not.toContain('access_token')
         expect(text).not.toContain(reason)
+        if (status === 401) expect(JSON.parse(text)).toEqual(unknown)
       }
     },
     async letInEverywhere(proof) {
@@ -152,6 +153,9 @@ export async function startClientWorld(): Promise<ClientWorld> {
     stop: () => server.remove(),
   }
 }
+
+/** What whoever has not proved himself is told, whatever it was. */
+const unknown = { error: 'invalid_client', error_description: 'client authentication failed' }
 
 /** Who is known and asks for what there is not: an exchange of `x`, and an acknowledgement of no head. */
 const known: Readonly<Record<Door, number>> = {

@@ -73,7 +73,9 @@ test('RFC 6749 §2.3 half an assertion proves nobody, and beside a certificate i
       const ask = async (shown: readonly Buffer[]) => {
         // They have a share of what is put on record of their own.
         const asked = { body, authorization: undefined, chain: shown, address: '10.2.0.1:4000' }
-        const { status, body: text } = await door.answer(asked)
+        const { status, headers, body: text } = await door.answer(asked)
+        // RFC 6749 §5.2: of such a header nobody is told who has not sent one.
+        expect(headers).not.toHaveProperty('www-authenticate')
         return [status, JSON.parse(text).error, world.records().at(-1)?.['reason']]
       }
       expect(await ask(chain)).toEqual([400, 'invalid_request', 'request-two-mechanisms'])
