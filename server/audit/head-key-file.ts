@@ -1,7 +1,8 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { replaceFile } from '../../src/runtime/replace-file.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { generateKeyPair, type Signer, spkiOf, subjectKeyIdOf } from '../../src/x509/key.ts'
 import { type HeadOfTrail, signHead } from './sign-head.ts'
@@ -73,7 +74,7 @@ export function openHeadKeyFile(
     async sign(head) {
       const now = await due()
       if (now.length !== stored.length || now.some((key, at) => key !== stored[at])) {
-        writeKeys(path, now)
+        replaceFile(path, `${JSON.stringify({ version: 1, keys: now })}\n`)
         stored = now
       }
       const [active, ...prepared] = now as [StoredKey, ...StoredKey[]]
@@ -101,12 +102,4 @@ function readKeys(path: string): readonly StoredKey[] {
       cause,
     })
   }
-}
-
-function writeKeys(path: string, keys: readonly StoredKey[]): void {
-  writeFileSync(`${path}.new`, `${JSON.stringify({ version: 1, keys })}\n`, {
-    mode: 0o600,
-    flush: true,
-  })
-  renameSync(`${path}.new`, path)
 }

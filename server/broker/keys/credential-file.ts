@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { CountersignError } from '../../../src/errors.ts'
+import { replaceFile } from '../../../src/runtime/replace-file.ts'
 
 /** What is known of an integration's credential; not the credential. */
 export interface CredentialRecord {
@@ -107,6 +108,5 @@ export function writeState(path: string, { records, holders }: CredentialState):
         since === undefined ? [of, integration] : [of, integration, since],
       ),
   })
-  writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600, flush: true })
-  renameSync(`${path}.new`, path)
+  replaceFile(path, `${text}\n`)
 }
