@@ -60,6 +60,7 @@ export interface RevocationFeed {
 }
 
 export const defaultStaleAfterMs = 700
+const longestPauseMs = 1000
 /** A stream that says nothing for so long is given up. */
 const silenceMs = 2000
 /** So is one that has told nothing but what is stale for so long: the server's clock may have stood still since it began. */
@@ -88,10 +89,16 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
       return state.facts.size
     },
     async run(signal) {
-      const backoff = createBackoff({ baseMs: 50, capMs: 1000 })
+      const backoff = createBackoff({ baseMs: 50, capMs: longestPauseMs })
       while (!signal.aborted) {
+        let sinceMs = Infinity
+        const took = (): void => {
+          sinceMs = Math.min(sinceMs, clock.monotonicMs())
+          // One that tells a word at a time would tell each reader all that there is, some thirty times a second.
+          if (clock.monotonicMs() - sinceMs >= longestPauseMs) backoff.reset()
+        }
         try {
-          await follow(state, options, signal, { took: () => backoff.reset(), tellFacts })
+          await follow(state, options, signal, { took, tellFacts })
           onTrouble?.(ended())
         } catch (error) {
           if (signal.aborted) return

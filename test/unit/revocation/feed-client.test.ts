@@ -149,6 +149,21 @@ test('a stream that falls silent, and one that ends, is opened anew where it sto
   expect(new Set(requests.map(({ nonce }) => nonce)).size).toBe(3)
 })
 
+test('one that ends after its first word is opened anew ever more seldom', async () => {
+  const began = clock.monotonicMs()
+  while (clock.monotonicMs() - began < 10_000) {
+    const before = requests.length
+    await tell(teller.page(1, 1))
+    await eventually(() => feed.fresh())
+    say(undefined)
+    await eventually(async () => {
+      await clock.advance(50)
+      return requests.length > before
+    })
+  }
+  expect(requests.length).toBeLessThan(25)
+})
+
 test('a gap makes it stale at once, and it asks for a snapshot', async () => {
   await tell(teller.page(1, 1))
   await eventually(() => feed.fresh())
