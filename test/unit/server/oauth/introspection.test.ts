@@ -2,16 +2,19 @@ import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
 import { keySetDocument } from '../../../../server/documents/key-set.ts'
 import { createIntrospectionDoor } from '../../../../server/oauth/introspection.ts'
+import { tokenExchangeGrant, tokenTypes } from '../../../../server/oauth/token-types.ts'
+import { CountersignError } from '../../../../src/errors.ts'
 import { issuer, orders, resourceOf } from '../../../support/oauth.ts'
 import { idOf } from '../entry/samples.ts'
 import { send, startWorld, web, wish } from './oauth-world.ts'
 
 const orderServer = idOf('/orders')
 const stockServer = idOf('/stock')
+const stock = 'https://stock.example.org'
 const resources = new Map(
   [
     resourceOf(orders, { servedBy: new Set([orderServer]) }),
-    resourceOf('https://stock.example.org', { servedBy: new Set([stockServer]) }),
+    resourceOf(stock, { servedBy: new Set([stockServer]) }),
   ].map((resource) => [resource.id, resource]),
 )
 
@@ -72,6 +75,33 @@ test('RFC 7662 §2.2 a stranger, and who shows what is no good token, learn noth
   expect((await introspect(web, token)).text).toBe(no)
 })
 
+test('RFC 7662 §4 whom a token that was passed on speaks for learns nothing of it', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { introspect, token, server, asserting } = await start(closing)
+  const { access_token: next = '' } = await send(server, await asserting(orderServer), {
+    ...{ grant_type: tokenExchangeGrant, resource: stock, scope: 'orders:read' },
+    ...{ subject_token: token, subject_token_type: tokenTypes.accessToken },
+  })
+  expect(decodeJwt(next).sub).toBe(web)
+  for (const who of [orderServer, stockServer]) {
+    expect((await introspect(who, next))['active']).toBe(true)
+  }
+  expect((await introspect(web, next)).text).toBe(no)
+})
+
+test('where the server cannot say whether a token is good it does not say that it is not', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { deps, ca, asserting, token } = await start(closing)
+  const away = new CountersignError('unavailable', 'not now', { reason: 'changes-behind' })
+  const door = createIntrospectionDoor({
+    ...{ ...deps, ca },
+    tokens: { read: () => Promise.reject(away) },
+  })
+  expect(await send(door, await asserting(web), { token })).toMatchObject({
+    ...{ status: 503, error: 'temporarily_unavailable' },
+  })
+})
+
 test('a token whose key was revoked is not active from that moment on', async () => {
   await using closing = new AsyncDisposableStack()
   const { introspect, token, ca, caughtUp } = await start(closing)
@@ -124,7 +154,8 @@ test('RFC 7662 §2.1 who does not prove itself, or names no token, is refused an
 
 test('RFC 9701 §5 asked for a signed answer it gives one, for the caller alone, that is no token', async () => {
   await using closing = new AsyncDisposableStack()
-  const { introspect, token, ca } = await start(closing)
+  const { introspect, token, ca, clock } = await start(closing)
+  const iat = Math.floor(clock.now().getTime() / 1000)
   const type = 'application/token-introspection+jwt'
   const { id, publicKey } = ca.state('oauth').active ?? expect.fail()
   const keys = createLocalJWKSet(JSON.parse(keySetDocument([{ keyId: id, publicKey }])))
@@ -137,7 +168,7 @@ test('RFC 9701 §5 asked for a signed answer it gives one, for the caller alone,
     expect(answer.headers['content-type']).toBe(type)
     const { payload } = await jwtVerify(answer.text, keys, { ...options, audience: caller })
     expect(payload).toEqual({
-      ...{ iss: issuer, aud: caller, iat: expect.any(Number), token_introspection },
+      ...{ iss: issuer, aud: caller, iat, token_introspection },
     })
     expect((await introspect(caller, answer.text)).text).toBe(no)
   }

@@ -7,14 +7,18 @@ import {
 import { createRevocations } from '../../../../server/revocation/revocations.ts'
 import { factWriter } from '../../../../server/revocation/write-facts.ts'
 import { factsAfter } from '../../../../server/store/revocation-facts.ts'
+import { CountersignError } from '../../../../src/errors.ts'
 import { builtInPolicies } from '../../../../src/policy/built-in.ts'
 import { createPolicyEngine } from '../../../../src/policy/engine.ts'
+import type { PolicyQuestion } from '../../../../src/policy/question.ts'
 import { orders } from '../../../support/oauth.ts'
 import { entryOf, idOf } from '../entry/samples.ts'
 import { permitted, refused, send, startWorld, web, wish } from './oauth-world.ts'
 
 async function start(closing: AsyncDisposableStack, more: Partial<RevocationDoorDeps> = {}) {
-  const world = await startWorld(closing)
+  const world = await startWorld(closing, {
+    entriesOf: (spiffeId) => [entryOf({ id: 'e', spiffeId, owner: 'web-team' })],
+  })
   const { store, clock, deps } = world
   const revocations = createRevocations({
     clock,
@@ -32,7 +36,7 @@ async function start(closing: AsyncDisposableStack, more: Partial<RevocationDoor
   return {
     ...world,
     token,
-    claims: decodeJwt<{ txn: string }>(token),
+    claims: decodeJwt<{ txn: string; owner?: string }>(token),
     door,
     revoke: async (caller: typeof web, values: Record<string, string>) =>
       send(door, await world.asserting(caller), values),
@@ -65,6 +69,37 @@ test('RFC 7009 §2.1 a token that is somebody else’s is revoked where a policy
   expect((await other.revoke(idOf('/stranger'), { token: other.token })).status).toBe(200)
   expect(await other.facts()).toHaveLength(1)
   expect(other.records().at(-1)).toMatchObject({ policies: ['yes'] })
+})
+
+test('RFC 7009 §2.2.1 where the server cannot say what a token is it does not say that it is revoked', async () => {
+  await using closing = new AsyncDisposableStack()
+  const away = new CountersignError('unavailable', 'not now', { reason: 'changes-behind' })
+  const { revoke, token, facts } = await start(closing, {
+    tokens: { read: () => Promise.reject(away) },
+  })
+  expect(await revoke(web, { token })).toMatchObject({
+    ...{ status: 503, error: 'temporarily_unavailable' },
+    headers: { 'retry-after': '1' },
+  })
+  expect(await facts()).toEqual([])
+})
+
+test('a policy is told whose token it is, for what, and who answers for it', async () => {
+  await using closing = new AsyncDisposableStack()
+  const asked: PolicyQuestion[] = []
+  const decide = (question: PolicyQuestion) => {
+    asked.push(question)
+    return permitted
+  }
+  const { revoke, token, claims } = await start(closing, { policies: { revision: 'r', decide } })
+  expect(claims.owner).toBe('web-team')
+  expect((await revoke(idOf('/stranger'), { token })).status).toBe(200)
+  expect(asked).toMatchObject([
+    {
+      ...{ action: 'revoke', by: { entry: { spiffeId: idOf('/stranger') } } },
+      target: { kind: 'token', id: claims.jti, client: web, audience: orders, owner: 'web-team' },
+    },
+  ])
 })
 
 test('where several entries carry the ID, each has to be permitted', async () => {
