@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
-import { type Fact, isEpoch } from '../../src/revocation/fact.ts'
+import { type Fact, type FactKind, isEpoch } from '../../src/revocation/fact.ts'
+import { trustDomainOf } from '../../src/revocation/state.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { Slice } from '../../src/runtime/slice.ts'
 import { type IssuedToken, issuedTokens } from '../store/issued-tokens.ts'
@@ -25,7 +26,7 @@ const maxMs = 2000
 
 /**
  * What is to be revoked now; the result counts afterwards, so that nothing is revoked later for it: how many tokens of those
- * that are listed it has ended, with what was exchanged for them.
+ * that are listed it has ended, with what was exchanged for them. What was dead before, by whatever fact, is none of them.
  */
 export function endedBy(
   causes: readonly Cause[],
@@ -39,7 +40,15 @@ export function endedBy(
   const isEnded = (token: IssuedToken): boolean => {
     const fact = revocations.judge(claimsOfIssued(token), token.keyId)
     const key = fact && `${fact.kind} ${fact.id}`
-    return key !== undefined && before.has(key) && !wasEnded(token, before.get(key))
+    return key !== undefined && before.has(key) && !wasEnded(token)
+  }
+  /** By what was known before, which need not be what was said of the same. */
+  const wasEnded = (token: IssuedToken): boolean => {
+    for (const [kind, id] of namedBy(token)) {
+      const key = `${kind} ${id}`
+      if (isHit(token, before.has(key) ? before.get(key) : revocations.find(kind, id))) return true
+    }
+    return false
   }
   const isNewlyRevoked = (keyId: string | undefined): boolean =>
     keyId !== undefined && before.has(`key ${keyId}`) && !before.get(`key ${keyId}`)
@@ -60,8 +69,22 @@ export function endedBy(
   }
 }
 
-/** By what was said of the same before: of an epoch, whatever it was issued up to then. */
-function wasEnded({ issuedAt }: IssuedToken, fact: Fact | undefined): boolean {
+/** Of an epoch: whatever was issued up to then. */
+function isHit({ issuedAt }: IssuedToken, fact: Fact | undefined): boolean {
   if (fact === undefined) return false
   return !isEpoch(fact.kind) || issuedAt.getTime() / 1000 <= fact.notBefore
+}
+
+/** All that a fact could name to end this token. */
+function* namedBy(token: IssuedToken): Generator<readonly [FactKind, string]> {
+  const { jti, txn, keyId, entryId, owner, audience, subject, clientId, actors } = token
+  yield* [['token', jti] as const, ['transaction', txn] as const, ['entry', entryId] as const]
+  yield* [['audience', audience] as const, ['integration', audience] as const]
+  yield ['owner', owner]
+  if (keyId !== undefined) yield ['key', keyId]
+  for (const id of new Set([subject, clientId, ...actors])) {
+    yield* [['spiffe-id', id] as const, ['node', id] as const]
+    const trustDomain = trustDomainOf(id)
+    if (trustDomain !== undefined) yield ['trust-domain', trustDomain]
+  }
 }

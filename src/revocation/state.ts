@@ -137,7 +137,8 @@ function hitActors(
 
 const scheme = 'spiffe://'
 
-function trustDomainOf(id: unknown): string | undefined {
+/** Of a SPIFFE ID; undefined: it is none. */
+export function trustDomainOf(id: unknown): string | undefined {
   if (typeof id !== 'string' || !id.startsWith(scheme)) return undefined
   const end = id.indexOf('/', scheme.length)
   return id.slice(scheme.length, end === -1 ? undefined : end)

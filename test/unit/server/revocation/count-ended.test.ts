@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { endedBy } from '../../../../server/revocation/count-ended.ts'
 import type { FactKind } from '../../../../src/revocation/fact.ts'
 import { RevocationState } from '../../../../src/revocation/state.ts'
-import { orders, permitAll, startRecheck } from '../oauth/recheck-world.ts'
+import { orders, permitAll, startRecheck, web } from '../oauth/recheck-world.ts'
 
 test.for<[FactKind, string, number]>([
   // A token with what was exchanged for it; by the time that it is counted that may have a fact of its own.
@@ -39,4 +39,26 @@ test.for<[FactKind, string, number]>([
   expect(await revoke()).toEqual({ tokens: count, isAll: true })
   // Once more it ends nothing.
   expect(await revoke()).toEqual({ tokens: 0, isAll: true })
+})
+
+test.for<[FactKind, string]>([
+  ['token', 'a'],
+  ['transaction', 't-a'],
+  ['spiffe-id', web],
+  ['entry', 'eweb'],
+  ['audience', 'https://orders'],
+  ['trust-domain', 'example.org'],
+  ['key', 'old'],
+])('what was dead by %s %s an owner who goes afterwards does not end again', async ([kind, id]) => {
+  const { deps, add, token, clock } = await startRecheck(permitAll)
+  const revocations = new RevocationState()
+  await add(token('a', { txn: 't-a', keyId: 'old' }))
+  const now = clock.now().getTime() / 1000
+  const revoke = (dead: FactKind, of: string) =>
+    revocations.apply({ kind: dead, id: of, notBefore: now, endsAt: now + 3600 })
+  const owner = { kind: 'owner', id: token('a').owner } as const
+  revoke(kind, id)
+  const counting = endedBy([owner], { db: deps.store.db, revocations, clock })
+  revoke('owner', owner.id)
+  expect(await counting()).toEqual({ tokens: 0, isAll: true })
 })
