@@ -6,7 +6,7 @@ import type { Version$Input } from '../../src/rpc/gen/countersign/policy/v1/Vers
 import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import type { Caller } from '../access/caller.ts'
 import { addPolicySet, type PolicyVersion, policySets } from '../store/policy-sets.ts'
-import type { ApiDeps } from './deps.ts'
+import { type ApiDeps, actOf } from './deps.ts'
 
 export interface StoredPolicyDeps
   extends Pick<ApiDeps, 'store' | 'changes' | 'clock' | 'policiesInStore'> {}
@@ -32,10 +32,9 @@ export function storedPolicyHandlers(deps: StoredPolicyDeps): Record<string, Rpc
           tx.audit({
             kind: 'policy.applied',
             time: set.appliedAt,
-            actor: caller.actor,
+            ...actOf(caller),
             decision: 'allow',
             policyRevision: revision,
-            requestId: caller.requestId,
             details: { version: added.version, policies: policies.size },
           })
         }

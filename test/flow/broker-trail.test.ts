@@ -49,6 +49,26 @@ test('the trail of a broker goes to its sinks, and its heads are signed by a key
   })
 })
 
+test('W3C Trace Context §3.2 a call is on record with the trace that it came with, and with none of two', async () => {
+  const broker = await startBroker()
+  onTestFinished(() => broker.stop())
+  const one = `00-${'a1'.repeat(16)}-${'b2'.repeat(8)}-01`
+  const recorded = async (...headers: string[]): Promise<unknown> => {
+    const token = await broker.token()
+    await broker.call({ token, headers: headers.map((text) => `traceparent: ${text}`) })
+    return broker.trail().at(-1)
+  }
+  expect(await recorded(one)).toMatchObject({ kind: 'broker.called', trace: one })
+  for (const twice of [
+    [one, one],
+    [one, 'x'],
+  ]) {
+    const record = await recorded(...twice)
+    expect(record).toMatchObject({ kind: 'broker.called' })
+    expect(record).not.toHaveProperty('trace')
+  }
+})
+
 test('while the issuer’s keys cannot be fetched the log says why, and the caller does not hear it', async () => {
   const broker = await startBroker()
   onTestFinished(() => broker.stop())

@@ -18,6 +18,7 @@ import { shownBy } from '../support/shown.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import type { WebCertificate } from '../support/web-certificate.ts'
 
+const stock = 'https://stock.example.org'
 let certificate: WebCertificate
 let server: TokenServer
 let port: number
@@ -30,7 +31,13 @@ beforeAll(async () => {
   monitoring = await freePort()
   const servedBy = new Set(['/orders', '/other'].map((path) => SpiffeId.of(trustDomain, path)))
   server = await startTokenServer({
-    oauth: { resources: new Map([[orders, resourceOf(orders, { servedBy })]]) },
+    oauth: {
+      resources: new Map([
+        [orders, resourceOf(orders, { servedBy })],
+        // Of somebody who does not read the feed.
+        [stock, resourceOf(stock, { servedBy: new Set([SpiffeId.of(trustDomain, '/stock')]) })],
+      ]),
+    },
     overrides: { httpAddress: { host: '127.0.0.1', port: monitoring } },
   })
   certificate = server.certificate
@@ -56,9 +63,10 @@ function shown(identity: TestIdentity) {
   }
 }
 
-async function metric(name: string): Promise<number> {
+async function metric(name: string, resource = orders): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${monitoring}/metrics`)).text()
-  const line = text.split('\n').find((one) => one.startsWith(`countersign_server_feed_${name}{`))
+  const begins = `countersign_server_feed_${name}{resource="${resource}"`
+  const line = text.split('\n').find((one) => one.startsWith(begins))
   return Number(line?.split(' ').at(-1))
 }
 
@@ -108,6 +116,11 @@ test('a reader acknowledges what it has applied, and the server tells how long t
   await eventually(async () => (await metric('unacknowledged')) === 0)
   expect(await metric('readers')).toBe(1)
   expect(await metric('alarm')).toBe(0)
+  // Nothing of this is counted for a resource that the reader does not serve.
+  expect([await metric('readers', stock), await metric('lag_seconds_count', stock)]).toEqual([
+    0,
+    Number.NaN,
+  ])
 })
 
 test('a reader that is connected and does not acknowledge is an alarm, on record and in the metrics, until it is gone', async () => {
@@ -144,6 +157,9 @@ test('nobody acknowledges for another: neither a stranger nor another reader, no
   expect(await say({ ...own, nonce: 'm'.repeat(22) }, serving)).toBe(404)
   expect(await say({ ...own, head: `${head}0000` }, serving)).toBe(400)
   expect(await say({ client_id: serving.id, nonce }, serving)).toBe(400)
+  for (const delay of ['-5', '1.5', 'x', '1234567', '']) {
+    expect(await say({ ...own, delay }, serving)).toBe(400)
+  }
   expect(await say({ ...own, nonce: 'm'.repeat(65) }, serving)).toBe(400)
   expect(await say(own, serving)).toBe(204)
   const flood = await Promise.all(Array.from({ length: 500 }, () => say(own, serving)))

@@ -44,7 +44,9 @@ export async function admit(
 ): Promise<Admitted> {
   const { method = '', rawHeaders, httpVersion } = request
   known.method = method
-  known.trace = valuesOf(rawHeaders, 'traceparent')[0]
+  // Of two nobody can say which is the caller's.
+  const [trace, ...more] = valuesOf(rawHeaders, 'traceparent')
+  known.trace = more.length > 0 ? undefined : trace
   const target = readTarget(request.url ?? '', deps.origin)
   known.path = target.path
   const route = deps.routes().get(target.integration)

@@ -22,7 +22,10 @@ const events: readonly Partial<AuditEvent>[] = [
     transaction: 't1',
     scope: ['orders:read'],
     audience: ['https://orders'],
-    actor: { kind: 'workload', id: id('/web'), address: '127.0.0.1:5000', auth: 'spiffe_x509' },
+    actor: {
+      ...{ kind: 'workload', id: id('/web'), address: '127.0.0.1:5000', auth: 'spiffe_x509' },
+      ...{ entryId: 'e7', node: id('/spire/agent/y') },
+    },
     expiresAt: minute(9),
   },
   {
@@ -85,7 +88,10 @@ describe('a search through all files of a trail', () => {
     ['through whom', { spiffeId: 'spiffe://example.org/orders' }, [3]],
     ['whose agent', { spiffeId: 'spiffe://example.org/spire/agent/x' }, [5, 6]],
     ['an owner, of the resource too, in any script', { owner: 'team-é' }, [1, 5]],
+    ['on which node', { spiffeId: 'spiffe://example.org/spire/agent/y' }, [2]],
+    ['no kind that only begins so', { kinds: ['token', 'token.issue'] }, []],
     ['an entry', { entryId: 'e1' }, [1, 2]],
+    ['the entry of who asked', { entryId: 'e7' }, [2]],
     ['a token and what was made of it', { jti: 'j1' }, [2, 3]],
     ['a transaction', { transaction: 't1' }, [2, 3]],
     ['a decision', { decision: 'deny' }, [4]],
@@ -117,11 +123,29 @@ describe('a search through all files of a trail', () => {
       ...{ decision: 'allow', details },
     })
     const revoked = nextLine(chainStart, revocation({ kind, id }))
-    const other = nextLine(revoked.head, revocation({ kind: 'audience', id }))
+    const audience = nextLine(revoked.head, revocation({ kind: 'audience', id }))
+    // Of another kind of record these words say something else.
+    const other = nextLine(audience.head, {
+      ...revocation({ kind, id }),
+      kind: 'event.dropped',
+    })
     rmSync(`${path}.000001`)
     rmSync(`${path}.000002`)
-    writeFileSync(path, `${revoked.line}\n${other.line}\n`)
+    writeFileSync(path, `${revoked.line}\n${audience.line}\n${other.line}\n`)
     expect(await found(filter)).toEqual([1])
+  })
+
+  test('finds records that stand before earlier ones, by up to a minute, in the file before', async () => {
+    const at = (seconds: number): AuditEvent => ({
+      ...{ kind: 'policy.loaded', actor: { kind: 'server' }, decision: 'allow' },
+      time: new Date(minute(0).getTime() + seconds * 1000),
+    })
+    const first = nextLine(chainStart, at(90))
+    const second = nextLine(first.head, at(31))
+    rmSync(`${path}.000002`)
+    writeFileSync(`${path}.000001`, `${first.line}\n`)
+    writeFileSync(path, `${second.line}\n`)
+    expect(await found({ since: at(90).time })).toEqual([1])
   })
 
   test('has the file that gets its number meanwhile, and the one after it', async () => {
@@ -306,6 +330,7 @@ describe('countersign audit export', () => {
         version: '1.3.0',
         product: { vendor_name: 'Countersign' },
       })
+      expect(event.severity_id).toBe(event.status_id)
       expect(event.category_uid).toBe(Math.floor(event.class_uid / 1000))
       expect(Number.isSafeInteger(event.time) && Number.isSafeInteger(event.severity_id)).toBe(true)
       if (event.class_uid === 0) continue

@@ -164,6 +164,19 @@ test('one that ends after its first word is opened anew ever more seldom', async
   expect(requests.length).toBeLessThan(25)
 })
 
+test('facts that have ended are forgotten as the feed goes on', async () => {
+  const ended = { ...fact('a'), endsAt: clock.now().getTime() / 1000 + 60 }
+  await tell(teller.page(1, 1, teller.append(ended, fact('b')).facts))
+  await eventually(() => feed.size === 2)
+  for (let second = 0; second < 130; second += 1) {
+    teller.now += 1000
+    await clock.advance(1000)
+    await tell(teller.message())
+    await eventually(() => feed.fresh())
+  }
+  expect([feed.size, troubles]).toEqual([1, []])
+})
+
 test('a gap makes it stale at once, and it asks for a snapshot', async () => {
   await tell(teller.page(1, 1))
   await eventually(() => feed.fresh())

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { CountersignError } from '../../../src/errors.ts'
+import { headAfter } from '../../../src/revocation/fact.ts'
 import type { FeedMessage } from '../../../src/revocation/feed-message.ts'
 import { FollowedState } from '../../../src/revocation/followed-state.ts'
 import { fact, Teller } from './feed-fixture.ts'
@@ -170,6 +171,18 @@ describe('what does not continue the chain is refused', () => {
       },
     ],
     [
+      'a number is there twice',
+      'feed-forked',
+      () => {
+        const prev = teller.head
+        const [one] = teller.append(fact('a')).facts
+        if (one === undefined) throw new Error('there is no fact')
+        const again = { ...one, number: prev.number }
+        const head = headAfter(prev, again)
+        return [teller.message({ prev, facts: [again], head })]
+      },
+    ],
+    [
       'the same number has another past',
       'feed-forked',
       () => {
@@ -266,6 +279,11 @@ test('T20 what comes from later than now is believed by no clock that stood stil
   teller.now += 250
   take(teller.message())
   expect(state.ageMs(100)).toBe(0)
+  // Two clocks may go apart by so much, and no more.
+  teller.now += 1
+  expect(refusal(teller.message())).toBe('feed-clock')
+  state.begin({ nonce: 'another', sentAtMs: 100 })
+  take({ ...teller.hello(), hello: { nonce: 'another', now: teller.now } })
   // The machine slept for a minute, and its monotonic clock with it; what was sent meanwhile comes at once.
   teller.now += 60_000
   expect(refusal(teller.message())).toBe('feed-clock')

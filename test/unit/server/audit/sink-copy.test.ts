@@ -124,6 +124,24 @@ describe('a copy of the trail to a sink', () => {
     await running.stop()
   })
 
+  test('keeps each second how far it has got, for a server that is killed', async () => {
+    const running = start(new Remembering())
+    for (const count of [300, 600]) {
+      await record(300)
+      await until(() => running.copy.lag === 0)
+      const doneMs = clock.monotonicMs()
+      await expect
+        .poll(async () => {
+          await clock.advance(200)
+          return openCursor(path, 'one', chain).read()
+        })
+        .toBe(count)
+      // Each look of the copy takes some turns of the loop, in which this one goes on.
+      expect(clock.monotonicMs() - doneMs).toBeLessThan(60_000)
+    }
+    await running.stop()
+  })
+
   test('waits for a sink that is away, and leaves nothing out', async () => {
     const sink = new Remembering()
     sink.broken = true

@@ -126,6 +126,8 @@ describe('a syslog sink', () => {
     onTestFinished(() => rmSync(web.folder, { recursive: true }))
     const server = createTls({ cert: readFileSync(web.certificate), key: readFileSync(web.key) })
     const taken = taking(server, 'secureConnection')
+    const names: unknown[] = []
+    server.on('secureConnection', ({ servername }) => void names.push(servername))
     server.on('tlsClientError', () => {})
     const port = await listening(server)
     const to = (host: string, ca: string | undefined) =>
@@ -133,6 +135,8 @@ describe('a syslog sink', () => {
     await to('localhost', web.ca).send(two, never)
     await expect.poll(() => unframed(taken.text()).length).toBe(2)
     expectSyslog(unframed(taken.text()))
+    // RFC 6066 §3: by it a server with several certificates finds the one to show.
+    expect(names).toEqual(['localhost'])
     // Whatever somebody has set for all programs of the machine.
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
     for (const sink of [to('127.0.0.1', web.ca), to('localhost', undefined)]) {

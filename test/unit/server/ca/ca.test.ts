@@ -393,6 +393,11 @@ test('what cannot be put on record is not issued', async () => {
   await expect(server.ca.issueServerIdentity()).rejects.toMatchObject({
     reason: 'audit-unwritable',
   })
+  const { privateKey } = await generateKeyPair('ec-p256')
+  const downstream = { spki: spkiOf(privateKey), ttlSeconds: 0, audit: act }
+  await expect(server.ca.issueDownstreamCa(downstream)).rejects.toMatchObject({
+    reason: 'audit-unwritable',
+  })
   await expect(server.ca.prepare('x509', act)).rejects.toMatchObject({
     reason: 'audit-unwritable',
   })
