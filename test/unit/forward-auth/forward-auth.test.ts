@@ -218,6 +218,24 @@ describe('nginx', () => {
     expect(socket.bytesRead).toBe(0)
   })
 
+  test('T12 a proxy has so many connections to a socket and no more; one that ends makes room', async () => {
+    const path = socketPath()
+    await runOne({ proxy: 'nginx', socket: path, uids: own }, clock)
+    const held = Array.from({ length: 1024 }, () => connect(path))
+    onTestFinished(() => {
+      for (const socket of held) socket.destroy()
+    })
+    await Promise.all(held.map((socket) => once(socket, 'connect')))
+    const status = (): Promise<number | undefined> =>
+      askSocket(path, '/orders', {}).then(
+        (answer) => answer.status,
+        () => undefined,
+      )
+    expect(await status()).toBeUndefined()
+    held[0]?.destroy()
+    await expect.poll(status).toBeTypeOf('number')
+  })
+
   test('hears 503 while the issuer’s keys cannot be had, and the log says why', async () => {
     const { running, ask } = await nginx({
       endpoints: endpointsOf('https://localhost:1', {}),
