@@ -40,6 +40,9 @@ export class SinkCopy {
   #savedMs = 0
   readonly #outage: Outage
   #draining = false
+  #isRetrying = false
+  /** What was sent by the first try after a failure that seemed to come off. */
+  #triedUpTo: number | undefined
 
   constructor(deps: SinkCopyDeps) {
     this.#deps = deps
@@ -112,18 +115,31 @@ export class SinkCopy {
         this.#unsettled.push({ number: this.#sent, atMs: clock.monotonicMs() })
       }
       await this.#save(saveEveryMs)
-      this.#outage.over({ sink: name })
-      this.#backoff.reset()
+      this.#noteSent()
       return lines.length === batchLines ? 0 : idlePauseMs
     } catch (error) {
       if (signal.aborted) throw error
       this.#outage.failed(error, { sink: name })
+      this.#isRetrying = true
+      this.#triedUpTo = undefined
       sink.close()
       this.#settle()
       this.#sent = this.#settled
       this.#unsettled = []
       return this.#backoff.next()
     }
+  }
+
+  /** After a failure what was sent has to settle first: a server that takes each connection, and breaks it, takes nothing. */
+  #noteSent(): void {
+    if (this.#isRetrying) {
+      this.#triedUpTo ??= this.#sent
+      if (this.#settled < this.#triedUpTo) return
+      this.#isRetrying = false
+      this.#outage.over({ sink: this.#deps.name })
+    }
+    this.#triedUpTo = undefined
+    this.#backoff.reset()
   }
 
   /** What cannot be read now may be later: the other sinks, and a stop, do not wait for it. */

@@ -9,21 +9,24 @@ import type { Sink } from './sink.ts'
 import { fitting, localMessage, syslogMessage } from './syslog-message.ts'
 
 const maxBytes = 60_000
-// That nobody listens is heard with the next send, where at all.
+// That nobody listens is heard so late, where at all.
 const settleMs = 1000
 const answerMs = 10_000
 
 /** RFC 5426. What the network drops is lost: whoever needs all of it takes TLS. */
 export function syslogUdpSink({ host, port }: HostPort): Sink {
   let socket: Socket | undefined
+  let refused: Error | undefined
   return {
     settleMs,
+    check() {
+      if (refused !== undefined) throw refused
+    },
     async send(lines, signal) {
-      socket ??= await connected(
-        host,
-        port,
-        AbortSignal.any([signal, AbortSignal.timeout(answerMs)]),
-      )
+      const late = AbortSignal.any([signal, AbortSignal.timeout(answerMs)])
+      socket ??= await connected(host, port, late, (error) => {
+        refused = error
+      })
       const sending = socket
       for (const line of lines) {
         const message = Buffer.from(syslogMessage(fitting(line, maxBytes)))
@@ -35,11 +38,18 @@ export function syslogUdpSink({ host, port }: HostPort): Sink {
     close() {
       socket?.close()
       socket = undefined
+      refused = undefined
     },
   }
 }
 
-async function connected(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+/** `onRefused` hears what ICMP says of a datagram, unless the very next send does. */
+async function connected(
+  host: string,
+  port: number,
+  signal: AbortSignal,
+  onRefused: (error: Error) => void,
+): Promise<Socket> {
   const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
   try {
     socket.connect(port, host)
@@ -48,8 +58,7 @@ async function connected(host: string, port: number, signal: AbortSignal): Promi
     socket.close()
     throw error
   }
-  // What ICMP says of an earlier datagram: the next send fails with it too.
-  socket.on('error', () => {})
+  socket.on('error', onRefused)
   return socket
 }
 

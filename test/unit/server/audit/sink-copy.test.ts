@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openCursor } from '../../../../server/audit/sinks/cursor.ts'
 import type { Sink } from '../../../../server/audit/sinks/sink.ts'
@@ -75,9 +76,9 @@ interface Running {
   drain(): Promise<void>
 }
 
-function start(sink: Sink, name = 'one'): Running {
+function start(sink: Sink, name = 'one', log = silentLog): Running {
   const cursor = openCursor(path, name, chain)
-  const copy = new SinkCopy({ name, sink, cursor, path, trail, clock, log: silentLog })
+  const copy = new SinkCopy({ name, sink, cursor, path, trail, clock, log })
   const stop = new AbortController()
   const running = copy.run(stop.signal)
   const drain = () => copy.drain(running, stop)
@@ -93,6 +94,14 @@ function start(sink: Sink, name = 'one'): Running {
       while (!stopped) await clock.advance(100)
       await stopping
     },
+  }
+}
+
+/** Each look waits for the disk, which no clock moves. */
+async function pass(ms: number): Promise<void> {
+  for (let at = 0; at < ms; at += 200) {
+    await clock.advance(200)
+    while (clock.sleeping === 0) await nextTurn()
   }
 }
 
@@ -191,6 +200,32 @@ describe('a copy of the trail to a sink', () => {
     }
     await until(() => sink.taken.length === 15)
     expect(sink.taken).toEqual([...upTo(10), ...upTo(10, 6)])
+    await running.stop()
+  })
+
+  test('tells once of a server that takes connections and breaks them, and tries it ever more seldom', async () => {
+    const sink = Object.assign(new Remembering(5000), { tries: 0, check: () => {} })
+    const said: string[] = []
+    const log = {
+      ...silentLog,
+      warn: () => void said.push('warn'),
+      info: () => void said.push('info'),
+    }
+    const running = start(sink, 'one', log)
+    await record(5)
+    let isBreaking = true
+    sink.check = () => {
+      if (!isBreaking || sink.taken.length === sink.tries) return
+      sink.tries = sink.taken.length
+      throw new Error('broken')
+    }
+    await pass(120_000)
+    expect(sink.tries / 5).toBeLessThan(15)
+    // A minute later, once more.
+    expect(said).toEqual(['warn', 'warn'])
+    isBreaking = false
+    await pass(40_000)
+    expect(said).toEqual(['warn', 'warn', 'info'])
     await running.stop()
   })
 

@@ -202,6 +202,22 @@ describe('a syslog sink', () => {
     expect(said).toMatchObject({ n: 1, kind: 'token.issued', hash: long?.head.hash })
   })
 
+  test('hears that nobody listens to its datagrams, where the other machine says so', async () => {
+    const socket = createSocket('udp4')
+    socket.bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+    const { port } = socket.address()
+    await new Promise<void>((resolve) => socket.close(resolve))
+    const sink = closing(syslogUdpSink({ host: '127.0.0.1', port }))
+    sink.check?.()
+    await sink.send(two.slice(0, 1), never)
+    await expect
+      .poll(() => reasonOf((async () => sink.check?.())()).catch(() => 'told'))
+      .toBe('told')
+    sink.close()
+    sink.check?.()
+  })
+
   test('sends to /dev/log as the C library does, and waits a second for who does not read', async () => {
     const path = join(folder, 'log')
     const sink = closing(syslogLocalSink(path))
