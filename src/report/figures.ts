@@ -11,7 +11,7 @@ export interface TrailFigures {
   readonly denials: Map<string, number>
   /** Tokens by how the client proved itself. */
   readonly auth: Map<string, number>
-  /** Access tokens by issue and exchange; of these, bound to a certificate; the longest life, seconds. */
+  /** Access tokens by issue and exchange, without canaries; of these, bound to a certificate; the longest life, seconds. */
   tokens: number
   boundTokens: number
   longestSeconds: number
@@ -63,7 +63,9 @@ function count({ record, line }: Found, figures: TrailFigures): void {
   add(figures.kinds, kind)
   if (line.includes('[secret sha256:')) figures.withheld += 1
   if (record.decision === 'deny') addDenial(figures.denials, reason ?? 'unknown')
-  if (kind === 'token.issued' || kind === 'token.exchanged') countToken(record, figures)
+  const isToken = kind === 'token.issued' || kind === 'token.exchanged'
+  // Of canaries there are more than of all others, and they open nothing.
+  if (isToken && reason !== 'canary') countToken(record, figures)
   if (details?.['subjectIssuer'] !== undefined && record.decision === 'allow') {
     figures.foreignSubjects += 1
   }
