@@ -13,12 +13,13 @@ async function start(
   closing: AsyncDisposableStack,
   answers: boolean[],
   more: Parameters<typeof startWorld>[1] = {},
+  lifeMs = 86_400_000,
 ) {
   const world = await startWorld(closing, more)
   const caller = {
     ...{ name: 'till', networks: ['10.0.0.0/8'], resource: orders, scopes: ['orders:read'] },
     ...{ owner: 'shops', purpose: 'old tills', labels: {} },
-    expiresAt: new Date(world.clock.now().getTime() + 86_400_000),
+    expiresAt: new Date(world.clock.now().getTime() + lifeMs),
   }
   const entry = entryOf({
     ...(legacyEntry(caller, 'hash', trustDomain, world.clock.now()) as Parameters<
@@ -73,4 +74,14 @@ test('T12 a caller has the calls of one client, and is told when there are more,
   const refused = await change()
   expect([refused.status, refused.headers['retry-after']]).toEqual([503, '10'])
   expect(refused.access_token).toBeUndefined()
+})
+
+test('a key opens nothing from the end of its entry on, though the entry is still listed', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { change, clock, records, entry } = await start(closing, [], {}, 60_000)
+  expect((await change()).status).toBe(200)
+  await clock.advance(Number(entry.expiresAt) - clock.now().getTime())
+  const refused = await change()
+  expect([refused.status, refused.access_token]).toEqual([401, undefined])
+  expect(records().at(-1)).toMatchObject({ kind: 'token.denied', reason: 'legacy-key' })
 })
