@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
+import { createIssuedTokens, type GoodFilter } from '../../../../server/oauth/issued-tokens.ts'
 import { type IssuedToken, issuedTokens } from '../../../../server/store/issued-tokens.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
@@ -103,4 +103,40 @@ test('while the store has taken nothing for a second none is issued, until it ta
   await expect.poll(ready).toBe(true)
   stopping.abort()
   await running
+})
+
+test('T12 no more is issued while ten thousand wait to be written', async () => {
+  const { open } = await start()
+  const issued = open()
+  for (let n = 0; n < 9999; n += 1) issued.note(aToken(`${n}`))
+  issued.ready()
+  issued.note(aToken('last'))
+  expect(() => issued.ready()).toThrow(expect.objectContaining({ reason: 'issued-unwritable' }))
+  await issued.run(AbortSignal.abort())
+  issued.ready()
+})
+
+test('what waits to be written is listed as what is written: of an ID what it holds and what speaks for it, unless expired', async () => {
+  const { open } = await start()
+  const issued = open()
+  const service = idOf('/service')
+  issued.note(aToken('own'))
+  issued.note({ ...aToken('hop'), parent: 'own', clientId: service, actors: [service] })
+  issued.note({ ...aToken('other'), subject: service, clientId: service })
+  issued.note(aToken('over', 300))
+  const listed = async (filter: GoodFilter): Promise<readonly string[]> => {
+    const ids: string[] = []
+    for await (const page of issued.good(filter)) ids.push(...page.map(({ jti }) => jti))
+    return ids.sort()
+  }
+  const both = async () => [
+    await listed({}),
+    await listed({ spiffeId: web }),
+    await listed({ spiffeId: service }),
+    await listed({ exchanged: true }),
+  ]
+  const waiting = await both()
+  expect(waiting).toEqual([['hop', 'other', 'own'], ['hop', 'own'], ['hop', 'other'], ['hop']])
+  await issued.run(AbortSignal.abort())
+  expect(await both()).toEqual(waiting)
 })

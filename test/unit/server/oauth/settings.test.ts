@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { oauthSchema, readOauth } from '../../../../server/oauth/settings.ts'
+import { canaryScope } from '../../../../src/revocation/canary.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { trustDomain } from '../../../support/running-server.ts'
 
+const servers = ['spiffe://example.org/orders']
 const orders = { id: 'https://orders.example.org', scopes: ['orders:read'] }
 const file = {
   issuer: 'https://as.example.org',
@@ -25,7 +27,6 @@ test('a resource’s tokens live five minutes unless told', () => {
 })
 
 test('a resource has the servers and the binding that it is given, and none by itself', () => {
-  const servers = ['spiffe://example.org/orders']
   const scope_map = { 'orders:read': ['shop:read'] }
   const said = { ...orders, served_by: servers, scope_map, require_cnf: true }
   expect(read({ resources: [said] })?.resources.get(orders.id)).toMatchObject({
@@ -38,6 +39,13 @@ test('a resource has the servers and the binding that it is given, and none by i
     scopeMap: new Map(),
     requireCnf: false,
   })
+})
+
+test('a service is asked for its self-test where it says so, over TLS', () => {
+  const self_test = 'https://orders.example.org/self-test'
+  const settings = read({ resources: [{ ...orders, served_by: servers, self_test }] })
+  expect(settings?.resources.get(orders.id)?.selfTest?.href).toBe(self_test)
+  expect(read({})?.resources.get(orders.id)?.selfTest).toBeUndefined()
 })
 
 test('policies come from a folder, or from the store where it says just that', () => {
@@ -98,6 +106,11 @@ test.for([
   { foreign_clients: [{ ...partner, spiffe_id: 'spiffe://partner.example' }] },
   { resources: [{ ...orders, max_ttl: '61m' }] },
   { resources: [{ ...orders, scope_map: { other: ['a'] } }] },
+  { resources: [{ ...orders, scopes: ['orders:read', canaryScope] }] },
+  { resources: [{ ...orders, self_test: 'https://orders.example.org/self-test' }] },
+  ...['http://orders.example.org', 'https://orders.example.org#a', 'orders'].map((self_test) => ({
+    resources: [{ ...orders, served_by: servers, self_test }],
+  })),
 ])('is refused as config-oauth: %j', (said) => {
   expect(() => read(said)).toThrow(expect.objectContaining({ reason: 'config-oauth' }))
 })
