@@ -86,7 +86,10 @@ async function readPrivateFile(path: string): Promise<string> {
   const file = await open(
     path,
     constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-  ).catch((cause: unknown) => refuse('secret-unreadable', `${path} cannot be read`, cause))
+  ).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ELOOP') throw isLink(path)
+    return refuse('secret-unreadable', `${path} cannot be read`, cause)
+  })
   try {
     const stat = await file.stat()
     if (!stat.isFile()) refuse('secret-unreadable', `${path} is not a file`)
@@ -121,5 +124,12 @@ function refuse(reason: string, message: string, cause?: unknown): never {
     reason,
     fix: 'let the integration’s secret name a file of mode 600, or a variable, that holds the key alone',
     cause,
+  })
+}
+
+function isLink(path: string): CountersignError {
+  return new CountersignError('invalid', `${path} is a symbolic link`, {
+    reason: 'secret-unreadable',
+    fix: 'name the file itself; of a volume of Kubernetes it is FOLDER/..data/NAME',
   })
 }

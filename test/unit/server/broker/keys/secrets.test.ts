@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  mkdirSync,
   mkdtempSync,
   rmSync,
   symlinkSync,
@@ -54,6 +55,20 @@ test('T21 a file that others may read, or might have put there, is refused', asy
   for (const path of ['link', 'none', '.']) {
     expect(await read({ from: 'file', path: join(folder, path) })).toBe('secret-unreadable')
   }
+})
+
+test('of a link it is said that it is one, and what to name', async () => {
+  mkdirSync(join(folder, '..data'))
+  file('..data/key', value)
+  symlinkSync('..data/key', join(folder, 'key'))
+  const path = join(folder, 'key')
+  await expect(readSecret({ from: 'file', path }, 'acme', { env: {}, keys })).rejects.toMatchObject(
+    {
+      message: `${path} is a symbolic link`,
+      fix: expect.stringContaining('/..data/'),
+    },
+  )
+  expect(await read({ from: 'file', path: join(folder, '..data/key') })).toBe(value)
 })
 
 test('T21 a file of another user, which he could change, is refused', async (context) => {
