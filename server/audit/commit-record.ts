@@ -134,7 +134,7 @@ async function changesAfter(path: string, trail: Trail, from: number): Promise<R
       const last = lines.at(-1)
       if (last === undefined) break
       for (const { head, text } of lines) {
-        if (!isCommitted(JSON.parse(text))) continue
+        if (!maybeCommitted(text)) continue
         const before = ranges.at(-1)
         if (before?.last === head.number - 1) before.last = head.number
         else ranges.push({ first: head.number, last: head.number })
@@ -145,4 +145,15 @@ async function changesAfter(path: string, trail: Trail, from: number): Promise<R
   } finally {
     await reader[Symbol.asyncDispose]()
   }
+}
+
+/** A line that somebody, or the disk, has changed may have been of a change. */
+function maybeCommitted(text: string): boolean {
+  let record: Parameters<typeof isCommitted>[0]
+  try {
+    record = JSON.parse(text)
+  } catch {
+    return true
+  }
+  return isCommitted(record)
 }

@@ -42,8 +42,10 @@ export function otlpRequest(lines: readonly TrailLine[], chain: string): object 
 }
 
 function recordOf({ text }: TrailLine): object {
-  const said: Readonly<Record<string, unknown>> = JSON.parse(text)
-  const nanos = `${Date.parse(String(said['time']))}000000`
+  const said = membersOf(text)
+  const ms = Date.parse(String(said['time']))
+  // 0: not known.
+  const nanos = Number.isNaN(ms) ? '0' : `${ms}000000`
   const denied = said['decision'] === 'deny'
   const [, traceId, spanId, flags] = String(said['trace'] ?? '').split('-')
   return {
@@ -51,13 +53,22 @@ function recordOf({ text }: TrailLine): object {
     observedTimeUnixNano: nanos,
     severityNumber: denied ? 13 : 9,
     severityText: denied ? 'WARN' : 'INFO',
-    eventName: `countersign.${String(said['kind'])}`,
+    ...(said['kind'] !== undefined && { eventName: `countersign.${String(said['kind'])}` }),
     body: { stringValue: text },
     attributes: Object.entries(attributes).flatMap(([key, path]) => {
       const value = at(said, path)
       return value === undefined ? [] : [attribute(key, value)]
     }),
     ...(traceId !== undefined && { traceId, spanId, flags: Number.parseInt(flags ?? '0', 16) }),
+  }
+}
+
+/** None of a line that somebody, or the disk, has changed: nothing that comes behind it waits for that. */
+function membersOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return {}
   }
 }
 

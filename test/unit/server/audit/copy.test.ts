@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -128,6 +128,21 @@ describe('the copy of the trail in the store', () => {
       verified: 3600,
       fault: undefined,
     })
+  })
+
+  test('a start finds its way over a line that the disk has changed, and says that it may be of a change', async () => {
+    {
+      await using server = await start()
+      await server.trail.append(events(3))
+    }
+    const [first = '', second = '', ...others] = (await readFile(path, 'utf8')).split('\n')
+    const changed = `${second.slice(0, 60)}"${second.slice(61)}`
+    await writeFile(path, [first, changed, ...others].join('\n'))
+    await using server = await start()
+    await server.trail.append(events(1))
+    expect(
+      (await readFile(path, 'utf8')).split('\n').map((line) => line.includes('not-in-store')),
+    ).toEqual([false, false, false, true, false, false])
   })
 
   test('keeps the newest, and does not copy what it would forget at once', async () => {

@@ -270,6 +270,24 @@ describe('an OTLP sink', () => {
     return listening(server)
   }
 
+  test('posts a line that was changed as it stands, and what comes behind it', async () => {
+    const bodies: string[] = []
+    const answer = (_: IncomingMessage, body: string) => {
+      bodies.push(body)
+      return {}
+    }
+    const url = `http://127.0.0.1:${await collector(answer)}/v1/logs`
+    const settings = { url, ca: undefined, tokenFile: undefined }
+    const [first, second] = two as [TrailLine, TrailLine]
+    const changed = { ...first, text: `${first.text.slice(0, 40)}"${first.text.slice(41)}` }
+    await closing(otlpSink(settings, 'c0', silentLog)).send([changed, second], never)
+    const [sent] = JSON.parse(bodies[0] ?? '').resourceLogs[0].scopeLogs
+    expect(sent.logRecords).toMatchObject([
+      { timeUnixNano: '0', body: { stringValue: changed.text }, attributes: [] },
+      { eventName: 'countersign.token.denied', body: { stringValue: second.text } },
+    ])
+  })
+
   test('posts log records in JSON: the line is the body, the trace is the caller’s', async () => {
     const web = await webCertificate('localhost')
     onTestFinished(() => rmSync(web.folder, { recursive: true }))
