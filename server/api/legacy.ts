@@ -107,10 +107,11 @@ function only({ results: [result] }: BatchResult): Entry {
 
 function message(entry: Entry, lastUsedAt?: Date, revokedAt?: Date): Caller$Input {
   const { name = '', networks = [], resource = '', scopes = [] } = legacyCallerOf(entry) ?? {}
-  const { id, spiffeId, owner, purpose, labels, expiresAt, disabledAt } = entry
+  const { id, spiffeId, owner, purpose, labels, createdAt, expiresAt, disabledAt } = entry
   return {
     ...{ name, owner, purpose, labels, resource, entry_id: id, spiffe_id: spiffeId },
     ...{ networks: [...networks], scopes: [...scopes] },
+    created_at_ms: createdAt.getTime(),
     expires_at_ms: expiresAt?.getTime() ?? 0,
     last_used_at_ms: lastUsedAt?.getTime() ?? 0,
     disabled_at_ms: disabledAt?.getTime() ?? 0,

@@ -72,14 +72,18 @@ Example:
 /** `countersign legacy list` */
 export function legacyList(io: Io): Command {
   return withAdminOptions(new Command('list').description('callers with static keys'))
-    .option('--unused <duration>', 'only those that were not used for so long', parseDuration)
+    .option(
+      '--unused <duration>',
+      'only those that are older, and were not used for so long',
+      parseDuration,
+    )
     .addHelpText('after', '\nExample:\n  countersign legacy list --unused 14d')
     .action(async (options: AdminOptions & { readonly unused?: number }) => {
       const now = systemClock.now()
       const { callers } = await call(io, options, (client) => client.unary('List', {}))
       const since = now.getTime() - (options.unused ?? 0) * 1000
       const shown = callers.filter(
-        (one) => options.unused === undefined || Number(one.last_used_at_ms) < since,
+        (one) => options.unused === undefined || isUnusedSince(one, since),
       )
       printRows(
         io,
@@ -133,15 +137,30 @@ async function clientOf(channel: Parameters<Parameters<typeof withServer>[2]>[0]
 
 /** Throws `forbidden` `legacy-key-mode`, `not-found` `legacy-key-file`. */
 async function readKey(path: string): Promise<string> {
-  const { readFile, stat } = await import('node:fs/promises')
-  const found = await stat(path).catch((cause: unknown) => {
+  const { open } = await import('node:fs/promises')
+  const file = await open(path).catch(unreadable)
+  try {
+    checkPrivateFile(path, await file.stat(), 'legacy-key-mode')
+    return (await file.readFile('utf8').catch(unreadable)).trim()
+  } finally {
+    await file.close()
+  }
+
+  function unreadable(cause: unknown): never {
     throw new CountersignError('not-found', `cannot read ${path}`, {
       reason: 'legacy-key-file',
+      fix: 'let --key-file name a file of mode 600 that this process may read, and that holds the key alone',
       cause,
     })
-  })
-  checkPrivateFile(path, found, 'legacy-key-mode')
-  return (await readFile(path, 'utf8')).trim()
+  }
+}
+
+/** One that was added since has had no time to be used. */
+export function isUnusedSince(
+  { created_at_ms, last_used_at_ms }: Pick<Caller, 'created_at_ms' | 'last_used_at_ms'>,
+  ms: number,
+): boolean {
+  return Number(created_at_ms) < ms && Number(last_used_at_ms) < ms
 }
 
 function stateOf({ revoked_at_ms, disabled_at_ms }: Caller): string {
@@ -154,6 +173,7 @@ function json(caller: Caller): Readonly<Record<string, unknown>> {
   return {
     ...{ name, spiffeId: caller.spiffe_id, entryId: caller.entry_id, owner, purpose, labels },
     ...{ networks, resource, scopes },
+    createdAt: dateOf(caller.created_at_ms)?.toISOString() ?? null,
     expiresAt: dateOf(caller.expires_at_ms)?.toISOString() ?? null,
     disabledAt: dateOf(caller.disabled_at_ms)?.toISOString() ?? null,
     revokedAt: dateOf(caller.revoked_at_ms)?.toISOString() ?? null,

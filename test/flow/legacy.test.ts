@@ -454,6 +454,28 @@ test('the list says who has not used his key', async () => {
   const names = async (...more: readonly string[]) =>
     (await legacy('list', ...more)).said.map(({ name }: { name: string }) => name)
   expect(await names()).toEqual(expect.arrayContaining(['till-8', 'till-9']))
-  await expect.poll(() => names('--unused', '1h'), { interval: 100 }).not.toContain('till-8')
-  expect(await names('--unused', '1h')).toContain('till-9')
+  const lastUses = async () =>
+    new Map(
+      (await legacy('list')).said.map((one: { name: string; lastUsedAt: string | null }) => [
+        one.name,
+        one.lastUsedAt,
+      ]),
+    )
+  await expect.poll(async () => (await lastUses()).get('till-8'), { interval: 100 }).not.toBeNull()
+  expect((await lastUses()).get('till-9')).toBeNull()
+  await expect.poll(() => names('--unused', '1s'), { timeout: 5000 }).toContain('till-9')
+  // It is not as old as that.
+  expect(await names('--unused', '1h')).not.toContain('till-9')
+})
+
+test('a key file that cannot be read is told of with what to do, and no caller is added', async () => {
+  for (const path of [folder, join(folder, 'no-such-file')]) {
+    const { code, stderr } = await add('till-no-file', '--key-file', path)
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^error.legacy-key-file.: cannot read .*\n {2}fix: let --key-file/,
+      ),
+    })
+  }
 })

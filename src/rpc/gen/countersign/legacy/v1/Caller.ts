@@ -14,6 +14,7 @@ export interface Caller$Input {
   'last_used_at_ms'?: (number | string | Long);
   'disabled_at_ms'?: (number | string | Long);
   'revoked_at_ms'?: (number | string | Long);
+  'created_at_ms'?: (number | string | Long);
 }
 
 export interface Caller {
@@ -30,4 +31,5 @@ export interface Caller {
   'last_used_at_ms': (string);
   'disabled_at_ms': (string);
   'revoked_at_ms': (string);
+  'created_at_ms': (string);
 }
