@@ -12,11 +12,15 @@ export interface Listener {
 }
 
 /**
- * Says before anything is dialled why a socket cannot be used. Throws `unavailable` /
- * `<who>-socket-missing`, or `forbidden` / `socket-forbidden`.
+ * Says before anything is dialled why a socket cannot be used. Throws `unavailable` / `<who>-socket-missing`,
+ * `forbidden` / `socket-forbidden`, or `invalid` / `usage`.
  */
 export function requireSocket(listener: Listener): void {
-  const { at, who } = listener
+  const { at, who, fix } = listener
+  if (at === '') {
+    const message = `the path of the ${who}'s socket is empty`
+    throw new CountersignError('invalid', message, { reason: 'usage', fix })
+  }
   try {
     // To connect is to write: the kernel asks for that right alone.
     accessSync(at, constants.W_OK)
@@ -34,7 +38,8 @@ export function requireSocket(listener: Listener): void {
 
 /**
  * Does `work` with what is open, closes it afterwards, and at once when the user stops us. Throws what the
- * work throws, and `unavailable` / `<who>-socket-missing` where nobody listens.
+ * work throws, `unavailable` / `<who>-socket-missing` where nobody listens, and `unimplemented` / `rpc-unimplemented`
+ * with what to do where somebody else does.
  */
 export async function whileOpen<T extends { close(): void }, R>(
   io: Pick<Io, 'signal'>,
@@ -47,8 +52,9 @@ export async function whileOpen<T extends { close(): void }, R>(
     return await untilAborted(work(open), io.signal)
   } catch (error) {
     // The file of a socket outlives a process that was killed.
-    const isRefused = error instanceof CountersignError && error.reason === 'connection-refused'
-    throw isRefused ? nobodyListens(listener, error) : error
+    if (!(error instanceof CountersignError)) throw error
+    if (error.reason === 'connection-refused') throw nobodyListens(listener, error)
+    throw error.reason === 'rpc-unimplemented' ? anotherListens(listener, error) : error
   } finally {
     open.close()
   }
@@ -60,4 +66,10 @@ function nobodyListens({ who, at, fix }: Listener, cause: unknown): CountersignE
     fix,
     cause,
   })
+}
+
+/** The socket of an agent for a server's, or the other way round; or a server of another version. */
+function anotherListens({ who, at, fix }: Listener, cause: CountersignError): CountersignError {
+  const message = `what listens at ${at} is no ${who} that has this call`
+  return new CountersignError('unimplemented', message, { reason: cause.reason, fix, cause })
 }

@@ -57,6 +57,8 @@ Example:
         const { token, expiresInSeconds } = readTokenAnswer(answer)
         if (options.output === 'json') printJson(io, { token, expiresInSeconds })
         else io.write(`${token}\n`)
+      } catch (error) {
+        throw isUnavailable(error) ? notAsked(tokenEndpoint, error) : error
       } finally {
         server.close()
       }
@@ -69,6 +71,22 @@ function requireHttps(url: string): void {
   throw new CountersignError('invalid', `no https URL: ${url}`, {
     reason: 'usage',
     fix: 'write the issuer as in oauth.issuer of the server, for example https://as.example.org',
+  })
+}
+
+function isUnavailable(error: unknown): error is CountersignError {
+  return error instanceof CountersignError && error.reason === 'issuer-unavailable'
+}
+
+/** Whoever types this can do something about a name or a CA that is wrong. */
+function notAsked(url: string, error: CountersignError): CountersignError {
+  const { code } = (error.cause ?? {}) as { readonly code?: unknown }
+  const why = typeof code === 'string' ? `: ${url} ${code}` : ''
+  return new CountersignError('unavailable', `${error.message}${why}`, {
+    reason: error.reason,
+    fix: 'see that it can be reached from here; where Node does not know its CA, name that with --ca',
+    cause: error,
+    retryAfterMs: error.retryAfterMs,
   })
 }
 

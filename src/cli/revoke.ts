@@ -113,7 +113,9 @@ function printCut(
   const { entries, deleted, more_tokens: moreTokens, revoked } = answer
   const tokens = Number(answer.tokens)
   if (deleted === 0 && tokens === 0) {
-    io.note('note: nothing here is of this owner; it is revoked all the same: see "entry list"')
+    io.note(
+      'note: nothing here is of this owner; it is revoked all the same: see "countersign entry list"',
+    )
   }
   if (options.output === 'json') {
     printJson(io, {

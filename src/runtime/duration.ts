@@ -11,7 +11,7 @@ export function parseDuration(text: string | number): number {
   const unit = (match?.[2] ?? 's') as keyof typeof unitSeconds
   const seconds = Number(match?.[1]) * unitSeconds[unit]
   if (!Number.isSafeInteger(seconds) || seconds < 1 || seconds > 10 * 366 * 86_400) {
-    const message = match === null ? 'not a duration' : 'not from one second to ten years'
+    const message = match === null ? `not a duration: ${text}` : 'not from one second to ten years'
     throw new CountersignError('invalid', message, {
       reason: 'duration',
       fix: 'write it as 90s, 15m, 24h or 7d',

@@ -72,6 +72,31 @@ test('where nobody listens it ends with 69 and says what to do', async () => {
   expect(agent.stderr).toMatch(/fix: .*agent run/)
 })
 
+test('an empty path of a socket, as an unset variable leaves it, ends with 64', async () => {
+  const { code, stderr } = await runHere([
+    'revoke',
+    'token',
+    'x',
+    '--reason',
+    'x',
+    '--admin-socket',
+    '',
+  ])
+  expect(code).toBe(64)
+  expect(stderr).toMatch(/the path of the server's socket is empty\n {2}fix: .*--admin-socket/)
+})
+
+test('where an authorization server cannot be asked it says why, and what to do', async () => {
+  const file = join(folder, 'job.jwt')
+  writeFileSync(file, 'a.b.c')
+  const { code, stderr } = await runHere([
+    ...['fetch', 'token', '--issuer', 'https://127.0.0.1:1', '--token-file', file],
+    ...['--resource', 'https://orders.example.org', '--scope', 'orders:read'],
+  ])
+  expect(code).toBe(69)
+  expect(stderr).toMatch(/https:\/\/127\.0\.0\.1:1\/oauth\/token ECONNREFUSED\n {2}fix: .*--ca/)
+})
+
 test('a socket that a killed process has left is told of as one that is not there', async () => {
   const path = join(folder, 'left.sock')
   const server = createServer()

@@ -194,7 +194,7 @@ test('revoke: what is not known is revoked with a note; what cannot be meant is 
   expect(unknown.stderr).toContain('knows no such owner')
   const left = await typed('offboard', '--owner', 'nobody', '--reason', 'x')
   expect(left).toMatchObject({ code: 0, stdout: 'revoked owner nobody: 0 entries, 0 tokens\n' })
-  expect(left.stderr).toContain('nothing here is of this owner')
+  expect(left.stderr).toMatch(/nothing here is of this owner.*"countersign entry list"/)
   const { active } = await authority()
   const cases: readonly [readonly string[], number, string][] = [
     [['revoke', 'spiffe-id', 'web', '--reason', 'x'], 1, 'spiffe'],
@@ -209,6 +209,13 @@ test('revoke: what is not known is revoked with a note; what cannot be meant is 
     expect([words, ended.code]).toEqual([words, code])
     expect(ended.stderr).toContain(said)
   }
+})
+
+test('the socket of a server is no agent’s: it says so, and what to do', async () => {
+  const socket = server.config.adminSocket
+  const { code, stderr } = await runHere(['fetch', 'x509', '--socket', `unix://${socket}`])
+  expect(code).toBe(1)
+  expect(stderr).toContain(`what listens at ${socket} is no agent that has this call\n  fix: `)
 })
 
 async function authority(): Promise<{ active: string }> {
