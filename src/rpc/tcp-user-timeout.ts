@@ -16,5 +16,10 @@ export function breakUnanswered(socket: Socket, afterMs: number): boolean {
   const value = Buffer.alloc(4)
   if (endianness() === 'LE') value.writeUInt32LE(afterMs)
   else value.writeUInt32BE(afterMs)
-  return libc().setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, value.length) === 0
+  try {
+    return libc().setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, value.length) === 0
+  } catch {
+    // The calls of the C library are an optional dependency, and the connection is as good as it was.
+    return false
+  }
 }

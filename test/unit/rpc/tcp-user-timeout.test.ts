@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { connect as connectTls, createServer as createTls } from 'node:tls'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { libc } from '../../../src/rpc/libc.ts'
 import { descriptorOf } from '../../../src/rpc/socket-descriptor.ts'
 import { breakUnanswered } from '../../../src/rpc/tcp-user-timeout.ts'
@@ -45,4 +45,21 @@ test('the kernel breaks a connection by TCP or TLS that is not answered, and non
     expect(breakUnanswered(socket, 4000)).toBe(false)
   }
   for (const socket of taken) socket.destroy()
+})
+
+test('where the C library cannot be asked, the connection is left as it is', async () => {
+  const platform = Object.getOwnPropertyDescriptor(process, 'platform') ?? expect.fail()
+  Object.defineProperty(process, 'platform', { ...platform, value: 'darwin' })
+  vi.resetModules()
+  onTestFinished(() => {
+    Object.defineProperty(process, 'platform', platform)
+    vi.resetModules()
+  })
+  const taken: Socket[] = []
+  const socket = connect(await portOf(createServer((one) => void taken.push(one))), '127.0.0.1')
+  await once(socket, 'connect')
+  const { breakUnanswered: without } = await import('../../../src/rpc/tcp-user-timeout.ts')
+  expect([without(socket, 4000), socket.destroyed]).toEqual([false, false])
+  socket.destroy()
+  for (const one of taken) one.destroy()
 })
