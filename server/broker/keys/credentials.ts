@@ -93,6 +93,8 @@ export function openCredentials(path: string, keys: SealingKey, clock: Clock): C
       // What says when the older one was issued may have been left where it stands.
       const isMeant = older === undefined || (issuedAt !== undefined && issuedAt > older.since)
       const since = isMeant && issuedAt !== undefined && issuedAt < seen ? issuedAt : seen
+      // To the end: of those that were ever seen the first to be forgotten is never one that is in use.
+      nextHolders.delete(fingerprint)
       nextHolders.set(fingerprint, { integration: id, since })
       nextRecords.set(id, {
         ...{ owner, fingerprint, since, maxAgeSeconds },

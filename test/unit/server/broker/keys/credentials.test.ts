@@ -57,6 +57,18 @@ test('one secret twice is refused: at once, later, and after a restart', () => {
   expect(reasonOf(() => again.admit([held('a', 'key-one')]))).toBe('ok')
 })
 
+test('a key that is in use is not forgotten for those that came after it', () => {
+  const first = open()
+  first.admit([held('a', 'key-one')])
+  const { records, holders } = readState(path)
+  for (let n = 0; n < 9999; n += 1) {
+    holders.set(n.toString(16).padStart(64, '0'), { integration: 'b', since: clock.now() })
+  }
+  writeState(path, { records, holders })
+  open().admit([held('a', 'key-one'), held('b', 'key-two')])
+  expect(reasonOf(() => open().admit([held('c', 'key-one')]))).toBe('credential-shared')
+})
+
 test('the file holds no secret and nothing that can be guessed from: fingerprints are under a key', () => {
   const credentials = open()
   credentials.admit([held('a', 'key-one')])
