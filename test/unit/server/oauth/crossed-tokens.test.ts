@@ -15,8 +15,8 @@ import { tempDatabase, tempStore } from '../store/fixture.ts'
 const web = idOf('/web')
 const start = new Date('2026-06-01T12:00:00.950Z')
 
-/** A server that hears of facts 200 ms late, and another one that writes them. */
-async function startWorld() {
+/** A server that hears of facts 200 ms late, and another one that writes them. Of what it writes the first `failures` fail. */
+async function startWorld(failures = 0) {
   const clock = new FakeClock(start)
   const { connect } = await tempDatabase()
   const store = await tempStore({ connect })
@@ -26,7 +26,15 @@ async function startWorld() {
   const revocations = createRevocations({ clock, write })
   const deps = { store, revocations, clock, log: silentLog }
   const changes = await openChanges(store, { clock, log: silentLog, onBatch: revocations.apply })
-  const crossed = createCrossedTokens({ ...deps, changes })
+  let failed = 0
+  const failing: Pick<typeof store, 'write'> = {
+    async write(job) {
+      if (failed === failures) return store.write(job)
+      failed += 1
+      throw new Error('the store is away')
+    },
+  }
+  const crossed = createCrossedTokens({ ...deps, store: failing, changes })
   let batch = new IssuedBatch()
   crossed.watch(batch)
   const stop = new AbortController()
@@ -46,6 +54,12 @@ async function startWorld() {
       crossed.watch(batch)
     },
     revokeElsewhere: (...causes: readonly Cause[]) => other.write((tx) => write(tx, causes)),
+    /** In a transaction that was begun at this time, and took until now. */
+    revokeSlowly(begun: Date, cause: Cause) {
+      const slow = factWriter({ clock: { now: () => begun }, svidTtlSeconds: 60 })
+      return other.write((tx) => slow(tx, [cause]))
+    },
+    failed: () => failed,
     issue(jti: string, more: Partial<IssuedToken> = {}): IssuedToken {
       const issuedAt = new Date(Math.floor(clock.now().getTime() / 1000) * 1000)
       const token = {
@@ -99,6 +113,37 @@ test.each<Cause>([
     expect(revocations.find('transaction', 'txn-after')).toBeUndefined()
   },
 )
+
+test('T26 what was written down meanwhile dies too by a fact that took seconds to be written', async () => {
+  const { clock, revocations, revokeSlowly, issue, flush, run } = await startWorld()
+  run()
+  const begun = clock.now()
+  await clock.advance(1000)
+  issue('written')
+  flush()
+  for (let step = 0; step < 15; step += 1) await clock.advance(200)
+  await revokeSlowly(begun, { kind: 'owner', id: 'team' })
+  await clock.advance(200)
+  await eventually(() => revocations.find('owner', 'team') !== undefined)
+  await clock.advance(200)
+  await eventually(() => revocations.find('transaction', 'txn-written') !== undefined)
+})
+
+test('T26 what could not be revoked is tried again', async () => {
+  const { clock, revocations, revokeElsewhere, issue, failed, run } = await startWorld(2)
+  run()
+  await revokeElsewhere({ kind: 'owner', id: 'team' })
+  await clock.advance(100)
+  issue('late')
+  await clock.advance(100)
+  await eventually(() => failed() === 1)
+  const aSecondLater = async () => {
+    await clock.advance(1000)
+    return revocations.find('transaction', 'txn-late') !== undefined
+  }
+  await expect.poll(aSecondLater).toBe(true)
+  expect(failed()).toBe(2)
+})
 
 test('T26 what a run before has issued dies by a fact that it did not know, here or still to come, and by no other', async () => {
   const { clock, revocations, crossed, revokeElsewhere, issue, run } = await startWorld()
