@@ -69,6 +69,15 @@ test('W3C Trace Context §3.2 a call is on record with the trace that it came wi
   }
 })
 
+test('a call for somebody else is on record with whom it went through', async () => {
+  const broker = await startBroker()
+  onTestFinished(() => broker.stop())
+  const through = ['spiffe://example.org/shop', 'spiffe://example.org/gate']
+  const act = { sub: through[0], act: { sub: through[1] } }
+  await broker.call({ token: await broker.token({ act }) })
+  expect(broker.trail().at(-1)).toMatchObject({ kind: 'broker.called', actors: through })
+})
+
 test('while the issuer’s keys cannot be fetched the log says why, and the caller does not hear it', async () => {
   const broker = await startBroker()
   onTestFinished(() => broker.stop())

@@ -109,6 +109,19 @@ test('RFC 8936 §2.2 a request waits for half a minute at most, and no longer th
   await eventually(() => patient.answer === '{"sets":{}}')
 })
 
+test('RFC 8936 §2.4 whoever wants no event, but acknowledges some, is told of none and does not wait', async () => {
+  await using store = await tempStore()
+  const outbox = open(store)
+  const poll = createPollDoor({ outbox, clock, log: silentLog })
+  const never = new AbortController().signal
+  const ask = async (said: object) => (await poll(stream, JSON.stringify(said), never)).body
+  for (const jti of ['a', 'b']) await add(outbox, jti)
+  expect(await ask({ maxEvents: 0, ack: ['a'] })).toBe('{"sets":{}}')
+  expect(Object.keys(JSON.parse(await ask({ returnImmediately: true })).sets)).toEqual(['b'])
+  expect(await ask({ maxEvents: 0, ack: ['b'] })).toBe('{"sets":{}}')
+  expect(await ask({ maxEvents: 0 })).toBe('{"sets":{}}')
+})
+
 test('of one stream four requests wait; the next are answered at once, and all by what happens', async () => {
   await using store = await tempStore()
   const outbox = open(store)
@@ -134,4 +147,33 @@ test('whoever waits is let go when the server stops, without another look at the
   stop.abort()
   await running
   await eventually(() => one.answer === '{"sets":{}}')
+})
+
+test('what one server is about to push no other sends, for half a minute or until it is let go of', async () => {
+  await using store = await tempStore()
+  const [one, other] = [open(store), open(store)]
+  await add(one, 'a')
+  expect(await one.lease(stream)).toMatchObject({ jti: 'a' })
+  expect(await other.lease(stream)).toBeUndefined()
+  await one.release(stream, 'a')
+  expect(await other.lease(stream)).toMatchObject({ jti: 'a' })
+  clock.jump(29_999)
+  expect(await one.lease(stream)).toBeUndefined()
+  clock.jump(2)
+  expect(await one.lease(stream)).toMatchObject({ jti: 'a' })
+})
+
+test('what a receiver has, or refuses, is gone and counted; what it refuses is on record too', async () => {
+  await using store = await tempStore()
+  const outbox = open(store)
+  for (const jti of ['a', 'b', 'c']) await add(outbox, jti)
+  await outbox.remove(stream, ['a', 'a', 'unknown'])
+  expect([counted, recorded]).toEqual([[['siem', 'delivered', 1]], []])
+  await outbox.remove(stream, ['b', 'c'], true)
+  expect(counted.at(-1)).toEqual(['siem', 'refused', 2])
+  expect(recorded).toMatchObject([
+    { kind: 'event.dropped', reason: 'receiver-refused', details: { stream: 'siem', count: 2 } },
+  ])
+  await outbox.remove(stream, ['b'], true)
+  expect([counted.length, recorded.length]).toEqual([2, 1])
 })
