@@ -154,6 +154,7 @@ describe('tokens that are good once', () => {
     const store = await tempStore()
     for (const [issuer, jti] of [
       ['https://ci.example', 'a'],
+      ['https://other.example', 'a'],
       ['https://ci', '.examplea'],
       ['https://ci.example', 'A'],
     ] as const) {
