@@ -27,7 +27,7 @@ const call = (more = {}) => broker.call({ svid, ...more })
 
 beforeAll(async () => {
   const folder = { 'another.key': 'the-key-of-another-integration' }
-  broker = await startBroker({ acme })
+  broker = await startBroker({ acme, metrics: true })
   for (const [name, key] of Object.entries(folder)) put(key, name)
   await broker.reload({ acme, others: [{ ...another() }] })
   svid = await broker.api.trustDomain.issueX509(SpiffeId.parse(caller))
@@ -107,13 +107,44 @@ test('a key whose file changes is taken over while it runs, on record, and no ca
 })
 
 describe('while one key takes the place of another,', () => {
-  test('a vendor that does not take the new one yet is called with the old one', async () => {
+  const fallbacks = async (): Promise<number> => {
+    const counted = /^countersign_broker_key_fallbacks_total{integration="acme"} (\d+)$/m
+    return Number(counted.exec(await broker.metrics())?.[1] ?? 0)
+  }
+
+  test('a vendor that does not take the new one yet is called with the old one, and it is counted', async () => {
     const old = keyInFile()
     const key = await change()
+    const before = await fallbacks()
     broker.vendor.requests.length = 0
     expect((await call({ method: 'DELETE' })).status).toBe(200)
     expect(keysSent()).toEqual([key, old])
     expect(broker.log()).toContain('is called with another')
+    expect(await fallbacks()).toBe(before + 1)
+  })
+
+  test('a file that is written anew with the same key is no change: the one before it is there still', async () => {
+    const old = keyInFile()
+    const key = await change()
+    const taken = onRecord('broker.key.taken').length
+    const logged = broker.log().length
+    const inUse = (): readonly string[] => {
+      const lines = broker.log().slice(logged).split('\n')
+      const said = lines.filter((line) => line.includes('another key of a vendor is in use'))
+      return said.map((line) => JSON.parse(line).integration)
+    }
+    put(key)
+    // Looked at after the other.
+    put(newKey(), 'another.key')
+    await eventually(() => inUse().includes('another'))
+    known = new Set([old])
+    broker.vendor.requests.length = 0
+    expect((await call({ method: 'DELETE' })).status).toBe(200)
+    expect(keysSent()).toEqual([key, old])
+    expect(onRecord('broker.key.taken').slice(taken)).toMatchObject([
+      { details: { integration: 'another' } },
+    ])
+    expect(inUse()).toEqual(['another'])
   })
 
   test('a call that had begun is sent once more with the new one, where the old one is taken no more', async () => {
