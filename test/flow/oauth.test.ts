@@ -423,6 +423,11 @@ describe('T30 gets no token, and the trail says why:', () => {
       ...{ error: 'invalid_scope', reason: 'scope-malformed' },
     },
     {
+      who: 'scopes that a tab parts',
+      values: async () => ({ ...(await asserting()), scope: 'orders:read\torders:read' }),
+      ...{ error: 'invalid_scope', reason: 'scope-unknown' },
+    },
+    {
       who: 'no scope',
       values: async () => ({ ...(await asserting()), scope: '' }),
       ...{ error: 'invalid_scope', reason: 'scope-missing' },
