@@ -395,9 +395,14 @@ test('RFC 8935 §2 what was revoked is pushed, with the receiver’s own authori
   // All of before, two of each workload.
   await eventually(() => pushed.length === 44)
   pushed = []
-  answer = (response) => void response.writeHead(503).end()
+  // §2.4: only what is no event is given up; whoever has let in nobody may do so another time.
+  answer = (response) =>
+    pushed.length > 1
+      ? void response.writeHead(400).end('{"err":"access_denied"}')
+      : void response.writeHead(503).end()
   await revoke('/gone/three')
-  await eventually(() => pushed.length >= 1)
+  await eventually(() => pushed.length >= 2)
+  pushed = []
   accept()
   await eventually(() => new Set(pushed.map(({ body }) => body)).size === 2)
   for (const { path, headers, body } of pushed) {

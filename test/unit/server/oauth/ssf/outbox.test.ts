@@ -122,6 +122,13 @@ test('RFC 8936 §2.4 whoever wants no event, but acknowledges some, is told of n
   expect(await ask({ maxEvents: 0 })).toBe('{"sets":{}}')
 })
 
+test('RFC 8936 §2.2 whoever asks to be answered at once does not wait', async () => {
+  await using store = await tempStore()
+  const poll = createPollDoor({ outbox: open(store), clock, log: silentLog })
+  const { body } = await poll(stream, '{"returnImmediately":true}', new AbortController().signal)
+  expect([body, clock.sleeping]).toEqual(['{"sets":{}}', 0])
+})
+
 test('of one stream four requests wait; the next are answered at once, and all by what happens', async () => {
   await using store = await tempStore()
   const outbox = open(store)
