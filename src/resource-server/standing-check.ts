@@ -64,11 +64,16 @@ export function standingCheck(options: StandingOptions, clock: Clock): StandingC
   }
   return async (token, signed, whenUnknown) => {
     if (revocations === undefined && introspect === undefined) return
-    const known = knownRevocation(revocations, signed)
-    if (known !== undefined) throw known
+    const refuseKnown = (): void => {
+      const known = knownRevocation(revocations, signed)
+      if (known !== undefined) throw known
+    }
+    refuseKnown()
     if (revocations?.fresh() === true) return
     const active = await introspected(token)
     if (active === false) throw revoked()
+    // That may have taken seconds, in which the feed has told more than the issuer knew as it was asked.
+    refuseKnown()
     if (active === true || whenUnknown === 'allow-until-expiry') return
     throw new CountersignError('unavailable', 'whether the token was revoked is not known now', {
       reason: 'revocation-unknown',

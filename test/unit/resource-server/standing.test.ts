@@ -62,6 +62,33 @@ describe('T26 a token that was revoked', () => {
 })
 
 describe('T26 while the feed is late', () => {
+  const answers: readonly [string, () => Promise<boolean>][] = [
+    ['says that it was good', async () => true],
+    ['cannot say', () => Promise.reject(new Error('away'))],
+  ]
+  test.each(answers)(
+    'what becomes known as the issuer is asked is heeded, though it %s',
+    async (_, answer) => {
+      const revocations = feed()
+      const asked = Promise.withResolvers<void>()
+      const answered = Promise.withResolvers<void>()
+      const introspect = async () => {
+        asked.resolve()
+        await answered.promise
+        return answer()
+      }
+      const { verify } = issuer.verifier({ audience, revocations, introspect })
+      revocations.late = true
+      const shown = { whenUnknown: 'allow-until-expiry' } as const
+      const verified = reasonOfAsync(async () => verify(await tokenOf({ jti: 'meanwhile' }), shown))
+      await asked.promise
+      revoke(revocations.facts, 'token', 'meanwhile')
+      revocations.late = false
+      answered.resolve()
+      expect(await verified).toBe('token-revoked')
+    },
+  )
+
   test('the issuer is asked about each token, once for all who show it meanwhile', async () => {
     const revocations = feed()
     const asked: string[] = []
