@@ -59,7 +59,7 @@ followed.take(
   systemClock.monotonicMs(),
 )
 const known: Revocations = {
-  fresh: () => followed.ageMs(systemClock.monotonicMs()) < 3_600_000,
+  fresh: () => followed.ageMs(systemClock.monotonicMs(), systemClock.now()) < 3_600_000,
   judge: (claims, keyId) => followed.facts.judge(claims, keyId),
 }
 const verifierWith = (revocations?: Revocations): Verifier =>

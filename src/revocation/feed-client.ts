@@ -73,7 +73,7 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
   const tellFacts = (): void => {
     for (const tell of listeners) tell()
   }
-  const ageMs = (): number => state.ageMs(clock.monotonicMs())
+  const ageMs = (): number => state.ageMs(clock.monotonicMs(), clock.now())
   return {
     judge: (claims, keyId) => state.facts.judge(claims, keyId),
     find: (kind, id) => state.facts.find(kind, id),
@@ -145,9 +145,9 @@ async function follow(
       const message = await readFeedMessage(event.value, { issuer, keyOf })
       const nowMs = clock.monotonicMs()
       state.take(message, nowMs)
-      lateSinceMs = isLate(state.ageMs(nowMs)) ? (lateSinceMs ?? nowMs) : undefined
+      lateSinceMs = isLate(state.ageMs(nowMs, clock.now())) ? (lateSinceMs ?? nowMs) : undefined
       if (nowMs - (lateSinceMs ?? nowMs) > lateMs) throw late()
-      state.facts.drop(clock.now())
+      state.drop(clock.now())
       took()
       if (state.lastEventId !== undefined) applied?.(state.lastEventId, message.hello?.within)
       if (message.facts.length > 0) tellFacts()

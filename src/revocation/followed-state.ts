@@ -41,9 +41,19 @@ export class FollowedState {
     return this.#needsSnapshot ? undefined : `${this.#log}.${this.#head.number}`
   }
 
-  /** How old what is known may be. */
-  ageMs(nowMs: number): number {
-    return nowMs - this.#asOfMs
+  /** How old what is known may be, by the monotonic clock and the wall clock. */
+  ageMs(nowMs: number, now: Date): number {
+    return this.facts.lacks(now) ? Number.POSITIVE_INFINITY : nowMs - this.#asOfMs
+  }
+
+  /** Forgets what has ended. Throws `unauthenticated` `feed-clock`, as `take`, where what is forgotten has not ended after all. */
+  drop(now: Date): void {
+    if (!this.facts.drop(now)) {
+      this.#distrust(
+        'feed-clock',
+        'the wall clock was set back here: what it had ended may not have',
+      )
+    }
   }
 
   begin(session: FeedSession): void {

@@ -10,6 +10,8 @@ export class RevocationState {
   /** By the minute in which they end. */
   readonly #ending = new Map<number, Fact[]>()
   #size = 0
+  /** The last minute whose facts were forgotten. */
+  #forgotten = Number.NEGATIVE_INFINITY
 
   constructor() {
     const kinds = factKinds.map((kind) => [kind, new FactIndex()])
@@ -73,12 +75,19 @@ export class RevocationState {
     )
   }
 
-  /** Forgets what has ended. */
-  drop(now: Date): void {
-    const seconds = now.getTime() / 1000
+  /** Whether something is forgotten that has not ended by this clock: it has been set back since. */
+  lacks(now: Date): boolean {
+    return minuteOf(now.getTime() / 1000) <= this.#forgotten
+  }
+
+  /** Forgets what has ended. False where it lacked something; from then on the clock is taken for right. */
+  drop(now: Date): boolean {
+    const isWhole = !this.lacks(now)
+    if (!isWhole) this.#forgotten = Number.NEGATIVE_INFINITY
     for (const [minute, facts] of this.#ending) {
-      if (minute >= minuteOf(seconds)) continue
+      if (minute >= minuteOf(now.getTime() / 1000)) continue
       this.#ending.delete(minute)
+      this.#forgotten = Math.max(this.#forgotten, minute)
       for (const fact of facts) {
         // One that was prolonged since is another value.
         if (this.#byKind[fact.kind].get(fact.id) !== fact) continue
@@ -86,6 +95,7 @@ export class RevocationState {
         this.#size -= 1
       }
     }
+    return isWhole
   }
 }
 

@@ -177,6 +177,29 @@ test('facts that have ended are forgotten as the feed goes on', async () => {
   expect([feed.size, troubles]).toEqual([1, []])
 })
 
+test('T20 what a clock that was ahead has ended is asked for again once that is set back, and nothing is fresh until it is there', async () => {
+  const revoked = { ...fact('a'), endsAt: clock.now().getTime() / 1000 + 3600 }
+  const { facts } = teller.append(revoked)
+  await tell(teller.page(1, 1, facts))
+  await eventually(() => feed.fresh())
+  clock.jump(2 * 3_600_000)
+  teller.now += 100
+  await tell(teller.message())
+  await eventually(() => feed.size === 0)
+  expect(feed.fresh()).toBe(true)
+  clock.jump(-2 * 3_600_000)
+  expect(feed.fresh()).toBe(false)
+  teller.now += 100
+  await tell(teller.message())
+  await eventually(() => troubles.includes('feed-clock'))
+  expect(feed.fresh()).toBe(false)
+  await reconnected()
+  expect(requests[1]?.lastEventId).toBeUndefined()
+  await tell(teller.page(1, 1, facts))
+  await eventually(() => feed.fresh())
+  expect(feed.find('spiffe-id', 'a')).toMatchObject({ id: 'a' })
+})
+
 test('a gap makes it stale at once, and it asks for a snapshot', async () => {
   await tell(teller.page(1, 1))
   await eventually(() => feed.fresh())

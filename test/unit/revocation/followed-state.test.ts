@@ -39,6 +39,7 @@ function catchUp(): void {
   take(teller.page(1, 1, facts))
 }
 
+const ageMs = (atMs: number): number => state.ageMs(atMs, new Date(0))
 const known = (id: string): boolean => state.facts.find('spiffe-id', id) !== undefined
 
 describe('what continues the chain is taken', () => {
@@ -56,10 +57,10 @@ describe('what continues the chain is taken', () => {
     const { facts } = teller.append(fact('a'), fact('b'), fact('c'))
     const pages = facts.map((one, at) => teller.page(at + 1, 3, [one]))
     take(...pages.slice(0, 2))
-    expect(state.ageMs(100)).toBe(Number.POSITIVE_INFINITY)
+    expect(ageMs(100)).toBe(Number.POSITIVE_INFINITY)
     expect(state.lastEventId).toBeUndefined()
     take(...pages.slice(2))
-    expect(state.ageMs(100)).toBe(0)
+    expect(ageMs(100)).toBe(0)
     expect(state.facts.size).toBe(3)
   })
 
@@ -80,7 +81,7 @@ describe('what continues the chain is taken', () => {
     const missed = teller.append(fact('missed'))
     take({ ...missed, run: 'other', hello: { nonce: 'second', now: teller.now } })
     expect(known('missed')).toBe(true)
-    expect(state.ageMs(900)).toBe(0)
+    expect(ageMs(900)).toBe(0)
   })
 
   test('a log of another id begins with a snapshot, and what was known before is not forgotten', () => {
@@ -97,14 +98,14 @@ describe('what continues the chain is taken', () => {
 describe('how old what is known may be', () => {
   test('counts from when the request left, less what has passed at the server since its hello', () => {
     catchUp()
-    expect(state.ageMs(130)).toBe(30)
+    expect(ageMs(130)).toBe(30)
     teller.now += 200
     take(teller.message())
-    expect(state.ageMs(330)).toBe(30)
+    expect(ageMs(330)).toBe(30)
     // Held up on the way by half a second: the server's clock says so.
     teller.now += 200
     take(teller.message())
-    expect(state.ageMs(1030)).toBe(530)
+    expect(ageMs(1030)).toBe(530)
   })
 
   test('goes by when the server last read its log, not by when it speaks', () => {
@@ -112,14 +113,14 @@ describe('how old what is known may be', () => {
     const looked = teller.now
     teller.now += 600
     take(teller.message({ clock: looked }))
-    expect(state.ageMs(800)).toBe(700)
+    expect(ageMs(800)).toBe(700)
   })
 
   test('does not grow by a new connection that is slower', () => {
     catchUp()
     state.begin({ nonce: 'nonce', sentAtMs: 50 })
     take(teller.hello())
-    expect(state.ageMs(130)).toBe(30)
+    expect(ageMs(130)).toBe(30)
   })
 })
 
@@ -204,10 +205,10 @@ describe('what does not continue the chain is refused', () => {
 
   test.each(cases)('where %s', (_name, reason, messages) => {
     catchUp()
-    expect(state.ageMs(100)).toBe(0)
+    expect(ageMs(100)).toBe(0)
     expect(refusal(...messages())).toBe(reason)
     // Something is known to be missing: what is known counts as too old at once, but is not forgotten.
-    expect(state.ageMs(100)).toBe(Number.POSITIVE_INFINITY)
+    expect(ageMs(100)).toBe(Number.POSITIVE_INFINITY)
     expect(known(web)).toBe(true)
   })
 
@@ -219,7 +220,7 @@ describe('what does not continue the chain is refused', () => {
     state.begin({ nonce: 'nonce', sentAtMs: 300 })
     take(teller.page(1, 1, withheld.facts))
     expect(known('withheld')).toBe(true)
-    expect(state.ageMs(300)).toBe(0)
+    expect(ageMs(300)).toBe(0)
   })
 
   test('a server that knows less stays refused until it knows as much again', () => {
@@ -229,11 +230,11 @@ describe('what does not continue the chain is refused', () => {
     for (let tries = 0; tries < 2; tries += 1) {
       state.begin({ nonce: 'nonce', sentAtMs: 300 })
       expect(refusal(behind.page(1, 1))).toBe('feed-went-back')
-      expect(state.ageMs(300)).toBe(Number.POSITIVE_INFINITY)
+      expect(ageMs(300)).toBe(Number.POSITIVE_INFINITY)
     }
     state.begin({ nonce: 'nonce', sentAtMs: 300 })
     take(teller.hello())
-    expect(state.ageMs(300)).toBe(0)
+    expect(ageMs(300)).toBe(0)
   })
 
   test('what was said before the connection was made does not open it, nor to somebody else', () => {
@@ -241,7 +242,7 @@ describe('what does not continue the chain is refused', () => {
     state.begin({ nonce: 'second', sentAtMs: 300 })
     expect(refusal(teller.hello())).toBe('feed-nonce')
     expect(refusal(teller.message())).toBe('feed-nonce')
-    expect(state.ageMs(300)).toBe(200)
+    expect(ageMs(300)).toBe(200)
   })
 
   test('heartbeats of before do not keep what is known fresh', () => {
@@ -251,8 +252,8 @@ describe('what does not continue the chain is refused', () => {
     take(teller.message())
     expect(refusal(recorded)).toBe('feed-reordered')
     expect(refusal({ ...teller.message(), run: 'other' })).toBe('feed-run')
-    expect(state.ageMs(300)).toBe(0)
-    expect(state.ageMs(1000)).toBe(700)
+    expect(ageMs(300)).toBe(0)
+    expect(ageMs(1000)).toBe(700)
   })
 
   test('pages of a snapshot come each, in order, and of one head', () => {
@@ -278,7 +279,7 @@ test('T20 what comes from later than now is believed by no clock that stood stil
   nowMs = 100
   teller.now += 250
   take(teller.message())
-  expect(state.ageMs(100)).toBe(0)
+  expect(ageMs(100)).toBe(0)
   // Two clocks may go apart by so much, and no more.
   teller.now += 1
   expect(refusal(teller.message())).toBe('feed-clock')
@@ -287,9 +288,9 @@ test('T20 what comes from later than now is believed by no clock that stood stil
   // The machine slept for a minute, and its monotonic clock with it; what was sent meanwhile comes at once.
   teller.now += 60_000
   expect(refusal(teller.message())).toBe('feed-clock')
-  expect(state.ageMs(100)).toBe(Number.POSITIVE_INFINITY)
+  expect(ageMs(100)).toBe(Number.POSITIVE_INFINITY)
   state.begin({ nonce: 'second', sentAtMs: 100 })
   take({ ...teller.hello(), hello: { nonce: 'second', now: teller.now } })
-  expect(state.ageMs(100)).toBe(0)
+  expect(ageMs(100)).toBe(0)
   expect(state.lastEventId).toBe(`log.${teller.head.number}`)
 })

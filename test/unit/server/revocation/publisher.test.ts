@@ -134,7 +134,7 @@ test('a reader gets all there is, then each fact as it is committed, and heartbe
   await server.clock.advance(200)
   server.look()
   await reader.take(1)
-  expect(reader.state.ageMs(server.clock.monotonicMs())).toBe(0)
+  expect(reader.state.ageMs(server.clock.monotonicMs(), server.clock.now())).toBe(0)
 })
 
 test('whoever comes while a message is on the way misses nothing and hears nothing twice', async () => {
@@ -193,7 +193,7 @@ test('while the log cannot be read there is no heartbeat that says so', async ()
   server.revoke('a')
   await reader.take(1)
   // The fact is there, but what else there is was last known 600 ms ago.
-  expect(reader.state.ageMs(server.clock.monotonicMs())).toBe(600)
+  expect(reader.state.ageMs(server.clock.monotonicMs(), server.clock.now())).toBe(600)
 })
 
 test('what could not be signed is not told as if there had been nothing', async () => {

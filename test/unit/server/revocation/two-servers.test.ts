@@ -119,8 +119,8 @@ test('heartbeats come by themselves, and a server that cannot read the log has n
   await beating.follow(server, 'first')
   const before = beating.taken.length
   await eventually(() => beating.taken.length >= before + 3)
-  await eventually(() => beating.state.ageMs(systemClock.monotonicMs()) < 700)
+  await eventually(() => beating.state.ageMs(systemClock.monotonicMs(), systemClock.now()) < 700)
   await database.execute('alter table changes rename to changes_away')
   onTestFinished(() => database.execute('alter table changes_away rename to changes'))
-  await eventually(() => beating.state.ageMs(systemClock.monotonicMs()) > 700)
+  await eventually(() => beating.state.ageMs(systemClock.monotonicMs(), systemClock.now()) > 700)
 })
