@@ -76,6 +76,8 @@ export class OauthClient implements Caller, AsyncDisposable {
   readonly #closing = new AbortController()
   readonly #following: Promise<void>
   #standing: Standing
+  /** What it goes over to once each token is there: one that is there already is not asked for again. */
+  #coming: Standing | undefined
   #renewed = new AbortController()
 
   /** Throws `invalid`, `client-options`, and what the source has instead of an SVID. */
@@ -178,7 +180,7 @@ export class OauthClient implements Caller, AsyncDisposable {
       const held = this.#standing.svid
       // The issuer was away for so long that nothing could be fetched before.
       if (held !== undefined && held.expiresAt <= this.#clock.now()) {
-        this.#replace(this.#stand(newest))
+        this.#replace(this.#comingFor(newest))
       }
     }
     return this.#standing
@@ -187,6 +189,14 @@ export class OauthClient implements Caller, AsyncDisposable {
   #replace(next: Standing): void {
     this.#standing.retire()
     this.#standing = next
+    this.#coming = undefined
+  }
+
+  #comingFor(svid: X509Svid): Standing {
+    if (this.#coming !== undefined && isSame(svid, this.#coming.svid)) return this.#coming
+    this.#coming?.retire()
+    this.#coming = this.#stand(svid)
+    return this.#coming
   }
 
   async #follow(source: IdentitySource, signal: AbortSignal): Promise<void> {
@@ -207,6 +217,7 @@ export class OauthClient implements Caller, AsyncDisposable {
       // Closed while it waited: nothing else throws here.
     } finally {
       stopUpdates()
+      this.#coming?.retire()
     }
   }
 
@@ -215,16 +226,13 @@ export class OauthClient implements Caller, AsyncDisposable {
     const newest = currentSvid(source)
     const before = this.#standing
     if (newest === undefined || isSame(newest, before.svid)) return true
-    let next: Standing | undefined
     try {
-      next = this.#stand(newest)
+      const next = this.#comingFor(newest)
       await before.fetchAgain(next)
+      if (this.#coming === next) this.#replace(next)
     } catch {
-      next?.retire()
       return false
     }
-    if (this.#standing === before) this.#replace(next)
-    else next.retire()
     return true
   }
 

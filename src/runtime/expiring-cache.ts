@@ -32,8 +32,8 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
 
   /** `key` says all that the request does. Rejects as `fetch` does, or with the signal's reason. */
   async get(key: string, request: R, signal?: AbortSignal): Promise<T> {
-    const kept = this.#kept.get(key)
-    if (kept !== undefined && this.#clock.monotonicMs() < kept.renewAtMs && this.#isGood(kept)) {
+    const kept = this.#notDue(key)
+    if (kept !== undefined) {
       kept.used = true
       return kept.value
     }
@@ -53,9 +53,9 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
     }
   }
 
-  /** Has it there before anybody asks. Rejects as `fetch` does. */
+  /** Has it there before anybody asks, where it is not. Rejects as `fetch` does. */
   async prepare(key: string, request: R): Promise<void> {
-    await this.#renewed(key, request)
+    if (this.#notDue(key) === undefined) await this.#renewed(key, request)
   }
 
   /** Of what somebody has asked for, and is good still. */
@@ -102,6 +102,12 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
     const renewAtMs = this.#clock.monotonicMs() + leftMs / 2
     kept.set(key, { request, value, renewAtMs, used: false })
     return value
+  }
+
+  #notDue(key: string): Kept<R, T> | undefined {
+    const kept = this.#kept.get(key)
+    const isDue = kept === undefined || this.#clock.monotonicMs() >= kept.renewAtMs
+    return isDue || !this.#isGood(kept) ? undefined : kept
   }
 
   #isGood({ value }: Kept<R, T>): boolean {

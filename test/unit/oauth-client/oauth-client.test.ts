@@ -195,6 +195,27 @@ describe('when the SVID is renewed', () => {
     expect(issuer.asked.slice(4).map((form) => form.get('scope'))).toEqual(['stock:read'])
   })
 
+  test('what is there already is not asked for again, where the issuer could not give all at once', async () => {
+    const { client, clock, issuer, renew } = await stand()
+    const hops = Array.from({ length: 20 }, (_, at) => client.call(stock, `stock:${at}`))
+    for (const hop of hops) await hop.token()
+    // As an issuer that gives so many and then wants to be left alone for a while.
+    let left = 5
+    issuer.hold = async () => {
+      left -= 1
+      issuer.answer = left < 0 ? { status: 429, body: '{}' } : undefined
+    }
+    const renewed = await renew()
+    await eventually(async () => {
+      left = 5
+      await clock.advance(5000)
+      return (await hops[0]?.token())?.svid === renewed
+    })
+    const asked = issuer.asked.slice(20).map((form) => form.get('scope'))
+    expect(new Set(asked).size).toBe(20)
+    expect(asked.length).toBeLessThan(80)
+  })
+
   test('it goes over as soon as the issuer is back', async () => {
     const { client, clock, issuer, renew } = await stand({ svidSeconds: 60 })
     const hop = client.call(stock, 'stock:read')
