@@ -53,14 +53,19 @@ export function createAcknowledger(
       const head = applied
       const nowMs = clock.monotonicMs()
       const delayMs = nowMs - sinceMs
+      const stop = new AbortController()
       try {
-        await within(clock, patienceMs, send({ nonce, head, delayMs }, signal), late)
+        const sending = send({ nonce, head, delayMs }, AbortSignal.any([signal, stop.signal]))
+        await within(clock, patienceMs, sending, late)
         acknowledged = head
         // What was applied meanwhile waits since then, if not for less.
         sinceMs = nowMs
         backoff.reset()
       } catch {
         await clock.sleep(backoff.next(), signal)
+      } finally {
+        // It has a connection of its own, of which there are not to be more and more.
+        stop.abort()
       }
     }
     running = false

@@ -68,3 +68,21 @@ test('the issuer says in how long to tell it, up to a minute; how long that took
   await clock.advance(30_000)
   expect(sent.at(-1)).toEqual({ nonce: 'nonce', head: 'log.3', delayMs: 30_000 })
 })
+
+test('what the issuer does not answer is given up before it is told again', async () => {
+  let open = 0
+  let most = 0
+  const send = (_: Acknowledgement, signal: AbortSignal): Promise<void> =>
+    new Promise((_resolve, reject) => {
+      open += 1
+      most = Math.max(most, open)
+      signal.addEventListener('abort', () => {
+        open -= 1
+        reject(signal.reason)
+      })
+    })
+  applied = createAcknowledger({ send, clock }, 'nonce', stop.signal)
+  applied('log.1')
+  await clock.advance(60_000)
+  expect(most).toBe(1)
+})
