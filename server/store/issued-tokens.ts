@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { type GrantRow, isOfOne, tokensOf } from './issued-batch.ts'
+import { isExchanged } from './migrate-issued-tokens.ts'
 import { chunksOf, places, prepared } from './prepared.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
@@ -112,6 +113,8 @@ export async function pruneIssuedGrants(
 
 const readRows = 100
 const pageTokens = 500
+/** So many rows are walked through in one query, where none of the indexes finds those that are asked for. */
+const walkedRows = 4000
 
 /**
  * Tokens that have not expired, in pages, each a moment's work; from the first after the place `after` on. In the order
@@ -124,11 +127,15 @@ export async function* issuedTokens(
 ): AsyncGenerator<readonly ListedToken[], void, void> {
   const { transactions } = filter
   let [id = '', skip = '0'] = (from.after ?? '').split(' ')
+  /** Before which one a query ends; undefined: at none. */
+  let end = isIndexed(filter) ? undefined : id
   for (;;) {
+    if (end !== undefined && id >= end) end = await idBehind(db, id)
     // The row that was begun comes again, and what was taken of it is left out.
     const rows = await matching(db, filter, from.now)
       .selectAll()
       .where('id', '>=', id)
+      .$if(end !== undefined, (query) => query.where('id', '<', end as string))
       .orderBy('id')
       .limit(readRows + 1)
       .execute()
@@ -141,9 +148,28 @@ export async function* issuedTokens(
       yield found.slice(at, at + pageTokens)
     }
     const last = rows.at(-1)
-    if (rows.length <= readRows || last === undefined) return
-    ;[id, skip] = [last.id, 'Infinity']
+    if (rows.length > readRows && last !== undefined) [id, skip] = [last.id, 'Infinity']
+    else if (end !== undefined) [id, skip] = [end, '0']
+    else return
   }
+}
+
+/** Whether no query goes past many rows that are not asked for. */
+function isIndexed({ spiffeId, exchanged, audience, owner, issuedSince }: TokenFilter): boolean {
+  if (spiffeId !== undefined || exchanged === true) return true
+  return audience === undefined && owner === undefined && issuedSince === undefined
+}
+
+async function idBehind(db: Kysely<Schema>, id: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('issued_grants')
+    .select('id')
+    .where('id', '>=', id)
+    .orderBy('id')
+    .offset(walkedRows)
+    .limit(1)
+    .executeTakeFirst()
+  return row?.id
 }
 
 function matching(db: Kysely<Schema>, filter: TokenFilter, now: Date) {
@@ -168,8 +194,5 @@ function matching(db: Kysely<Schema>, filter: TokenFilter, now: Date) {
     .$if(issuedSince !== undefined, (query) =>
       query.where('issued_at', '>=', (issuedSince as Date).getTime()),
     )
-    .$if(exchanged === true, (query) =>
-      // Of one that a version before this one has issued, what it was exchanged for may be unknown.
-      query.where((or) => or.or([or('from_audience', '<>', ''), or('actors', '<>', '')])),
-    )
+    .$if(exchanged === true, (query) => query.where(isExchanged))
 }

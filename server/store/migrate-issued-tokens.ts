@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Schema } from './schema.ts'
 
 export async function createIssuedTokens(db: Kysely<Schema>): Promise<void> {
@@ -80,4 +80,12 @@ export async function addIssuedGrantFromKey(db: Kysely<Schema>): Promise<void> {
     .alterTable('issued_grants')
     .addColumn('from_key_id', 'text', (column) => column.notNull().defaultTo(''))
     .execute()
+}
+
+/** They are looked for at each revocation of a token. Of one that a version before has issued, what it was exchanged for may be unknown. */
+export const isExchanged: RawBuilder<boolean> = sql<boolean>`(from_audience <> '' or actors <> '')`
+
+export async function indexExchangedGrants(db: Kysely<Schema>): Promise<void> {
+  const index = db.schema.createIndex('issued_grants_exchanged').on('issued_grants')
+  await index.column('id').where(isExchanged).execute()
 }

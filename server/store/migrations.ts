@@ -7,6 +7,7 @@ import {
   addIssuedTokenText,
   createIssuedTokens,
   gatherIssuedTokens,
+  indexExchangedGrants,
   narrowIssuedTokenSubjects,
 } from './migrate-issued-tokens.ts'
 import { type SealedTable, sealOf } from './row-seal.ts'
@@ -35,6 +36,7 @@ const migrations = (maySeal: boolean): Readonly<Record<string, Migration>> => ({
   '0018-disabled-entries': { up: async () => {} },
   '0019-revoked-keys': { up: createRevokedKeys },
   '0020-issued-grant-from-key': { up: addIssuedGrantFromKey },
+  '0021-exchanged-grants': { up: indexExchangedGrants },
 })
 
 /**

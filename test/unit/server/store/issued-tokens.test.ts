@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { IssuedBatch } from '../../../../server/store/issued-batch.ts'
 import {
@@ -8,6 +9,7 @@ import {
   pruneIssuedGrants,
   type TokenFilter,
 } from '../../../../server/store/issued-tokens.ts'
+import { isExchanged } from '../../../../server/store/migrate-issued-tokens.ts'
 import type { Store } from '../../../../server/store/store.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { addTokens, tempDatabase, tempStore } from './fixture.ts'
@@ -169,5 +171,31 @@ test('tokens that a version before has noted are known after the update, each wi
     aToken('b', { rule: 'one', keyId: 'k1' }),
     { ...exchanged, actors: [orders], from: { audience: 'https://orders.example', depth: 0 } },
     { ...again, from: { audience: 'https://stock.example', depth: 1 } },
+  ])
+})
+
+test('of very many tokens those of one owner are looked for in pieces, so that others have their turn', async () => {
+  const id = (at: number): string => `t${String(at).padStart(5, '0')}`
+  const others = Array.from({ length: 9000 }, (_, at) =>
+    aToken(id(at), { clientId: SpiffeId.parse(`spiffe://example.org/w${at}`) }),
+  )
+  const first = aToken('a', { owner: 'one' })
+  const last = aToken('z', { owner: 'one', clientId: orders })
+  const store = await filled(first, ...others, last)
+  const pages: string[] = []
+  for await (const page of issuedTokens(store.db, { owner: 'one' }, { now })) {
+    pages.push(idsIn(page))
+  }
+  expect(pages).toEqual(['a', '', 'z'])
+  expect(idsIn(await list(store, { owner: 'one' }, { after: 'a 1' }))).toBe('z')
+})
+
+test('what was exchanged is found without a look at all the others', async () => {
+  const store = await filled(aToken('a'), exchanged)
+  const plan = await sql<{ readonly detail: string }>`explain query plan
+    select * from issued_grants where expires_at > ${now.getTime()} and ${isExchanged} and id >= ${''}
+    order by id limit ${101}`.execute(store.db)
+  expect(plan.rows.map(({ detail }) => detail)).toEqual([
+    'SEARCH issued_grants USING INDEX issued_grants_exchanged (id>?)',
   ])
 })
