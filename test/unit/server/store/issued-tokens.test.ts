@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { IssuedBatch } from '../../../../server/store/issued-batch.ts'
 import {
@@ -9,7 +8,6 @@ import {
   pruneIssuedGrants,
   type TokenFilter,
 } from '../../../../server/store/issued-tokens.ts'
-import { isExchanged } from '../../../../server/store/migrate-issued-tokens.ts'
 import type { Store } from '../../../../server/store/store.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { addTokens, tempDatabase, tempStore } from './fixture.ts'
@@ -188,14 +186,4 @@ test('of very many tokens those of one owner are looked for in pieces, so that o
   }
   expect(pages).toEqual(['a', '', 'z'])
   expect(idsIn(await list(store, { owner: 'one' }, { after: 'a 1' }))).toBe('z')
-})
-
-test('what was exchanged is found without a look at all the others', async () => {
-  const store = await filled(aToken('a'), exchanged)
-  const plan = await sql<{ readonly detail: string }>`explain query plan
-    select * from issued_grants where expires_at > ${now.getTime()} and ${isExchanged} and id >= ${''}
-    order by id limit ${101}`.execute(store.db)
-  expect(plan.rows.map(({ detail }) => detail)).toEqual([
-    'SEARCH issued_grants USING INDEX issued_grants_exchanged (id>?)',
-  ])
 })

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
+import { isExchanged } from '../../../../server/store/migrate-issued-tokens.ts'
 import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore } from '../../../../server/store/store.ts'
 import { rejection, storeOptions, tempFolder, tempStore } from './fixture.ts'
@@ -60,4 +61,14 @@ test('a store that was closed leaves one file', async () => {
     await store.probe()
   }
   expect(readdirSync(join(path, '..'))).toEqual(['data.sqlite'])
+})
+
+test('access tokens that were exchanged are found without a look at all the others', async () => {
+  const { db } = await tempStore()
+  const plan = await sql<{ readonly detail: string }>`explain query plan
+    select * from issued_grants where expires_at > ${0} and ${isExchanged} and id >= ${''}
+    order by id limit ${101}`.execute(db)
+  expect(plan.rows.map(({ detail }) => detail)).toEqual([
+    'SEARCH issued_grants USING INDEX issued_grants_exchanged (id>?)',
+  ])
 })
