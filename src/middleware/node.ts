@@ -32,7 +32,9 @@ export function nodeMiddleware(
   return async (request, response, next) => {
     const answer = await answerTo(request, response)
     if (answer === undefined) next()
-    else response.writeHead(answer.status, answer.headers).end(answer.body)
+    // It may have been too late for somebody who has answered in our place: to write a head once more throws.
+    else if (!response.headersSent)
+      response.writeHead(answer.status, answer.headers).end(answer.body)
   }
 
   async function answerTo(

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type IncomingMessage, request } from 'node:http'
+import { createServer, type IncomingMessage, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { jwtCheck, type RequireJwtSvidOptions } from '../../../src/middleware/jwt-check.ts'
@@ -121,6 +122,22 @@ test.each(['Express 5', 'Connect', 'node:http'])(
     expect(warned).toHaveBeenCalledWith(mishap)
   },
 )
+
+test('who was answered meanwhile, as the check took too long, is not answered again', async () => {
+  const checked: Promise<void>[] = []
+  const guard = requireJwtSvid(options)
+  const server = createServer((incoming, response) => {
+    checked.push(guard(incoming, response, () => expect.fail('it was let in')))
+    response.writeHead(503).end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const sent = request({ host: '127.0.0.1', port, agent: false }).end()
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  expect(response.resume().statusCode).toBe(503)
+  expect(await Promise.all(checked)).toEqual([undefined])
+})
 
 function fail(error: Error): never {
   throw error
