@@ -4,7 +4,7 @@ import { CountersignError } from '../errors.ts'
 import { parseOwner } from '../files/owner.ts'
 import { endpointsOf, type IssuerEndpoints, isHttps } from '../oauth-client/endpoints.ts'
 import { isPathPattern } from '../request-target/path-pattern.ts'
-import { isScope } from '../resource-server/access-check.ts'
+import { isScope, opensNothing } from '../resource-server/access-check.ts'
 import { readConfigFile } from '../runtime/config-file.ts'
 import { type HostPort, hostPort, parsedBy, path } from '../runtime/config-value.ts'
 import type { LogLevel } from '../runtime/log.ts'
@@ -54,7 +54,11 @@ export interface ForwardAuthSettings {
 }
 
 const method = z.string().regex(/^[A-Z]{1,16}$/, 'a method in capitals')
-const scope = z.string().max(128).refine(isScope, 'a scope without blanks')
+const scope = z
+  .string()
+  .max(128)
+  .refine(isScope, 'a scope without blanks')
+  .refine((said) => !opensNothing(said), 'a scope that is not of canaries, which open nothing')
 const url = z.string().max(2048).refine(isHttps, 'not an https URL (write it from https:// on)')
 
 const routeSchema = z.strictObject({

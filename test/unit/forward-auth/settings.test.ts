@@ -46,6 +46,11 @@ test('T30 a service that takes bound tokens alone, and a route that is lenient w
   expect(read().services.get('orders')?.requireBound).toBe(false)
 })
 
+test('the scope of canaries, which open nothing, is one of no route', () => {
+  const routed = '[{ path: /a, methods: [GET], scopes: ["countersign:canary"] }]'
+  expect(reasonOf(() => read({ routed }))).toBe('config-value')
+})
+
 test('T25 a door that everybody may use cannot be made', () => {
   for (const doors of [
     '[{ proxy: nginx, socket: /run/a/b.sock }]',
