@@ -150,14 +150,21 @@ test('a service that takes longer to refuse than it may is an alarm, until it is
 })
 
 test('a service that does not hear of revocations is an alarm, on record and in the metrics, until it hears again', async () => {
-  const before = onRecord('canary.alarmed').length
-  hears = false
-  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 1, 10_000)
-  // The metric tells it a moment before the trail.
-  await eventually(() => onRecord('canary.alarmed').length > before)
-  expect(onRecord('canary.alarmed').slice(before)).toMatchObject([{ reason: 'not-refused' }])
-  hears = true
-  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 0)
-  await eventually(() => onRecord('canary.recovered').length > 0)
+  const alarmOfSilence = async (): Promise<readonly Line[]> => {
+    const before = onRecord('canary.alarmed').length
+    const recovered = onRecord('canary.recovered').length
+    hears = false
+    await eventually(async () => (await metric('countersign_server_canary_alarm')) === 1, 10_000)
+    // The metric tells it a moment before the trail.
+    await eventually(() => onRecord('canary.alarmed').length > before)
+    hears = true
+    await eventually(async () => (await metric('countersign_server_canary_alarm')) === 0)
+    await eventually(() => onRecord('canary.recovered').length > recovered)
+    return onRecord('canary.alarmed').slice(before)
+  }
+  let alarms = await alarmOfSilence()
+  // On a busy machine the trial that was on its way may have been slow by itself, which is told once.
+  while (alarms[0]?.reason === 'late') alarms = await alarmOfSilence()
+  expect(alarms).toMatchObject([{ reason: 'not-refused' }])
   expect(onRecord('canary.recovered').at(-1)).toMatchObject({ reason: 'in-time' })
 })
