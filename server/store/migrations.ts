@@ -10,6 +10,7 @@ import {
   indexExchangedGrants,
   narrowIssuedTokenSubjects,
 } from './migrate-issued-tokens.ts'
+import { createRevokedKeys } from './migrate-revoked-keys.ts'
 import { type SealedTable, sealOf } from './row-seal.ts'
 import type { Schema } from './schema.ts'
 
@@ -246,14 +247,6 @@ async function createLegacyUse(db: Kysely<Schema>): Promise<void> {
     .createTable('legacy_use')
     .addColumn('entry_id', 'text', (column) => column.primaryKey())
     .addColumn('last_used_at', 'bigint', (column) => column.notNull())
-    .execute()
-}
-
-async function createRevokedKeys(db: Kysely<Schema>): Promise<void> {
-  await db.schema
-    .createTable('revoked_keys')
-    .addColumn('entry_id', 'text', (column) => column.primaryKey())
-    .addColumn('revoked_at', 'bigint', (column) => column.notNull())
     .execute()
 }
 

@@ -93,6 +93,7 @@ async function onPostgres(postgres: RunningPostgres): Promise<void> {
   await import('../policy/store-source.test.ts')
   await import('./legacy-use.test.ts')
   await import('../legacy/revoke-keys.test.ts')
+  await import('./migrate-revoked-keys.test.ts')
   await import('./event-outbox.test.ts')
   await import('../entry/disable.test.ts')
 
