@@ -69,9 +69,11 @@ async function exchangeKey(
   // Whoever tries keys is slowed down by his own address, and learns no more from a right one by then.
   const share = shareOf(withPort(address))
   attempts.take(share)
-  const { client, caller, entryId } = await callerOf(request, address, deps)
+  const { client, caller, entryId } = callerOf(request, address, deps)
+  // Before it waits for anything: right keys of one address that come together are no attempts.
   attempts.take(share, -1)
   deps.calls.take(client.spiffeId)
+  await checkKey(entryId, deps)
   const entries = checkStanding(client, deps)
   const wish = wishOf(form, caller, client, deps)
   const edge = { id: request.client.spiffeId, address: request.address }
@@ -90,11 +92,11 @@ async function exchangeKey(
   return { ...answer, headers: { ...answer.headers, authorization: `Bearer ${access_token}` } }
 }
 
-async function callerOf(
+function callerOf(
   { form, known }: ClientRequest,
   address: string,
   deps: LegacyDoorDeps,
-): Promise<{ readonly client: Client; readonly caller: LegacyCaller; readonly entryId: string }> {
+): { readonly client: Client; readonly caller: LegacyCaller; readonly entryId: string } {
   const key = form.get('key')
   if (key === undefined) return refuse('legacy-key-missing', 'key is missing')
   // Found by its HMAC: how long that takes tells nobody anything about a key.
@@ -113,7 +115,6 @@ async function callerOf(
   if (!isWithin(address, caller.networks)) {
     refuse('legacy-network', 'the key is not for this network')
   }
-  await checkKey(entryId, deps)
   // Shown anew, it is older than no fact about its entry; in the second of one nothing is issued (`refuseBornDead`).
   const issuedAt = new Date(deps.clock.now().getTime() + 1000)
   return {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../server/access/limits.ts'
 import { legacyEntry } from '../../../../server/legacy/legacy-caller.ts'
@@ -33,7 +34,10 @@ async function start(
     entriesOf: (id) => (id === edge ? world.deps.entriesOf(id) : [entry]),
     index: { list: ({ id }) => (id === entry.id ? [entry] : []) },
     keyHash: () => 'hash',
-    isKeyRevoked: async () => answers.shift() ?? false,
+    isKeyRevoked: async () => {
+      await nextTurn()
+      return answers.shift() ?? false
+    },
     use: { note() {} },
   })
   const form = { key: 'the key', client_address: '10.0.0.9' }
@@ -62,6 +66,13 @@ test('what its entry was ended by before ends no key, which is shown anew; in th
   expect([waits.status, waits.headers['retry-after']]).toEqual([503, '1'])
   await clock.advance(1000)
   expect((await change()).status).toBe(200)
+})
+
+test('right keys of one address that come together are no attempts, however long the store takes', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { change } = await start(closing, [])
+  const together = await Promise.all(Array.from({ length: 40 }, change))
+  expect(together.filter(({ status }) => status !== 200)).toEqual([])
 })
 
 test('T12 a caller has the calls of one client, and is told when there are more, whatever its edge has left', async () => {
