@@ -78,8 +78,8 @@ export const auditKinds = Object.keys(kinds) as readonly AuditKind[]
 
 /** Whether such a record is committed to the store with what it tells of, or not at all. */
 export function isCommitted({ kind, details }: Pick<AuditEvent, 'kind' | 'details'>): boolean {
-  // An agent's SVID leaves only once the agent has been recorded.
-  return kinds[kind] === 'change' || (kind === 'svid.x509.issued' && details?.['for'] === 'agent')
+  // What another version put on record may have been a change. An agent's SVID leaves only once the agent has been recorded.
+  return kinds[kind] !== 'alone' || (kind === 'svid.x509.issued' && details?.['for'] === 'agent')
 }
 
 /**

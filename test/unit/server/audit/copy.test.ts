@@ -289,6 +289,19 @@ describe('records of commits that failed', () => {
     }
   })
 
+  test('what another version has put on record, of a kind that this one does not know, may be a change', async () => {
+    {
+      await using server = await start()
+      await server.trail.append([event('issued'), event('later', 'thing.made' as 'entry.created')])
+    }
+    await using server = await start()
+    expect((await fileRecords()).at(-1)).toMatchObject({
+      kind: 'commit.failed',
+      details: { first: 2, last: 2 },
+    })
+    expect(server.trail.head().number).toBe(3)
+  })
+
   test('there is none for what was kept, nor for a job that threw', async () => {
     {
       await using server = await start()
