@@ -39,7 +39,11 @@ export async function* openFiles(path: string, after = 0): AsyncGenerator<OpenFi
       }
       last = full.number
     }
-    const handle = await open(path, constants.O_RDONLY)
+    const handle = await open(path, constants.O_RDONLY).catch(async (error: unknown) => {
+      // It has its number, and the new one is not made yet.
+      if ((await newer()).length === 0) throw error
+    })
+    if (handle === undefined) continue
     try {
       if ((await newer()).length > 0) continue
       yield { path, handle, isLast: true }

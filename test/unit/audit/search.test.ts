@@ -161,6 +161,17 @@ describe('a search through all files of a trail', () => {
     expect(found.join(' ')).toBe('1 2 3 4 5 6 7')
   })
 
+  test('has the file that has just got its number, before there is a new one', async () => {
+    const [newer] = readFileSync(path, 'utf8').split('\n')
+    const found: string[] = []
+    for await (const { record } of searchFiles(path, {})) {
+      if (found.length === 0) renameSync(path, `${path}.000003`)
+      if (record.n === 5) writeFileSync(path, `${newer?.replace('"n":5,', '"n":7,')}\n`)
+      found.push(String(record.n))
+    }
+    expect(found.join(' ')).toBe('1 2 3 4 5 6 7')
+  })
+
   test('tells of lines that are no records, and goes on', async () => {
     writeFileSync(`${path}.000002`, '{"n":\n[]\n{"v":1}\n')
     const broken: string[] = []
