@@ -46,7 +46,10 @@ export async function runForwardAuth(
       authorize: () => false,
       ...(ca !== undefined && { ca }),
     })
-  const feed = settings.revocations ? client?.revocations(troubleIn(log)) : undefined
+  const feedTrouble = eachMinute(clock, (error) =>
+    log.warn('the feed of revocations was lost', { error }),
+  )
+  const feed = settings.revocations ? client?.revocations(feedTrouble) : undefined
   const standing = {
     ...(client && settings.introspect && { introspect: client.introspect }),
     ...(feed && { revocations: feed }),
@@ -58,7 +61,9 @@ export async function runForwardAuth(
       requireBound,
       clock,
       jwks: async () => readDocument(await issuer.get(settings.endpoints.keys)),
-      onTrouble: (error) => log.warn('tokens cannot be verified', { resource, error }),
+      onTrouble: eachMinute(clock, (error) =>
+        log.warn('tokens cannot be verified', { resource, error }),
+      ),
       ...standing,
     })
   const decide = createDecider(settings.services, verifierOf)
@@ -86,9 +91,21 @@ export async function runForwardAuth(
   }
 }
 
-/** A feed that ended is begun anew; that it was refused is for the operator to know. */
-function troubleIn(log: Log): (error: CountersignError) => void {
-  return (error) => log.warn('the feed of revocations was lost', { error })
+const againMs = 60_000
+
+/** What goes on failing is tried each second or five, and said of each reason once a minute; a feed that ends is begun anew. */
+function eachMinute(
+  clock: Clock,
+  say: (error: CountersignError) => void,
+): (error: CountersignError) => void {
+  const saidMs = new Map<string, number>()
+  return (error) => {
+    const { reason } = error
+    const nowMs = clock.monotonicMs()
+    if (reason === 'feed-ended' || nowMs - (saidMs.get(reason) ?? -Infinity) < againMs) return
+    saidMs.set(reason, nowMs)
+    say(error)
+  }
 }
 
 function needsIdentity({ doors, introspect, revocations }: ForwardAuthSettings): boolean {

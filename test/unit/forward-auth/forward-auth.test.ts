@@ -12,6 +12,7 @@ import type { HostPort } from '../../../src/runtime/config-value.ts'
 import { type Log, silentLog } from '../../../src/runtime/log.ts'
 import { matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../../src/testing/eventually.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { FakeWorkloadApi } from '../../../src/testing/fake-workload-api.ts'
 import { X509Source } from '../../../src/workload-api/x509-source.ts'
@@ -301,6 +302,29 @@ describe('Envoy', () => {
   test('T25 nobody but those that are listed may ask', async () => {
     const { ask } = await envoy('spiffe://example.org/another')
     await expect(ask('GET', '/orders/orders', {})).rejects.toThrow()
+  })
+
+  test('T26 the log says once a minute why the feed and the keys cannot be had, however often that is tried', async () => {
+    const { running, ask } = await envoy('spiffe://example.org/envoy', {
+      ...{ revocations: true, endpoints: endpointsOf('https://localhost:1', {}) },
+    })
+    const authorization = await tokenOf(running)
+    const reasons = () =>
+      running.warned.map((said) => (said as { error: { reason: string } }).error.reason).sort()
+    for (let at = 0; at < 8; at += 1) {
+      await ask('GET', '/orders/orders', { authorization })
+      await clock.advance(5100)
+    }
+    const said = reasons()
+    expect(said).toContain('jwks-unavailable')
+    expect(said.some((reason) => reason.startsWith('feed-'))).toBe(true)
+    // By time that a test makes, a feed may be found silent before it is found unreachable.
+    expect(said).toEqual([...new Set(said)])
+    await clock.advance(60_000)
+    await eventually(async () => {
+      await clock.advance(1000)
+      return reasons().some((reason, at, all) => all.indexOf(reason) !== at)
+    })
   })
 
   test('T26 the issuer is asked about each token where that is set', async () => {
