@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { readTraceparent } from '../../../src/audit/traceparent.ts'
 import { version } from '../../../src/runtime/version.ts'
 import type { TrailLine } from '../trail-reader.ts'
 
@@ -41,13 +42,15 @@ export function otlpRequest(lines: readonly TrailLine[], chain: string): object 
   }
 }
 
+const maxMs = 9_223_372_036_854
+
 function recordOf({ text }: TrailLine): object {
   const said = membersOf(text)
   const ms = Date.parse(String(said['time']))
-  // 0: not known.
-  const nanos = Number.isNaN(ms) ? '0' : `${ms}000000`
+  // 0: not known, or no time that nanoseconds in 64 bits can say.
+  const nanos = ms > 0 && ms <= maxMs ? `${ms}000000` : '0'
   const denied = said['decision'] === 'deny'
-  const [, traceId, spanId, flags] = String(said['trace'] ?? '').split('-')
+  const [, traceId, spanId, flags] = (readTraceparent(String(said['trace'])) ?? '').split('-')
   return {
     timeUnixNano: nanos,
     observedTimeUnixNano: nanos,
@@ -63,7 +66,10 @@ function recordOf({ text }: TrailLine): object {
   }
 }
 
-/** None of a line that somebody, or the disk, has changed: nothing that comes behind it waits for that. */
+/**
+ * None of a line that somebody, or the disk, has changed. A collector takes a batch or refuses all of it: nothing of such a
+ * line is sent that is not of the form it has to have.
+ */
 function membersOf(text: string): Readonly<Record<string, unknown>> {
   try {
     return JSON.parse(text)
@@ -82,6 +88,6 @@ function at(said: Readonly<Record<string, unknown>>, path: readonly string[]): u
 function attribute(key: string, value: unknown): { readonly key: string; readonly value: Value } {
   return {
     key,
-    value: typeof value === 'number' ? { intValue: `${value}` } : { stringValue: String(value) },
+    value: Number.isSafeInteger(value) ? { intValue: `${value}` } : { stringValue: String(value) },
   }
 }

@@ -11,6 +11,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createServer as createTls } from 'node:tls'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readSinks, sinksSchema } from '../../../../server/audit/settings.ts'
+import { otlpRequest } from '../../../../server/audit/sinks/otlp-request.ts'
 import { otlpSink } from '../../../../server/audit/sinks/otlp-sink.ts'
 import type { Sink } from '../../../../server/audit/sinks/sink.ts'
 import { streamSink } from '../../../../server/audit/sinks/stream-sink.ts'
@@ -287,6 +288,31 @@ describe('an OTLP sink', () => {
       { eventName: 'countersign.token.denied', body: { stringValue: second.text } },
     ])
   })
+
+  // A collector refuses the whole batch for one of them, and so what comes behind it.
+  test.for([
+    ['a trace', { trace: '00-xyz' }],
+    ['a trace without a span', { trace: `00-${'a'.repeat(32)}` }],
+    ['a time before 1970', { time: '1900-01-01T00:00:00.000Z' }],
+    ['a time too late for 64 bits', { time: '9999-01-01T00:00:00.000Z' }],
+    ['a number that is none of 64 bits', { jti: 1.5 }],
+  ] as const)(
+    'sends nothing in another form than OTLP’s of a line that was changed: %s',
+    ([, changed]) => {
+      const [line] = two as [TrailLine]
+      const text = JSON.stringify({ ...JSON.parse(line.text), ...changed })
+      const sent = JSON.stringify(otlpRequest([{ ...line, text }], 'c0'))
+      const [record] = JSON.parse(sent).resourceLogs[0].scopeLogs[0].logRecords
+      expect(record.body.stringValue).toBe(text)
+      expect(record.traceId ?? 'a'.repeat(32)).toMatch(/^[0-9a-f]{32}$/)
+      expect(record.spanId ?? 'a'.repeat(16)).toMatch(/^[0-9a-f]{16}$/)
+      expect(Number.isInteger(record.flags ?? 0)).toBe(true)
+      expect(record.timeUnixNano).toMatch(/^\d{1,19}$/)
+      for (const { value } of record.attributes) {
+        expect(value.intValue ?? '0').toMatch(/^-?\d{1,19}$/)
+      }
+    },
+  )
 
   test('posts log records in JSON: the line is the body, the trace is the caller’s', async () => {
     const web = await webCertificate('localhost')
