@@ -67,11 +67,12 @@ const silenceMs = 2000
 const lateMs = 5000
 
 export function createRevocationFeed(options: FeedOptions): RevocationFeed {
-  const { clock, staleAfterMs = defaultStaleAfterMs, onTrouble } = options
+  const { clock, staleAfterMs = defaultStaleAfterMs } = options
+  const onTrouble = (error: CountersignError): void => toldInSpite(() => options.onTrouble?.(error))
   const state = new FollowedState()
   const listeners = new Set<() => void>()
   const tellFacts = (): void => {
-    for (const tell of listeners) tell()
+    for (const tell of listeners) toldInSpite(tell)
   }
   const ageMs = (): number => state.ageMs(clock.monotonicMs(), clock.now())
   return {
@@ -99,14 +100,23 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
         }
         try {
           await follow(state, options, signal, { took, tellFacts })
-          onTrouble?.(ended())
+          onTrouble(ended())
         } catch (error) {
           if (signal.aborted) return
-          onTrouble?.(asCountersignError(error))
+          onTrouble(asCountersignError(error))
         }
         await clock.sleep(backoff.next(), signal).catch(() => {})
       }
     },
+  }
+}
+
+/** Whoever does not want to hear it keeps nobody else from hearing it, and the feed from going on. */
+function toldInSpite(tell: () => void): void {
+  try {
+    tell()
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error))
   }
 }
 

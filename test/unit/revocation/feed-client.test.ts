@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import {
   createRevocationFeed,
   type FeedRequest,
@@ -198,6 +198,27 @@ test('T20 what a clock that was ahead has ended is asked for again once that is 
   await tell(teller.page(1, 1, facts))
   await eventually(() => feed.fresh())
   expect(feed.find('spiffe-id', 'a')).toMatchObject({ id: 'a' })
+})
+
+test('one who throws as he is told of facts, or of trouble, keeps nobody else from hearing, nor the feed from going on', async () => {
+  const warned = vi.spyOn(process, 'emitWarning').mockReturnValue()
+  onTestFinished(() => warned.mockRestore())
+  const mishap = new TypeError('a bug of whoever listens')
+  const fail = (): never => {
+    throw mishap
+  }
+  let heard = 0
+  feed.onFacts(fail)
+  feed.onFacts(() => {
+    heard += 1
+  })
+  await tell(teller.page(1, 1, teller.append(fact('a')).facts))
+  await eventually(() => heard === 1)
+  expect(troubles).toEqual([])
+  troubles.push = fail
+  say(undefined)
+  await reconnected()
+  expect(warned.mock.calls).toEqual([[mishap], [mishap]])
 })
 
 test('a gap makes it stale at once, and it asks for a snapshot', async () => {
