@@ -183,7 +183,7 @@ function checkIssuer({ issuer, kind, audience, ...file }: FederatedFile): void {
     refuse(issuer, `it is not of kind ${kind}`, `write kind: ${expected}`)
   }
   // What a job, or a pod, gets without asking is for others too: whoever is shown it could show it here.
-  if (audience === issuer || (kind === 'github' && isOfGithub(audience, host))) {
+  if (audience === issuer || isOfGithub(audience, kind === 'github' ? host : undefined)) {
     refuse(
       issuer,
       'its tokens have this audience where nobody has asked for one',
@@ -198,11 +198,14 @@ function checkIssuer({ issuer, kind, audience, ...file }: FederatedFile): void {
   }
 }
 
-/** What GitHub says unless asked: the URL of the owner, there, with GHE.com or on the Enterprise Server that issues. */
-function isOfGithub(audience: string, issuerHost: string): boolean {
+/**
+ * What GitHub says unless asked: the URL of the owner, there, with GHE.com or on the Enterprise Server that issues. The
+ * first two never mean this server, of whatever kind an issuer is said to be.
+ */
+function isOfGithub(audience: string, enterpriseHost: string | undefined): boolean {
   if (!URL.canParse(audience)) return false
   const { host } = new URL(audience)
-  return host === 'github.com' || host === issuerHost || host.endsWith('.ghe.com')
+  return host === 'github.com' || host === enterpriseHost || host.endsWith('.ghe.com')
 }
 
 function readRules(

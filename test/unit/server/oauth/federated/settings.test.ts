@@ -121,6 +121,8 @@ test.for<[string, object, string]>([
     },
     'alone',
   ],
+  ['GitHub’s audience for another kind', { ...oidc, audience: 'https://github.com/shop' }, 'alone'],
+  ['GHE.com’s audience for another kind', { ...oidc, audience: 'https://a.ghe.com/a' }, 'alone'],
   ['the API server’s audience', { ...cluster, audience: cluster.issuer }, 'for this server alone'],
   ['a day of reuse', { ...github, single_use: false, max_age: '2h' }, 'max_age to 1h or less'],
   ['two days', { ...github, max_age: '2d' }, 'max_age to 24h or less'],
