@@ -48,6 +48,7 @@ export async function* searchFiles(
     await lastBefore(path, filter.since),
   )) {
     let read = 0
+    const { size } = await handle.stat()
     for await (const lines of readLines(handle, 0)) {
       read = lines.at(-1)?.end ?? read
       for (const { text: line } of lines) {
@@ -58,8 +59,8 @@ export async function* searchFiles(
         else if (fits(record)) yield { record, line }
       }
     }
-    // Where no line ends, nothing more is read; what is being written just now is shorter.
-    if ((await handle.stat()).size - read > maxLineBytes) onBroken(file)
+    // Where no line ends, nothing more is read; what was being written just then is shorter.
+    if (size - read > maxLineBytes) onBroken(file)
   }
 }
 

@@ -99,6 +99,8 @@ async function verifyFile(
   let head = from
   let verified = 0
   let end = 0
+  // Before it is read: what is written meanwhile is not what its end lacks.
+  const { size } = await file.stat()
   for await (const lines of readLines(file, 0)) {
     const texts = lines.map(({ text }) => text)
     const verdict = verify(texts, { from: head })
@@ -114,5 +116,5 @@ async function verifyFile(
     }
     end = lines.at(-1)?.end ?? end
   }
-  return { verified, head, unfinished: (await file.stat()).size - end, fault: undefined }
+  return { verified, head, unfinished: Math.max(0, size - end), fault: undefined }
 }

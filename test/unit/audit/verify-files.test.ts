@@ -1,7 +1,17 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type ChainHead, chainStart, nextLine } from '../../../src/audit/chain.ts'
 import { HeadCheck } from '../../../src/audit/head-check.ts'
 import { verifyFiles } from '../../../src/audit/verify-files.ts'
@@ -48,6 +58,29 @@ describe('a trail of several files', () => {
       unfinished: 0,
       fault: undefined,
     })
+  })
+
+  test('is whole where much is written to it as its end is looked at', async () => {
+    let text = ''
+    for (let at = 0; at < 3; at += 1) {
+      const next = nextLine(head, {
+        ...{ kind: 'server.stopped', time: new Date('2026-06-01T12:00:00Z') },
+        ...{ actor: { kind: 'server' }, decision: 'allow', owner: 'o'.repeat(400_000) },
+      })
+      text += `${next.line}\n`
+      head = next.head
+    }
+    const handle = await open(path)
+    const stat = vi.spyOn(Object.getPrototypeOf(handle), 'stat')
+    await handle.close()
+    let looks = 0
+    stat.mockImplementation(async () => {
+      looks += 1
+      if (looks === 3) appendFileSync(path, text)
+      return statSync([`${path}.000001`, `${path}.000002`, path][looks - 1] ?? expect.fail())
+    })
+    onTestFinished(() => stat.mockRestore())
+    expect(await verifyFiles(path)).toMatchObject({ fault: undefined, unfinished: 0 })
   })
 
   test('is whole where a file gets its number while those before it are read', async () => {
