@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import type { Clock } from './clock.ts'
 import { untilAborted } from './until-aborted.ts'
+import { within } from './within.ts'
 
 interface Kept<R, T> {
   readonly request: R
@@ -14,10 +15,14 @@ interface Kept<R, T> {
 const maxKept = 1000
 /** How long what is due is left alone after it could not be renewed. */
 const pauseMs = 5000
+/** Nobody waits longer for another one who could have what is good still. */
+const patienceMs = 250
+/** It is told to nobody: what is there serves. */
+const late = new Error('another one takes its time')
 
 /**
  * What others give for a while, by the request for it. A value is due at the half of what it has left, and serves until
- * it expires. Of more than 1,000 the one that was made first goes.
+ * it expires, also while whoever gives the next one does not answer. Of more than 1,000 the one that was made first goes.
  */
 export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
   readonly #clock: Clock
@@ -38,14 +43,17 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
       return kept.value
     }
     try {
-      const value = await untilAborted(this.#renewed(key, request), signal)
+      const renewal = untilAborted(this.#renewed(key, request), signal)
+      const value = await (this.#canServe(key)
+        ? within(this.#clock, patienceMs, renewal, () => late)
+        : renewal)
       const renewed = this.#kept.get(key)
       if (renewed !== undefined) renewed.used = true
       return value
     } catch (error) {
       signal?.throwIfAborted()
-      if (!(error instanceof CountersignError)) throw error
-      if (error.code === 'forbidden') this.#kept.delete(key)
+      if (error !== late && !(error instanceof CountersignError)) throw error
+      if (error instanceof CountersignError && error.code === 'forbidden') this.#kept.delete(key)
       const still = this.#kept.get(key)
       if (still === undefined || !this.#isGood(still)) throw error
       still.renewAtMs = this.#clock.monotonicMs() + pauseMs
@@ -108,6 +116,13 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
     const kept = this.#kept.get(key)
     const isDue = kept === undefined || this.#clock.monotonicMs() >= kept.renewAtMs
     return isDue || !this.#isGood(kept) ? undefined : kept
+  }
+
+  /** Whether there is one that outlasts the patience for another. */
+  #canServe(key: string): boolean {
+    const kept = this.#kept.get(key)
+    const nowMs = this.#clock.now().getTime()
+    return kept !== undefined && nowMs + patienceMs < kept.value.expiresAt.getTime()
   }
 
   #isGood({ value }: Kept<R, T>): boolean {

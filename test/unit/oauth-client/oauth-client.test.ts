@@ -231,6 +231,26 @@ describe('when the SVID is renewed', () => {
   })
 })
 
+test('while the issuer does not answer, the token that is there serves in a moment, and the next one once it comes', async () => {
+  const { client, clock, issuer } = await stand()
+  const hop = client.call(stock, 'stock:read')
+  const first = await hop.token()
+  const answered = Promise.withResolvers<void>()
+  onTestFinished(() => answered.resolve())
+  issuer.hold = () => answered.promise
+  await clock.advance(151_000)
+  const given: string[] = []
+  void hop.token().then(({ token }) => given.push(token))
+  await eventually(() => issuer.asked.length === 2)
+  await clock.advance(250)
+  await eventually(() => given.length === 1)
+  expect(given).toEqual([first.token])
+  expect((await hop.token()).token).toBe(first.token)
+  answered.resolve()
+  await eventually(async () => (await hop.token()).token !== first.token)
+  expect(issuer.asked).toHaveLength(2)
+})
+
 test('T8 a redirect is returned, and nothing is sent to where it leads', async () => {
   const { client, url } = await stand()
   const answer = await client.call(stock, 'stock:read').fetch(`${url}moved`)
