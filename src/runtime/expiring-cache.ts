@@ -55,7 +55,11 @@ export class ExpiringCache<R, T extends { readonly expiresAt: Date }> {
       if (error !== late && !(error instanceof CountersignError)) throw error
       if (error instanceof CountersignError && error.code === 'forbidden') this.#kept.delete(key)
       const still = this.#kept.get(key)
-      if (still === undefined || !this.#isGood(still)) throw error
+      if (still === undefined || !this.#isGood(still)) {
+        // What was there has been let go of meanwhile.
+        if (error === late) return untilAborted(this.#renewed(key, request), signal)
+        throw error
+      }
       still.renewAtMs = this.#clock.monotonicMs() + pauseMs
       return still.value
     }
