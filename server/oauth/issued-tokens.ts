@@ -2,6 +2,7 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { flushEvery } from '../../src/runtime/flush-every.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { timeAtLeast } from '../../src/runtime/time-at-least.ts'
 import { IssuedBatch } from '../store/issued-batch.ts'
 import {
   addIssuedGrants,
@@ -46,6 +47,7 @@ export function createIssuedTokens(deps: {
   readonly begun?: (batch: IssuedBatch) => void
 }): IssuedTokens {
   const { store, clock, log, begun } = deps
+  const time = timeAtLeast(clock)
   let open: IssuedBatch | undefined
   let waiting: readonly IssuedBatch[] = []
   /** How many tokens are in these. */
@@ -63,7 +65,7 @@ export function createIssuedTokens(deps: {
     try {
       await store.write(async (tx) => {
         await addIssuedGrants(tx, rows)
-        await pruneIssuedGrants(tx, clock.now(), 2 * rows.length + 1000)
+        await pruneIssuedGrants(tx, time(), 2 * rows.length + 1000)
       })
       waiting = waiting.filter((batch) => !batches.includes(batch))
       for (const { size } of batches) count -= size

@@ -1,6 +1,7 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { timeAtLeast } from '../../src/runtime/time-at-least.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { LEEWAY_SECONDS } from '../../src/svid/jwt-svid.ts'
 import type { Store } from '../store/store.ts'
@@ -15,9 +16,13 @@ export interface UsedUp {
   giveBack(): Promise<void>
 }
 
-export function usesIn(store: Pick<Store, 'write'>, clock: Pick<Clock, 'now'>): UseOnce {
+export function usesIn(
+  store: Pick<Store, 'write'>,
+  clock: Pick<Clock, 'now' | 'monotonicMs'>,
+): UseOnce {
+  const time = timeAtLeast(clock)
   return async (token) => {
-    if (!(await store.write((tx) => useToken(tx, token, clock.now())))) return undefined
+    if (!(await store.write((tx) => useToken(tx, token, time())))) return undefined
     return { giveBack: () => store.write((tx) => giveTokenBack(tx, token)) }
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { timeAtLeast } from '../../src/runtime/time-at-least.ts'
 import { pruneFacts } from '../store/revocation-facts.ts'
 import type { Store } from '../store/store.ts'
 
@@ -13,9 +14,10 @@ export async function runPrune(
   signal: AbortSignal,
 ): Promise<void> {
   const { store, clock, log } = deps
+  const time = timeAtLeast(clock)
   for (;;) {
     await clock.sleep(intervalMs, signal)
-    const before = new Date(clock.now().getTime() - keepMs)
+    const before = new Date(time().getTime() - keepMs)
     await store
       .write((tx) => pruneFacts(tx, before))
       .catch((error: unknown) => log.warn('ended revocations could not be forgotten', { error }))

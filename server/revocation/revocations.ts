@@ -8,6 +8,7 @@ import {
 } from '../../src/revocation/fact.ts'
 import { RevocationState } from '../../src/revocation/state.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { timeAtLeast } from '../../src/runtime/time-at-least.ts'
 import type { ChangeBatch } from '../changes/changes.ts'
 import type { StoredFact } from '../store/revocation-facts.ts'
 import type { WriteFacts } from './write-facts.ts'
@@ -41,10 +42,11 @@ export interface Continuation {
 const maxKept = 10_000
 
 export function createRevocations(deps: {
-  readonly clock: Pick<Clock, 'now'>
+  readonly clock: Pick<Clock, 'now' | 'monotonicMs'>
   readonly write: WriteFacts
 }): Revocations {
   const state = new RevocationState()
+  const time = timeAtLeast(deps.clock)
   let recent: readonly StoredFact[] = []
   let head: Head = emptyHead
   return {
@@ -55,7 +57,7 @@ export function createRevocations(deps: {
     },
     write: deps.write,
     apply({ facts }) {
-      state.drop(deps.clock.now())
+      state.drop(time())
       for (const fact of facts) state.apply(fact)
       const last = facts.at(-1)
       if (last === undefined) return

@@ -41,6 +41,18 @@ test('of what a run before has issued only that is added which it had no time to
   expect(await list()).toBe('abcde')
 })
 
+test('what is listed stays so though the wall clock is a day ahead for a while', async () => {
+  const { list, open } = await start()
+  const issued = open()
+  issued.note(aToken('a'))
+  await issued.run(AbortSignal.abort())
+  clock.jump(86_400_000)
+  issued.note(aToken('b'))
+  await issued.run(AbortSignal.abort())
+  clock.jump(-86_400_000)
+  expect(await list()).toBe('ab')
+})
+
 test('what the store did not take is written with what came since, each once', async () => {
   const { store, list } = await start()
   let answer: 'lost' | 'refused' | 'kept' = 'lost'

@@ -46,6 +46,18 @@ test('T30 of two servers over one database one takes it, in each of twenty round
   }
 })
 
+test('T30 what was used stays so though the wall clock is an hour ahead for a while', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { server, asserting, records, clock } = await start(closing)
+  const proof = await asserting(web, 300, 'once')
+  expect((await send(server, proof, wish)).status).toBe(200)
+  clock.jump(3_600_000)
+  await send(server, await asserting(web, 300, 'meanwhile'), wish)
+  clock.jump(-3_600_000)
+  expect((await send(server, proof, wish)).status).toBe(401)
+  expect(records().at(-1)).toMatchObject({ reason: 'client-assertion-replayed' })
+})
+
 test('it is used up at whichever door, also where what was asked for is refused, until nobody would take it', async () => {
   await using closing = new AsyncDisposableStack()
   const { server, asserting, records, deps, ca, clock } = await start(closing)
