@@ -102,9 +102,10 @@ async function entryOf(path: string): Promise<string> {
   return entries.find(({ spiffe_id }) => spiffe_id?.path === path)?.id ?? ''
 }
 
-test('T26 what was passed on for a caller ends with the caller’s entry, though the token names another one', async () => {
-  const [shop, middle, last] = [
-    await workload('/shop'),
+/** From this caller by way of /orders to /stock, step by step. */
+async function chainFrom(path: string) {
+  const [caller, middle, last] = [
+    await workload(path),
     await workload('/orders'),
     await workload('/stock'),
   ]
@@ -113,73 +114,54 @@ test('T26 what was passed on for a caller ends with the caller’s entry, though
     guardOf(last, stock, 'stock:read'),
   ]
   await eventually(() => ofStock.revocations.fresh() && ofOrders.revocations.fresh())
-  const { token } = await shop.client.call(orders, 'orders:read').token()
   const certificateOf = ({ source }: Workload) => ({ certificate: source.svid().chain[0] })
-  const access = await ofOrders.verifier.verify(token, certificateOf(shop))
-  const passedOn = await middle.client.onBehalfOf(access).call(stock, 'stock:read').token()
-  const verdict = (): Promise<string> =>
-    reasonOf(ofStock.verifier.verify(passedOn.token, certificateOf(middle)))
-  expect(await verdict()).toBe('accepted')
+  const { token } = await caller.client.call(orders, 'orders:read').token()
+  const access = await ofOrders.verifier.verify(token, certificateOf(caller))
+  return {
+    token,
+    passOn: () => middle.client.onBehalfOf(access).call(stock, 'stock:read').token(),
+    /** What the last one says of a token that was passed on. */
+    verdict: (passedOn: { readonly token: string }): Promise<string> =>
+      reasonOf(ofStock.verifier.verify(passedOn.token, certificateOf(middle))),
+  }
+}
+
+async function revoke(kind: string, id: string): Promise<void> {
   await server
     .admin('countersign.revocation.v1.Revocation')
-    .unary('Revoke', { kind: 'entry', id: await entryOf('/shop'), reason: 'test' })
-  await eventually(async () => (await verdict()) === 'token-revoked')
+    .unary('Revoke', { kind, id, reason: 'test' })
+}
+
+test('T26 what was passed on for a caller ends with the caller’s entry, though the token names another one', async () => {
+  const { passOn, verdict } = await chainFrom('/shop')
+  const passedOn = await passOn()
+  expect(await verdict(passedOn)).toBe('accepted')
+  await revoke('entry', await entryOf('/shop'))
+  await eventually(async () => (await verdict(passedOn)) === 'token-revoked')
 })
 
 test('T26 what was exchanged for a token in the moment in which that was revoked ends with it', async () => {
-  const [web, middle, last] = [
-    await workload('/web'),
-    await workload('/orders'),
-    await workload('/stock'),
-  ]
-  const [ofOrders, ofStock] = [
-    guardOf(middle, orders, 'orders:read'),
-    guardOf(last, stock, 'stock:read'),
-  ]
-  await eventually(() => ofStock.revocations.fresh() && ofOrders.revocations.fresh())
-  const certificateOf = ({ source }: Workload) => ({ certificate: source.svid().chain[0] })
-  const { token } = await web.client.call(orders, 'orders:read').token()
-  const access = await ofOrders.verifier.verify(token, certificateOf(web))
-  const passedOn = await middle.client.onBehalfOf(access).call(stock, 'stock:read').token()
-  await server
-    .admin('countersign.revocation.v1.Revocation')
-    .unary('Revoke', { kind: 'token', id: decodeJwt(token).jti ?? '', reason: 'test' })
-  const verdict = (): Promise<string> =>
-    reasonOf(ofStock.verifier.verify(passedOn.token, certificateOf(middle)))
-  await eventually(async () => (await verdict()) === 'token-revoked', 1000)
+  const { token, passOn, verdict } = await chainFrom('/web')
+  const passedOn = await passOn()
+  await revoke('token', decodeJwt(token).jti ?? '')
+  await eventually(async () => (await verdict(passedOn)) === 'token-revoked', 1000)
 })
 
 test('T26 what was exchanged by the next key for a token by a key that is revoked ends with that key', async () => {
-  const [web, middle, last] = [
-    await workload('/web'),
-    await workload('/orders'),
-    await workload('/stock'),
-  ]
-  const [ofOrders, ofStock] = [
-    guardOf(middle, orders, 'orders:read'),
-    guardOf(last, stock, 'stock:read'),
-  ]
-  await eventually(() => ofStock.revocations.fresh() && ofOrders.revocations.fresh())
   const authority = async (...line: readonly string[]): Promise<{ readonly id: string }> => {
     const admin = ['--admin-socket', server.config.adminSocket, '-o', 'json']
     return JSON.parse((await runHere(['authority', 'oauth', ...line, ...admin])).stdout)
   }
-  const certificateOf = ({ source }: Workload) => ({ certificate: source.svid().chain[0] })
-  const { token } = await web.client.call(orders, 'orders:read').token()
-  const access = await ofOrders.verifier.verify(token, certificateOf(web))
+  const { token, passOn, verdict } = await chainFrom('/web')
   const { id: next } = await authority('prepare')
   await authority('activate', '--id', next)
-  const passedOn = await middle.client.onBehalfOf(access).call(stock, 'stock:read').token()
+  const passedOn = await passOn()
   const [first, second] = [token, passedOn.token].map((one) => decodeProtectedHeader(one).kid)
   expect([first === next, second]).toEqual([false, next])
-  const verdict = (): Promise<string> =>
-    reasonOf(ofStock.verifier.verify(passedOn.token, certificateOf(middle)))
   // Keys are asked for again no sooner than five seconds after the last time.
-  await eventually(async () => (await verdict()) === 'accepted', 10_000)
-  await server
-    .admin('countersign.revocation.v1.Revocation')
-    .unary('Revoke', { kind: 'key', id: first ?? '', reason: 'test' })
-  await eventually(async () => (await verdict()) === 'token-revoked')
+  await eventually(async () => (await verdict(passedOn)) === 'accepted', 10_000)
+  await revoke('key', first ?? '')
+  await eventually(async () => (await verdict(passedOn)) === 'token-revoked')
 })
 
 test('T26 a service asks the next one on behalf of its caller, and what was passed on ends with the service that did it', async () => {
