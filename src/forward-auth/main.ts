@@ -6,6 +6,7 @@ import { OauthClient } from '../oauth-client/oauth-client.ts'
 import { createVerifier } from '../resource-server/verifier.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { HostPort } from '../runtime/config-value.ts'
+import { eachMinute } from '../runtime/each-minute.ts'
 import { createLog } from '../runtime/json-log.ts'
 import type { Log } from '../runtime/log.ts'
 import { runTogether } from '../runtime/tasks.ts'
@@ -46,9 +47,13 @@ export async function runForwardAuth(
       authorize: () => false,
       ...(ca !== undefined && { ca }),
     })
-  const feedTrouble = eachMinute(clock, (error) =>
+  const lost = eachMinute(clock, reasonOf, (error) =>
     log.warn('the feed of revocations was lost', { error }),
   )
+  // A feed that ends is begun anew.
+  const feedTrouble = (error: CountersignError): void => {
+    if (error.reason !== 'feed-ended') lost(error)
+  }
   const feed = settings.revocations ? client?.revocations(feedTrouble) : undefined
   const standing = {
     ...(client && settings.introspect && { introspect: client.introspect }),
@@ -61,7 +66,7 @@ export async function runForwardAuth(
       requireBound,
       clock,
       jwks: async () => readDocument(await issuer.get(settings.endpoints.keys)),
-      onTrouble: eachMinute(clock, (error) =>
+      onTrouble: eachMinute(clock, reasonOf, (error) =>
         log.warn('tokens cannot be verified', { resource, error }),
       ),
       ...standing,
@@ -91,21 +96,8 @@ export async function runForwardAuth(
   }
 }
 
-const againMs = 60_000
-
-/** What goes on failing is tried each second or five, and said of each reason once a minute; a feed that ends is begun anew. */
-function eachMinute(
-  clock: Clock,
-  say: (error: CountersignError) => void,
-): (error: CountersignError) => void {
-  const saidMs = new Map<string, number>()
-  return (error) => {
-    const { reason } = error
-    const nowMs = clock.monotonicMs()
-    if (reason === 'feed-ended' || nowMs - (saidMs.get(reason) ?? -Infinity) < againMs) return
-    saidMs.set(reason, nowMs)
-    say(error)
-  }
+function reasonOf({ reason }: CountersignError): string {
+  return reason
 }
 
 function needsIdentity({ doors, introspect, revocations }: ForwardAuthSettings): boolean {

@@ -3,6 +3,7 @@ import { CountersignError } from '../errors.ts'
 import type { TokenClaims } from '../jwt/compact.ts'
 import { isCanary, looksLikeCanary } from '../revocation/canary.ts'
 import { backgroundClock, type Clock } from '../runtime/clock.ts'
+import { eachMinute } from '../runtime/each-minute.ts'
 import { type Access, readAccess } from './access-token.ts'
 import { type JwksLocation, keysAt } from './jwks.ts'
 import { openRequests } from './open-requests.ts'
@@ -61,7 +62,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
       fix: 'name both, and a clockSkew of 0 to 60 seconds',
     })
   }
-  const onTrouble = options.onTrouble ?? warnings(issuer, clock)
+  const warn = eachMinute(clock, whyOf, (error) =>
+    process.emitWarning(`the keys of ${issuer} cannot be fetched: ${whyOf(error)}`),
+  )
+  const onTrouble = options.onTrouble ?? warn
   const signed = signedTokens(keysAt(options.jwks ?? `${issuer}/oauth/jwks`, clock, onTrouble))
   const checkStanding = standingCheck(options, clock)
   const requests = openRequests(options, checkStanding, clock)
@@ -95,17 +99,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
   return verifier
 }
 
-const warnAgainMs = 60_000
-
-function warnings(issuer: string, clock: Clock): (error: CountersignError) => void {
-  let last = { why: '', atMs: Number.NEGATIVE_INFINITY }
-  return ({ cause }) => {
-    const why = (cause as Error).message
-    const atMs = clock.monotonicMs()
-    if (why === last.why && atMs - last.atMs < warnAgainMs) return
-    last = { why, atMs }
-    process.emitWarning(`the keys of ${issuer} cannot be fetched: ${why}`)
-  }
+function whyOf({ cause }: CountersignError): string {
+  return (cause as Error).message
 }
 
 // No way of the public face leads to a canary that is let in.
