@@ -30,11 +30,13 @@ export interface PolicyHead {
   readonly resource: string | undefined
 }
 
-/** `undefined` where the text is no policy, or has no `@id`. Throws `invalid` `policy-entity`. */
+/** `undefined` where the text is no policy, or has no `@id` with a value. Throws `invalid` `policy-entity`. */
 export function readPolicy(text: string, place: string): Policy | undefined {
   const read = policyToJson(text)
-  const id = read.type === 'success' ? read.json.annotations?.['id'] : undefined
-  if (read.type === 'failure' || id === undefined) return undefined
+  if (read.type === 'failure') return undefined
+  // Null where an annotation has no value, though its type says otherwise.
+  const id: string | null | undefined = read.json.annotations?.['id']
+  if (id === undefined || id === null) return undefined
   checkNamed(read.json, place)
   const { principal, action, resource } = read.json
   const actions = actionsOf(action)

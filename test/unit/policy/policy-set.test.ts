@@ -15,6 +15,8 @@ const sound = '@id("a") permit (principal, action, resource);'
 test.for([
   ['permit (principal', 'policy-syntax'],
   ['permit (principal, action, resource);', 'policy-id'],
+  ['@id permit (principal, action, resource);', 'policy-id'],
+  ['@id("") permit (principal, action, resource);', 'policy-id'],
   ['@id("countersign.a") permit (principal, action, resource);', 'policy-id'],
   ['@id("a b") permit (principal, action, resource);', 'policy-id'],
   [`${sound} ${sound}`, 'policy-id'],
