@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../../src/testing/eventually.ts'
@@ -169,8 +177,10 @@ test.concurrent('PostgreSQL and psql show each other their SVIDs, and no handsha
   writeFileSync(join(data, 'pg_hba.conf'), `${block('pg_hba.conf', { 'scram-sha-256': 'trust' })}`)
   const config = `${block('postgresql.conf', { '/run/db/svid': svid })}\nlisten_addresses = '127.0.0.1'\nport = ${port}\nunix_socket_directories = ''\nfsync = off\n`
   writeFileSync(join(data, 'postgresql.conf'), config)
-  const ready = join(data, 'postmaster.pid')
-  await stand.program(join(programs, 'postgres'), ['-D', data], () => existsSync(ready), nobody)
+  // The file is there before anybody is let in; its last line says when that is.
+  const pid = join(data, 'postmaster.pid')
+  const isReady = () => existsSync(pid) && /^ready *$/m.test(readFileSync(pid, 'utf8'))
+  await stand.program(join(programs, 'postgres'), ['-D', data], isReady, nobody)
   const script = block('psql', {
     '/run/app/svid': app,
     'port=5432': `port=${port}`,
