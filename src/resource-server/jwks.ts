@@ -2,6 +2,7 @@ import { readJwkSet, readJwtElement } from '../bundle/jwk-set.ts'
 import { CountersignError } from '../errors.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { fetchDocument } from '../runtime/http-get.ts'
+import { toldInSpite } from '../runtime/told-in-spite.ts'
 import { within } from '../runtime/within.ts'
 import { whyUnavailable } from './why-unavailable.ts'
 
@@ -19,8 +20,8 @@ const pauseMs = 5000
 
 /**
  * Keeps the keys for five minutes. For an id that it does not know it asks again, once for all who wait, and at most
- * once in 5 s. While nobody answers, the keys of before stay for as long again and no longer. Throws
- * `unavailable` `jwks-unavailable`; `onTrouble` is told so of each time that they could not be fetched. What was in the
+ * once in 5 s. While nobody answers, the keys of before stay for as long again and no longer, and of no other id it is
+ * known whose it is. Throws `unavailable` `jwks-unavailable`; `onTrouble` is told so of each time that they could not be fetched. What was in the
  * way is the message of its `cause` alone: it is for the operator, not for who asks.
  */
 export function keysAt(
@@ -44,7 +45,7 @@ export function keysAt(
       readAtMs = clock.monotonicMs()
     } catch (error) {
       failure = error
-      onTrouble(unavailable(error))
+      toldInSpite(() => onTrouble(unavailable(error)))
     } finally {
       stop.abort()
     }
@@ -64,7 +65,10 @@ export function keysAt(
       if (!known) await asked
     }
     if (clock.monotonicMs() - readAtMs > 2 * freshMs) throw unavailable(failure)
-    return keys.get(keyId)
+    const key = keys.get(keyId)
+    // It may be a new one: whether it is the issuer's, nobody could say.
+    if (key === undefined && askedAtMs > readAtMs) throw unavailable(failure)
+    return key
   }
 }
 

@@ -1,5 +1,6 @@
 import { asCountersignError, CountersignError } from '../errors.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { toldInSpite } from '../runtime/told-in-spite.ts'
 import type { SignedToken } from './signed-tokens.ts'
 import {
   knownRevocation,
@@ -57,12 +58,8 @@ export function openRequests(
 
   const end = (request: OpenRequest, why: CountersignError): void => {
     if (!open.delete(request)) return
-    try {
-      request.onEnd(why)
-    } catch (error) {
-      // The others have to end all the same.
-      process.emitWarning(error instanceof Error ? error : String(error))
-    }
+    // The others have to end all the same.
+    toldInSpite(() => request.onEnd(why))
   }
   const look = (): void => {
     const nowMs = clock.monotonicMs()
@@ -78,19 +75,24 @@ export function openRequests(
       else if (wallMs >= shown.endsAtMs && nowMs - beganMs >= graceMs) end(request, expired())
     }
   }
+  const askAbout = async (request: OpenRequest): Promise<void> => {
+    const { token, signed, whenUnknown } = request.shown
+    try {
+      await checkStanding(token, signed, whenUnknown)
+    } catch (error) {
+      end(request, asCountersignError(error))
+    }
+  }
   const ask = async (): Promise<void> => {
     if (revocations?.fresh() === true) askedAtMs = Number.NEGATIVE_INFINITY
     else if (!isAsking && clock.monotonicMs() - askedAtMs >= unknownPauseMs) {
       isAsking = true
       askedAtMs = clock.monotonicMs()
-      const due = [...open].values()
+      // One token may have begun a thousand of them.
+      const due = Map.groupBy(open, ({ shown }) => shown.token).values()
       const askInTurn = async (): Promise<void> => {
-        for (const request of due) {
-          const { token, signed, whenUnknown } = request.shown
-          if (!open.has(request)) continue
-          await checkStanding(token, signed, whenUnknown).catch((error: unknown) =>
-            end(request, asCountersignError(error)),
-          )
+        for (const requests of due) {
+          await Promise.all(requests.filter((request) => open.has(request)).map(askAbout))
         }
       }
       await Promise.all(Array.from({ length: askedAtOnce }, askInTurn))
@@ -103,10 +105,14 @@ export function openRequests(
       hasNewFacts = true
       if (clock.monotonicMs() - judgedAtMs >= lookMs) look()
     })
+    let stoodStill = false
     while (open.size > 0) {
+      const fromMs = clock.monotonicMs()
       await clock.sleep(lookMs)
       look()
-      void ask()
+      // Of what came in while this process had no time nothing is read yet: that is no lateness of theirs, once.
+      stoodStill = !stoodStill && clock.monotonicMs() - fromMs > 2 * lookMs
+      if (!stoodStill) void ask()
     }
     stopListening?.()
     isLooking = false

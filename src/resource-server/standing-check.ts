@@ -1,6 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import type { TokenClaims } from '../jwt/compact.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { within } from '../runtime/within.ts'
 import type { SignedToken } from './signed-tokens.ts'
 
 /** What of the issuer's revocations is known here; it never throws. A `RevocationFeed` is one. */
@@ -21,7 +22,7 @@ export type WhenUnknown = 'deny' | 'allow-until-expiry'
 
 export interface StandingOptions {
   readonly revocations?: Revocations
-  /** Whether the issuer says that a token is good now: `introspect` of an `OauthClient`. */
+  /** Whether the issuer says that a token is good now: `introspect` of an `OauthClient`. It has 5 s. */
   readonly introspect?: (token: string) => Promise<boolean>
 }
 
@@ -34,6 +35,8 @@ export type StandingCheck = (
 
 /** For so long nobody is asked again who could not say. */
 export const unknownPauseMs = 1000
+/** Whoever has not said it by then cannot. */
+const timeoutMs = 5000
 
 /**
  * Whether a token was revoked. By `revocations` alone while they are fresh; else the issuer is asked, but not for a second
@@ -47,9 +50,11 @@ export function standingCheck(options: StandingOptions, clock: Clock): StandingC
 
   /** Once for all who show the token meanwhile. */
   const isActive = (token: string, ask: (token: string) => Promise<boolean>): Promise<boolean> => {
-    const under = asking.get(token) ?? ask(token).finally(() => asking.delete(token))
-    asking.set(token, under)
-    return under
+    const under = asking.get(token)
+    if (under !== undefined) return under
+    const answer = within(clock, timeoutMs, ask(token), late).finally(() => asking.delete(token))
+    asking.set(token, answer)
+    return answer
   }
   const introspected = async (token: string): Promise<boolean | undefined> => {
     // Not each request waits for an issuer that does not answer.
@@ -88,6 +93,10 @@ export function knownRevocation(
   { claims, keyId }: SignedToken,
 ): CountersignError | undefined {
   return revocations?.judge(claims, keyId) === undefined ? undefined : revoked()
+}
+
+function late(): Error {
+  return new Error('the issuer does not answer')
 }
 
 function revoked(): CountersignError {

@@ -3,6 +3,7 @@ import { asCountersignError, CountersignError } from '../errors.ts'
 import type { TokenClaims } from '../jwt/compact.ts'
 import { createBackoff } from '../runtime/backoff.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { toldInSpite } from '../runtime/told-in-spite.ts'
 import { within } from '../runtime/within.ts'
 import { createAcknowledger, type SendAcknowledgement } from './acknowledger.ts'
 import { eventsOf } from './event-stream.ts'
@@ -108,15 +109,6 @@ export function createRevocationFeed(options: FeedOptions): RevocationFeed {
         await clock.sleep(backoff.next(), signal).catch(() => {})
       }
     },
-  }
-}
-
-/** Whoever does not want to hear it keeps nobody else from hearing it, and the feed from going on. */
-function toldInSpite(tell: () => void): void {
-  try {
-    tell()
-  } catch (error) {
-    process.emitWarning(error instanceof Error ? error : String(error))
   }
 }
 

@@ -125,6 +125,55 @@ test('the operator is told where nothing answers in 5 s, and what fetches is end
   expect(ended?.aborted).toBe(true)
 })
 
+test('whoever is told and fails at hearing it ends neither the process nor what keys are for', async () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockReturnValue()
+  onTestFinished(() => warn.mockRestore())
+  const fault = new Error('no log')
+  let isDown = false
+  const { verify } = await verifyWith(
+    async () => {
+      if (isDown) throw new Error('down')
+      return JSON.stringify({ keys: [issuer.jwk] })
+    },
+    {
+      clockSkew: 60,
+      onTrouble() {
+        throw fault
+      },
+    },
+  )
+  await verify()
+  isDown = true
+  // Nobody waits for what is fetched while those of before are good.
+  await clock.advance(300_001)
+  token = await issuer.token({ aud: audience, sub: 'a', client_id: 'a' })
+  expect(await verify()).toMatchObject({ subject: 'a' })
+  await clock.advance(1)
+  expect(warn.mock.calls).toEqual([[fault]])
+  await clock.advance(300_001)
+  expect(await verify()).toMatchObject({ reason: 'jwks-unavailable' })
+})
+
+test('while keys cannot be fetched nobody can say of a new one whose it is', async () => {
+  let isDown = false
+  const { verify } = await verifyWith(async () => {
+    if (isDown) throw new Error('down')
+    return JSON.stringify({ keys: [issuer.jwk] })
+  })
+  await verify()
+  const [, ...rest] = token.split('.')
+  const header = JSON.stringify({ alg: 'ES256', kid: 'new', typ: 'at+jwt' })
+  token = [Buffer.from(header).toString('base64url'), ...rest].join('.')
+  isDown = true
+  expect(await verify()).toMatchObject({ code: 'unauthenticated', reason: 'token-key' })
+  await clock.advance(5001)
+  expect(await verify()).toMatchObject({ code: 'unavailable', reason: 'jwks-unavailable' })
+  expect(await verify()).toMatchObject({ code: 'unavailable', reason: 'jwks-unavailable' })
+  isDown = false
+  await clock.advance(5001)
+  expect(await verify()).toMatchObject({ code: 'unauthenticated', reason: 'token-key' })
+})
+
 test('T28 why keys cannot be fetched is told by known words alone, whatever else an error says', async () => {
   const secret = 'Bearer ey.secret'
   const named = Object.assign(new Error(secret, { cause: secret }), { name: secret, code: secret })

@@ -145,6 +145,24 @@ describe('T26 while the feed is late', () => {
     expect(asked.length).toBe(2)
   })
 
+  test('an issuer that does not answer in 5 s cannot be asked, and nobody waits for longer', async () => {
+    const asked = Promise.withResolvers<void>()
+    const introspect = () => {
+      asked.resolve()
+      return new Promise<never>(() => {})
+    }
+    const { verify } = issuer.verifier({ audience, introspect })
+    let outcome: string | undefined
+    void reasonOfAsync(async () => verify(await tokenOf())).then((reason) => {
+      outcome = reason
+    })
+    await asked.promise
+    await clock.advance(4999)
+    expect(outcome).toBeUndefined()
+    await clock.advance(1)
+    expect(outcome).toBe('revocation-unknown')
+  })
+
   test('a request is answered with 503, and a route that says so lets it in', async () => {
     const revocations = feed()
     revocations.late = true

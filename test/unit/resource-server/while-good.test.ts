@@ -187,6 +187,62 @@ describe('T26 what a token has begun, while the feed is late', () => {
     expect(answers.length).toBe(8)
   })
 
+  test('is asked about once, however much its token has begun', async () => {
+    let asked = 0
+    let active = true
+    const introspect = async () => {
+      asked += 1
+      return active
+    }
+    const by = issuer.verifier({ audience, introspect })
+    const access = await letIn({}, { by })
+    const ends: string[] = []
+    for (let n = 0; n < 100; n += 1) whileGood(access, ({ reason }) => ends.push(reason))
+    asked = 0
+    await clock.advance(100)
+    expect([asked, ends]).toEqual([1, []])
+    active = false
+    await clock.advance(1000)
+    expect([asked, ends.length, ends[0]]).toEqual([2, 100, 'token-revoked'])
+  })
+
+  test('ends where the issuer does not answer in 5 s', async () => {
+    const by = issuer.verifier({ audience, revocations, introspect: () => new Promise(() => {}) })
+    const { ends } = watch(await letIn({}, { by }))
+    revocations.isFresh = false
+    await clock.advance(5000)
+    expect(ends).toEqual([])
+    await clock.advance(100)
+    expect(ends).toEqual(['revocation-unknown'])
+  })
+
+  test('goes on where it is this process that had no time to read what is new, and no longer', async () => {
+    let stoodMs = 0
+    const stalling = {
+      now: () => clock.now(),
+      monotonicMs: () => clock.monotonicMs() + stoodMs,
+      sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+    }
+    const by = issuer.verifier({ audience, revocations, clock: stalling })
+    const { ends } = watch(await letIn({}, { by }))
+    await clock.advance(50)
+    stoodMs = 1000
+    revocations.isFresh = false
+    await clock.advance(60)
+    expect(ends).toEqual([])
+    revocations.isFresh = true
+    await clock.advance(1000)
+    expect(ends).toEqual([])
+    await clock.advance(50)
+    stoodMs = 2000
+    revocations.isFresh = false
+    await clock.advance(60)
+    expect(ends).toEqual([])
+    stoodMs = 3000
+    await clock.advance(100)
+    expect(ends).toEqual(['revocation-unknown'])
+  })
+
   test('is asked about no more than eight at a time', async () => {
     const waiting: (() => void)[] = []
     const introspect = () => new Promise<boolean>((resolve) => waiting.push(() => resolve(true)))
