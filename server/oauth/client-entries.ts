@@ -1,9 +1,8 @@
-import type { Entry } from '../../src/entry/entry.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
-import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { isInForce } from '../entry/in-force.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import { type ClientDoorDeps, maxEntries } from './client-door.ts'
+import type { ForeignClients } from './open-foreign-clients.ts'
 
 /**
  * Finds the entries that are in force now: one that is disabled makes nobody a client, nor one that has expired, though it
@@ -11,7 +10,7 @@ import { type ClientDoorDeps, maxEntries } from './client-door.ts'
  */
 export function clientEntries(deps: {
   readonly index: Pick<EntryIndex, 'ofId'>
-  readonly foreignClients: ReadonlyMap<SpiffeId, Entry>
+  readonly foreignClients: Pick<ForeignClients, 'get'>
   readonly clock: Pick<Clock, 'now'>
 }): Pick<ClientDoorDeps, 'entriesOf' | 'disabledOf'> {
   const entriesOf: ClientDoorDeps['entriesOf'] = (spiffeId) => {

@@ -4,7 +4,7 @@ import { type FastifyInstance, fastify } from 'fastify'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import type { IdentitySource } from '../../src/mtls/identity-source.ts'
-import { aborted, runTogether } from '../../src/runtime/tasks.ts'
+import { runTogether } from '../../src/runtime/tasks.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Ca } from '../ca/ca.ts'
@@ -38,6 +38,7 @@ import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
 import { createIssuedTokens, maxUnwritten } from './issued-tokens.ts'
 import { createLegacyDoor } from './legacy-door.ts'
+import { openForeignClients } from './open-foreign-clients.ts'
 import { runOrphans } from './orphans.ts'
 import { runRecheck } from './recheck.ts'
 import { runEntryRecheck } from './recheck-entries.ts'
@@ -110,6 +111,7 @@ export async function serveOauth(
   const issued = createIssuedTokens({ store: deps.store, clock, log, begun: crossed.watch })
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const { federated, rules } = await openFederated(settings, deps)
+  const { clients, file } = await openForeignClients(settings, deps)
   const use = createLegacyUse({ store: deps.store, clock, log })
   const { legacyKeyHash: keyHash, store } = deps
   const doorDeps: TokenDoorDeps = {
@@ -124,7 +126,7 @@ export async function serveOauth(
     refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),
-    ...clientEntries({ index, foreignClients: settings.foreignClients, clock }),
+    ...clientEntries({ index, foreignClients: clients, clock }),
   }
   const tls = tlsFromFiles(settings.tls, 'oauth', 'oauth')
   const { chainOf, ...web } = createWeb(tls, deps)
@@ -156,7 +158,7 @@ export async function serveOauth(
   })
   const rechecked = {
     ...{ ...doorDeps, federated, resources: settings.resources, policies, revocations },
-    ...{ issued, store },
+    ...{ issued, store, foreignClients: clients, trustDomain: deps.trustDomain },
   }
   const issuedBefore = await issuedByRunBefore(deps)
   crossed.resume(issuedBefore)
@@ -166,7 +168,7 @@ export async function serveOauth(
   await runTogether(
     signal,
     (until) => policies.run(until),
-    (until) => rules?.run(until) ?? aborted(until),
+    ...[rules, file].flatMap((followed) => followed?.run ?? []),
     (until) => issued.run(until),
     (until) => crossed.run(until),
     (until) => use.run(until),

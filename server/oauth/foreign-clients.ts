@@ -25,6 +25,10 @@ export const foreignClientsSchema: z.ZodType<ForeignClientsFile> = z
   )
   .max(1024)
 
+/** What is in a file of its own: the same list as in the configuration, under the same name. */
+export const foreignClientFileSchema: z.ZodType<{ readonly foreign_clients: ForeignClientsFile }> =
+  z.strictObject({ foreign_clients: foreignClientsSchema })
+
 /**
  * Workloads of other trust domains that may ask for tokens: what an entry is to those of this one. They prove themselves
  * by SVIDs of their own trust domain, whose bundle is here by federation. Throws `invalid` `config-oauth`.

@@ -4,7 +4,7 @@ import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { Slice } from '../../src/runtime/slice.ts'
 import { aborted } from '../../src/runtime/tasks.ts'
-import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { legacyTokenSeconds } from '../legacy/legacy-caller.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -13,6 +13,7 @@ import type { Store } from '../store/store.ts'
 import type { FederatedAuthenticator } from './federated/federated.ts'
 import type { IssuedTokens } from './issued-tokens.ts'
 import { legacyAuth } from './legacy-door.ts'
+import type { ForeignClients } from './open-foreign-clients.ts'
 import type { Resource } from './settings.ts'
 import { type Withdrawal, writeWithdrawals } from './withdraw.ts'
 
@@ -25,6 +26,8 @@ export interface RecheckDeps {
   readonly revocations: Pick<Revocations, 'find' | 'write'>
   /** The rules on tokens of other issuers; undefined: there are none. */
   readonly federated?: Pick<FederatedAuthenticator, 'gives' | 'onChange'> | undefined
+  readonly foreignClients: Pick<ForeignClients, 'onChange'>
+  readonly trustDomain: TrustDomain
   readonly clock: Clock
   readonly log: Log
 }
@@ -34,15 +37,15 @@ export const lateMs = 2000
 const againMs = 1000
 
 /**
- * Decides anew on all tokens that are good, whenever other policies, or other rules on tokens of other
- * issuers, have come into force, and at the start; and once
- * more a little later, for what was under way. Revokes those that nobody would get now. Until the signal aborts.
+ * Decides anew on all tokens that are good, whenever other policies, other rules on tokens of other issuers, or another
+ * list of workloads of other trust domains have come into force, and at the start; and once more a little later, for what
+ * was under way. Revokes those that nobody would get now. Until the signal aborts.
  */
 export async function runRecheck(deps: RecheckDeps, signal: AbortSignal): Promise<void> {
-  const { policies, federated, clock, log } = deps
+  const { policies, federated, foreignClients, clock, log } = deps
   let woken = new AbortController()
   const wake = (): void => woken.abort()
-  const stops = [policies.onChange(wake), federated?.onChange(wake)]
+  const stops = [policies, federated, foreignClients].map((one) => one?.onChange(wake))
   try {
     while (!signal.aborted) {
       woken = new AbortController()
@@ -97,15 +100,20 @@ function isRevoked({ jti, txn }: IssuedToken, revocations: Pick<Revocations, 'fi
 
 /**
  * The same question as at that time, about the entries as they are now; undefined where it cannot be put: what became
- * of an entry that is gone has been revoked with it.
+ * of an entry that is gone has been revoked with it. With a workload of another trust domain that is listed no more
+ * nothing has been.
  */
 function decideAgain(
   token: IssuedToken,
-  { policies, resources, entriesOf, federated }: RecheckDeps,
+  { policies, resources, entriesOf, federated, trustDomain }: RecheckDeps,
 ): Withdrawal['decision'] | undefined {
   const { scopes, auth, address, issuedAt, rule } = token
   if (rule !== undefined && federated?.gives(rule) !== true) {
     return { reason: 'policy-rule', policies: [] }
+  }
+  const entries = entriesOf(token.clientId)
+  if (entries.length === 0 && SpiffeId.trustDomainOf(token.clientId) !== trustDomain) {
+    return { reason: 'client-unknown', policies: [] }
   }
   if (address === '') return undefined
   const resource = resources.get(token.audience) ?? { id: token.audience, maxTtlSeconds: 0 }
@@ -115,7 +123,7 @@ function decideAgain(
   const asked = { resource, scopes, auth, address, ttlSeconds }
   const shown = shownTo(token)
   if (shown === undefined) return undefined
-  for (const entry of entriesOf(token.clientId)) {
+  for (const entry of entries) {
     const decision = policies.decide({ ...asked, ...shown, entry } as PolicyQuestion, issuedAt)
     if (!decision.allowed) return decision
   }

@@ -13,15 +13,17 @@ import {
 } from '../../src/runtime/config-value.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { longestTokenSeconds } from '../revocation/write-facts.ts'
-import { refuseLooseFile, ruleFileSchema } from './federated/rule-file.ts'
+import { ruleFileSchema } from './federated/rule-file.ts'
 import {
   type FederatedFile,
   type FederatedIssuer,
   federatedSchema,
   readFederated,
 } from './federated/settings.ts'
+import { refuseLooseFile } from './followed-file.ts'
 import {
   type ForeignClientsFile,
+  foreignClientFileSchema,
   foreignClientsSchema,
   readForeignClients,
 } from './foreign-clients.ts'
@@ -70,6 +72,8 @@ export interface OauthSettings {
   readonly canary: { readonly everySeconds: number; readonly alarmAfterSeconds: number }
   /** Workloads of other trust domains, and what is said of each in place of an entry. */
   readonly foreignClients: ReadonlyMap<SpiffeId, Entry>
+  /** The file that lists them, which is followed; undefined: they are those of the start. */
+  readonly foreignClientsFile: string | undefined
   /** Issuers whose tokens are exchanged, by `iss`. */
   readonly federation: ReadonlyMap<string, FederatedIssuer>
   /** The file that lists them, which is followed; undefined: they are those of the start. */
@@ -108,6 +112,7 @@ export const oauthSchema: z.ZodType<OauthFile> = z.strictObject({
     .optional(),
   legacy_edges: z.array(parsedBy(SpiffeId.parse)).max(256).optional(),
   foreign_clients: foreignClientsSchema.optional(),
+  foreign_clients_file: path.optional(),
   federation: federatedSchema.optional(),
   federation_file: path.optional(),
   ssf: ssfSchema.optional(),
@@ -137,6 +142,7 @@ interface OauthFile {
     | undefined
   readonly legacy_edges?: readonly SpiffeId[] | undefined
   readonly foreign_clients?: ForeignClientsFile | undefined
+  readonly foreign_clients_file?: string | undefined
   readonly federation?: readonly FederatedFile[] | undefined
   readonly federation_file?: string | undefined
   readonly ssf?: SsfFile | undefined
@@ -208,23 +214,36 @@ export function readOauth(
     signing: said.signing ?? 'ES256',
     canary: { everySeconds, alarmAfterSeconds },
     legacyEdges: new Set(said.legacy_edges),
-    foreignClients: readForeignClients(said.foreign_clients ?? [], trustDomain),
-    federation: readFederated(issuersIn(said), { issuer, jwtIssuer, trustDomain }),
+    foreignClients: readForeignClients(
+      listIn(said, 'foreign_clients', foreignClientFileSchema),
+      trustDomain,
+    ),
+    foreignClientsFile: said.foreign_clients_file,
+    federation: readFederated(listIn(said, 'federation', ruleFileSchema), {
+      ...{ issuer, jwtIssuer, trustDomain },
+    }),
     federationFile: said.federation_file,
     streams: readSsf(said.ssf, resources),
   }
 }
 
 /** A file is read here too, so that whoever checks a configuration hears of it. */
-function issuersIn({ federation, federation_file: file }: OauthFile): readonly FederatedFile[] {
-  if (file === undefined) return federation ?? []
-  if (federation !== undefined) {
-    refuse('oauth.federation and oauth.federation_file are both there', 'write one of them')
+function listIn<N extends 'federation' | 'foreign_clients'>(
+  said: OauthFile,
+  name: N,
+  schema: z.ZodType<Readonly<Record<N, Listed<N>>>>,
+): Listed<N> | readonly [] {
+  const { [name]: list, [`${name}_file` as const]: file } = said
+  if (file === undefined) return list ?? []
+  if (list !== undefined) {
+    refuse(`oauth.${name} and oauth.${name}_file are both there`, 'write one of them')
   }
-  const read = readConfigFile(file, ruleFileSchema)
+  const read = readConfigFile(file, schema)
   refuseLooseFile(file, statSync(file))
-  return read.federation
+  return read[name]
 }
+
+type Listed<N extends keyof OauthFile> = NonNullable<OauthFile[N]>
 
 function readSelfTest(
   id: string,

@@ -7,6 +7,7 @@ import type { PolicyFolder } from '../../src/policy/policy-folder.ts'
 import { type PolicySet, readPolicySet } from '../../src/policy/policy-set.ts'
 import type { Decision, PolicyQuestion } from '../../src/policy/question.ts'
 import { type Clock, sleepUnlessWoken } from '../../src/runtime/clock.ts'
+import { createListeners } from '../../src/runtime/listeners.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import type { PolicySource } from './policy-source.ts'
 
@@ -51,14 +52,14 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   let seen = ''
   let refused = ''
   let woken = new AbortController()
-  const listeners = new Set<() => void>()
+  const listeners = createListeners()
 
   const putInForce = async (set: PolicySet, sha256: string): Promise<void> => {
     await append([event('policy.loaded', sha256, { policies: set.size })])
     inForce = new Map([...set, ...builtIn])
     engine.load(inForce)
     revision = sha256
-    for (const listener of listeners) listener()
+    listeners.tell()
     log.info('policies are in force', { source: source.name, policies: set.size, revision })
   }
   const event = (
@@ -114,11 +115,7 @@ export async function openPolicies(deps: PoliciesDeps): Promise<Policies> {
   }
   return {
     decide: (question, at = clock.now()) => engine.decide(question, at),
-    onChange(listener) {
-      const own = (): void => listener()
-      listeners.add(own)
-      return () => void listeners.delete(own)
-    },
+    onChange: listeners.add,
     explain(question) {
       const now = clock.now()
       return explain(inForce, engine.decide(question, now), question, now, clock)

@@ -50,6 +50,12 @@ const kinds = {
   /** Whose tokens are exchanged, by which rules. */
   'issuers.loaded': 'alone',
   'issuers.refused': 'alone',
+  /** Which workloads of other trust domains may ask for tokens; and each that may now, is said to be other, or may no more. */
+  'clients.loaded': 'alone',
+  'clients.refused': 'alone',
+  'client.added': 'alone',
+  'client.changed': 'alone',
+  'client.removed': 'alone',
   'bundle.appended': 'change',
   'bundle.set': 'change',
   'bundle.deleted': 'change',

@@ -298,3 +298,30 @@ function verifier() {
   const jwks = async () => (await ask(world.port, world.certificate, '/oauth/jwks')).body
   return createVerifier({ issuer, audience: orders, jwks })
 }
+
+test('a workload of another trust domain that is listed no more is known at no door, and what it holds ends, without a restart', async () => {
+  const { port, certificate: web } = world
+  const at = { port, web, from: '127.0.0.4' }
+  const theirs = () => world.assertion({ key: 'theirs', claims: { sub: partnerService } })
+  const { text } = await askDoor('token', { assertion: theirs() }, at)
+  const token = (JSON.parse(text) as Token).access_token
+  const introspected = async () => {
+    const proof = { assertion: world.assertion() }
+    return JSON.parse((await askDoor('introspect', proof, { ...at, values: { token } })).text)
+  }
+  expect(await introspected()).toMatchObject({ active: true, owner: 'partner' })
+  const reading = await readFeed(theirs())
+  world.useForeignClients([partner])
+  await expect.poll(introspected).toEqual({ active: false })
+  await reading.ended
+  await world.refusedEverywhere({ assertion: theirs() }, 'client-unknown')
+  const { spiffeId, owner } = { spiffeId: partnerService, owner: 'partner' }
+  const { jti } = decodeJwt(token)
+  for (const record of [
+    { kind: 'clients.loaded', details: expect.objectContaining({ clients: 1 }) },
+    { kind: 'client.removed', spiffeId, owner, entryId: `foreign:${spiffeId}` },
+    { kind: 'revocation.written', spiffeId, owner, jti, reason: 'client-unknown' },
+  ]) {
+    expect(world.records()).toContainEqual(expect.objectContaining(record))
+  }
+})

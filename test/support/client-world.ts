@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { readFederation } from '../../server/bundle/settings.ts'
-import { readForeignClients } from '../../server/oauth/foreign-clients.ts'
 import type { EventName } from '../../server/oauth/ssf/caep.ts'
 import { tokenExchangeGrant, tokenTypes } from '../../server/oauth/token-types.ts'
 import type { Bundle } from '../../src/bundle/bundle.ts'
@@ -13,14 +13,8 @@ import { generateKeyPair, softwareSigner, spkiOf } from '../../src/x509/key.ts'
 import { forge } from '../spec/jwt-svid/tokens.ts'
 import { askDoor, type ClientProof, type Door, type DoorAnswer, doorNames } from './client-doors.ts'
 import { runHere } from './command.ts'
-import { issuer, orders, resourceOf } from './oauth.ts'
-import {
-  type RunningServer,
-  someAgent,
-  type TestIdentity,
-  trustDomain,
-  wireEntry,
-} from './running-server.ts'
+import { allowWeb, issuer, orders, resourceOf } from './oauth.ts'
+import { type RunningServer, someAgent, type TestIdentity, wireEntry } from './running-server.ts'
 import { startTokenServer, type TokenServer } from './token-server.ts'
 import type { WebCertificate } from './web-certificate.ts'
 import {
@@ -36,7 +30,7 @@ import {
 export const web: SpiffeId = SpiffeId.parse('spiffe://example.org/web')
 export const partner: SpiffeId = SpiffeId.parse('spiffe://partner.example/web')
 const partnerDomain = SpiffeId.trustDomainOf(partner)
-/** Serves a resource of its own, so that it may read the feed. */
+/** Serves a resource of its own, so that it may read the feed, and may read orders. */
 export const partnerService: SpiffeId = SpiffeId.parse('spiffe://partner.example/stock')
 const stock = 'https://stock.example.org'
 export const hourMs = 3_600_000
@@ -95,12 +89,24 @@ export interface ClientWorld {
     without?: Door,
   ): Promise<void>
   letInEverywhere(proof: ClientProof): Promise<void>
+  /** Has the server follow this list of workloads of other trust domains; at first it is `partner` and `partnerService`. */
+  useForeignClients(ids: readonly SpiffeId[]): void
+  /** The lines of the audit trail. */
+  records(): readonly Readonly<Record<string, unknown>>[]
   stop(): Promise<void>
 }
 
 export async function startClientWorld(): Promise<ClientWorld> {
-  const server = await start()
+  const folder = mkdtempSync(join(tmpdir(), 'cs-clients-'))
+  const clientsFile = join(folder, 'clients.json')
+  const useForeignClients = (ids: readonly SpiffeId[]): void => {
+    const foreign_clients = ids.map((spiffe_id) => ({ spiffe_id, owner: 'partner' }))
+    writeFileSync(clientsFile, JSON.stringify({ foreign_clients }))
+  }
+  useForeignClients([partner, partnerService])
+  const server = await start(clientsFile)
   const { certificate, port } = server
+  const records = () => recordsOf(server)
   const entry = wireEntry({ path: '/web', parent: someAgent })
   await server
     .admin('spire.api.server.entry.v1.Entry')
@@ -150,7 +156,11 @@ export async function startClientWorld(): Promise<ClientWorld> {
       const { answers } = await everywhere(proof)
       expect(Object.fromEntries(answers.map(({ door, status }) => [door, status]))).toEqual(known)
     },
-    stop: () => server.remove(),
+    ...{ useForeignClients, records },
+    async stop() {
+      await server.remove()
+      rmSync(folder, { recursive: true, force: true })
+    },
   }
 }
 
@@ -170,8 +180,17 @@ const known: Readonly<Record<Door, number>> = {
   },
 }
 
-function start(): Promise<TokenServer> {
-  const foreign = [partner, partnerService].map((spiffe_id) => ({ spiffe_id, owner: 'partner' }))
+const allowPartner = `
+@id("partner-reads-orders")
+permit (principal == Workload::"${partnerService}", action == Action::"issueToken", resource == Api::"${orders}");
+`
+
+function recordsOf({ config }: RunningServer): readonly Readonly<Record<string, unknown>>[] {
+  const lines = readFileSync(config.auditFile, 'utf8').trim().split('\n')
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+function start(foreignClientsFile: string): Promise<TokenServer> {
   const stream = {
     ...{ id: 'one', audience: 'https://siem.example', receivers: new Set([web]) },
     ...{ events: new Set<EventName>(), subjects: undefined, push: undefined },
@@ -182,11 +201,11 @@ function start(): Promise<TokenServer> {
       [stock, resourceOf(stock, { servedBy: new Set([partnerService]) })],
     ]),
     streams: new Map([[stream.id, stream]]),
-    foreignClients: readForeignClients(foreign, trustDomain),
+    foreignClientsFile,
   }
   const trustDomains = new Map([[partnerDomain, { maxSeconds: 0.2, onStale: 'deny' as const }]])
   const federation = { ...readFederation({ fetch: false }), trustDomains }
-  return startTokenServer({ oauth, overrides: { federation } })
+  return startTokenServer({ policy: allowWeb + allowPartner, oauth, overrides: { federation } })
 }
 
 /** The other trust domain's bundle, as an operator sets it from a document: the key `wit` is for WIT-SVIDs. */
@@ -214,10 +233,8 @@ function asker(
     return `127.1.${asked >> 8}.${asked & 0xff}`
   }
   const reasonsOf = (from: string): readonly (string | undefined)[] =>
-    readFileSync(server.config.auditFile, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { actor?: { address?: string }; reason?: string })
+    recordsOf(server)
+      .map((record) => record as { actor?: { address?: string }; reason?: string })
       .filter(({ actor }) => actor?.address?.startsWith(`${from}:`))
       .map(({ reason }) => reason)
   return {

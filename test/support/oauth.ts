@@ -45,6 +45,7 @@ export function oauthSettings(web: WebCertificate, policy: string): OauthSetting
     tls: { certificate: web.certificate, key: web.key },
     signing: 'ES256',
     foreignClients: new Map(),
+    foreignClientsFile: undefined,
     resources: new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120 })]]),
     policy,
     separateEnvironments: true,

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { createListeners } from '../../../src/runtime/listeners.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import type { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { type ForeignToken, type KnownIssuer, verifyForeignToken } from './foreign-token.ts'
@@ -36,7 +37,7 @@ export interface FederatedAuthenticator {
 export function createFederated(deps: ReachDeps & { readonly log: Log }): FederatedAuthenticator {
   let known: ReadonlyMap<string, KnownIssuer> = new Map()
   let giving: ReadonlySet<string> = new Set()
-  const listeners = new Set<() => void>()
+  const listeners = createListeners()
   const review = createTokenReview(deps)
   return {
     knows: (issuer) => typeof issuer === 'string' && known.has(issuer),
@@ -52,11 +53,7 @@ export function createFederated(deps: ReachDeps & { readonly log: Log }): Federa
       }
     },
     gives: (id) => giving.has(id),
-    onChange(listener) {
-      const own = (): void => listener()
-      listeners.add(own)
-      return () => void listeners.delete(own)
-    },
+    onChange: listeners.add,
     use(issuers) {
       known = new Map(
         [...issuers].map(([issuer, settings]): [string, KnownIssuer] => {
@@ -74,7 +71,7 @@ export function createFederated(deps: ReachDeps & { readonly log: Log }): Federa
           rules.flatMap(({ id, issue }) => (issue.has('access_token') ? id : [])),
         ),
       )
-      for (const listener of listeners) listener()
+      listeners.tell()
     },
   }
 }

@@ -1,16 +1,17 @@
 import type { AuditEvent } from '../../../src/audit/event.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import type { TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import type { FollowedFile } from '../followed-file.ts'
 import type { OauthSettings } from '../settings.ts'
 import { createFederated, type FederatedAuthenticator } from './federated.ts'
 import { checkFiles, type ReachDeps } from './reach.ts'
-import { openRuleFile, type RuleFile } from './rule-file.ts'
+import { openRuleFile } from './rule-file.ts'
 
 export interface OpenedFederated {
   /** undefined: no issuer is listed, nor will be. */
   readonly federated: FederatedAuthenticator | undefined
   /** To be run where there is one. */
-  readonly rules: RuleFile | undefined
+  readonly rules: FollowedFile | undefined
 }
 
 /** Throws as `checkFiles` and `openRuleFile`. */

@@ -12,11 +12,12 @@ import { createPolicyEngine } from '../../../../src/policy/engine.ts'
 import { readPolicySet } from '../../../../src/policy/policy-set.ts'
 import type { PolicyQuestion } from '../../../../src/policy/question.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
+import { createListeners } from '../../../../src/runtime/listeners.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import type { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { resourceOf } from '../../../support/oauth.ts'
-import { authorityOf, entryOf, idOf } from '../entry/samples.ts'
+import { authorityOf, entryOf, idOf, trustDomain } from '../entry/samples.ts'
 import { addTokens, tempStore } from '../store/fixture.ts'
 
 export const permitAll: string = '@id("all") permit (principal, action, resource);'
@@ -41,6 +42,8 @@ export interface RecheckWorld {
   token(jti: string, more?: Partial<IssuedToken>): IssuedToken
   /** Puts these policies in force. */
   use(policies: string): Promise<void>
+  /** Says that other workloads of other trust domains are in force. */
+  otherClients(): void
 }
 
 /** With `text` in force. */
@@ -53,12 +56,12 @@ export async function startRecheck(text: string): Promise<RecheckWorld> {
   })
   await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
   const engine = createPolicyEngine()
-  const listeners = new Set<() => void>()
+  const [listeners, clients] = [createListeners(), createListeners()]
   const state = { revision: 'r0' }
   const use = async (policies: string) => {
     engine.load(await readPolicySet([{ name: 'a.cedar', text: policies }], systemClock))
     state.revision += '+'
-    for (const listener of listeners) listener()
+    listeners.tell()
   }
   await use(text)
   const revocations = createRevocations({ clock, write: factWriter({ clock, svidTtlSeconds: 60 }) })
@@ -67,18 +70,15 @@ export async function startRecheck(text: string): Promise<RecheckWorld> {
     ...{ store, issued },
     policies: {
       decide: (question: PolicyQuestion, at = clock.now()) => engine.decide(question, at),
-      onChange: (listener: () => void) => {
-        listeners.add(listener)
-        return () => listeners.delete(listener)
-      },
+      onChange: listeners.add,
       get revision() {
         return state.revision
       },
     },
     resources: new Map(['https://orders', 'https://stock'].map((id) => [id, resourceOf(id)])),
     entriesOf: (id: SpiffeId) => entries.filter(({ spiffeId }) => spiffeId === id),
-    revocations,
-    clock,
+    foreignClients: { onChange: clients.add },
+    ...{ revocations, trustDomain, clock },
     log: silentLog,
   }
   const facts = async () => {
@@ -94,5 +94,16 @@ export async function startRecheck(text: string): Promise<RecheckWorld> {
     expiresAt: new Date(clock.now().getTime() + 300_000),
     ...more,
   })
-  return { deps, facts, add, token, use, audited, clock, state, entries }
+  return {
+    deps,
+    facts,
+    add,
+    token,
+    use,
+    otherClients: clients.tell,
+    audited,
+    clock,
+    state,
+    entries,
+  }
 }

@@ -1,8 +1,13 @@
 import { expect, test } from 'vitest'
+import {
+  type ForeignClientsFile,
+  readForeignClients,
+} from '../../../../server/oauth/foreign-clients.ts'
 import { recheck, runRecheck } from '../../../../server/oauth/recheck.ts'
+import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { resourceOf } from '../../../support/oauth.ts'
-import { idOf } from '../entry/samples.ts'
+import { idOf, trustDomain } from '../entry/samples.ts'
 import { orders, permitAll, startRecheck, stock, web } from './recheck-world.ts'
 
 test('what the policies permit as before stays; what they permit no longer is revoked, each on record', async () => {
@@ -151,4 +156,37 @@ test('what a rule on tokens of another issuer has given is revoked once that rul
   // Where no issuer is listed any more, no rule is there.
   expect(await recheck(deps)).toBe(1)
   expect(await facts()).toEqual(['transaction t-a', 'transaction t-b'])
+})
+
+test('what a workload of another trust domain holds is revoked once it is listed no more, and decided anew where other things are said of it', async () => {
+  const { deps, facts, add, token, entries, otherClients, audited } = await startRecheck(
+    '@id("team") permit (principal is Workload, action, resource) when { principal.owner != "others" };',
+  )
+  const [stays, goes, moves, gone] = ['stays', 'goes', 'moves', 'gone'].map((name) =>
+    SpiffeId.parse(`spiffe://partner.example/${name}`),
+  ) as [SpiffeId, SpiffeId, SpiffeId, SpiffeId]
+  const list = (...said: ForeignClientsFile) =>
+    entries.splice(3, 3, ...readForeignClients(said, trustDomain).values())
+  const said = (spiffe_id: SpiffeId, owner = 'partner') => ({ spiffe_id, owner })
+  list(said(stays), said(goes), said(moves))
+  const by = (clientId: SpiffeId) => ({ clientId, subject: clientId })
+  const passedOn = { parent: 'x', clientId: goes, actors: [goes] }
+  await add(
+    ...[token('a', by(stays)), token('b', by(goes)), token('c', by(moves)), token('d')],
+    ...[token('e', passedOn), token('f', { ...by(goes), address: '' }), token('g', by(gone))],
+  )
+  const stopping = new AbortController()
+  const running = runRecheck(deps, stopping.signal)
+  // The list was changed while the server was down.
+  await expect.poll(facts).toEqual(['transaction t-g'])
+  list(said(stays), said(moves, 'others'))
+  otherClients()
+  const revoked = ['token e', ...['b', 'c', 'f', 'g'].map((jti) => `transaction t-${jti}`)]
+  await expect.poll(facts).toEqual(revoked)
+  expect(audited.map(({ jti, reason }) => `${jti} ${reason}`).sort()).toEqual([
+    ...['b client-unknown', 'c policy-none', 'e client-unknown', 'f client-unknown'],
+    'g client-unknown',
+  ])
+  stopping.abort()
+  await running.catch(() => {})
 })

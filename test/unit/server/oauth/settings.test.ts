@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { oauthSchema, readOauth } from '../../../../server/oauth/settings.ts'
 import { canaryScope } from '../../../../src/revocation/canary.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
@@ -89,6 +92,28 @@ test('a workload of another trust domain is a client where it is named, with wha
   })
   expect(clients?.size).toBe(1)
   expect(read({})?.foreignClients.size).toBe(0)
+})
+
+test('workloads of other trust domains are read from a file of their own, which is there in place of the list', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-oauth-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'clients.yaml')
+  const inFile = (text: string, more: object = {}) => {
+    writeFileSync(path, text)
+    return read({ foreign_clients_file: path, ...more })
+  }
+  const list = JSON.stringify({ foreign_clients: [partner] })
+  expect(inFile(list)).toMatchObject({ foreignClientsFile: path })
+  expect(inFile(list)?.foreignClients.size).toBe(1)
+  expect(read({})?.foreignClientsFile).toBe(undefined)
+  const refused = (reason: string) => expect.objectContaining({ reason })
+  expect(() => inFile(list, { foreign_clients: [] })).toThrow(refused('config-oauth'))
+  const twice = JSON.stringify({ foreign_clients: [partner, partner] })
+  expect(() => inFile(twice)).toThrow(refused('config-oauth'))
+  expect(() => inFile('clients: []')).toThrow(refused('config-key'))
+  expect(() => read({ foreign_clients_file: `${path}.none` })).toThrow(refused('config-unreadable'))
+  chmodSync(path, 0o666)
+  expect(() => inFile(list)).toThrow(refused('federated-file-mode'))
 })
 
 test.for([
