@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open, readdir } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
 import { type PolicyFile, policyRevision } from './policy-set.ts'
@@ -12,10 +12,12 @@ export interface PolicyFolder {
 
 const maxFiles = 256
 const maxFileBytes = 256 << 10
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * The files `*.cedar` of a folder, in the order of their names; folders in it are not looked at. Throws
- * `invalid`: `policy-folder`, `policy-folder-empty`, `policy-files`, `policy-file-large`; `forbidden`: `policy-file-mode`.
+ * `invalid`: `policy-folder`, `policy-folder-empty`, `policy-files`, `policy-file-large`, `policy-file-text`;
+ * `forbidden`: `policy-file-mode`, of a file, or of the folder, that everybody may write.
  */
 export async function readPolicyFolder(folder: string): Promise<PolicyFolder> {
   const names = await namesIn(folder)
@@ -34,9 +36,11 @@ export async function readPolicyFolder(folder: string): Promise<PolicyFolder> {
 
 async function namesIn(folder: string): Promise<readonly string[]> {
   try {
-    const names = await readdir(folder)
+    const [names, found] = await Promise.all([readdir(folder), stat(folder)])
+    refuseLoose(folder, found)
     return names.filter((name) => name.endsWith('.cedar') && !name.startsWith('.')).sort()
   } catch (cause) {
+    if (cause instanceof CountersignError) throw cause
     return refuse('policy-folder', `the folder of policies ${folder} cannot be read`, cause)
   }
 }
@@ -47,24 +51,36 @@ async function readPolicyFile(path: string): Promise<string> {
     refuse('policy-folder', `${path} cannot be read`, cause),
   )
   try {
-    const stat = await file.stat()
-    const { mode } = stat
-    if (!stat.isFile()) refuse('policy-folder', `${path} is no file`)
-    if ((mode & 0o002) !== 0) {
-      throw new CountersignError('forbidden', `everybody may write ${path}`, {
-        reason: 'policy-file-mode',
-        fix: `chmod o-w ${path}`,
-      })
-    }
+    const found = await file.stat()
+    if (!found.isFile()) refuse('policy-folder', `${path} is no file`)
+    refuseLoose(path, found)
     const bytes = Buffer.alloc(maxFileBytes + 1)
     const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
     // By what was read, however long it was before: the part of a file may lack the policy that forbids.
     if (bytesRead > maxFileBytes) {
       refuse('policy-file-large', `${path} has more than ${maxFileBytes} bytes`)
     }
-    return bytes.toString('utf8', 0, bytesRead)
+    return textOf(path, bytes.subarray(0, bytesRead))
   } finally {
     await file.close()
+  }
+}
+
+/** Whoever may write it says who gets tokens; in a folder that is a file of his own. */
+function refuseLoose(path: string, { mode }: { readonly mode: number }): void {
+  if ((mode & 0o002) === 0) return
+  throw new CountersignError('forbidden', `everybody may write ${path}`, {
+    reason: 'policy-file-mode',
+    fix: `chmod o-w ${path}`,
+  })
+}
+
+/** With other signs in place of those that cannot be read, what forbids would name nobody that there is. */
+function textOf(path: string, bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    return refuse('policy-file-text', `${path} is not UTF-8`, cause)
   }
 }
 

@@ -147,6 +147,19 @@ test('a folder gives its *.cedar files and no others; what everybody may write, 
   }
   chmodSync(join(folder, 'a.cedar'), 0o666)
   await expect(readPolicyFolder(folder)).rejects.toMatchObject({ reason: 'policy-file-mode' })
+  chmodSync(join(folder, 'a.cedar'), 0o644)
+  for (const mode of [0o777, 0o1777]) {
+    chmodSync(folder, mode)
+    await expect(readPolicyFolder(folder)).rejects.toMatchObject({ reason: 'policy-file-mode' })
+  }
+  chmodSync(folder, 0o755)
+  await readPolicyFolder(folder)
+  // As an editor set to Latin-1 writes it.
+  const named = '@id("no") forbid (principal, action, resource == Api::"café");'
+  writeFileSync(join(folder, 'a.cedar'), named, 'latin1')
+  await expect(readPolicyFolder(folder)).rejects.toMatchObject({ reason: 'policy-file-text' })
+  writeFileSync(join(folder, 'a.cedar'), named)
+  expect((await readPolicyFolder(folder)).files[0]?.text).toBe(named)
   await expect(readPolicyFolder(join(folder, 'none'))).rejects.toMatchObject({
     reason: 'policy-folder',
   })
