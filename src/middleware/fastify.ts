@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { jwtCheck, type RequireJwtSvidOptions } from './jwt-check.ts'
 import { setJwtPeer } from './jwt-peer.ts'
-import { authorizationsOf } from './node.ts'
-import { refusalOf, type Wanted } from './refusal.ts'
+import { authorizationsOf, refusalOrFault } from './node.ts'
+import type { Wanted } from './refusal.ts'
 
 /** What it uses of Fastify's request. */
 export interface FastifyRequest {
@@ -41,7 +41,8 @@ export function fastifyHook(
       await letIn(request, reply)
       return undefined
     } catch (error) {
-      const { status, headers, body } = refusalOf(error, wanted)
+      // Fastify would answer with the text of a fault, which may say anything, whoever asks.
+      const { status, headers, body } = refusalOrFault(error, wanted)
       return reply.code(status).headers(headers).send(body)
     }
   }

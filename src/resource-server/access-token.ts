@@ -121,7 +121,7 @@ function checkBinding(cnf: unknown, { thumbprint, requireBound }: Expected): boo
   return true
 }
 
-function isName(value: unknown): value is string {
+export function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 

@@ -4,7 +4,7 @@ import type { TokenClaims } from '../jwt/compact.ts'
 import { isCanary, looksLikeCanary } from '../revocation/canary.ts'
 import { backgroundClock, type Clock } from '../runtime/clock.ts'
 import { eachMinute } from '../runtime/each-minute.ts'
-import { type Access, readAccess } from './access-token.ts'
+import { type Access, isName, readAccess } from './access-token.ts'
 import { type JwksLocation, keysAt } from './jwks.ts'
 import { openRequests } from './open-requests.ts'
 import { keepToken } from './shown-token.ts'
@@ -56,7 +56,8 @@ export interface Verifier {
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { issuer, audience, clockSkew = 5, requireBound = false, clock = backgroundClock } = options
-  if (issuer === '' || audience === '' || !(clockSkew >= 0 && clockSkew <= 60)) {
+  // Without types something may be missing altogether: what a token does not say either would be the same.
+  if (!isName(issuer) || !isName(audience) || !(clockSkew >= 0 && clockSkew <= 60)) {
     throw new CountersignError('invalid', 'issuer or audience is missing, or clockSkew unsound', {
       reason: 'verifier-options',
       fix: 'name both, and a clockSkew of 0 to 60 seconds',

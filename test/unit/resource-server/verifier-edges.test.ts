@@ -82,9 +82,11 @@ describe('clocks may differ by `clockSkew`, 5 s unless told, and no more:', () =
 })
 
 test.for(['issuer', 'audience'])('a verifier without an %s is none', (missing) => {
-  expect(() => issuer.verifier({ audience, [missing]: '' })).toThrow(
-    expect.objectContaining({ reason: 'verifier-options' }),
-  )
+  for (const nothing of ['', undefined, null]) {
+    expect(() => issuer.verifier({ audience, [missing]: nothing })).toThrow(
+      expect.objectContaining({ reason: 'verifier-options' }),
+    )
+  }
 })
 
 test.for([
