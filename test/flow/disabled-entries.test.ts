@@ -9,6 +9,7 @@ import { generateKeyPair, softwareSigner } from '../../src/x509/key.ts'
 import { runHere } from '../support/command.ts'
 import { ask, assertionType, form, formHeaders, issuer, orders } from '../support/oauth.ts'
 import { type OrdersService, startOrdersService } from '../support/orders-service.ts'
+import { PROMPT_MS } from '../support/prompt.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
@@ -79,8 +80,8 @@ test('an entry that is disabled gives nobody anything within a second, and enabl
   const off = await registry().unary('BatchDisable', { ids: [id], reason })
   expect(off.results[0]?.entry?.disabled_at).not.toBe('0')
   await Promise.all([
-    eventually(async () => (await service.verdict(token)) === 'token-revoked', 1000),
-    eventually(() => source.state === 'expired', 1000),
+    eventually(async () => (await service.verdict(token)) === 'token-revoked', PROMPT_MS),
+    eventually(() => source.state === 'expired', PROMPT_MS),
   ])
   jwts.discard(before.jwt)
   expect(await reasonOf(jwts.fetchJwtSvid(issuer))).not.toBe('accepted')

@@ -122,7 +122,7 @@ test('a caller whose entry is disabled gets nothing for its key until it is enab
   expect(await listed()).toMatchObject({ disabledAt: expect.stringMatching(/^20.*Z$/) })
   await registry.unary('BatchEnable', { ids: [said.entryId] })
   // In the second of the disabling nothing is issued that would be dead at once.
-  await expect.poll(async () => (await change(said.key)).status, { timeout: 5000 }).toBe(200)
+  await expect.poll(async () => (await change(said.key)).status).toBe(200)
 })
 
 test('all others are refused: no edge, no such key, another network, beyond what was registered, or no policy', async () => {
@@ -212,7 +212,7 @@ test('of a caller that was removed nothing is left: with the same key the next o
     return listed.find(({ name }: { name: string }) => name === 'till-26').lastUsedAt
   }
   expect((await change(said.key)).status).toBe(200)
-  await expect.poll(lastUsedAt, { timeout: 10_000 }).toMatch(/^20.*Z$/)
+  await expect.poll(lastUsedAt).toMatch(/^20.*Z$/)
   expect((await legacy('remove', 'till-26')).code).toBe(0)
   const file = join(folder, 'again')
   writeFileSync(file, said.key, { mode: 0o600 })
@@ -291,7 +291,7 @@ describe('a key that was revoked opens nothing any more', () => {
     }
     // With another key the caller is as good as ever.
     const { said } = await add('till-of-entry')
-    await expect.poll(async () => (await change(said.key)).status, { timeout: 5000 }).toBe(200)
+    await expect.poll(async () => (await change(said.key)).status).toBe(200)
   })
 
   test('not once the fact about it has ended', async () => {
@@ -463,7 +463,7 @@ test('the list says who has not used his key', async () => {
     )
   await expect.poll(async () => (await lastUses()).get('till-8'), { interval: 100 }).not.toBeNull()
   expect((await lastUses()).get('till-9')).toBeNull()
-  await expect.poll(() => names('--unused', '1s'), { timeout: 5000 }).toContain('till-9')
+  await expect.poll(() => names('--unused', '1s')).toContain('till-9')
   // It is not as old as that.
   expect(await names('--unused', '1h')).not.toContain('till-9')
 })
