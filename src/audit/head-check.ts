@@ -37,6 +37,8 @@ export class HeadCheck {
   /** Of the last records that were looked at, each at its number modulo `remembered`: 5 MiB, whatever the trail. */
   readonly #numbers: Float64Array = new Float64Array(remembered)
   readonly #hashes: Buffer = Buffer.alloc(remembered * hashBytes)
+  /** Number of the first record that was looked at. */
+  #first: number | undefined
   /** Of the anchor, whether they fit the trail. */
   readonly #fitting: SignedHead[] = []
   readonly #differing: SignedHead[] = []
@@ -78,6 +80,7 @@ export class HeadCheck {
     for (const [at, line] of lines.entries()) {
       const head = claimedLink(line)?.head
       if (head === undefined) continue
+      this.#first ??= head.number
       this.#compare(head)
       this.#remember(head)
       if (!line.includes('"kind":"trail.head"')) continue
@@ -115,10 +118,13 @@ export class HeadCheck {
     this.#hashes.write(hash, slot * hashBytes, 'hex')
   }
 
-  /** Of records that are not there any more there is nothing to compare with. */
+  /**
+   * Of records that are not there any more there is nothing to compare with. A head that stands too far behind its record was
+   * put there by somebody who hopes that nobody remembers what that was.
+   */
   #contradicted({ number, hash }: ChainHead): boolean {
     const slot = number % remembered
-    if (this.#numbers[slot] !== number) return false
+    if (this.#numbers[slot] !== number) return number >= (this.#first ?? 0)
     return this.#hashes.toString('hex', slot * hashBytes, (slot + 1) * hashBytes) !== hash
   }
 

@@ -41,6 +41,14 @@ export function noHeadOfTrail({ otherChains, unknownKeys }: HeadReport): Counter
   })
 }
 
+/** `invalid` `audit-unsigned`: whoever writes a trail anew can leave its heads out. */
+export function unsignedTrail(): CountersignError {
+  return new CountersignError('invalid', 'the trail holds no head by the key that --key names', {
+    reason: 'audit-unsigned',
+    fix: 'of a trail that is older than a minute that is as bad as a change: compare it with the copies in the sinks',
+  })
+}
+
 /** What became of a file that should be a trail. */
 export function unreadableTrail(file: string, cause: NodeJS.ErrnoException): CountersignError {
   if (cause instanceof CountersignError) return cause

@@ -7,7 +7,7 @@ import type { TrailVerdict } from '../audit/verify-files.ts'
 import { CountersignError } from '../errors.ts'
 import { counted } from '../runtime/counted.ts'
 import { outputOption } from './admin.ts'
-import { brokenTrail, noHeadOfTrail, unreadableTrail } from './audit-faults.ts'
+import { brokenTrail, noHeadOfTrail, unreadableTrail, unsignedTrail } from './audit-faults.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRecord } from './output.ts'
 
@@ -34,7 +34,7 @@ export function auditVerify(io: Io): Command {
       `
 The server signs each minute, and when it stops, where its trail stands. Without --anchor or --head an
 end that was cut off is not found: the chain that is left is whole in itself. Without --key the first key
-is believed; the output names it.
+is believed; the output names it. With --key a trail that holds no head by it is refused.
 
 Example:
   countersign audit verify /var/lib/countersign/server/audit.log --anchor /var/log/remote/countersign.log`,
@@ -45,6 +45,7 @@ Example:
       if (verdict.fault !== undefined) throw brokenTrail(verdict)
       const { heads } = verdict
       if (options.anchor !== undefined && heads?.anchored === 0) throw noHeadOfTrail(heads)
+      if (options.key !== undefined && heads?.last === undefined) throw unsignedTrail()
     })
 }
 

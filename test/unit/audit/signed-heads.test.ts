@@ -36,6 +36,12 @@ async function check(
   return verifyFiles(path, { heads: new HeadCheck({ anchor, ...rest }) })
 }
 
+/** As far as `HeadCheck` looks: whether lines are whole others have found out. */
+function lineOf(n: number, members: string): string {
+  const hash = 'ab'.repeat(32)
+  return `{"v":1,"n":${n},${members},"prev":"${hash}","hash":"${hash}"}`
+}
+
 describe('a signed head', () => {
   test('is read where its signature is good, and is none with another byte', async () => {
     const head = { number: 7, hash: 'ab'.repeat(32) }
@@ -74,6 +80,24 @@ describe('a signed head', () => {
     const anew = new TrailText().add('changed')
     anew.put({ kind: 'trail.head', signedHead })
     expect((await check(anew.add('b', 'c'))).fault).toMatchObject({ kind: 'head-differs', line: 2 })
+  })
+
+  test('T10 that stands so far behind its record that nobody remembers that is not believed', async () => {
+    // Written anew from record 400 on, with a head of before that says what record 500 was.
+    const old = { number: 500, hash: '0a'.repeat(32) }
+    const signedHead = await signHead(old, key)
+    const held = `"kind":"trail.head","signedHead":${JSON.stringify(signedHead)}`
+    const beyond = 501 + (1 << 17)
+    const heads = new HeadCheck({ keys: [key.sha256] })
+    const lines = [1, 500, beyond - 1].map((n) => lineOf(n, '"kind":"server.started"'))
+    expect(await heads.look([...lines, lineOf(beyond, held)])).toEqual({
+      ...{ kind: 'head-differs', at: 3 },
+    })
+    // Of a record in a file that was moved away nothing can be said.
+    const later = new HeadCheck({ keys: [key.sha256] })
+    expect(await later.look([lineOf(501, '"kind":"server.started"'), lineOf(502, held)])).toBe(
+      undefined,
+    )
   })
 
   test('of more than 8 KiB is none', async () => {
@@ -257,6 +281,13 @@ test('countersign audit verify --anchor tells who wrote a head later than the tr
   expect(whole.stdout).toMatch(/signed\s+up to record 3, .* key [0-9a-f]{64}\n[\s\S]*whole/)
   const known = whole.stdout.match(/key ([0-9a-f]{64})/)?.[1] ?? ''
   expect(await runHere([...args, '--key', known])).toMatchObject({ code: 0 })
+  // No head was taken for a good one, and whoever has written the trail anew may have left them out.
+  writeFileSync(path, new TrailText().add('a', 'changed').text)
+  const bare = await runHere(['audit', 'verify', path, '--key', known])
+  expect(bare).toMatchObject({ code: 1 })
+  expect(bare.stderr).toContain('error[audit-unsigned]')
+  expect(await runHere(['audit', 'verify', path])).toMatchObject({ code: 0 })
+  writeFileSync(path, trail.text)
   const other = await runHere([...args, '--key', thief.sha256])
   expect(other.stderr).toContain('error[audit-head-key]: line 4 of')
   rmSync(`${path}.id`)
