@@ -3,6 +3,9 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { type ChainHead, claimedLink } from '../../src/audit/chain.ts'
 import { numberedFiles, readLines } from '../../src/audit/trail-files.ts'
 
+/** So much is read at a time at most, and one line more: who reads has it in memory, and collectors refuse what is too large. */
+const maxReadBytes = 2 << 20
+
 /** A line of the trail as it stands in the file, and what it says of its place. */
 export interface TrailLine {
   readonly head: ChainHead
@@ -27,7 +30,16 @@ export class TrailReader implements AsyncDisposable {
     const lines = this.#at === after ? await this.#readOn(after, upTo, limit) : []
     if (lines.length > 0 || after >= upTo) return lines
     // The end of a file that has its number by now, or a new start: the lines are elsewhere.
-    await this.#locate(after)
+    const newer = await this.#locate(after)
+    const found = await this.#readOn(after, upTo, limit)
+    if (found.length > 0 || newer === undefined) {
+      await newer?.close()
+      return found
+    }
+    // What should stand between cannot be read: what comes behind that is not held up by it.
+    await this[Symbol.asyncDispose]()
+    this.#file = newer
+    this.#offset = 0
     return this.#readOn(after, upTo, limit)
   }
 
@@ -39,6 +51,7 @@ export class TrailReader implements AsyncDisposable {
 
   async #readOn(after: number, upTo: number, limit: number): Promise<readonly TrailLine[]> {
     const found: TrailLine[] = []
+    let bytes = 0
     if (this.#file === undefined) return found
     for await (const lines of readLines(this.#file, this.#offset)) {
       for (const { text, end } of lines) {
@@ -49,29 +62,43 @@ export class TrailReader implements AsyncDisposable {
         if (link === undefined || link.head.number <= after) continue
         this.#at = link.head.number
         found.push({ ...link, text })
-        if (found.length === limit) return found
+        bytes += text.length
+        if (found.length === limit || bytes >= maxReadBytes) return found
       }
     }
     return found
   }
 
-  /** Opens the newest file that begins no later than with the line after `after`, else the oldest there is. */
-  async #locate(after: number): Promise<void> {
+  /**
+   * Opens the newest file that begins no later than with the line after `after`, else the oldest there is; resolves with the
+   * next one behind it, where there is one.
+   */
+  async #locate(after: number): Promise<FileHandle | undefined> {
     await this[Symbol.asyncDispose]()
-    const paths = [...(await numberedFiles(this.#path)).map(({ path }) => path), this.#path]
-    for (const path of paths.reverse()) {
+    const full = await this.#fullFiles()
+    let newer: FileHandle | undefined
+    for (const path of [...full, this.#path].reverse()) {
       const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
       const first = await firstNumber(file)
       if (first === undefined) {
         await file.close()
         continue
       }
-      await this[Symbol.asyncDispose]()
+      await newer?.close()
+      newer = this.#file
       this.#file = file
       if (first <= after + 1) break
     }
     this.#offset = this.#file === undefined ? 0 : await offsetAfter(this.#file, after)
     this.#at = after
+    // What has got its number meanwhile may be what seems to be missing.
+    if (newer === undefined || (await this.#fullFiles()).length === full.length) return newer
+    await newer.close()
+    return undefined
+  }
+
+  async #fullFiles(): Promise<readonly string[]> {
+    return (await numberedFiles(this.#path)).map(({ path }) => path)
   }
 }
 
@@ -106,9 +133,13 @@ async function numberedLineIn(
   return undefined
 }
 
+/** Of the first line that has one: what somebody, or the disk, has changed before it hides none behind it. */
 async function firstNumber(file: FileHandle): Promise<number | undefined> {
-  for await (const [first] of readLines(file, 0)) {
-    return first === undefined ? undefined : claimedLink(first.text)?.head.number
+  for await (const lines of readLines(file, 0)) {
+    for (const { text } of lines) {
+      const number = claimedLink(text)?.head.number
+      if (number !== undefined) return number
+    }
   }
   return undefined
 }

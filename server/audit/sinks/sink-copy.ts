@@ -3,7 +3,7 @@ import type { Clock } from '../../../src/runtime/clock.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import { createOutage, type Outage } from '../../../src/runtime/outage.ts'
 import type { Trail } from '../trail.ts'
-import { TrailReader } from '../trail-reader.ts'
+import { type TrailLine, TrailReader } from '../trail-reader.ts'
 import type { Cursor } from './cursor.ts'
 import type { Sink } from './sink.ts'
 
@@ -101,13 +101,13 @@ export class SinkCopy {
       // Also where there is nothing to send: what was sent last counts as arrived soon.
       sink.check?.()
       const lines = await reader.read(this.#sent, trail.head().number, batchLines)
-      const [first, last] = [lines[0], lines.at(-1)]
-      if (first !== undefined && last !== undefined) {
-        if (first.head.number > this.#sent + 1) {
+      const last = lines.at(-1)
+      if (last !== undefined) {
+        const missing = missingIn(this.#sent, lines)
+        if (missing !== undefined) {
           log.error('records are missing in the audit trail, and not sent', {
             sink: name,
-            first: this.#sent + 1,
-            last: first.head.number - 1,
+            ...missing,
           })
         }
         await sink.send(lines, signal)
@@ -166,4 +166,22 @@ export class SinkCopy {
     this.#saved = this.#settled
     this.#savedMs = nowMs
   }
+}
+
+/** Of what should follow a record: the first and the last number that are not there. */
+function missingIn(
+  after: number,
+  lines: readonly TrailLine[],
+): { readonly first: number; readonly last: number } | undefined {
+  let before = after
+  let first: number | undefined
+  let last = after
+  for (const { head } of lines) {
+    if (head.number > before + 1) {
+      first ??= before + 1
+      last = head.number - 1
+    }
+    before = head.number
+  }
+  return first === undefined ? undefined : { first, last }
 }

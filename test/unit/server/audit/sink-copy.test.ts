@@ -2,6 +2,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -130,6 +131,21 @@ describe('a copy of the trail to a sink', () => {
     await until(() => running.copy.lag === 0)
     expect(sink.taken).toEqual(upTo(1010))
     expect(sink.largest).toBeLessThanOrEqual(256)
+    await running.stop()
+  })
+
+  test('says which records are missing, wherever they are, and goes on', async () => {
+    await record(300)
+    const first = `${path}.000001`
+    const lines = readFileSync(first, 'utf8').split('\n')
+    writeFileSync(first, lines.with(2, 'x'.repeat(lines[2]?.length ?? 0)).join('\n'))
+    const said: unknown[] = []
+    const log = { ...silentLog, error: (...one: unknown[]) => void said.push(one) }
+    const sink = new Remembering()
+    const running = start(sink, 'one', log)
+    await until(() => running.copy.lag === 0)
+    expect(sink.taken).toEqual([1, 2, ...upTo(300, 4)])
+    expect(said).toEqual([[expect.any(String), { sink: 'one', first: 3, last: 3 }]])
     await running.stop()
   })
 

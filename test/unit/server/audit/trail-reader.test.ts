@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { appendFile, mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -46,6 +46,47 @@ describe('a reader of the trail', () => {
         [after + 1, after + 2, after + 3].filter((number) => number <= records),
       )
     }
+  })
+
+  test('goes on behind lines, and whole files, that cannot be read', async () => {
+    const lines = readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+    const file = (from: number, to: number) => `${lines.slice(from, to).join('\n')}\n`
+    await writeFile(`${path}.000001`, file(0, 10), { mode: 0o600 })
+    await writeFile(`${path}.000002`, `broken\n${file(11, 20)}`, { mode: 0o600 })
+    await writeFile(`${path}.000003`, 'broken\n'.repeat(3), { mode: 0o600 })
+    await writeFile(path, `broken\n${file(31, 40)}`, { mode: 0o600 })
+    await using reader = new TrailReader(path)
+    const found: number[] = []
+    for (let at = 0; at < 40; ) {
+      const numbers = (await reader.read(at, 40, 4)).map(({ head }) => head.number)
+      if (numbers.length === 0) break
+      found.push(...numbers)
+      at = numbers.at(-1) ?? at
+    }
+    const to = (first: number, last: number) =>
+      Array.from({ length: last - first + 1 }, (_, at) => first + at)
+    expect(found).toEqual([...to(1, 10), ...to(12, 20), ...to(32, 40)])
+  })
+
+  test('holds some megabytes at most, however many lines it is asked for', async () => {
+    let text = ''
+    let head: ChainHead = chainStart
+    for (let number = 1; number <= 12; number += 1) {
+      const next = nextLine(head, {
+        ...{ kind: 'policy.applied', time: new Date(0), actor: { kind: 'server' } },
+        ...{ decision: 'allow', purpose: 'long words '.repeat(36_000) },
+      })
+      text += `${next.line}\n`
+      head = next.head
+    }
+    await writeFile(path, text, { mode: 0o600 })
+    await using reader = new TrailReader(path)
+    expect(await reader.read(0, 12, 256)).toHaveLength(6)
+    expect((await reader.read(6, 12, 256)).map(({ head }) => head.number)).toEqual([
+      7, 8, 9, 10, 11, 12,
+    ])
   })
 
   test('finds the last record without reading those before it', async () => {
