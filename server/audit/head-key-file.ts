@@ -66,7 +66,11 @@ export function openHeadKeyFile(
   const due = async (): Promise<readonly StoredKey[]> => {
     const left = (key: StoredKey): number => Date.parse(key.endsAt) - clock.now().getTime()
     const [active, next] = stored.filter((key) => left(key) > 0)
-    if (active === undefined) return [await make()]
+    if (active === undefined) {
+      // Away, or idle, for longer than a key lives: the last one says once more which comes after it.
+      const last = stored.at(-1)
+      return last === undefined ? [await make()] : [last, await make()]
+    }
     if (next === undefined) return left(active) > prepareMs ? [active] : [active, await make()]
     return left(active) > activateMs ? [active, next] : [next]
   }
