@@ -5,6 +5,7 @@ import type { Trail } from './audit/trail.ts'
 import type { ServerConfig } from './config.ts'
 import type { EndpointDeps } from './endpoints.ts'
 import type { ServerMetrics } from './metrics.ts'
+import type { RefusalRecord } from './oauth/refusals.ts'
 
 export interface HttpDeps
   extends Pick<
@@ -29,6 +30,8 @@ export interface HttpDeps
     ServerMetrics,
     'registry' | 'canary' | 'feedReaders' | 'feedLag' | 'events' | 'eventsWaiting'
   >
+  /** Of requests for access tokens, and about them. */
+  readonly refusals: RefusalRecord
   /** Called once by each of `httpDoors` when it can be called. */
   readonly opened: () => void
   /** Who is told that the server's own SVID is another one. */

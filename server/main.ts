@@ -116,7 +116,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
   const { config, log, trail } = opened
   const { trustDomain } = config
   const clock = systemClock
-  const { deps, copy, witness, denials, identity, metrics } = await makeParts(opened)
+  const { deps, copy, witness, denials, refusals, identity, metrics } = await makeParts(opened)
   const { changes, followers, ca, federation, registry } = deps
   const record = async (event: AuditEvent): Promise<void> => {
     await trail.append([event]).catch((error: unknown) => {
@@ -133,7 +133,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
     const policies = await openPoliciesOf(opened)
     let shut = httpDoors(config)
     const notReady = async () => (shut > 0 ? 'starting' : deps.notReady())
-    const doors = { ...deps, notReady, policies, trail }
+    const doors = { ...deps, notReady, policies, trail, refusals }
     const endpoints = await openEndpoints(config, doors)
     changes.subscribe((batch) => {
       cutAgents(batch, endpoints.cut)
@@ -174,7 +174,7 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
   } finally {
     running.abort(new DOMException('stopped', 'AbortError'))
     await following.catch(() => {})
-    const deniedLeftOut = denials.leftOut
+    const deniedLeftOut = denials.leftOut + refusals.leftOut
     await record(stoppedEvent({ trustDomain, reason, deniedLeftOut }, clock.now()))
     await witness.stop()
   }

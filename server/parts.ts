@@ -26,6 +26,7 @@ import { keyHashOf } from './legacy/legacy-caller.ts'
 import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
+import { createRefusalRecord, type RefusalRecord } from './oauth/refusals.ts'
 import { inStore } from './oauth/settings.ts'
 import { eventWriter } from './oauth/ssf/event-writer.ts'
 import type { Policies } from './policy/policies.ts'
@@ -53,6 +54,7 @@ export interface Parts {
   readonly copy: AuditCopy
   readonly witness: Witness
   readonly denials: Denials
+  readonly refusals: RefusalRecord
   readonly identity: Awaited<ReturnType<typeof followIdentity>>
   readonly metrics: ServerMetrics
 }
@@ -158,6 +160,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     rights: (id) => index.rightsOf(id),
     append: (events) => trail.append(events),
   })
+  const refusals = createRefusalRecord({ append: (events) => trail.append(events), clock })
   const identity = await followIdentity(ca, bundles, clock)
   const deps = {
     trustDomain,
@@ -205,7 +208,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     identity: identity.current,
     observe: metrics.call,
   }
-  return { deps, copy, witness, denials, identity, metrics }
+  return { deps, copy, witness, denials, refusals, identity, metrics }
 }
 
 /** They decide on access tokens; few servers issue those, and they cost memory. Throws as `openPolicies`. */

@@ -33,6 +33,8 @@ const errors: ReadonlyMap<string, string> = new Map([
 const ofToken: ReadonlySet<string> = new Set(['subject', 'token'])
 
 const statuses: ReadonlyMap<string, number> = new Map([
+  // SSF 1.0 §8.1.4.2.
+  ['ssf-verified-lately', 429],
   ['request-too-large', 413],
   ['feed-not-served', 403],
   ['ssf-not-receiver', 403],
@@ -74,7 +76,8 @@ export function refusalOf(error: CountersignError, form?: Form): OauthAnswer {
   }
   if (code === 'unavailable' || code === 'exhausted') {
     const retryAfter = String(Math.ceil((retryAfterMs ?? 1000) / 1000))
-    return refused(503, 'temporarily_unavailable', message, { 'retry-after': retryAfter })
+    const status = statuses.get(reason) ?? 503
+    return refused(status, 'temporarily_unavailable', message, { 'retry-after': retryAfter })
   }
   return refused(500, 'server_error', 'internal error')
 }

@@ -60,7 +60,16 @@ interface Known {
   /** For whom it is, where the client speaks for somebody else. */
   forWhom?: Pick<
     AuditEvent,
-    'spiffeId' | 'actors' | 'transaction' | 'parentJti' | 'entryId' | 'owner' | 'purpose'
+    | 'spiffeId'
+    | 'actors'
+    | 'transaction'
+    | 'jti'
+    | 'parentJti'
+    | 'audience'
+    | 'scope'
+    | 'entryId'
+    | 'owner'
+    | 'purpose'
   >
 }
 
@@ -211,7 +220,8 @@ function denial(
   time: Date,
 ): AuditEvent {
   const said = (name: string): string | undefined => form?.get(name)?.slice(0, 2048)
-  const resource = said('resource')
+  // RFC 8693 §2.1 has another word for it.
+  const resource = said('resource') ?? said('audience')
   const scope = said('scope')
   const claimed = client === undefined ? claimedClient(form) : undefined
   const foreign =

@@ -42,7 +42,7 @@ import { openForeignClients } from './open-foreign-clients.ts'
 import { runOrphans } from './orphans.ts'
 import { runRecheck } from './recheck.ts'
 import { runEntryRecheck } from './recheck-entries.ts'
-import { createRefusalRecord } from './refusals.ts'
+import type { RefusalRecord } from './refusals.ts'
 import { createRevocationDoor } from './revocation-door.ts'
 import { type IssuedBefore, issuedAmong, type ReadLastIssued } from './run-before.ts'
 import type { OauthSettings } from './settings.ts'
@@ -86,6 +86,7 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'clock' | 'log'> 
   readonly observeWaiting: SsfDeps['observeWaiting']
   /** What runs of the server before this one have put on record of the last tokens that they issued. */
   readonly lastIssued: ReadLastIssued
+  readonly refusals: RefusalRecord
   readonly authorityTtlSeconds: number
   /** Called once it can be called. */
   readonly opened: () => void
@@ -123,7 +124,6 @@ export async function serveOauth(
     useOnce: usesIn(deps.store, clock),
     upToDate: () => deps.changes.upToDate(),
     federated,
-    refusals: createRefusalRecord({ append, clock }),
     calls: new RateLimiter(deps.config.rateLimits.call, clock),
     issuedAtOf: (id, notBefore) => issuedAt(deps.trustDomain, id, notBefore),
     ...clientEntries({ index, foreignClients: clients, clock }),

@@ -1,3 +1,4 @@
+import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Changes } from '../changes/changes.ts'
 import type { Policies } from '../policy/policies.ts'
@@ -56,21 +57,18 @@ async function revoke(
   request: ClientRequest,
   deps: RevocationDoorDeps,
 ): Promise<void> {
-  const { address, trace, client, entries } = request
+  const { address, trace, client, entries, known } = request
   const { policies, revocations, store, changes, clock } = deps
+  const about = aboutToken(shown)
+  known.forWhom = about
   const decidedBy = decide(shown, request, policies)
   const cause = causeOf(shown)
   const position = await store.write(async (tx) => {
     tx.audit({
       kind: 'revocation.written',
       time: clock.now(),
-      actor: actorOf(address, client),
-      spiffeId: client.spiffeId,
-      entryId: entries[0].id,
-      owner: entries[0].owner,
-      jti: shown.jti,
-      transaction: shown.txn,
-      audience: [shown.audience],
+      actor: { ...actorOf(address, client), entryId: entries[0].id, owner: entries[0].owner },
+      ...about,
       decision: 'allow',
       policies: decidedBy,
       policyRevision: policies.revision,
@@ -80,6 +78,20 @@ async function revoke(
     return revocations.write(tx, [cause])
   })
   await changes.reached(position)
+}
+
+/** For the record: whose it is, and what for. */
+function aboutToken({ claims, ...shown }: ShownToken) {
+  const said = (name: string): string | undefined => {
+    const value = claims[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  return {
+    spiffeId: shown.subject,
+    actors: shown.actors.length > 0 ? shown.actors : undefined,
+    ...{ jti: shown.jti, transaction: shown.txn, audience: [shown.audience], scope: shown.scopes },
+    ...{ entryId: said('entry_id'), owner: said('owner'), purpose: said('purpose') },
+  } satisfies Partial<AuditEvent>
 }
 
 /** A token that nobody has passed on takes with it all that was bought with it; one that was passed on goes alone. */

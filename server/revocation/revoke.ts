@@ -67,8 +67,8 @@ export interface Revoking {
 }
 
 /**
- * Writes the fact, on record, and resolves with its number once this server refuses what it hits. Throws `forbidden`
- * `policy-…`, `conflict` `oauth-absent`.
+ * Writes the fact, on record, and resolves with its number once this server refuses what it hits. What a policy forbids is
+ * on record too. Throws `forbidden` `policy-…`, `conflict` `oauth-absent`.
  */
 export async function revoke(
   deps: RevokeDeps,
@@ -79,18 +79,25 @@ export async function revoke(
 ): Promise<number> {
   const { store, changes, clock, writeFacts } = deps
   const decision = decide(deps.policies, target, act)
+  const event = (kind: AuditEvent['kind'], why: string): AuditEvent => ({
+    kind,
+    time: clock.now(),
+    ...act,
+    decision: decision.allowed ? 'allow' : 'deny',
+    reason: why,
+    policies: decision.policies,
+    policyRevision: decision.revision,
+    details: { kind: target.kind, id: target.id },
+  })
+  if (!decision.allowed) {
+    await store.write(async (tx) => tx.audit(event('revocation.denied', decision.reason)))
+    throw new CountersignError('forbidden', 'the policy does not let this operator revoke it', {
+      reason: decision.reason,
+    })
+  }
   await before?.()
   const position = await store.write(async (tx) => {
-    tx.audit({
-      kind: 'revocation.written',
-      time: clock.now(),
-      ...act,
-      decision: 'allow',
-      reason,
-      policies: decision.policies,
-      policyRevision: decision.revision,
-      details: { kind: target.kind, id: target.id },
-    })
+    tx.audit(event('revocation.written', reason))
     const last = await writeFacts(tx, [...causes, target])
     // Whoever is numbered after the facts waits for this write: what it reads of the rows is whole.
     await within?.(tx)
@@ -104,7 +111,7 @@ function decide(
   policies: RevokeDeps['policies'],
   { kind, id }: Target,
   { actor }: Act,
-): { readonly policies: readonly string[]; readonly revision: string } {
+): Decision & { readonly revision: string } {
   if (policies === undefined) {
     throw new CountersignError('conflict', 'this server issues no access tokens', {
       reason: 'oauth-absent',
@@ -115,10 +122,5 @@ function decide(
     kind === 'token' ? ({ kind, id, client: '', audience: '', owner: '' } as const) : { kind, id }
   const operator = actor.id ?? `uid:${actor.uid ?? ''}`
   const decision = policies.decide({ action: 'revoke', by: { operator }, target })
-  if (!decision.allowed) {
-    throw new CountersignError('forbidden', 'the policy does not let this operator revoke it', {
-      reason: decision.reason,
-    })
-  }
-  return { policies: decision.policies, revision: policies.revision }
+  return { ...decision, revision: policies.revision }
 }

@@ -55,12 +55,12 @@ export function checkSvid(
 
 /**
  * A token of this very second would be dead where it is issued: epochs are in whole seconds, as `iat` is. Throws
- * `unavailable` `revoked-this-second`, and `unauthenticated` `subject-revoked` where waiting does not help.
+ * `unavailable` `revoked-this-second`, and `invalid` `subject-revoked` where waiting does not help.
  */
 export function refuseBornDead(fact: Fact | undefined): void {
   if (fact === undefined) return
   if (fact.kind === 'token' || fact.kind === 'transaction') {
-    throw new CountersignError('unauthenticated', 'what this is issued for was revoked', {
+    throw new CountersignError('invalid', 'what this is issued for was revoked', {
       reason: 'subject-revoked',
     })
   }

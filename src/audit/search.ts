@@ -88,6 +88,7 @@ function fitting(filter: RecordFilter): (record: StoredRecord) => boolean {
         actor.node,
         ...(record.actors ?? []),
         ...named('spiffe-id', 'node'),
+        edgeOf(record),
       ) &&
       is(owner, record.owner, actor.owner, record.resourceOwner, ...named('owner')) &&
       is(entryId, record.entryId, actor.entryId, ...named('entry')) &&
@@ -101,10 +102,16 @@ function fitting(filter: RecordFilter): (record: StoredRecord) => boolean {
   }
 }
 
-/** What was revoked stands among the details, where a search for it has to look too. */
+/** What was revoked, or was not to be, stands among the details, where a search for it has to look too. */
 function namedBy({ kind, details }: StoredRecord): (...of: readonly string[]) => readonly string[] {
-  const [what, id] = kind === 'revocation.written' ? [details?.['kind'], details?.['id']] : []
+  const [what, id] = kind.startsWith('revocation.') ? [details?.['kind'], details?.['id']] : []
   return (...of) => (of.some((one) => one === what) && typeof id === 'string' ? [id] : [])
+}
+
+/** Who has asked in the place of a caller that has a static key alone. */
+function edgeOf({ details }: StoredRecord): string | undefined {
+  const edge = details?.['edge']
+  return typeof edge === 'string' ? edge : undefined
 }
 
 function isKind(kind: string, wanted: string): boolean {

@@ -103,7 +103,7 @@ function tableLine({ record }: Found, first: boolean): string {
 function namedIn({ kind, details = {}, authorityId }: StoredRecord): readonly string[] {
   const { kind: factKind, id, authority } = details
   const named = [
-    ...(kind === 'revocation.written' ? [factKind, id] : []),
+    ...(kind.startsWith('revocation.') ? [factKind, id] : []),
     ...(kind.startsWith('authority.') ? [authority, authorityId] : []),
   ]
   return named.filter((name) => name !== undefined).map(String)

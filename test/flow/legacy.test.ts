@@ -103,6 +103,12 @@ test('an edge gets a token of a minute for a key, for what that was registered f
     policies: ['tills'],
     details: { edge: edge.id, edgeAddress: expect.stringMatching(/^127\.0\.0\.1:/) },
   })
+  // Through whom it came, a search finds too.
+  const by = ['--spiffe-id', edge.id, '--kind', 'token.issued', '-o', 'json']
+  const found = await runHere(['audit', 'search', server.config.auditFile, ...by])
+  expect(JSON.parse(found.stdout.split('\n')[0] ?? '')).toMatchObject({
+    actor: { id: 'spiffe://example.org/legacy/till-1' },
+  })
   const trail = readFileSync(server.config.auditFile, 'utf8')
   expect(trail).not.toContain(said.key)
   expect(trail).not.toContain(said.key.slice(4))

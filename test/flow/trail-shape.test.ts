@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { decodeJwt } from 'jose'
 import { expect, onTestFinished, test } from 'vitest'
 import { ask, form, formHeaders, orders, resourceOf } from '../support/oauth.ts'
 import { mint, someAgent, wireEntry } from '../support/running-server.ts'
@@ -13,6 +14,8 @@ const policy = `
 when { context.scopes.contains("orders:write") };
 @id("ops-revoke") permit (principal == Workload::"spiffe://example.org/ops", action == Action::"revoke", resource);
 `
+
+type Line = Record<string, unknown> & { kind: string; details?: Record<string, unknown> }
 
 test('a token, its copy, its refusal and its revocation are on record with who, for whom, what for, and by which policies', async () => {
   const resource = resourceOf(orders, { owner: 'team-orders' })
@@ -48,10 +51,12 @@ test('a token, its copy, its refusal and its revocation are on record with who, 
   const revocation = server.admin('countersign.revocation.v1.Revocation')
   await revocation.unary('Revoke', { kind: 'entry', id: entryId, reason: 'lost' })
 
-  const lines = readFileSync(server.config.auditFile, 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown> & { kind: string })
+  const recorded = () =>
+    readFileSync(server.config.auditFile, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Line)
+  const lines = recorded()
   const of = (kind: string) => lines.find((line) => line.kind === kind)
   const thumbprint = hash('sha256', web.chain[0] ?? '', 'base64url')
   const about = { entryId, owner: 'team-web', purpose: 'reads orders' }
@@ -81,15 +86,16 @@ test('a token, its copy, its refusal and its revocation are on record with who, 
     ...{ decision: 'deny', reason: 'policy-forbids', audience: [orders], scope: ['orders:write'] },
     ...{ policies: ['no-writes'], policyRevision: decided.policyRevision },
   })
-  const { entryId: __, owner: ___, ...shown } = known
   expect(of('revocation.written')).toMatchObject({
-    ...{ actor: shown, spiffeId: web.id, entryId, owner: 'team-web', decision: 'allow' },
+    ...{ actor: known, spiffeId: web.id, ...about, decision: 'allow', scope: ['orders:read'] },
     ...{ jti: issued?.['jti'], transaction: issued?.['transaction'], audience: [orders] },
     ...{ policyRevision: decided.policyRevision, details: { kind: 'transaction' } },
   })
   const [, byOps, byOperator] = lines.filter(({ kind }) => kind === 'revocation.written')
   expect(byOps).toMatchObject({
-    ...{ actor: { id: ops.id }, spiffeId: ops.id, owner: 'team-ops', decision: 'allow' },
+    // Whose token it was, and who has ended it.
+    ...{ actor: { id: ops.id, owner: 'team-ops' }, spiffeId: web.id, ...about, decision: 'allow' },
+    ...{ audience: [orders], transaction: decodeJwt(other)['txn'] },
     ...{ policies: ['ops-revoke'], policyRevision: decided.policyRevision },
   })
   expect(byOperator).toMatchObject({
@@ -105,4 +111,21 @@ test('a token, its copy, its refusal and its revocation are on record with who, 
     ...{ decision: 'allow', serial: expect.any(String), expiresAt: expect.any(String) },
     ...{ ttlSeconds: expect.any(Number), authorityId: expect.any(String) },
   })
+
+  // Of a flood of strangers a part is on record, and of the others how many they were, also where nobody comes after them.
+  const before = lines.length
+  const stranger = { method: 'POST', headers: formHeaders, body: form(wish) }
+  const flood = Array.from({ length: 70 }, () =>
+    ask(server.port, server.certificate, '/oauth/token', stranger),
+  )
+  for (const { status } of await Promise.all(flood)) expect(status).toBe(401)
+  await server.stop()
+  const after = recorded().slice(before)
+  const stopped = after.find(({ kind }) => kind === 'server.stopped')
+  const denied = after.flatMap(({ kind, details }) =>
+    kind === 'token.denied' ? [1 + Number(details?.['leftOut'] ?? 0)] : [],
+  )
+  const left = Number(stopped?.details?.['deniedLeftOut'])
+  expect(left).toBeGreaterThan(0)
+  expect(denied.reduce((sum, one) => sum + one, left)).toBe(70)
 })

@@ -211,13 +211,19 @@ test('nothing gets wider: no scope, no other resource of a holder, not two resou
 
 test('RFC 8693 §2.1 audience is another word for the resource, and says nothing more beside it', async () => {
   await using closing = new AsyncDisposableStack()
-  const { first, exchange } = await start(closing)
+  const { first, exchange, records } = await start(closing)
   const token = await first()
   const audience = resourceIdOf(2)
   for (const named of [{ audience }, { audience, resource: audience }]) {
     const answer = await exchange(serverOf(1), token, named)
     expect(decodeJwt(answer.access_token ?? expect.fail(JSON.stringify(answer))).aud).toBe(audience)
   }
+  // So it is on record where it is refused.
+  const refusal = await exchange(serverOf(1), token, { audience, scope: 'own5' })
+  expect([refusal.status, records().at(-1)]).toMatchObject([
+    400,
+    { kind: 'token.denied', audience: [audience], scope: ['own5'] },
+  ])
 })
 
 test('a scope of the next resource stands for one of the token where its scope_map says so, and for no copy', async () => {

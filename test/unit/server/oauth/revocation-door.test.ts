@@ -60,10 +60,15 @@ test('RFC 7009 §2.1 a client revokes its own token, with all that was bought wi
 
 test('RFC 7009 §2.1 a token that is somebody else’s is revoked where a policy permits it, and else not', async () => {
   await using closing = new AsyncDisposableStack()
-  const { revoke, token, facts, records } = await start(closing)
+  const { revoke, token, claims, facts, records } = await start(closing)
   expect((await revoke(idOf('/stranger'), { token })).status).toBe(400)
   expect(await facts()).toEqual([])
-  expect(records().at(-1)).toMatchObject({ kind: 'revocation.denied', reason: 'policy-none' })
+  expect(records().at(-1)).toMatchObject({
+    ...{ kind: 'revocation.denied', reason: 'policy-none', actor: { id: idOf('/stranger') } },
+    // Whose token he wanted to end, and which.
+    ...{ spiffeId: web, owner: 'web-team', jti: claims.jti, transaction: claims.txn },
+    audience: [orders],
+  })
   const policies = { revision: 'r', decide: () => permitted }
   const other = await start(closing, { policies })
   expect((await other.revoke(idOf('/stranger'), { token: other.token })).status).toBe(200)
@@ -168,6 +173,7 @@ test('a token that was exchanged does not end its transaction', async () => {
       clientId: web,
       audience: orders,
       scopes: [],
+      actors: [web],
       expiresAt: new Date(5_000_500),
     },
   }

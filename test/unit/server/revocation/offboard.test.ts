@@ -93,10 +93,17 @@ test('what cannot be deleted is told and not tried for ever; the tokens are revo
 })
 
 test('what a policy forbids an operator is not done', async () => {
-  const { deps, left, facts } = await start(owned(3), () => true, false)
+  const { deps, left, facts, events } = await start(owned(3), () => true, false)
   await expect(offboardOwner(deps, 'team', 'left', act)).rejects.toMatchObject({
     code: 'forbidden',
     reason: 'policy-forbids',
   })
   expect([left.size, (await facts()).length]).toEqual([3, 0])
+  expect(events).toMatchObject([
+    {
+      ...{ kind: 'revocation.denied', actor: act.actor, decision: 'deny' },
+      ...{ reason: 'policy-forbids', policies: ['countersign.operator-revokes'] },
+      ...{ policyRevision: 'r', details: { kind: 'owner', id: 'team' } },
+    },
+  ])
 })

@@ -69,7 +69,7 @@ test('a token that would be dead at once is not issued: it is for the next secon
     expect(() => refuseBornDead(fact)).toThrow(
       expect.objectContaining(
         forNever
-          ? { code: 'unauthenticated', reason: 'subject-revoked' }
+          ? { code: 'invalid', reason: 'subject-revoked' }
           : { code: 'unavailable', reason: 'revoked-this-second', retryAfterMs: 1000 },
       ),
     )
