@@ -39,6 +39,11 @@ const columns: Readonly<Record<string, (record: StoredRecord) => unknown>> = {
   request_id: ({ requestId }) => requestId,
   trace: ({ trace }) => trace,
   details: ({ details }) => (details === undefined ? undefined : JSON.stringify(details)),
+  // Newer ones at the end: who reads by place goes on as before.
+  actor_entry_id: ({ actor }) => actor.entryId,
+  actor_owner: ({ actor }) => actor.owner,
+  actor_pid: ({ actor }) => actor.pid,
+  cached: ({ cached }) => cached,
 }
 
 /** RFC 4180 §2, with its CRLF. */

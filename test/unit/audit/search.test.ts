@@ -313,12 +313,17 @@ describe('countersign audit export', () => {
 
   test('RFC 4180 csv has a heading, and nothing that a spreadsheet would run', async () => {
     const [heading = '', ...rows] = await lines('--format', 'csv', '--kind', 'token.')
-    expect(heading).toMatch(/^n,time,kind,decision,reason,actor_kind,.*,details\r$/)
+    expect(heading).toMatch(
+      /^n,time,kind,decision,reason,actor_kind,.*,details,actor_entry_id,.*\r$/,
+    )
     expect(rows).toHaveLength(3)
     expect(rows[0]).toMatch(
       /^2,2026-06-01T12:01:00.000Z,token.issued,allow,,workload,spiffe:\/\/example.org\/web,/,
     )
     expect(rows[2]).toContain(`"'=SUM(1)""x"";' @cmd;a-b"`)
+    const cells = rows[0]?.trim().split(',') ?? []
+    const cellOf = (name: string) => cells[heading.trim().split(',').indexOf(name)]
+    expect(cellOf('actor_entry_id')).toBe('e7')
     const columns = heading.split(',').length
     expect(rows[1]?.split(',')).toHaveLength(columns)
   })
