@@ -339,6 +339,14 @@ test('T20 nobody else hears of a stream: neither strangers, nor with a token for
   expect(refused.status).toBe(403)
   const verify = await call('/oauth/ssf/verify', { identity: stranger }, { stream_id: 'siem' })
   expect(verify.status).toBe(403)
+  // RFC 6750 §3: whoever is not let in hears how.
+  const asked = async (caller: Caller) => {
+    const { status, headers } = await call('/oauth/ssf/streams', caller)
+    return [status, headers['www-authenticate']]
+  }
+  expect(await asked(undefined)).toEqual([401, 'Bearer'])
+  expect(await asked({ bearer: 'x' })).toEqual([401, 'Bearer error="invalid_token"'])
+  expect(await asked({ identity: stranger })).toEqual([403, undefined])
 })
 
 test('T26 whoever is revoked while an answer waits is told nothing by it, nor takes anything from the stream', async () => {
@@ -383,7 +391,8 @@ test('SSF 1.0 §8.1.4 a receiver asks for a verification event, with its state, 
   await drain('siem', caller)
   const wish = { stream_id: 'siem', state: 'VGhpcyBpcyBhIHRlc3Q' }
   expect((await call('/oauth/ssf/verify', caller, wish)).status).toBe(204)
-  expect((await call('/oauth/ssf/verify', caller, wish)).status).toBe(503)
+  const often = await call('/oauth/ssf/verify', caller, wish)
+  expect([often.status, often.headers['retry-after']]).toEqual([429, '10'])
   const [token = ''] = await drain('siem', caller)
   expect(await verified(token, siemAudience)).toMatchObject({
     sub_id: { format: 'opaque', id: 'siem' },

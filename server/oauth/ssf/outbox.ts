@@ -2,6 +2,7 @@ import type { AuditEvent } from '../../../src/audit/event.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import { sleepUnlessWoken } from '../../../src/runtime/clock.ts'
 import type { Log } from '../../../src/runtime/log.ts'
+import { timeAtLeast } from '../../../src/runtime/time-at-least.ts'
 import type { Ca } from '../../ca/ca.ts'
 import type { Changes } from '../../changes/changes.ts'
 import {
@@ -135,9 +136,10 @@ async function prune(
   signal: AbortSignal,
 ): Promise<void> {
   const { store, observeEvents, observeWaiting, clock, log } = deps
+  const time = timeAtLeast(clock)
   while (!signal.aborted) {
     try {
-      const before = new Date(clock.now().getTime() - keepMs)
+      const before = new Date(time().getTime() - keepMs)
       const dropped = await store.write((tx) => pruneOutbox(tx, before, maxWaiting))
       for (const [stream, count] of dropped) {
         observeEvents(stream, 'dropped', count)

@@ -63,6 +63,11 @@ export function addSsf(
   ): Promise<FastifyReply> => {
     const asked = requestOf(request, chainOf(request.raw.socket) ?? [])
     const { status, headers, body } = await receivers(asked, bearerOf(request), answer)
+    // RFC 6750 §3: by what one lets oneself in here.
+    if (status === 401) {
+      const isShown = bearerOf(request) !== undefined
+      reply.header('www-authenticate', isShown ? 'Bearer error="invalid_token"' : 'Bearer')
+    }
     return reply.code(status).headers(headers).send(body)
   }
   const named = (own: readonly EventStream[], id: string | undefined): EventStream => {
@@ -105,7 +110,7 @@ export function addSsf(
       serve(request, reply, async (own) => {
         const { stream_id, state } = readVerification(String(request.body ?? ''))
         const stream = named(own, stream_id)
-        verifications.take(stream.id)
+        if (!verifications.tryTake(stream.id)) throw verifiedLately()
         const body = JSON.stringify(verificationBody(stream, state))
         const event = { stream: stream.id, jti: randomUUID(), body, createdAt: clock.now() }
         await outbox.add(event)
@@ -138,6 +143,13 @@ function readVerification(body: string): z.infer<typeof verification> {
       cause,
     })
   }
+}
+
+function verifiedLately(): CountersignError {
+  return new CountersignError('exhausted', 'this stream was verified a moment ago', {
+    reason: 'ssf-verified-lately',
+    retryAfterMs: verificationSeconds * 1000,
+  })
 }
 
 function pushed(): CountersignError {

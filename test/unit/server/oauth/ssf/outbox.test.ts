@@ -69,6 +69,24 @@ test('what is not fetched for a day is dropped, and said: in the trail and in th
   await running
 })
 
+test('nothing is dropped because the wall clock is ahead', async () => {
+  await using store = await tempStore()
+  const outbox = open(store)
+  await add(outbox, 'a')
+  const running = outbox.run(stop.signal).catch(() => {})
+  await eventually(() => waiting.length === 1)
+  clock.jump(2 * 86_400_000)
+  await clock.advance(10_000)
+  await eventually(() => waiting.length === 2)
+  expect(waiting).toEqual([
+    ['siem', 1],
+    ['siem', 1],
+  ])
+  expect(recorded).toEqual([])
+  stop.abort()
+  await running
+})
+
 test('RFC 8417 §2.2 a token says who, to whom, when and what, the same each time, and has no sub and no exp', async () => {
   await using store = await tempStore()
   const outbox = open(store)
