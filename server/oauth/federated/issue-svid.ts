@@ -10,7 +10,7 @@ import type { Ca } from '../../ca/ca.ts'
 import { maxAudienceLength } from '../../ca/issue-jwt.ts'
 import type { IssueAudit } from '../../ca/issue-x509.ts'
 import { answerOf, type OauthAnswer } from '../answer.ts'
-import { actorOf, type ClientRequest } from '../client-door.ts'
+import { actorOf, type ClientDoorDeps, type ClientRequest, checkStanding } from '../client-door.ts'
 import type { Form } from '../form.ts'
 import type { UseOnce } from '../single-use.ts'
 import { tokenTypes } from '../token-types.ts'
@@ -20,7 +20,7 @@ import type { Federated } from './federated.ts'
 import type { Issuable } from './rules.ts'
 import { subjectRecord } from './subject-refusal.ts'
 
-export interface SvidDeps {
+export interface SvidDeps extends Pick<ClientDoorDeps, 'entriesOf' | 'disabledOf' | 'revocations'> {
   readonly ca: Pick<Ca, 'issueJwt' | 'issueX509'>
   readonly bundles: BundleLookup
   readonly useOnce: UseOnce
@@ -85,16 +85,19 @@ async function jwtSvid({ request, entry, federated, audit }: Job, deps: SvidDeps
   if (audience.length > maxAudienceLength) {
     return refuse('target-malformed', `an audience has at most ${maxAudienceLength} characters`)
   }
-  const { token, expiresAt } = await issueOnce(federated, deps.useOnce, () =>
-    deps.ca.issueJwt({
+  const { token, expiresAt } = await issueOnce(federated, deps.useOnce, async () => {
+    const issued = await deps.ca.issueJwt({
       spiffeId: entry.spiffeId,
       audience: [audience],
       ttlSeconds: entry.jwtSvidTtlSeconds,
       notAfter: federated.token.expiresAt,
       jti: randomUUID(),
       audit,
-    }),
-  )
+    })
+    // What was revoked while it was signed and put on record does not leave.
+    checkStanding(request.client, deps)
+    return issued
+  })
   return answer(token, tokenTypes.jwt, expiresAt, deps)
 }
 
@@ -118,6 +121,7 @@ async function x509Svid({ request, entry, federated, audit }: Job, deps: SvidDep
       },
     ])
     if (certificate === undefined || certificate instanceof CountersignError) throw certificate
+    checkStanding(request.client, deps)
     return certificate
   })
   const own = deps.bundles.bundleOf(SpiffeId.trustDomainOf(entry.spiffeId))

@@ -137,6 +137,25 @@ describe.each([
   })
 })
 
+test.for([
+  { requested_token_type: tokenTypes.jwt, audience: 'https://db.example' },
+  { requested_token_type: tokenTypes.x509Svid, csr },
+])(
+  'T26 an SVID whose entry is ended while it is signed does not leave: %o',
+  async (more, { task }) => {
+    let looks = 0
+    entriesOf = (id) => {
+      looks += 1
+      return looks === 1 ? world.deps.entriesOf(id) : []
+    }
+    expect(await exchange(task.id, more)).toBe(401)
+    expect(world.records().at(-1)).toMatchObject({ kind: 'token.denied', reason: 'client-unknown' })
+    // The foreign token has given nothing, and may be shown again.
+    entriesOf = undefined
+    expect(await exchange(task.id, more)).toBe(200)
+  },
+)
+
 describe('no SVID is given by a foreign token', () => {
   const kinds: readonly Readonly<Record<string, string>>[] = [
     { requested_token_type: tokenTypes.jwt, audience: 'https://db.example' },
