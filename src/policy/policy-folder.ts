@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open, readdir, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
 import { type PolicyFile, policyRevision } from './policy-set.ts'
@@ -54,15 +54,24 @@ async function readPolicyFile(path: string): Promise<string> {
     const found = await file.stat()
     if (!found.isFile()) refuse('policy-folder', `${path} is no file`)
     refuseLoose(path, found)
-    const bytes = Buffer.alloc(maxFileBytes + 1)
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+    const bytes = await readUpTo(file, maxFileBytes + 1)
     // By what was read, however long it was before: the part of a file may lack the policy that forbids.
-    if (bytesRead > maxFileBytes) {
+    if (bytes.length > maxFileBytes) {
       refuse('policy-file-large', `${path} has more than ${maxFileBytes} bytes`)
     }
-    return textOf(path, bytes.subarray(0, bytesRead))
+    return textOf(path, bytes)
   } finally {
     await file.close()
+  }
+}
+
+/** Some file systems give less at a time than was asked for, and than there is. */
+async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(most)
+  for (let size = 0; ; ) {
+    const { bytesRead } = await file.read(bytes, size, most - size, size)
+    size += bytesRead
+    if (bytesRead === 0 || size === most) return bytes.subarray(0, size)
   }
 }
 
@@ -80,7 +89,11 @@ function textOf(path: string, bytes: Buffer): string {
   try {
     return utf8.decode(bytes)
   } catch (cause) {
-    return refuse('policy-file-text', `${path} is not UTF-8`, cause)
+    throw new CountersignError('invalid', `${path} is not UTF-8`, {
+      reason: 'policy-file-text',
+      fix: 'save it as UTF-8',
+      cause,
+    })
   }
 }
 

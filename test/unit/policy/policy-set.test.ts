@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -163,6 +163,16 @@ test('a folder gives its *.cedar files and no others; what everybody may write, 
   await expect(readPolicyFolder(join(folder, 'none'))).rejects.toMatchObject({
     reason: 'policy-folder',
   })
+})
+
+test('a file is read to its end, however little of it the file system gives at a time', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-policy-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  // A page at a time at most.
+  symlinkSync('/proc/self/maps', join(folder, 'a.cedar'))
+  const text = (await readPolicyFolder(folder)).files[0]?.text
+  expect(text?.length).toBeGreaterThan(4096)
+  expect(text).toContain('[stack]')
 })
 
 test('T12 a folder of too many files is refused, and a file that is too large, not read in part', async () => {
