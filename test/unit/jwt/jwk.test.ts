@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { exportJWK, importJWK } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { algorithmFor } from '../../../src/jwt/algorithm.ts'
@@ -40,6 +41,36 @@ describe('JWK', () => {
     const jwk = privateKey.export({ format: 'jwk' })
     expect(spkiFromJwk({ ...jwk })).toEqual(spkiOf(publicKey))
     expect(Object.keys(publicJwk(spkiOf(privateKey))).sort()).toEqual(['crv', 'kty', 'x', 'y'])
+  })
+
+  test('RFC 7518 §6 a number has one spelling: a coordinate its full width, those of RSA no zeros before them', () => {
+    const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({
+      format: 'jwk',
+    })
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({
+      format: 'jwk',
+    })
+    const padded = (value = '') =>
+      Buffer.concat([Buffer.alloc(1), Buffer.from(value, 'base64url')]).toString('base64url')
+    for (const other of [
+      { ...ec, x: padded(ec.x) },
+      { ...ec, y: padded(ec.y) },
+      { ...rsa, n: padded(rsa.n) },
+      { ...rsa, e: padded(rsa.e) },
+      { ...rsa, n: `${rsa.n}=` },
+      { ...rsa, n: undefined },
+    ]) {
+      expect(() => spkiFromJwk({ ...other })).toThrow(refusal('jwk-malformed'))
+    }
+    spkiFromJwk({ ...ec })
+    spkiFromJwk({ ...rsa })
+  })
+
+  test('a key that is too weak is refused', () => {
+    const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey
+    expect(() => spkiFromJwk({ ...weak.export({ format: 'jwk' }) })).toThrow(
+      refusal('key-weak'),
+    )
   })
 
   test('Ed25519 keys and rubbish are refused', async () => {

@@ -3,8 +3,10 @@ import { createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { CountersignError } from '../../../src/errors.ts'
 import { jwtCheck, type RequireJwtSvidOptions } from '../../../src/middleware/jwt-check.ts'
 import { requireJwtSvid } from '../../../src/middleware/node.ts'
+import { refusalOf } from '../../../src/middleware/refusal.ts'
 import { matchId } from '../../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
@@ -69,6 +71,13 @@ describe.each(Object.keys(frameworks))('%s', (name) => {
       expected,
     )
     expect(served).toEqual([caller, caller])
+  })
+
+  test('it is known by its header however that is written, and by no value of another', async () => {
+    const headers = { 'X-Asked': 'authorization', AUTHORIZATION: await bearer(caller, audience) }
+    const sent = request({ host: '127.0.0.1', port: service.port, agent: false, headers }).end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    expect([response.statusCode, await text(response)]).toEqual([200, caller])
   })
 
   test('T33 nobody else reaches the handler', async () => {
@@ -151,4 +160,12 @@ test('a decision that is a promise, or anything but true, lets nobody in', async
 
 test('a service without a name of its own cannot be made', () => {
   expect(reasonOf(() => requireJwtSvid({ ...options, audience: [] }))).toBe('audience-missing')
+})
+
+test('RFC 9110 §10.2.3 nobody is asked to come back before it may be worth it', () => {
+  const away = (retryAfterMs?: number) =>
+    refusalOf(new CountersignError('unavailable', 'away', { reason: 'away', retryAfterMs })).headers
+  expect(away(1001)).toMatchObject({ 'retry-after': '2' })
+  expect(away(1000)).toMatchObject({ 'retry-after': '1' })
+  expect(away()).toMatchObject({ 'retry-after': '5' })
 })
