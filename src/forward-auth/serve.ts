@@ -89,6 +89,8 @@ async function serveAddress(
   const authorize = matchOneOf(...ids)
   const server = createMtlsServer({ source, authorize, clock, log, http, maxConnections }, answer)
   await listen(server, address)
+  // Such as EMFILE at accept: the door stays.
+  server.on('error', (error) => log.warn('a connection cannot be taken', { error }))
   const port = (server.address() as { readonly port: number }).port
   const at = { host: address.host, port }
   log.info('proxies may ask', { address: formatHostPort(at), proxy })

@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { CountersignError } from '../errors.ts'
 import { parseOwner } from '../files/owner.ts'
-import { endpointsOf, type IssuerEndpoints, isHttps } from '../oauth-client/endpoints.ts'
+import {
+  endpointsOf,
+  holdsCertificates,
+  type IssuerEndpoints,
+  isHttps,
+} from '../oauth-client/endpoints.ts'
 import { isPathPattern } from '../request-target/path-pattern.ts'
 import { isScope, opensNothing } from '../resource-server/access-check.ts'
 import { readConfigFile } from '../runtime/config-file.ts'
@@ -160,6 +165,12 @@ function doorOf({ proxy, socket, users, address, spiffe_ids }: z.infer<typeof do
 }
 
 function readPem(file: string): string {
+  const text = readText(file)
+  if (holdsCertificates(text)) return text
+  return refuse(`issuer_ca holds no certificates: ${file}`, 'name a file of certificates, PEM')
+}
+
+function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {

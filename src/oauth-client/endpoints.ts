@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 
 /** Where an authorization server is asked for what, https URLs. */
@@ -33,13 +34,27 @@ export function endpointsOf(
   })
 }
 
-/** Without types a text would pass for a list of its letters, none of which is a certificate. Throws as `endpointsOf`. */
+/** Node takes what is no certificate for none, in silence, and then believes nobody. Throws as `endpointsOf`. */
 export function checkCa(ca: unknown): void {
-  if (ca === undefined || (Array.isArray(ca) && ca.every((one) => typeof one === 'string'))) return
+  if (ca === undefined || (Array.isArray(ca) && ca.length > 0 && ca.every(holdsCertificates)))
+    return
   throw new CountersignError('invalid', '`ca` is a list of certificates, PEM', {
     reason: 'client-options',
     fix: "write ca: [readFileSync('ca.pem', 'utf8')]",
   })
+}
+
+const block = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
+
+/** Whether it is a text with certificates, PEM, at least one. */
+export function holdsCertificates(text: unknown): boolean {
+  if (typeof text !== 'string') return false
+  const found = text.match(block) ?? []
+  try {
+    return found.map((pem) => new X509Certificate(pem)).length > 0
+  } catch {
+    return false
+  }
 }
 
 export function isHttps(url: string): boolean {

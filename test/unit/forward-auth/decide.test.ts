@@ -5,6 +5,7 @@ import { createDecider } from '../../../src/forward-auth/decide.ts'
 import { readProxied } from '../../../src/forward-auth/proxied-request.ts'
 import type { Service } from '../../../src/forward-auth/settings.ts'
 import type { Access } from '../../../src/resource-server/access-token.ts'
+import type { Verifier } from '../../../src/resource-server/verifier.ts'
 import { reasonOf } from '../../support/x509-fixtures.ts'
 import { orders, route } from './running-forward-auth.ts'
 
@@ -37,6 +38,29 @@ test('what cannot be foreseen lets nobody in, and tells nothing', async () => {
     const answer = await decided(() => Promise.reject(fault), open)
     expect(answer).toEqual({ status: 500, headers: {}, reason: 'internal' })
   }
+})
+
+test('what is said of a route holds for its tokens: unknown ones are let in where it says so, and nowhere else', async () => {
+  const shown: unknown[] = []
+  const verifier: Verifier = {
+    async verify(_token, { whenUnknown } = {}) {
+      shown.push(whenUnknown)
+      return access
+    },
+  }
+  for (const allowUntilExpiry of [true, false]) {
+    const routes = [{ ...route('/orders', [], 'GET'), allowUntilExpiry }]
+    const services = new Map([['orders', { resource: orders, requireBound: false, routes }]])
+    await createDecider(services, () => verifier)(asked(), 'nginx')
+  }
+  expect(shown).toEqual(['allow-until-expiry', 'deny'])
+})
+
+test('what another header says is no header', () => {
+  const request = asked()
+  request.rawHeaders.unshift('X-Asked', 'countersign-method', 'X-Asked', 'authorization')
+  const { method, authorizations } = readProxied(request, 'nginx')
+  expect([method, authorizations]).toEqual(['GET', ['Bearer x']])
 })
 
 test('T25 of two routes that fit the first is the one, however lenient the second', async () => {

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { Agent } from 'countersign/http'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { runForwardAuth } from '../../../src/forward-auth/main.ts'
 import { readForwardAuth } from '../../../src/forward-auth/settings.ts'
 import { endpointsOf } from '../../../src/oauth-client/endpoints.ts'
@@ -142,9 +142,10 @@ describe('nginx', () => {
     for (const target of ['/', '/ORDERS', '/orders.', '/../orders']) {
       expect((await ask({ authorization }, target)).status).toBe(401)
     }
-    expect(await askSocket(path, '/orders', { authorization }, 'POST', 'x')).toMatchObject({
-      status: 400,
-    })
+    for (const framing of [{}, { 'transfer-encoding': 'chunked' }]) {
+      const headers = { authorization, ...framing }
+      expect((await askSocket(path, '/orders', headers, 'POST', 'x')).status).toBe(400)
+    }
   })
 
   test('T30 lets a bound token through with the certificate that it tells of, and with no other', async () => {
@@ -297,6 +298,20 @@ describe('Envoy', () => {
     expect(await ask('GET', '/orders/orders', { authorization })).toMatchObject({
       reason: 'token-binding',
     })
+  })
+
+  test('T13 connections that cannot be taken, such as for want of descriptors, do not end the process', async () => {
+    const listening = vi.spyOn(Server.prototype, 'listen')
+    onTestFinished(() => listening.mockRestore())
+    const { running, ask } = await envoy('spiffe://example.org/envoy')
+    const { port } = running.at as HostPort
+    const door = listening.mock.contexts.findLast(
+      (server) => ((server as Server).address() as AddressInfo | null)?.port === port,
+    ) as Server
+    const error = new Error('accept EMFILE')
+    for (let times = 0; times < 3; times += 1) door.emit('error', error)
+    expect(running.warned).toEqual([{ error }, { error }, { error }])
+    expect(await ask('GET', '/orders/orders', {})).toMatchObject({ status: 401 })
   })
 
   test('T25 nobody but those that are listed may ask', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { readForwardAuth } from '../../../src/forward-auth/settings.ts'
+import { toPem } from '../../../src/x509/pem.ts'
 import { reasonOf } from '../../support/x509-fixtures.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cs-fa-'))
@@ -79,4 +80,15 @@ test('what is mistyped is refused', () => {
   expect(values.map((value) => reasonOf(value))).toEqual(values.map(() => 'config-value'))
   expect(reasonOf(() => read({ more: 'endpoint: {}' }))).toBe('config-key')
   expect(reasonOf(() => read({ more: 'issuer_ca: /no/such/file' }))).toBe('config-forward-auth')
+  // Of which Node would say nothing, and believe nobody.
+  const key = join(folder, 'key.pem')
+  for (const text of [
+    '',
+    'no PEM',
+    toPem('PRIVATE KEY', Buffer.of(1)),
+    toPem('CERTIFICATE', Buffer.of(1)),
+  ]) {
+    writeFileSync(key, text)
+    expect(reasonOf(() => read({ more: `issuer_ca: ${key}` }))).toBe('config-forward-auth')
+  }
 })

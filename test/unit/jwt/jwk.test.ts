@@ -68,9 +68,7 @@ describe('JWK', () => {
 
   test('a key that is too weak is refused', () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey
-    expect(() => spkiFromJwk({ ...weak.export({ format: 'jwk' }) })).toThrow(
-      refusal('key-weak'),
-    )
+    expect(() => spkiFromJwk({ ...weak.export({ format: 'jwk' }) })).toThrow(refusal('key-weak'))
   })
 
   test('Ed25519 keys and rubbish are refused', async () => {
