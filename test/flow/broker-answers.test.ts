@@ -265,6 +265,18 @@ test('RFC 9110 §8.6 an answer without content has no length that somebody could
   expect(reply.headers).not.toHaveProperty('content-length')
 })
 
+test('a head leaves before its body, and byte by byte', async () => {
+  const head = 'content-disposition: attachment; filename="Müller.pdf"'
+  broker.vendor.answer = () => [
+    Buffer.from(`HTTP/1.1 200 OK\r\n${head}\r\ncontent-length: 2\r\n\r\n`),
+  ]
+  const socket = await broker.dial(web)
+  socket.write(`GET /acme/v2 HTTP/1.1\r\nhost: ${broker.host}\r\n\r\n`)
+  const first: Buffer = await new Promise((resolve) => socket.once('data', resolve))
+  socket.destroy()
+  expect(first.toString()).toContain(`\r\n${head}\r\n`)
+})
+
 test('bodies go both ways as they come', async () => {
   const reached = Promise.withResolvers<void>()
   broker.vendor.answer = () => [
@@ -300,9 +312,9 @@ test('a body that nobody waits for any more is not read to its end', async () =>
   expect(parseReply(text)).toMatchObject({ status: 413, body: 'no' })
 })
 
-test('HEAD has no body, and a connection is used again', async () => {
-  const reply = await answered(() => 'HTTP/1.1 200 OK\r\ncontent-length: 77\r\n\r\n', 'HEAD')
-  expect([reply.status, reply.headers['content-length'], reply.body]).toEqual([200, '77', ''])
+test('HEAD has no body, however large that were, and a connection is used again', async () => {
+  const reply = await answered(() => 'HTTP/1.1 200 OK\r\ncontent-length: 7777\r\n\r\n', 'HEAD')
+  expect([reply.status, reply.headers['content-length'], reply.body]).toEqual([200, '7777', ''])
   const before = broker.vendor.connections
   broker.vendor.answer = () => 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi'
   const socket = await broker.dial(web)

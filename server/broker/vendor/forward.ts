@@ -55,6 +55,7 @@ export interface Answered {
 
 const maxVendorHeadBytes = 32_768
 const unauthenticated = 401
+const nothing = Buffer.alloc(0)
 const repeatable: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
@@ -75,9 +76,10 @@ export async function forward(
     moved()
     const head = headOf(answer)
     const forms = exchange.keys.forms()
-    checkVendorHead(head, limits.responseBytes)
+    checkVendorHead(head, outgoing.method, limits.responseBytes)
     response.writeHead(head.statusCode, [...headersForCaller(head, forms), ...lengthOf(answer)])
-    response.flushHeaders()
+    // The head leaves before the body, and byte by byte: `flushHeaders` makes UTF-8 of its Latin-1 once more.
+    response.write(nothing)
     let scrubbed = 0
     const heard = (found: number): void => {
       scrubbed = found

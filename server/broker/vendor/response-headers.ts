@@ -29,7 +29,11 @@ export interface VendorHead {
  * Refuses an answer in which the key could not be seen. Throws `unavailable`: `vendor-encoding`, `vendor-framing`,
  * `vendor-too-large`, `vendor-status`.
  */
-export function checkVendorHead({ statusCode, rawHeaders }: VendorHead, maxBytes: number): void {
+export function checkVendorHead(
+  { statusCode, rawHeaders }: VendorHead,
+  method: string,
+  maxBytes: number,
+): void {
   if (statusCode < 200 || statusCode > 599)
     refuse('vendor-status', 'the vendor’s status is unsound')
   // Of a part of something, asked for often enough, each piece could hold half of the key.
@@ -42,8 +46,11 @@ export function checkVendorHead({ statusCode, rawHeaders }: VendorHead, maxBytes
   if (codings.length > 1 || (codings[0] ?? 'chunked').trim().toLowerCase() !== 'chunked') {
     refuse('vendor-framing', 'the vendor’s answer is in a transfer coding that was not asked for')
   }
+  // Of HEAD and 304 it is that of a body which does not come (RFC 9110 §8.6).
+  const hasBody = method !== 'HEAD' && statusCode !== 304
   const [length = '0'] = valuesOf(rawHeaders, 'content-length')
-  if (Number(length) > maxBytes) refuse('vendor-too-large', 'the vendor’s answer is too large')
+  if (hasBody && Number(length) > maxBytes)
+    refuse('vendor-too-large', 'the vendor’s answer is too large')
 }
 
 /** Names and values in turn, for the caller, with stars in the place of the key. */

@@ -46,5 +46,15 @@ test.each<[string, number, string[]]>([
   ['vendor-framing', 200, ['transfer-encoding', 'chunked', 'transfer-encoding', 'gzip']],
   ['vendor-too-large', 200, ['content-length', '11']],
 ])('an answer in which the key could not be seen is none: %s', (reason, statusCode, rawHeaders) => {
-  expect(reasonOf(() => checkVendorHead({ statusCode, rawHeaders }, 10))).toBe(reason)
+  expect(reasonOf(() => checkVendorHead({ statusCode, rawHeaders }, 'GET', 10))).toBe(reason)
+})
+
+test('RFC 9110 §8.6 the length of a body that does not come is no body too large', () => {
+  const check = (method: string, statusCode: number) =>
+    reasonOf(() =>
+      checkVendorHead({ statusCode, rawHeaders: ['content-length', '11'] }, method, 10),
+    )
+  expect([check('HEAD', 200), check('GET', 304), check('POST', 200)]).toEqual([
+    ...['ok', 'ok', 'vendor-too-large'],
+  ])
 })
