@@ -138,6 +138,7 @@ async function serve(
         serveBroker(
           {
             ...{ serve: parts.serve, unreadable, source, config, clock, log },
+            endCalls: () => parts.table.close(),
             onReady: (at) => {
               log.info('the broker is ready', { address: formatHostPort(at), spiffeId })
               hooks.onReady?.(at)

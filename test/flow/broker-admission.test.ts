@@ -127,3 +127,13 @@ test('the rate of one caller is his alone, and what is refused before takes noth
   expect(await ask(one, '/acme/keys')).toBe('path-not-allowed')
   expect(await ask(two)).toBe(200)
 })
+
+test('whom no policy lets call takes nothing of the rate that all have together', async () => {
+  const broker = await start({ acme: { ...open, rate_all: '1/h' } })
+  const [web, stranger] = [await svidOf(broker, 'web'), await svidOf(broker, 'stranger')]
+  const reasons = []
+  for (const svid of [stranger, stranger, web, web]) {
+    reasons.push((await broker.call({ svid })).reason)
+  }
+  expect(reasons).toEqual(['policy-none', 'policy-none', undefined, 'rate-limited'])
+})

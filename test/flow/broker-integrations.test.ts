@@ -197,6 +197,14 @@ describe('T8 the vendor’s name leads to no other place:', () => {
     await broker.reload({ acme: { ...open, upstream: `https://other.test:${port}` } })
     await eventually(async () => (await broker.call({ svid: web })).reason === 'vendor-certificate')
     expect(broker.vendor.requests).toEqual([])
+    // The operator does, and once a minute is enough.
+    await broker.call({ svid: web })
+    const said = broker.log().match(/.*"a vendor cannot be called".*/g) ?? []
+    expect(said.map((line) => JSON.parse(line).error.reason)).toEqual([
+      ...['vendor-unreachable', 'vendor-certificate'],
+    ])
+    expect(said[0]).toMatch(/"integration":"acme".*ECONNREFUSED/)
+    expect(said[1]).toContain('DNS:api.acme.test')
   })
 })
 

@@ -313,6 +313,25 @@ describe('what two readers may take for two messages never reaches the vendor:',
   })
 })
 
+test.each([
+  ['CONNECT', () => `CONNECT ${broker.host} HTTP/1.1\r\nhost: ${broker.host}\r\n\r\n`],
+  [
+    'an upgrade',
+    () =>
+      `GET /acme/a HTTP/1.1\r\nhost: ${broker.host}\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n`,
+  ],
+])('who is turned away with %s and does not hang up keeps no connection', async (_, bytes) => {
+  const socket = await broker.dial(web)
+  socket.allowHalfOpen = true
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  const ended = new Promise((resolve) => socket.resume().once('end', resolve))
+  socket.write(bytes())
+  await ended
+  // Nobody is there to take this.
+  const again = setInterval(() => socket.write('a'), 5)
+  await closed.finally(() => clearInterval(again))
+})
+
 describe('one form of the path is decided on and sent:', () => {
   const sentPath = async (target: string): Promise<string> => {
     const reply = await broker.call({ svid: web, path: target })

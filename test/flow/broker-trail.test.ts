@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { verifyFiles } from '../../src/audit/verify-files.ts'
+import { eventually } from '../../src/testing/eventually.ts'
+import type { Reply } from '../support/broker-reply.ts'
 import { startBroker } from '../support/running-broker.ts'
 import { startSyslogServer } from '../support/syslog-server.ts'
 
@@ -15,17 +17,27 @@ test('the trail of a broker goes to its sinks, and its heads are signed by a key
   const broker = await startBroker({
     auditSinks: [{ type: 'syslog', name: 'far', address: `tcp://${host}:${port}` }],
   })
+  let cut: Promise<Reply> | undefined
   try {
     expect((await broker.call({ token: await broker.token() })).status).toBe(200)
     const strangers = Array.from({ length: 70 }, () => broker.call())
     expect(new Set((await Promise.all(strangers)).map(({ status }) => status))).toEqual(
       new Set([401]),
     )
+    broker.vendor.answer = () => []
+    const before = broker.vendor.requests.length
+    cut = broker.call({ token: await broker.token() })
+    await eventually(() => broker.vendor.requests.length > before)
   } finally {
     await broker.stop()
   }
   const kinds = () => far.lines().map((line) => JSON.parse(line).kind)
-  await expect.poll(() => kinds().slice(-2)).toEqual(['server.stopped', 'trail.head'])
+  // Who had a call under way is told, and that is on record before the stop.
+  expect(await cut).toMatchObject({ status: 503, reason: 'broker-stopping' })
+  await expect
+    .poll(() => kinds().slice(-3))
+    .toEqual(['broker.failed', 'server.stopped', 'trail.head'])
+  expect(JSON.parse(far.lines().at(-3) ?? '')).toMatchObject({ reason: 'broker-stopping' })
   expect(kinds()).toContain('broker.called')
   // Of a flood a part is on record, and of the others how many they were: with the next that is, or at the end.
   const stopped = JSON.parse(far.lines().at(-2) ?? '')

@@ -62,11 +62,12 @@ export async function admit(
   checkOpen(integration, deps.record(integration.id), deps.now())
   checkCall(integration, method, target)
   callers.take(caller.spiffeId)
-  all.take('')
   const decision = deps.policies.decide(questionOf(integration, caller, method, target, known))
   known.policies = decision.policies
   known.revision = deps.policies.revision
   if (!decision.allowed) refuse(decision.reason, 'no policy lets this workload make this call')
+  // Last, so that nobody who may not call takes of what those have together who may.
+  all.take('')
   return { route, caller, method, target, framing }
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AuditEvent } from '../../../src/audit/event.ts'
 import { asCountersignError, CountersignError } from '../../../src/errors.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
+import { eachMinute } from '../../../src/runtime/each-minute.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import type { RefusalRecord } from '../../oauth/refusals.ts'
 import type { Peer } from '../caller.ts'
@@ -22,6 +23,11 @@ export interface BrokerDeps
   readonly metrics: BrokerMetrics
   readonly clock: Clock
   readonly log: Log
+}
+
+interface VendorTrouble {
+  readonly integration: string
+  readonly error: CountersignError
 }
 
 /** Takes one request from whoever TLS says sent it, to its end. */
@@ -45,6 +51,11 @@ export function createBroker(deps: BrokerDeps): Serve {
     metrics.fellBack(integration)
     log.warn('a vendor refused a key, and is called with another', { integration, key })
   }
+  const sayWhy = eachMinute(
+    clock,
+    ({ integration, error }: VendorTrouble) => `${integration} ${error.reason}`,
+    (trouble) => log.warn('a vendor cannot be called', { ...trouble }),
+  )
   const call = async (
     admitted: Admitted,
     request: IncomingMessage,
@@ -75,10 +86,11 @@ export function createBroker(deps: BrokerDeps): Serve {
   }
   const note = async (failure: CountersignError, known: Known): Promise<void> => {
     const now = clock.now()
-    const event = known.sent ? failedEvent(known, failure, now) : deniedEvent(known, failure, now)
-    await deps.refusals
-      .note(event)
-      .catch((error: unknown) => log.error('a refusal is not on record', { error }))
+    // Of what was sent each end is on record, as each beginning is; of refusals there may be a flood.
+    const noted = known.sent
+      ? deps.append([failedEvent(known, failure, now)])
+      : deps.refusals.note(deniedEvent(known, failure, now))
+    await noted.catch((error: unknown) => log.error('how a call ended is not on record', { error }))
   }
   return async (request, response, { peer, address }) => {
     const startedMs = clock.monotonicMs()
@@ -97,6 +109,11 @@ export function createBroker(deps: BrokerDeps): Serve {
       const failure = asCountersignError(error)
       outcome = failure.reason
       if (failure.code === 'internal') log.error('a call failed', { error })
+      const { integration } = known
+      // Callers get no more than the reason: what the network said is for the operator.
+      if (integration !== undefined && failure.reason.startsWith('vendor-')) {
+        sayWhy({ integration: integration.id, error: failure })
+      }
       // What has begun is cut off at once; else the refusal is on record before it leaves.
       if (response.headersSent) response.destroy()
       await note(failure, known)

@@ -10,6 +10,7 @@ import type { Clock } from '../../../src/runtime/clock.ts'
 import { formatHostPort, type HostPort } from '../../../src/runtime/config-value.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import { aborted } from '../../../src/runtime/tasks.ts'
+import { within } from '../../../src/runtime/within.ts'
 import { verifyAgain } from '../../../src/svid/verified-chains.ts'
 import { holdsStill, type X509Svid } from '../../../src/svid/x509-svid.ts'
 import type { Peer } from '../caller.ts'
@@ -17,6 +18,8 @@ import type { Serve } from './broker.ts'
 import { refusalFor } from './refusal.ts'
 
 const handshakeTimeoutMs = 5000
+/** So long a broker that stops waits for its answers to leave. */
+const tellMs = 1000
 /** Of one connection, requests that wait for the answer to the one before. */
 const maxWaiting = 100
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
@@ -42,6 +45,8 @@ export interface EndpointDeps {
     readonly maxConnectionsPerAddress: number
   }
   readonly onReady: (at: HostPort) => void
+  /** Ends the calls under way. */
+  readonly endCalls: () => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -70,7 +75,7 @@ export async function serveBroker(deps: EndpointDeps, signal: AbortSignal): Prom
   // Bounded by the size of the head: what goes beyond a count would be left out silently.
   server.maxHeadersCount = 0
   const guard = guardServer(server, guarding)
-  addHandlers(server, peers, deps)
+  const served = addHandlers(server, peers, deps)
   const { host, port } = config.address
   try {
     server.listen({ host, port })
@@ -94,8 +99,17 @@ export async function serveBroker(deps: EndpointDeps, signal: AbortSignal): Prom
   await aborted(signal)
   stopUpdates()
   const closed = new Promise((resolve) => server.close(resolve))
+  // Who has called is told so, and how each call ended is on record, before the trail is closed.
+  deps.endCalls()
+  await within(clock, tellMs, served.all(), slow).catch(() => {})
   guard.destroyAll()
   await closed
+}
+
+function slow(): CountersignError {
+  return new CountersignError('deadline', 'a caller does not take its answer', {
+    reason: 'caller-slow',
+  })
 }
 
 function peerOf(chain: readonly Buffer[], source: IdentitySource, clock: Clock): Peer {
@@ -109,7 +123,12 @@ function peerOf(chain: readonly Buffer[], source: IdentitySource, clock: Clock):
   }
 }
 
-function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: EndpointDeps): void {
+/** The result: resolves once no request is served any more. */
+function addHandlers(
+  server: Server,
+  peers: WeakMap<Duplex, Peer>,
+  deps: EndpointDeps,
+): { all(): Promise<unknown> } {
   const { serve, unreadable, log } = deps
   /** Of each connection the request that came last. */
   const latest = new WeakMap<Duplex, ServerResponse>()
@@ -121,6 +140,17 @@ function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: Endpoin
     waiting.set(socket, others + 1)
     await new Promise((resolve) => before.once('close', resolve))
     waiting.set(socket, (waiting.get(socket) ?? 0) - 1)
+  }
+  const serving = new Set<Promise<void>>()
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { socket } = request
+    try {
+      await serve(request, response, { peer: peers.get(socket), address: addressOf(socket) })
+    } catch (error) {
+      log.error('a call failed', { error })
+      response.destroy()
+    }
+    if (!response.closed) await new Promise((resolve) => response.once('close', resolve))
   }
   const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { socket } = request
@@ -134,12 +164,10 @@ function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: Endpoin
       response.destroy()
       return
     }
-    try {
-      await serve(request, response, { peer: peers.get(socket), address: addressOf(socket) })
-    } catch (error) {
-      log.error('a call failed', { error })
-      response.destroy()
-    }
+    const done = answer(request, response)
+    serving.add(done)
+    await done
+    serving.delete(done)
   }
   const turnAway = (error: CountersignError, socket: Duplex): void => {
     const { status, headers, body } = refusalFor(error)
@@ -148,6 +176,8 @@ function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: Endpoin
     if (socket.writable && !isAnswering(latest.get(socket))) {
       socket.end(
         `HTTP/1.1 ${status} \r\n${lines.join('')}${length}connection: close\r\n\r\n${body}`,
+        // The caller may never end its half, and none of HTTP's times runs for it any more.
+        () => socket.destroy(),
       )
     } else socket.destroy()
     unreadable(error, addressOf(socket))
@@ -167,6 +197,7 @@ function addHandlers(server: Server, peers: WeakMap<Duplex, Peer>, deps: Endpoin
     if (error.code === 'ECONNRESET' || error.code === 'EPIPE') socket.destroy()
     else turnAway(parserError(error.code), socket)
   })
+  return { all: () => Promise.all(serving) }
 }
 
 /** Whether what is written now would pass for an answer to a request before, or for a part of it. */

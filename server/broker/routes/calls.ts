@@ -9,13 +9,14 @@ import type { Limits } from '../settings.ts'
 export interface Calls {
   /**
    * Begins one within these limits; it ends with its time, with its caller, when the integration is shut, or where it was
-   * not known for five seconds what was revoked. Throws `exhausted` `calls-many`, `forbidden` `integration-closed`.
+   * not known for five seconds what was revoked. Throws `exhausted` `calls-many`, and with what it was shut for:
+   * `forbidden` `integration-closed` unless told.
    */
   begin(caller: Caller, response: ServerResponse, limits: Limits): CallUnderWay
   /** Ends those whose caller this gives an error for. */
   review(judge: (caller: Caller) => CountersignError | undefined): void
   /** Ends all of them at once, and begins no more. */
-  shut(): void
+  shut(why?: CountersignError): void
   isShut(): boolean
   underWay(): number
 }
@@ -46,7 +47,7 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
   const live = new Set<Live>()
   /** When it was known last what was revoked, by the monotonic clock. */
   let knownMs = Number.NEGATIVE_INFINITY
-  let isShut = false
+  let over: CountersignError | undefined
   let sweeping = false
 
   const sweep = async (): Promise<void> => {
@@ -65,13 +66,13 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
   }
   return {
     begin(caller, response, limits) {
-      if (isShut) throw closed()
+      if (over !== undefined) throw over
       if (live.size >= limits.calls) throw tooMany(id, limits.calls)
-      const over = new AbortController()
+      const ending = new AbortController()
       const startedMs = clock.monotonicMs()
       const call: Live = {
         ...{ caller, limits, startedMs, movedMs: startedMs },
-        stop: (why) => over.abort(why),
+        stop: (why) => ending.abort(why),
       }
       const left = (): void => {
         if (!response.writableFinished) call.stop(gone())
@@ -82,7 +83,7 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
       response.once('close', left)
       if (!sweeping) void sweep()
       return {
-        signal: over.signal,
+        signal: ending.signal,
         moved() {
           call.movedMs = clock.monotonicMs()
         },
@@ -98,11 +99,11 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
         if (error !== undefined) stop(error)
       }
     },
-    shut() {
-      isShut = true
-      for (const { stop } of live) stop(closed())
+    shut(why = closed()) {
+      over = why
+      for (const { stop } of live) stop(why)
     },
-    isShut: () => isShut,
+    isShut: () => over !== undefined,
     underWay: () => live.size,
   }
 }

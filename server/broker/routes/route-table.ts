@@ -24,6 +24,7 @@ export interface RouteTable extends Omit<BrokerGauges, 'feedAgeMs'> {
   takeKey(integration: string): Promise<void>
   /** Something was revoked: shuts integrations that it hits for good, and ends calls of whom it hits. */
   review(): void
+  /** Ends all calls, since the broker stops, and begins no more. */
   close(): void
 }
 
@@ -114,7 +115,7 @@ export async function openRouteTable(
       }
     },
     close() {
-      for (const route of routes.values()) shutRoute(route)
+      for (const route of routes.values()) shutRoute(route, stopping())
     },
     *ages() {
       for (const id of routes.keys()) yield [id, ageSeconds(id)]
@@ -124,6 +125,13 @@ export async function openRouteTable(
     },
   }
   return table
+}
+
+function stopping(): CountersignError {
+  return new CountersignError('unavailable', 'the broker is stopping', {
+    reason: 'broker-stopping',
+    retryAfterMs: 1000,
+  })
 }
 
 /** Throws `invalid` `config-restart` where more than integrations has changed. */

@@ -1,4 +1,5 @@
 import type { AuditEvent } from '../../../src/audit/event.ts'
+import type { CountersignError } from '../../../src/errors.ts'
 import type { HostLookup } from '../../../src/federation/locate.ts'
 import type { Revocations } from '../../../src/resource-server/standing-check.ts'
 import { createVerifier, type Verifier } from '../../../src/resource-server/verifier.ts'
@@ -111,8 +112,8 @@ export function retireRoutes(
   }
 }
 
-/** Ends what an integration has under way. */
-export function shutRoute({ agent, calls }: Route): void {
-  calls.shut()
+/** Ends what an integration has under way; `why` as in `Calls`. */
+export function shutRoute({ agent, calls }: Route, why?: CountersignError): void {
+  calls.shut(why)
   agent.destroy()
 }

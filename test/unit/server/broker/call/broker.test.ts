@@ -1,4 +1,4 @@
-import { IncomingMessage, ServerResponse } from 'node:http'
+import { type ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import { RateLimiter } from '../../../../../server/access/limits.ts'
@@ -42,7 +42,14 @@ async function outcomeOf({ before, meanwhile }: { before?: Happening; meanwhile?
       events.push(...added)
       await meanwhile?.(world)
     },
-    refusals: { note: async (event) => void events.push(event), leftOut: 0 },
+    refusals: {
+      // Of these some may be left out.
+      async note(event) {
+        expect(event.kind).toBe('broker.denied')
+        events.push(event)
+      },
+      leftOut: 0,
+    },
     ...{ metrics, clock, log: silentLog },
   } as BrokerDeps)
   const request = new IncomingMessage(new Socket())
@@ -142,5 +149,15 @@ test.each<[string, Happening]>([
   expect(await outcomeOf({ before })).toEqual({
     ...{ reason, counted: countedAs(reason), asked: 0, used: 0 },
     kinds: ['broker.denied'],
+  })
+})
+
+test('what was sent and came to no answer is on record, however many there are: it is no refusal', async () => {
+  const breaks = (request: ClientRequest): void =>
+    queueMicrotask(() => request.emit('error', new Error('reset')))
+  const before: Happening = ({ route }) => void Object.assign(route.agent, { addRequest: breaks })
+  expect(await outcomeOf({ before })).toEqual({
+    ...{ reason: 'vendor-broken', counted: countedAs('vendor-broken'), asked: 0, used: 1 },
+    kinds: ['broker.called', 'broker.failed'],
   })
 })
