@@ -143,3 +143,37 @@ test.each([0, 1, 2])(
     }
   },
 )
+
+describe('a key that is base64 itself, with its plus, slash and equals signs, is known', () => {
+  const secret = 'Zm9v+YmFy/YmF6cXV4+Zm9vYmFy/YQ=='
+  const basic = Buffer.from('a:~key?>>of>??acme~~?>').toString('base64')
+  const shown: readonly (readonly [how: string, text: string, secret: string])[] = [
+    ['in a URL by Python', 'Zm9v%2BYmFy/YmF6cXV4%2BZm9vYmFy/YQ%3D%3D', secret],
+    ['in a URL by Go', 'Zm9v+YmFy%2FYmF6cXV4+Zm9vYmFy%2FYQ==', secret],
+    ['in JSON by Gson', 'Zm9v+YmFy/YmF6cXV4+Zm9vYmFy/YQ\\u003d\\u003d', secret],
+    ['in JSON by PHP', 'Zm9v+YmFy\\/YmF6cXV4+Zm9vYmFy\\/YQ==', secret],
+    ['in HTML by Go', 'Zm9v&#43;YmFy/YmF6cXV4&#43;Zm9vYmFy/YQ==', secret],
+    ['in HTML by Handlebars', 'Zm9v+YmFy/YmF6cXV4+Zm9vYmFy/YQ&#x3D;&#x3D;', secret],
+    ['in HTML by Mustache', 'Zm9v+YmFy&#x2F;YmF6cXV4+Zm9vYmFy&#x2F;YQ&#x3D;&#x3D;', secret],
+    ['in HTML by OWASP', 'Zm9v+YmFy&#x2F;YmF6cXV4+Zm9vYmFy&#x2F;YQ==', secret],
+  ]
+  test.each(shown)('%s', (_, text, of) => {
+    expect(scrubText(text, formsOf(of))).toBe('*'.repeat(text.length))
+  })
+
+  // As a vendor repeats the header of `inject: {basic: a}`.
+  test.each([
+    ['JSON by PHP', basic.replaceAll('/', '\\/')],
+    ['JSON by .NET', basic.replaceAll('+', '\\u002B')],
+    ['a URL', encodeURIComponent(basic)],
+    [
+      'a URL, in small letters',
+      encodeURIComponent(basic).replaceAll(/%../g, (o) => o.toLowerCase()),
+    ],
+    ['HTML by Go', basic.replaceAll('+', '&#43;')],
+    ['HTML by Mustache', basic.replaceAll('/', '&#x2F;')],
+  ])('in base64 and that in %s', (_, text) => {
+    expect(basic).toMatch(/\+.*\/|\/.*\+/)
+    expect(scrubText(text, formsOf('~key?>>of>??acme~~?>'))).toMatch(/^\w{0,4}\*{24,}[\w=%]{0,8}$/)
+  })
+})
