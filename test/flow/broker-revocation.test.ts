@@ -10,6 +10,7 @@ import { type RunningBroker, startBroker } from '../support/running-broker.ts'
 
 const open = { svid_alone: true }
 let broker: RunningBroker
+let stolen: X509Svid
 
 beforeAll(async () => {
   broker = await startBroker({
@@ -17,6 +18,7 @@ beforeAll(async () => {
     feed: true,
     acme: open,
   })
+  stolen = await svidOf('stolen')
   const svid = await svidOf('first')
   await eventually(async () => (await broker.call({ svid })).status === 200)
 })
@@ -101,11 +103,14 @@ describe('what was revoked makes no call any more:', () => {
   })
 })
 
-test('an SVID that was issued before its ID was revoked opens no later connection either', async () => {
-  const svid = await svidOf('stolen')
-  expect((await broker.call({ svid })).status).toBe(200)
-  broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('stolen'), notBefore: nowSeconds() - 5 })
-  await eventually(async () => (await broker.call({ svid })).reason === 'caller-revoked')
+test('an SVID that was issued before its ID was revoked opens no later connection either, and the next one does', async () => {
+  expect((await broker.call({ svid: stolen })).status).toBe(200)
+  broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('back'), notBefore: nowSeconds() - 1 })
+  // It is for an hour, and dated 10 s back.
+  const notBefore = Math.floor(stolen.expiresAt.getTime() / 1000) - 3600
+  broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('stolen'), notBefore })
+  await eventually(async () => (await broker.call({ svid: stolen })).reason === 'caller-revoked')
+  expect((await broker.call({ svid: await svidOf('back') })).status).toBe(200)
 })
 
 // Each hits what was issued before the next one, and before all others.

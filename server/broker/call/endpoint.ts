@@ -11,8 +11,10 @@ import { formatHostPort, type HostPort } from '../../../src/runtime/config-value
 import type { Log } from '../../../src/runtime/log.ts'
 import { aborted } from '../../../src/runtime/tasks.ts'
 import { within } from '../../../src/runtime/within.ts'
+import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { verifyAgain } from '../../../src/svid/verified-chains.ts'
 import { holdsStill, type X509Svid } from '../../../src/svid/x509-svid.ts'
+import { issuedAt } from '../../ca/rotation.ts'
 import type { Peer } from '../caller.ts'
 import type { Serve } from './broker.ts'
 import { refusalFor } from './refusal.ts'
@@ -114,12 +116,15 @@ function slow(): CountersignError {
 
 function peerOf(chain: readonly Buffer[], source: IdentitySource, clock: Clock): Peer {
   const verified = verifyAgain(chain, source, clock.now())
+  const { spiffeId, leaf } = verified
+  const own = currentSvid(source)?.spiffeId ?? spiffeId
   const [certificate = Buffer.alloc(0)] = chain
   return {
-    spiffeId: verified.spiffeId,
+    spiffeId,
     certificate,
     holds: () => holdsStill(verified, source, clock.now()),
-    issuedAt: verified.leaf.notBefore,
+    // Not by how much it was dated back: it would be older than a revocation that it came after.
+    issuedAt: issuedAt(SpiffeId.trustDomainOf(own), spiffeId, leaf.notBefore),
   }
 }
 
