@@ -3,6 +3,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { parsedBy } from '../../src/runtime/config-value.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { maxLabels } from '../entry/labels.ts'
 
 const word = z.string().min(1).max(256)
 
@@ -20,7 +21,10 @@ export const foreignClientsSchema: z.ZodType<ForeignClientsFile> = z
       spiffe_id: parsedBy(SpiffeId.parse),
       owner: word,
       purpose: word.optional(),
-      labels: z.record(word, z.string().max(256)).optional(),
+      labels: z
+        .record(word, z.string().max(256))
+        .refine((labels) => Object.keys(labels).length <= maxLabels, `at most ${maxLabels} labels`)
+        .optional(),
     }),
   )
   .max(1024)

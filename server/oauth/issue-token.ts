@@ -57,7 +57,8 @@ export function issueToken(
   const { federated } = request.client
   deps.issued.ready()
   if (federated === undefined) return signToken(request, grant, deps)
-  return issueOnce(federated, deps.useOnce, () => signToken(request, grant, deps))
+  const sign = () => signToken(request, grant, deps)
+  return issueOnce(federated, 'access_token', deps.useOnce, sign)
 }
 
 /** Signs the token, which is on record before it leaves (RFC 6749 §5.1, RFC 8693 §2.2.1). */

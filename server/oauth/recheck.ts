@@ -108,7 +108,7 @@ function decideAgain(
   { policies, resources, entriesOf, federated, trustDomain }: RecheckDeps,
 ): Withdrawal['decision'] | undefined {
   const { scopes, auth, address, issuedAt, rule } = token
-  if (rule !== undefined && federated?.gives(rule) !== true) {
+  if (rule !== undefined && federated?.gives(rule, 'access_token') !== true) {
     return { reason: 'policy-rule', policies: [] }
   }
   const entries = entriesOf(token.clientId)

@@ -1,8 +1,10 @@
+import { CountersignError } from '../../../src/errors.ts'
 import type { UseOnce } from '../single-use.ts'
 import { type Client, type ClientProof, checkClientId } from '../spiffe-client-auth.ts'
 import { checkShownAlone, subjectTokenOf } from '../subject-token.ts'
 import { assertionOf, isAssertionGrant } from './assertion-grant.ts'
 import type { Federated, FederatedAuthenticator } from './federated.ts'
+import type { Issuable } from './rules.ts'
 import { SubjectRefusal } from './subject-refusal.ts'
 
 /**
@@ -27,14 +29,22 @@ export async function authenticateForeign(
 /**
  * Issues something for a foreign token, which is used up last before that: what is refused may be asked for again, in another
  * way. Of any number of requests with one token that is good once, one comes this far at a time; where it then gets
- * nothing after all, the token is given back. Throws `invalid` `subject-replayed`, and as `issue`.
+ * nothing after all, the token is given back. What was issued while its rule went does not leave. Throws `invalid`
+ * `subject-replayed`, `forbidden` `policy-rule`, and as `issue`.
  */
 export async function issueOnce<T>(
-  { token }: Federated,
+  federated: Federated,
+  what: Issuable,
   useOnce: UseOnce,
-  issue: () => Promise<T>,
+  issueIt: () => Promise<T>,
 ): Promise<T> {
+  const { token } = federated
   const { issuer, jti, expiresAt } = token
+  const issue = async (): Promise<T> => {
+    const issued = await issueIt()
+    checkGives(federated, what)
+    return issued
+  }
   if (!issuer.singleUse) return issue()
   const used = jti === undefined ? jti : await useOnce({ issuer: issuer.issuer, jti, expiresAt })
   if (used === undefined) throw new SubjectRefusal('subject-replayed', token)
@@ -45,4 +55,12 @@ export async function issueOnce<T>(
     await used.giveBack().catch(() => {})
     throw error
   }
+}
+
+/** By the rules of this moment. Throws `forbidden` `policy-rule`. */
+export function checkGives(federated: Pick<Federated, 'gives'>, what: Issuable): void {
+  if (federated.gives(what)) return
+  throw new CountersignError('forbidden', 'the rule does not give tokens of this type', {
+    reason: 'policy-rule',
+  })
 }

@@ -5,7 +5,7 @@ import type { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { type ForeignToken, type KnownIssuer, verifyForeignToken } from './foreign-token.ts'
 import { issuerKeys } from './issuer-keys.ts'
 import type { ReachDeps } from './reach.ts'
-import { type FederatedRule, ruleFor } from './rules.ts'
+import { type FederatedRule, type Issuable, ruleFor } from './rules.ts'
 import type { FederatedIssuer } from './settings.ts'
 import { SubjectRefusal } from './subject-refusal.ts'
 import { createTokenReview } from './token-review.ts'
@@ -15,6 +15,8 @@ export interface Federated {
   readonly spiffeId: SpiffeId
   readonly rule: FederatedRule
   readonly token: ForeignToken
+  /** As that of the authenticator, of the rule. */
+  gives(what: Issuable): boolean
 }
 
 export interface FederatedAuthenticator {
@@ -25,8 +27,8 @@ export interface FederatedAuthenticator {
    * then. Whether it was used before is not asked here. Throws as `verifyForeignToken`, `invalid` `subject-rule`, and as `TokenReview`.
    */
   authenticate(subjectToken: string): Promise<Federated>
-  /** Whether a rule of this id gives access tokens by now. */
-  gives(ruleId: string): boolean
+  /** Whether a rule of this id is in force by now, and gives this. */
+  gives(ruleId: string, what: Issuable): boolean
   /** Calls back when other rules have come into force; the result ends that. */
   onChange(listener: () => void): () => void
   /** Puts other issuers and rules in force, all at once. */
@@ -36,8 +38,9 @@ export interface FederatedAuthenticator {
 /** Takes nobody's tokens until it is told whose to. */
 export function createFederated(deps: ReachDeps & { readonly log: Log }): FederatedAuthenticator {
   let known: ReadonlyMap<string, KnownIssuer> = new Map()
-  let giving: ReadonlySet<string> = new Set()
+  let giving: ReadonlyMap<string, ReadonlySet<Issuable>> = new Map()
   const listeners = createListeners()
+  const gives = (id: string, what: Issuable): boolean => giving.get(id)?.has(what) === true
   const review = createTokenReview(deps)
   return {
     knows: (issuer) => typeof issuer === 'string' && known.has(issuer),
@@ -49,10 +52,11 @@ export function createFederated(deps: ReachDeps & { readonly log: Log }): Federa
         if (rule === undefined) throw new SubjectRefusal('subject-rule', token)
         await review(subjectToken, token)
         // Whoever is not to be believed any more could take seconds to say its keys.
-        if (known === judgedBy) return { spiffeId: rule.as, rule, token }
+        if (known !== judgedBy) continue
+        return { spiffeId: rule.as, rule, token, gives: (what) => gives(rule.id, what) }
       }
     },
-    gives: (id) => giving.has(id),
+    gives,
     onChange: listeners.add,
     use(issuers) {
       known = new Map(
@@ -66,11 +70,8 @@ export function createFederated(deps: ReachDeps & { readonly log: Log }): Federa
           return [issuer, { settings, keys }]
         }),
       )
-      giving = new Set(
-        [...issuers.values()].flatMap(({ rules }) =>
-          rules.flatMap(({ id, issue }) => (issue.has('access_token') ? id : [])),
-        ),
-      )
+      const rules = [...issuers.values()].flatMap((issuer) => issuer.rules)
+      giving = new Map(rules.map(({ id, issue }) => [id, issue]))
       listeners.tell()
     },
   }

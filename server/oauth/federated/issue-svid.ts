@@ -15,7 +15,7 @@ import type { Form } from '../form.ts'
 import type { UseOnce } from '../single-use.ts'
 import { tokenTypes } from '../token-types.ts'
 import { isAssertionGrant } from './assertion-grant.ts'
-import { issueOnce } from './client.ts'
+import { checkGives, issueOnce } from './client.ts'
 import type { Federated } from './federated.ts'
 import type { Issuable } from './rules.ts'
 import { subjectRecord } from './subject-refusal.ts'
@@ -28,10 +28,10 @@ export interface SvidDeps extends Pick<ClientDoorDeps, 'entriesOf' | 'disabledOf
 }
 
 /**
- * What is asked for, which the rule has to give; by an assertion grant that is always an access token. Throws `invalid` `request-requested-type`, `forbidden`
- * `policy-rule`.
+ * What is asked for, which the rule has to give; by an assertion grant that is always an access token. Throws `invalid`
+ * `request-requested-type`, and as `checkGives`.
  */
-export function requestedOf(form: Form, { rule }: Federated): Issuable {
+export function requestedOf(form: Form, federated: Federated): Issuable {
   const said = isAssertionGrant(form) ? undefined : form.get('requested_token_type')
   const asked = said ?? tokenTypes.accessToken
   const kinds = new Map<string, Issuable>([
@@ -42,10 +42,8 @@ export function requestedOf(form: Form, { rule }: Federated): Issuable {
   const kind = kinds.get(asked)
   if (kind === undefined)
     return refuse('request-requested-type', 'there are no tokens of this type')
-  if (rule.issue.has(kind)) return kind
-  throw new CountersignError('forbidden', 'the rule does not give tokens of this type', {
-    reason: 'policy-rule',
-  })
+  checkGives(federated, kind)
+  return kind
 }
 
 /**
@@ -85,7 +83,7 @@ async function jwtSvid({ request, entry, federated, audit }: Job, deps: SvidDeps
   if (audience.length > maxAudienceLength) {
     return refuse('target-malformed', `an audience has at most ${maxAudienceLength} characters`)
   }
-  const { token, expiresAt } = await issueOnce(federated, deps.useOnce, async () => {
+  const { token, expiresAt } = await issueOnce(federated, 'jwt_svid', deps.useOnce, async () => {
     const issued = await deps.ca.issueJwt({
       spiffeId: entry.spiffeId,
       audience: [audience],
@@ -108,7 +106,7 @@ async function x509Svid({ request, entry, federated, audit }: Job, deps: SvidDep
     return refuse('request-csr', 'csr is one certificate request in PEM')
   }
   const { spki } = await verified(block)
-  const issued = await issueOnce(federated, deps.useOnce, async () => {
+  const issued = await issueOnce(federated, 'x509_svid', deps.useOnce, async () => {
     const [certificate] = await deps.ca.issueX509([
       {
         spiffeId: entry.spiffeId,

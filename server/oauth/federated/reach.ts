@@ -66,9 +66,13 @@ export async function readBounded(
     try {
       await check?.(file)
       const buffer = Buffer.allocUnsafe(maxFileBytes + 1)
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
-      if (bytesRead > maxFileBytes) throw new RangeError('more than 1 MiB')
-      return buffer.toString('utf8', 0, bytesRead)
+      let length = 0
+      // A file system may give less at a time than there is, and half a file is another one.
+      for (let more = 1; more > 0; length += more) {
+        if (length > maxFileBytes) throw new RangeError('more than 1 MiB')
+        more = (await file.read(buffer, length, buffer.length - length, length)).bytesRead
+      }
+      return buffer.toString('utf8', 0, length)
     } finally {
       await file.close()
     }

@@ -154,6 +154,11 @@ test.for([
   { resources: [{ ...orders, served_by: ['spiffe://example.org/*'] }] },
   { policy: undefined },
   { foreign_clients: [{ spiffe_id: partner.spiffe_id }] },
+  {
+    foreign_clients: [
+      { ...partner, labels: Object.fromEntries(Array.from({ length: 33 }, (_, n) => [n, ''])) },
+    ],
+  },
   { foreign_clients: [{ ...partner, spiffe_id: 'spiffe://partner.example/*' }] },
   { signing: 'none' },
   { signing: 'HS256' },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createFederated } from '../../../../../server/oauth/federated/federated.ts'
+import { issuable } from '../../../../../server/oauth/federated/rules.ts'
 import { federatedSchema, readFederated } from '../../../../../server/oauth/federated/settings.ts'
 import { silentLog } from '../../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
@@ -76,15 +77,16 @@ test('what is known of the keys of an issuer stays while it is at the same place
   expect(await read()).toBe('jwks-unavailable')
 })
 
-test('a rule gives access tokens while it is in force and says so', () => {
+test('a rule gives what it says, while it is in force', () => {
   const federated = createFederated({ clock: new FakeClock(), log: silentLog })
   const rules = listed(['a job'])
   const id = rules.get(issuer.url)?.rules[0]?.id ?? expect.fail()
-  expect(federated.gives(id)).toBe(false)
+  const given = () => issuable.filter((what) => federated.gives(id, what))
+  expect(given()).toEqual([])
   federated.use(rules)
-  expect(federated.gives(id)).toBe(true)
+  expect(given()).toEqual(['access_token'])
   const svids = listed(['a job'], {}, ['jwt_svid', 'x509_svid'])
   expect(svids.get(issuer.url)?.rules[0]?.id).toBe(id)
   federated.use(svids)
-  expect(federated.gives(id)).toBe(false)
+  expect(given()).toEqual(['jwt_svid', 'x509_svid'])
 })

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { checkFiles } from '../../../../../server/oauth/federated/reach.ts'
+import { checkFiles, readBounded } from '../../../../../server/oauth/federated/reach.ts'
 import { federatedSchema, readFederated } from '../../../../../server/oauth/federated/settings.ts'
 import { reasonOf } from '../../../../support/reason-of.ts'
 import { trustDomain } from '../../../../support/running-server.ts'
@@ -47,4 +47,9 @@ test('a file that is not there, or is not what it should be, is told of at the s
     const issuers = readFederated(federatedSchema.parse([one]), own)
     expect(await reasonOf(checkFiles(issuers))).toBe(reason)
   }
+})
+
+test.skipIf(process.platform !== 'linux')('a file that comes in pieces is read whole', async () => {
+  // Of this the kernel gives no more than a page at a time.
+  expect((await readBounded('/proc/self/maps')).length).toBeGreaterThan(4096)
 })

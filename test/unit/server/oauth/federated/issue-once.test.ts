@@ -22,6 +22,7 @@ const federated: Pick<FederatedAuthenticator, 'knows' | 'authenticate'> = {
     const issue = new Set(['access_token', 'jwt_svid', 'x509_svid'] as const)
     return {
       ...{ spiffeId: web, rule: { id: 'one', match: new Map(), as: web, issue } },
+      gives: () => ruleIsThere,
       token: {
         ...{
           issuer: issuer as unknown as FederatedIssuer,
@@ -41,6 +42,9 @@ let world: OauthWorld
 /** How often whatever signs fails before it does sign. */
 let failures = 0
 let storeIsAway = false
+let ruleIsThere = true
+/** What happens while something is signed. */
+let meanwhile = (): void => {}
 let entriesOf: ClientDoorDeps['entriesOf'] | undefined
 
 beforeAll(async () => {
@@ -51,6 +55,8 @@ beforeEach(async () => {
   await world.clock.advance(10_000)
   failures = 0
   storeIsAway = false
+  ruleIsThere = true
+  meanwhile = () => {}
   entriesOf = undefined
 })
 afterAll(() => closing[Symbol.asyncDispose]())
@@ -67,6 +73,7 @@ function door() {
     return async (asked: A): Promise<R> => {
       // Others come by meanwhile.
       await new Promise((resolve) => setImmediate(resolve))
+      meanwhile()
       if (failures === 0) return sign(asked)
       failures -= 1
       throw away()
@@ -74,7 +81,7 @@ function door() {
   }
   return createTokenDoor({
     ...{ ...world.deps, federated },
-    entriesOf: entriesOf ?? world.deps.entriesOf,
+    entriesOf: (id) => (entriesOf ?? world.deps.entriesOf)(id),
     async useOnce(token) {
       const used = await useOnce(token)
       return used && { giveBack: () => (storeIsAway ? Promise.reject(away()) : used.giveBack()) }
@@ -127,6 +134,18 @@ describe.each([
       // Whoever comes afterwards gets it where nobody has.
       expect(await exchange(jti, more)).toBe(got === 1 ? 400 : 200)
     }
+  })
+
+  test('what was signed while its rule went does not leave', async () => {
+    const jti = `${what} without a rule`
+    meanwhile = () => {
+      ruleIsThere = false
+    }
+    expect(await exchange(jti, more)).toBe(400)
+    expect(world.records().at(-1)).toMatchObject({ kind: 'token.denied', reason: 'policy-rule' })
+    meanwhile = () => {}
+    ruleIsThere = true
+    expect(await exchange(jti, more)).toBe(200)
   })
 
   test('where it cannot be given back it stays used up', async () => {
