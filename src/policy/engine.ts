@@ -76,7 +76,7 @@ function together(decisions: readonly Decision[]): Decision {
     allowed: reason === 'policy-permits',
     reason,
     policies: deciding.flatMap(({ policies }) => policies).sort(),
-    ...(decisions.every(({ cached }) => cached) && { cached: true }),
+    ...(only !== undefined && decisions.every(({ cached }) => cached) && { cached: true }),
   }
 }
 

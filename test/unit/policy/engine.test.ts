@@ -69,6 +69,17 @@ test.for<[string, PolicyQuestion, boolean]>([
   [permit(issuing), exchange, false],
   [permit('action in Action::"getToken", resource'), exchange, true],
   [permit('action in Action::"getToken", resource'), call, false],
+  // A label whose name is told by another part of the question.
+  [
+    permit('action == Action::"callVendor", resource', 'principal.hasTag(context.method)'),
+    call,
+    false,
+  ],
+  [
+    permit('action == Action::"callVendor", resource', 'principal.hasTag(context.method)'),
+    { ...call, method: 'env' } as PolicyQuestion,
+    true,
+  ],
   [permit(issuing, 'context.address.isInRange(ip("10.0.0.0/8"))'), issue(), true],
   [
     permit(issuing, 'context.address.isInRange(ip("10.0.0.0/8"))'),

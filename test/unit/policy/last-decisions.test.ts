@@ -46,6 +46,14 @@ test.for(Object.entries(others))(
   },
 )
 
+test('T23 it is not said once other policies are in force', async () => {
+  const engine = await start('true')
+  const decide = () => engine.decide(question, now)
+  expect([decide(), decide()]).toMatchObject([{ allowed: true }, { allowed: true, cached: true }])
+  engine.load(new Map())
+  expect(decide()).toEqual({ allowed: false, reason: 'policy-none', policies: [] })
+})
+
 test('it is not said of more scopes or fewer, nor in another minute', async () => {
   const scoped = await start('context.scopes == ["orders:read"]')
   const allows = (...scopes: string[]) => scoped.decide({ ...question, scopes }, now).allowed
