@@ -17,7 +17,6 @@ export interface ChainHead {
 
 export const chainStart: ChainHead = { number: 0, hash: '0'.repeat(64) }
 
-const suffixPattern = /,"hash":"([0-9a-f]{64})"\}$/
 const suffixLength = `,"hash":"${chainStart.hash}"}`.length
 
 /** The event as the line after `head`, without its newline, and the new head. */
@@ -29,21 +28,20 @@ export function nextLine(head: ChainHead, event: AuditEvent): { line: string; he
   return { line: `${body},"hash":"${digest}"}`, head: { number, hash: digest } }
 }
 
-/** What a line says of its place in the chain; undefined where its own hash does not fit its bytes. */
+/** What a line says of its place in the chain; undefined where its own hash does not fit its bytes, or it says two things. */
 export function readLink(line: string): { head: ChainHead; previous: string } | undefined {
-  const digest = suffixPattern.exec(line.slice(-suffixLength))?.[1]
+  const claimed = claimedLink(line)
   const body = line.slice(0, -suffixLength)
-  if (digest === undefined || hash('sha256', body, 'hex') !== digest) return undefined
+  if (claimed === undefined || hash('sha256', body, 'hex') !== claimed.head.hash) return undefined
   let value: { readonly v?: unknown; readonly n?: unknown; readonly prev?: unknown } | null
   try {
     value = JSON.parse(line)
   } catch {
     return undefined
   }
-  if (value?.v !== 1 || !Number.isSafeInteger(value.n) || typeof value.prev !== 'string') {
-    return undefined
-  }
-  return { head: { number: value.n as number, hash: digest }, previous: value.prev }
+  // Of two numbers in a line the first is read below, and the last by whoever reads JSON.
+  const isOne = value?.v === 1 && value.n === claimed.head.number && value.prev === claimed.previous
+  return isOne ? claimed : undefined
 }
 
 const placePattern = /^\{"v":1,"n":(\d{1,15}),/

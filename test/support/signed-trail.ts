@@ -79,3 +79,24 @@ export class TrailText {
     return this.lines.map((line) => `${line}\n`).join('')
   }
 }
+
+/** What a line says beside its place in the chain; undefined where it is none. */
+export function recordIn(line: string): string | undefined {
+  return /^\{"v":1,"n":\d+,(.*),"prev":"[0-9a-f]{64}","hash":"[0-9a-f]{64}"\}$/s.exec(line)?.[1]
+}
+
+/**
+ * The lines of these records as anybody can write them, who holds no key: each in its place in a chain that is whole.
+ * `placeOf` writes a line's number.
+ */
+export function chained(
+  records: readonly string[],
+  placeOf: (number: number) => string = (number) => `"n":${number}`,
+): string[] {
+  let before = chainStart.hash
+  return records.map((record, at) => {
+    const body = `{"v":1,${placeOf(at + 1)},${record},"prev":"${before}"`
+    before = hash('sha256', body, 'hex')
+    return `${body},"hash":"${before}"}`
+  })
+}

@@ -11,7 +11,14 @@ import { isSignedHead, readSignedHead } from '../../../src/audit/signed-head.ts'
 import { type TrailVerdict, verifyFiles } from '../../../src/audit/verify-files.ts'
 import { runHere } from '../../support/command.ts'
 import { quickestMs } from '../../support/quickest.ts'
-import { chainName, makeHeadKey, signHead, TrailText } from '../../support/signed-trail.ts'
+import {
+  chained,
+  chainName,
+  makeHeadKey,
+  recordIn,
+  signHead,
+  TrailText,
+} from '../../support/signed-trail.ts'
 
 const key = makeHeadKey()
 const thief = makeHeadKey()
@@ -99,6 +106,24 @@ describe('a signed head', () => {
       undefined,
     )
   })
+
+  test.for([
+    ['two numbers', (n: number) => `"n":${n + 1e9},"n":${n}`],
+    ['a number in other words', (n: number) => `"n":${n + 1e9},"\\u006e":${n}`],
+  ] as const)(
+    'T10 shows that it was written anew also where each line but the first has %s',
+    async ([, placeOf]) => {
+      const trail = new TrailText().add('a', 'b')
+      const anchors = await trail.sign(key)
+      const records = trail.lines.map((line) => recordIn(line)?.replace('"b"', '"changed"') ?? '')
+      const anew = new TrailText()
+      anew.lines = chained(records)
+      expect((await check(anew)).fault).toMatchObject({ kind: 'head-differs', line: 3 })
+      anew.lines = chained(records, (n) => (n === 1 ? '"n":1' : placeOf(n)))
+      expect((await check(anew)).fault).toMatchObject({ kind: 'line-changed', line: 2 })
+      expect((await check(anew, { anchors })).fault).toMatchObject({ kind: 'line-changed' })
+    },
+  )
 
   test('of more than 8 KiB is none', async () => {
     const of = (filler: string) => signHead({ number: 1, hash: 'ab'.repeat(32) }, key, { filler })
