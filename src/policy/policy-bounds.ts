@@ -9,6 +9,8 @@ import type { PolicyFile } from './policy-set.ts'
 const maxDepth = 32
 const maxOperators = 256
 const maxDots = 400
+/** The schema's checker compares each name that it does not know with all that there are: these take 100 ms. */
+export const maxPolicyChars: number = 64 << 10
 
 const operators = new Set(['&', '|', '+', '-', '*'])
 const words = new Set(['if', 'when', 'unless'])
@@ -16,15 +18,17 @@ const openers = '([{'
 const closers = ')]}'
 
 interface Measure {
+  /** Where the policy begins. */
+  readonly start: number
   depth: number
   operators: number
   dots: number
 }
 
-/** Throws `invalid` `policy-complex` where a policy is nested deeper, or has more operators, than it needs. */
+/** Throws `invalid` `policy-complex` where a policy is nested deeper, has more operators, or is longer than it needs to be. */
 export function checkBounds({ name, text }: PolicyFile): void {
   let line = 1
-  let measure: Measure = { depth: 0, operators: 0, dots: 0 }
+  let measure: Measure = { start: 0, depth: 0, operators: 0, dots: 0 }
   for (let at = 0; at < text.length; at += 1) {
     const sign = text[at] as string
     if (sign === '\n') line += 1
@@ -37,7 +41,7 @@ export function checkBounds({ name, text }: PolicyFile): void {
       if (words.has(text.slice(at, end))) measure.operators += 1
       at = end - 1
     } else if (sign === ';' && measure.depth === 0) {
-      measure = { depth: 0, operators: 0, dots: 0 }
+      measure = { start: at, depth: 0, operators: 0, dots: 0 }
     } else {
       // `&&` and `||` are one each.
       if (operators.has(sign) && text[at + 1] !== sign) measure.operators += 1
@@ -46,10 +50,10 @@ export function checkBounds({ name, text }: PolicyFile): void {
       if (openers.includes(sign)) measure.depth += 1
       if (closers.includes(sign)) measure.depth = Math.max(0, measure.depth - 1)
     }
-    if (isTooMuch(measure)) {
+    if (isTooMuch(measure) || at - measure.start > maxPolicyChars) {
       throw new CountersignError('invalid', `${name}:${line}: a policy is too complex`, {
         reason: 'policy-complex',
-        fix: `write several policies, each with brackets at most ${maxDepth} deep, ${maxOperators} operators and ${maxDots} dots or square brackets`,
+        fix: `write several policies, each with brackets at most ${maxDepth} deep, ${maxOperators} operators, ${maxDots} dots or square brackets and ${maxPolicyChars} characters`,
       })
     }
   }

@@ -5,7 +5,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { Slice } from '../runtime/slice.ts'
 import { builtInPrefix } from './built-in.ts'
 import { type Policy, readPolicy } from './policy.ts'
-import { checkBounds } from './policy-bounds.ts'
+import { checkBounds, maxPolicyChars } from './policy-bounds.ts'
 import { cedarSchema } from './schema.ts'
 
 export interface PolicyFile {
@@ -25,8 +25,10 @@ export type PolicySet = ReadonlyMap<string, Policy>
 const maxPolicies = 4096
 const idPattern = /^[A-Za-z0-9._-]{1,128}$/
 const maxFaults = 8
-/** Checked in one go: some milliseconds. */
+/** Checked in one go, where they are no longer than the longest policy may be: some milliseconds. */
 const batch = 16
+/** Of what Cedar says of a fault, which quotes names that it does not know. */
+const maxFaultChars = 500
 
 /**
  * Reads the policies of all files as one set, each by its annotation `@id`, and lets others have their turn meanwhile.
@@ -89,8 +91,8 @@ function policyIn(file: PolicyFile, text: string): Policy {
 
 async function checkAgainstSchema(policies: readonly Policy[], slice: Slice): Promise<void> {
   const faults: string[] = []
-  for (let at = 0; at < policies.length && faults.length < maxFaults; at += batch) {
-    const some = policies.slice(at, at + batch)
+  for (const some of batchesOf(policies)) {
+    if (faults.length >= maxFaults) break
     const staticPolicies = Object.fromEntries(some.map(({ id, text }) => [id, text]))
     const answer = validate({ schema: cedarSchema, policies: { staticPolicies } })
     if (answer.type === 'failure') faults.push(...answer.errors.map(textOf))
@@ -106,9 +108,25 @@ async function checkAgainstSchema(policies: readonly Policy[], slice: Slice): Pr
   if (faults.length > 0) refuse('policy-schema', faults.slice(0, maxFaults).join('; '))
 }
 
+function* batchesOf(policies: readonly Policy[]): Generator<readonly Policy[]> {
+  let some: Policy[] = []
+  let chars = 0
+  for (const policy of policies) {
+    if (some.length === batch || (some.length > 0 && chars + policy.text.length > maxPolicyChars)) {
+      yield some
+      some = []
+      chars = 0
+    }
+    some.push(policy)
+    chars += policy.text.length
+  }
+  if (some.length > 0) yield some
+}
+
 function textOf(error: DetailedError | undefined): string {
   if (error === undefined) return 'not a policy'
-  return error.help === null ? error.message : `${error.message} (${error.help})`
+  const text = error.help === null ? error.message : `${error.message} (${error.help})`
+  return text.length <= maxFaultChars ? text : `${text.slice(0, maxFaultChars).toWellFormed()}…`
 }
 
 /** `FILE:LINE`, counted from 1. */

@@ -32,6 +32,7 @@ describe('what Cedar would not survive it never sees, and decides on afterwards'
     ['dots', policy(`context.time${'.toTime()'.repeat(1000)} == 1`)],
     ['indexes', policy(`context${'["a"]'.repeat(5000)} == 1`)],
     ['when', policy('true').replace(';', `${` when {${now}}`.repeat(1000)};`)],
+    ['characters', policy(`"${'a'.repeat(65_600)}" == "a"`)],
     ['brackets after others that were closed', `${')'.repeat(300)} ${policy(nested(300))}`],
     ['brackets around the ends of policies', policy(nested(300, ';'))],
     ['brackets behind what is no end of a string', policy(`"\\"" == "\\\\" && ${nested(300)}`)],
@@ -54,9 +55,10 @@ test('strings, comments and other policies do not count', async () => {
     `// ${'('.repeat(500)}`,
     policy(`principal == Operator::"${'('.repeat(500)}" || true`),
     policy(`[${Array.from({ length: 2000 }, (_, n) => `"${n}"`).join()}].contains("x")`),
+    policy(`"${'a'.repeat(65_000)}" != "a"`),
     ...Array.from({ length: 50 }, () => policy(`${`${now} && `.repeat(20)}true`)),
   ].map((one, n) => one.replace('@id("a")', `@id("p${n}")`))
-  expect((await read(text.join('\n'))).size).toBe(52)
+  expect((await read(text.join('\n'))).size).toBe(53)
 })
 
 test('a policy that is too complex is told with its line', () => {

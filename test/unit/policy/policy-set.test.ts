@@ -56,6 +56,15 @@ test.for([
   await expect(read([{ name: 'a.cedar', text }])).rejects.toMatchObject({ reason })
 })
 
+test('each policy is checked, however long those before it are, and of a long name its beginning is told', async () => {
+  const long = (id: string, action: string) =>
+    `@id("${id}") permit (principal, action in [Action::"getToken", Action::"${action}"], resource);`
+  const good = sound.replace(';', ` when { "${'a'.repeat(40_000)}" != "a" };`)
+  const files = [good, long('b', 'callVendor'), long('c', 'x'.repeat(40_000)), long('d', 'y')]
+  const refused = read(files.map((text, n) => ({ name: `${n}.cedar`, text })))
+  await expect(refused).rejects.toThrow(/^2\.cedar:1: .{0,500}…; 3\.cedar:1: .{0,500}$/s)
+})
+
 test.for([
   ['TrustDomain::"spiffe://example.org"', 'write its name alone, such as example.org'],
   [
