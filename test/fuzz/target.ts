@@ -18,3 +18,10 @@ export interface OpenTarget extends AsyncDisposable {
   /** The descriptors that the process which takes the inputs holds. */
   descriptors(): number
 }
+
+/** A target in this process. */
+export interface Parser {
+  readonly inputs: fc.Arbitrary<Uint8Array>
+  take(input: Uint8Array): unknown
+  close?(): void
+}

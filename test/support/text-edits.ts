@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { share } from './share.ts'
 
 /** One change of a text: at a share of its length, something taken out and something put in. */
 export interface TextEdit {
@@ -10,7 +11,7 @@ export interface TextEdit {
 /** One to three changes that put in pieces of `alphabet`, or take something out. */
 export function textEdits(alphabet: readonly string[]): fc.Arbitrary<TextEdit[]> {
   const edit = fc.record({
-    at: fc.double({ min: 0, max: 0.999_999, noNaN: true }),
+    at: share,
     out: fc.nat({ max: 2 }),
     in: fc.oneof(
       { weight: 1, arbitrary: fc.constant('') },
