@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import fc from 'fast-check'
-import { octetString, oid, sequence } from '../../../src/x509/der-write.ts'
+import { element, octetString, oid, sequence } from '../../../src/x509/der-write.ts'
 import { extension } from '../../../src/x509/encode.ts'
 import { OID } from '../../../src/x509/oids.ts'
 import { type DerEdit, derEdit } from '../../support/der-tree.ts'
@@ -95,6 +95,8 @@ const extra = fc.constantFrom(
   extension('1.2.3.4', octetString(Buffer.of(1)), true),
   extension(OID.extendedKeyUsage, sequence(oid(OID.serverAuth), oid(OID.clientAuth))),
   extension(OID.extendedKeyUsage, sequence(oid('1.2.3')), true),
+  // 1.2.2147483648: one more than 31 bits hold.
+  sequence(element(6, Buffer.of(0x2a, 0x88, 0x80, 0x80, 0x80, 0)), octetString(Buffer.of(1))),
   nameConstraints([[0x86, 'example.org']]),
   nameConstraints([], [[0x86, '.example.org']]),
 )

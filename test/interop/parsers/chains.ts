@@ -215,6 +215,11 @@ export const chainDifferences: readonly Difference<ShownChain>[] = [
     isSeenIn: (seen) => refusedThere(seen, 'RDNSequence') && isEdited(seen.input),
   },
   {
+    what: 'a number in an object identifier may have more than 31 bits',
+    rule: 'X.690 §8.19',
+    isSeenIn: (seen) => refusedThere(seen, 'malformed extension OID'),
+  },
+  {
     what: 'what is not DER all the way down is refused, also where nobody looks',
     rule: 'X.690 §10',
     isSeenIn: (seen) => refusedHere(seen, 'svid-certificate-malformed') && isEdited(seen.input),
