@@ -95,7 +95,7 @@ beforeAll(async () => {
 })
 
 function untilReason(name: CallerName, reason: string): Promise<void> {
-  return vi.waitFor(async () => expect(await reasonOfCall(name)).toBe(reason), 10_000)
+  return vi.waitFor(async () => expect(await reasonOfCall(name)).toBe(reason), 30_000)
 }
 
 function reasonOfCall(name: CallerName): Promise<string> {

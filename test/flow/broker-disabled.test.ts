@@ -6,6 +6,7 @@ import { readAnswer } from '../support/broker-reply.ts'
 import { runHere } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
 import { ask, form, formHeaders, resourceOf } from '../support/oauth.ts'
+import { PROMPT_MS } from '../support/prompt.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { type BrokerAlone, startBrokerIn } from '../support/running-broker.ts'
 import {
@@ -112,8 +113,8 @@ test('T26 once its entry is disabled a workload calls no vendor any more within 
     Promise.all(Object.values(calls).map(async (call) => (await call()).reason))
   const refused = ['token-revoked', 'caller-revoked', undefined]
   await Promise.all([
-    eventually(async () => (await reasons()).join() === refused.join(), 1000),
-    eventually(() => rest !== undefined, 1000),
+    eventually(async () => (await reasons()).join() === refused.join(), PROMPT_MS),
+    eventually(() => rest !== undefined, PROMPT_MS),
   ])
   expect(rest?.endsWith('0\r\n\r\n')).toBe(false)
   const asked = broker.vendor.requests.length

@@ -161,7 +161,7 @@ test('of an ID that another entry gives too, SVIDs of before prove nothing, and 
   onTestFinished(() => source.close())
   const spiffeId = SpiffeId.of(trustDomain, '/shared')
   const current = () => source.svid({ spiffeId })
-  await vi.waitFor(current)
+  await vi.waitFor(current, 30_000)
   // No policy gives it anything: who has proved itself hears just that.
   const known = async (svid: X509Svid) => (await byCertificate(svid)).status === 400
   const before = current()

@@ -15,6 +15,7 @@ import { x509SvidFrom } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { runHere } from '../support/command.ts'
 import { allowWeb, issuer, orders, resourceOf } from '../support/oauth.ts'
+import { PROMPT_MS } from '../support/prompt.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import { mint, someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
@@ -144,7 +145,7 @@ test('T26 what was exchanged for a token in the moment in which that was revoked
   const { token, passOn, verdict } = await chainFrom('/web')
   const passedOn = await passOn()
   await revoke('token', decodeJwt(token).jti ?? '')
-  await eventually(async () => (await verdict(passedOn)) === 'token-revoked', 1000)
+  await eventually(async () => (await verdict(passedOn)) === 'token-revoked', PROMPT_MS)
 })
 
 test('T26 what was exchanged by the next key for a token by a key that is revoked ends with that key', async () => {
@@ -159,7 +160,7 @@ test('T26 what was exchanged by the next key for a token by a key that is revoke
   const [first, second] = [token, passedOn.token].map((one) => decodeProtectedHeader(one).kid)
   expect([first === next, second]).toEqual([false, next])
   // Keys are asked for again no sooner than five seconds after the last time.
-  await eventually(async () => (await verdict(passedOn)) === 'accepted', 10_000)
+  await eventually(async () => (await verdict(passedOn)) === 'accepted', 20_000)
   await revoke('key', first ?? '')
   await eventually(async () => (await verdict(passedOn)) === 'token-revoked')
 })

@@ -28,7 +28,7 @@ export interface OrdersService {
   readonly identity: TestIdentity
   readonly feed: RevocationFeed
   readonly verifier: Verifier
-  /** Why the service refuses this token; `accepted` where it does not. */
+  /** Why the service refuses this token; `accepted` where it does not. A feed that a busy machine let get old is waited for. */
   verdict(token: string): Promise<string>
   /** How a caller with this certificate reaches the feed. */
   feedFor(identity: TestIdentity): FeedLocation
@@ -40,7 +40,11 @@ export interface OrdersService {
 
 /** A server with one resource, and the service behind it, which has read the feed by now. */
 export async function startOrdersService(
-  options: { readonly feedBy?: 'x509-svid' | 'jwt-svid' } = {},
+  options: {
+    readonly feedBy?: 'x509-svid' | 'jwt-svid'
+    /** As of `revocationFeed`. */
+    readonly staleAfterMs?: number
+  } = {},
 ): Promise<OrdersService> {
   const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
   const resources = new Map([[orders, resourceOf(orders, { maxTtlSeconds: 120, servedBy })]])
@@ -58,8 +62,10 @@ export async function startOrdersService(
   const byJwtSvid: FeedLocation = {
     ...{ url, tls: () => ({ ca }), jwtSvid: () => mintJwt(server, '/orders', issuer) },
   }
+  const { staleAfterMs } = options
   const newReader = (): RevocationFeed =>
     revocationFeed({
+      ...(staleAfterMs !== undefined && { staleAfterMs }),
       ...{ issuer, ...(options.feedBy === 'jwt-svid' ? byJwtSvid : feedFor(identity)) },
       keys: async () => (await ask(port, certificate, '/oauth/feed-keys')).body,
     })
@@ -69,9 +75,15 @@ export async function startOrdersService(
   const jwks = async () => (await ask(port, certificate, '/oauth/jwks')).body
   const verifier = createVerifier({ issuer, audience: orders, jwks, revocations: feed })
   await eventually(() => feed.fresh())
+  const verdict = async (token: string): Promise<string> => {
+    for (;;) {
+      const reason = await reasonOf(verifier.verify(token))
+      if (reason !== 'revocation-unknown') return reason
+      await eventually(() => feed.fresh())
+    }
+  }
   return {
-    ...{ server, identity, feed, verifier, feedFor, newReader },
-    verdict: (token) => reasonOf(verifier.verify(token)),
+    ...{ server, identity, feed, verifier, verdict, feedFor, newReader },
     stop: () => over.abort(),
   }
 }
