@@ -49,13 +49,18 @@ export function signBatch(channel: Channel): SignBatch {
   }
 }
 
+/** Throws what the server answers, and `unavailable`: `server-unreachable` where it does not, or `jwt-missing`. */
 export function issueJwt(channel: Channel): IssueJwt {
   return async (entryId, audience, signal) => {
-    const { svid } = await createClient('spire.api.server.svid.v1.SVID', channel()).unary(
-      'NewJWTSVID',
-      { entry_id: entryId, audience: [...audience] },
-      { signal, timeoutMs: tokenTimeoutMs },
-    )
+    const { svid } = await createClient('spire.api.server.svid.v1.SVID', channel())
+      .unary(
+        'NewJWTSVID',
+        { entry_id: entryId, audience: [...audience] },
+        { signal, timeoutMs: tokenTimeoutMs },
+      )
+      .catch((error: unknown) => {
+        throw ofServer(error)
+      })
     if (svid === null) {
       throw new CountersignError('unavailable', 'the server sent no token', {
         reason: 'jwt-missing',
@@ -63,6 +68,18 @@ export function issueJwt(channel: Channel): IssueJwt {
     }
     return svid.token
   }
+}
+
+/** A workload is told of it, which would take a connection that is refused for its own to the agent. */
+function ofServer(error: unknown): unknown {
+  if (!(error instanceof CountersignError) || error.code !== 'unavailable') return error
+  // What a server answers brings its reason with it, and no cause.
+  if (error.cause === undefined && error.reason !== 'rpc-unavailable') return error
+  return new CountersignError('unavailable', 'the agent does not reach the server', {
+    reason: 'server-unreachable',
+    fix: 'see that the server runs, and that the agent can reach it: the log of the agent says more',
+    cause: error,
+  })
 }
 
 /** Tells the server which version this agent is. */

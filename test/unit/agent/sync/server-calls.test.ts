@@ -1,7 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { issueJwt, postStatus, signBatch } from '../../../../agent/sync/server-calls.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { jwtSvidToWire, x509SvidToWire } from '../../../../src/rpc/convert.ts'
+import { dialUnix } from '../../../../src/rpc/dial.ts'
 import type { BatchNewX509SVIDRequest } from '../../../../src/rpc/gen/spire/api/server/svid/v1/BatchNewX509SVIDRequest.ts'
 import type { NewJWTSVIDRequest } from '../../../../src/rpc/gen/spire/api/server/svid/v1/NewJWTSVIDRequest.ts'
 import { type RpcHandler, unary } from '../../../../src/rpc/handler.ts'
@@ -77,6 +81,28 @@ describe('over the wire', () => {
   test('an answer without a token is none', async () => {
     const channel = await channelTo({ NewJWTSVID: unary(() => ({})) })
     expect(await reasonOfAsync(() => issueJwt(channel)('e', ['x'], never))).toBe('jwt-missing')
+  })
+
+  test('a workload is told that it is the server that does not answer, and not its agent', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-calls-'))
+    const gone = dialUnix(join(folder, 'gone.sock'))
+    onTestFinished(() => {
+      gone.close()
+      rmSync(folder, { recursive: true })
+    })
+    await expect(issueJwt(() => gone)('e', ['x'], never)).rejects.toMatchObject({
+      code: 'unavailable',
+      reason: 'server-unreachable',
+      fix: expect.stringContaining('see that the server runs'),
+    })
+    const channel = await channelTo({
+      NewJWTSVID: unary(() => {
+        throw new CountersignError('unavailable', 'not now', { reason: 'audit-unavailable' })
+      }),
+    })
+    await expect(issueJwt(channel)('e', ['x'], never)).rejects.toMatchObject({
+      reason: 'audit-unavailable',
+    })
   })
 
   test('a server that does not take the version says so', async () => {
