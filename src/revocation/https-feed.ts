@@ -22,7 +22,8 @@ const acknowledgePath = '/acknowledge'
 
 /**
  * Reads the feed over HTTPS, each time on a connection of its own, and acknowledges to the very address that it reads
- * from. Throws `invalid` `feed-url`; opening rejects with `unavailable` `feed-refused` or `feed-unreachable`.
+ * from. Throws `invalid` `feed-url`; opening rejects with `unavailable` `feed-refused` or `feed-unreachable`, reading
+ * with `feed-broken`.
  */
 export function feedAt(location: FeedLocation): Pick<FeedOptions, 'open' | 'acknowledge'> {
   if (!URL.canParse(location.url) || new URL(location.url).protocol !== 'https:') {
@@ -44,9 +45,9 @@ export function feedAt(location: FeedLocation): Pick<FeedOptions, 'open' | 'ackn
         })
       })
       const response = await answerTo(request)
-      if (response.statusCode === 200) return response
+      if (response.statusCode === 200) return piecesOf(response)
       response.destroy()
-      throw refused(response)
+      throw refused(response, idOf(location))
     },
     async acknowledge({ nonce, head, delayMs }, signal) {
       const to = address
@@ -57,22 +58,27 @@ export function feedAt(location: FeedLocation): Pick<FeedOptions, 'open' | 'ackn
       })
       const response = await answerTo(request)
       response.resume()
-      if (response.statusCode !== 204) throw refused(response)
+      if (response.statusCode !== 204) throw refused(response, idOf(location))
     },
   }
 }
 
+function idOf({ clientId }: FeedLocation): string | undefined {
+  return typeof clientId === 'function' ? clientId() : clientId
+}
+
 async function requestTo(
-  { url: text, clientId, jwtSvid, tls }: FeedLocation,
+  location: FeedLocation,
   below: string,
   query: Readonly<Record<string, string>>,
   signal: AbortSignal,
   options: RequestOptions = {},
 ): Promise<ClientRequest> {
-  const url = new URL(text)
+  const { jwtSvid, tls } = location
+  const url = new URL(location.url)
   url.pathname += below
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-  const id = typeof clientId === 'function' ? clientId() : clientId
+  const id = idOf(location)
   if (id !== undefined) url.searchParams.set('client_id', id)
   const token = await jwtSvid?.()
   // No session of before is resumed: its certificate may have ended.
@@ -103,10 +109,28 @@ async function answerTo(request: ClientRequest): Promise<IncomingMessage> {
   return response
 }
 
-function refused({ statusCode }: IncomingMessage): CountersignError {
+/** A server that is killed, or a network that is gone, ends it as well. */
+async function* piecesOf(response: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    yield* response
+  } catch (cause) {
+    throw new CountersignError('unavailable', 'the connection to the revocation feed broke', {
+      reason: 'feed-broken',
+      cause,
+    })
+  }
+}
+
+function refused({ statusCode }: IncomingMessage, id = 'this service'): CountersignError {
   return new CountersignError(
     'unavailable',
     `the revocation feed answers with status ${statusCode}`,
-    { reason: 'feed-refused', fix: 'let `served_by` of a resource name this service' },
+    { reason: 'feed-refused', fix: fixOf(statusCode, id) },
   )
+}
+
+function fixOf(statusCode: number | undefined, id: string): string {
+  if (statusCode === 401) return `the audit trail of the issuer says why it does not believe ${id}`
+  if (statusCode === 403) return `let \`served_by\` of a resource name ${id}`
+  return 'see whether there is such a feed, and what the log of the issuer says'
 }
