@@ -6,12 +6,13 @@ import type { StreamEvent } from './follow.ts'
  * agent is away what it said last stands; where it says that there is nothing any more, nothing does.
  */
 export class Feed<T> {
-  /** Settles with the first update, or with what ends the stream before. */
+  /** Settles with the first update that lacks nothing, or with what ends the stream before. */
   readonly first: Promise<void>
   /** Settles when nothing follows any more; never rejects. */
   readonly ended: Promise<void>
   readonly #listeners = new Set<() => void>()
   readonly #onError: (error: CountersignError) => void
+  readonly #lackOf: (value: T) => CountersignError | undefined
   #value: T | undefined
   #live = false
   #absence = closed()
@@ -20,11 +21,13 @@ export class Feed<T> {
     events: AsyncIterable<StreamEvent<T>>,
     signal: AbortSignal,
     onError: (error: CountersignError) => void,
+    lackOf: (value: T) => CountersignError | undefined,
   ) {
     const first = Promise.withResolvers<void>()
     first.promise.catch(() => {})
     this.first = first.promise
     this.#onError = (error) => call(() => onError(error))
+    this.#lackOf = lackOf
     this.ended = this.#follow(events, signal, first)
   }
 
@@ -59,7 +62,10 @@ export class Feed<T> {
     try {
       for await (const event of events) {
         this.#take(event)
-        if (event.kind === 'update') first.resolve()
+        if (event.kind !== 'update') continue
+        const lack = this.#lackOf(event.value)
+        if (lack === undefined) first.resolve()
+        else this.#onError(lack)
       }
     } catch (error) {
       first.reject(error)

@@ -1,3 +1,4 @@
+import type { CountersignError } from '../errors.ts'
 import { backgroundClock, type Clock, keepProcessAlive } from '../runtime/clock.ts'
 import { untilAborted } from '../runtime/until-aborted.ts'
 import { Connection } from './connection.ts'
@@ -11,7 +12,7 @@ export class Session {
   readonly connection: Connection
   readonly clock: Clock
   readonly #options: SourceOptions
-  readonly #feeds: Feed<unknown>[] = []
+  readonly #feeds: Pick<Feed<unknown>, 'first' | 'ended'>[] = []
   readonly #letGo: () => void
 
   private constructor(options: SourceOptions) {
@@ -40,10 +41,13 @@ export class Session {
     }
   }
 
-  follow<R extends keyof StreamMessages, T>(profile: Profile<R, T>): Feed<T> {
+  follow<R extends keyof StreamMessages, T>(
+    profile: Profile<R, T>,
+    lackOf: (value: T) => CountersignError | undefined = () => undefined,
+  ): Feed<T> {
     const signal = this.connection.signal()
     const events = follow(this.connection, profile, this.clock, signal)
-    const feed = new Feed(events, signal, (error) => this.#options.onError?.(error))
+    const feed = new Feed(events, signal, (error) => this.#options.onError?.(error), lackOf)
     this.#feeds.push(feed)
     return feed
   }

@@ -8,7 +8,7 @@ import type { SourceOptions, SourceState } from './options.ts'
 import { Session } from './session.ts'
 import { x509Contexts } from './x509-context.ts'
 
-/** Which of several identities; the default one where nothing is said. */
+/** Which of several identities; the first where nothing is said. */
 export interface X509SvidChoice {
   readonly spiffeId?: SpiffeId
   /** The operator's word for it. */
@@ -22,25 +22,30 @@ export interface X509SvidChoice {
 export class X509Source implements BundleLookup, AsyncDisposable {
   readonly #session: Session
   readonly #feed: Feed<X509Context>
+  readonly #choice: X509SvidChoice
 
-  private constructor(session: Session) {
+  private constructor(session: Session, choice: X509SvidChoice) {
     this.#session = session
-    this.#feed = session.follow(x509Contexts)
+    this.#choice = choice
+    this.#feed = session.follow(x509Contexts, ({ svids }) =>
+      svids.some((one) => isChosen(one, choice)) ? undefined : noSuchSvid(choice),
+    )
   }
 
   /**
-   * Opens at the first update, however long that takes. Rejects with the signal's reason, `invalid`
-   * (`endpoint-…`), or what the endpoint says for good: `invalid` or `unimplemented`.
+   * Opens at the first update, however long that takes; with a `spiffeId` or a `hint` at the first that has this
+   * identity, which is its default then. Rejects with the signal's reason, `invalid` (`endpoint-…`), or what the endpoint
+   * says for good: `invalid` or `unimplemented`.
    */
-  static open(options: SourceOptions = {}): Promise<X509Source> {
-    return Session.open(options, (session) => new X509Source(session))
+  static open(options: SourceOptions & X509SvidChoice = {}): Promise<X509Source> {
+    return Session.open(options, (session) => new X509Source(session, options))
   }
 
   /**
    * The SVID to show now. Throws `unavailable`: `source-expired`, `source-withdrawn`, `source-closed`,
    * `source-no-such-svid` (never another one instead), or what ended the stream for good.
    */
-  svid(choice: X509SvidChoice = {}): HintedX509Svid {
+  svid(choice: X509SvidChoice = this.#choice): HintedX509Svid {
     const svid = this.#feed.value().svids.find((one) => isChosen(one, choice))
     if (svid === undefined) throw noSuchSvid(choice)
     if (this.#isExpired(svid)) {
@@ -61,7 +66,7 @@ export class X509Source implements BundleLookup, AsyncDisposable {
 
   /** Of the default identity. */
   get state(): SourceState {
-    const svid = this.#feed.peek()?.svids[0]
+    const svid = this.#feed.peek()?.svids.find((one) => isChosen(one, this.#choice))
     if (svid === undefined || this.#isExpired(svid)) return 'expired'
     return this.#feed.live ? 'fresh' : 'stale'
   }

@@ -76,6 +76,26 @@ describe('an update', () => {
     expect(source.svid().spiffeId).toBe(web)
   })
 
+  test('WLA-72 of several identities the one that a source is opened for is its default, and waited for', async () => {
+    const { api, clock } = await opened()
+    const lacks: string[] = []
+    const chosen = { spiffeId: SpiffeId.parse(db) }
+    const onError = ({ reason }: CountersignError): void => void lacks.push(reason)
+    const opening = X509Source.open({ endpoint: api.endpoint, clock, ...chosen, onError })
+    await eventually(() => lacks.length > 0)
+    await api.grant(db)
+    await using source = await opening
+    expect(lacks).toEqual(['source-no-such-svid'])
+    expect(source.svid().spiffeId).toBe(db)
+    expect(source.svid({}).spiffeId).toBe(web)
+    const updated = nextUpdate(source)
+    api.withdraw(db)
+    await updated
+    // Never another one instead.
+    expect(reasonOf(() => source.svid())).toBe('source-no-such-svid')
+    expect(source.state).toBe('expired')
+  })
+
   test('WLA-72 an identity is chosen by its hint or its ID, and never another one instead', async () => {
     const { api, source } = await opened()
     const updated = nextUpdate(source)
