@@ -106,7 +106,7 @@ function needsIdentity({ doors, introspect, revocations }: ForwardAuthSettings):
 
 /** Waits for an agent that is not there yet, and for the first SVID. */
 function openSource(
-  { workloadApi }: ForwardAuthSettings,
+  { workloadApi, spiffeId }: ForwardAuthSettings,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
   signal: AbortSignal,
 ) {
@@ -115,6 +115,7 @@ function openSource(
     clock,
     onError: (error) => log.warn('the Workload API does not answer as it should', { error }),
     ...(workloadApi !== undefined && { endpoint: `unix://${workloadApi}` }),
+    ...(spiffeId !== undefined && { spiffeId }),
   })
 }
 

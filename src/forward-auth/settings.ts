@@ -47,6 +47,8 @@ export interface ForwardAuthSettings {
   readonly endpoints: IssuerEndpoints
   /** Of the Workload API; undefined: what `SPIFFE_ENDPOINT_SOCKET` names. */
   readonly workloadApi: string | undefined
+  /** As whom it asks and answers, where the agent gives it several; undefined: its first. */
+  readonly spiffeId: SpiffeId | undefined
   /** How it is known what was revoked: by the issuer's feed, and by asking about tokens. */
   readonly revocations: boolean
   readonly introspect: boolean
@@ -106,6 +108,7 @@ const fileSchema = z.strictObject({
     })
     .optional(),
   workload_api: path.optional(),
+  spiffe_id: parsedBy(SpiffeId.parse).optional(),
   revocations: z.boolean().optional(),
   introspect: z.boolean().optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug']).optional(),
@@ -127,6 +130,7 @@ export function readForwardAuth(file: string): ForwardAuthSettings {
     issuerCa: ca && readPem(ca),
     endpoints: endpointsIn(issuer, said.endpoints),
     workloadApi: said.workload_api,
+    spiffeId: said.spiffe_id,
     revocations: said.revocations ?? false,
     introspect: said.introspect ?? false,
     logLevel: said.log_level ?? 'info',

@@ -56,6 +56,7 @@ test('T26 a proxy is told within the second what was revoked, and lets nobody in
   const httpAddress = { host: '127.0.0.1', port: await freePort() }
   const settings: ForwardAuthSettings = {
     ...{ issuer, issuerCa: readFileSync(server.certificate.ca, 'utf8'), workloadApi: agent.socket },
+    spiffeId: undefined,
     endpoints: { token, ...others },
     ...{ revocations: true, introspect: true, logLevel: 'error', httpAddress },
     doors: [{ proxy: 'nginx', socket, uids: new Set([process.getuid?.() ?? 0]) }],

@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { Agent } from 'countersign/http'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { runForwardAuth } from '../../../src/forward-auth/main.ts'
-import { readForwardAuth } from '../../../src/forward-auth/settings.ts'
+import { type ForwardAuthSettings, readForwardAuth } from '../../../src/forward-auth/settings.ts'
 import { endpointsOf } from '../../../src/oauth-client/endpoints.ts'
 import type { HostPort } from '../../../src/runtime/config-value.ts'
 import { type Log, silentLog } from '../../../src/runtime/log.ts'
-import { matchTrustDomain } from '../../../src/spiffe-id/matchers.ts'
-import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
+import { matchId } from '../../../src/spiffe-id/matchers.ts'
+import { SpiffeId } from '../../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../../src/testing/eventually.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { FakeWorkloadApi } from '../../../src/testing/fake-workload-api.ts'
@@ -256,10 +256,11 @@ describe('nginx', () => {
 })
 
 describe('Envoy', () => {
-  async function envoy(proxyId: string, said = {}) {
+  async function envoy(proxyId: string, said: Partial<ForwardAuthSettings> = {}) {
     const api = await FakeWorkloadApi.start({ clock })
     onTestFinished(() => api.close())
     await api.grant('spiffe://example.org/envoy')
+    await api.grant('spiffe://example.org/authz')
     const source = await X509Source.open({ endpoint: api.endpoint, clock })
     onTestFinished(() => source.close())
     const address = { host: '127.0.0.1', port: 0 }
@@ -268,7 +269,7 @@ describe('Envoy', () => {
       clock,
       { workloadApi: api.endpoint.replace('unix://', ''), ...said },
     )
-    const authorize = matchTrustDomain(TrustDomain.parse('example.org'))
+    const authorize = matchId(said.spiffeId ?? SpiffeId.parse('spiffe://example.org/envoy'))
     const agent = new Agent({ source, authorize, clock })
     onTestFinished(() => agent.destroy())
     const { port } = running.at as HostPort
@@ -312,6 +313,13 @@ describe('Envoy', () => {
     for (let times = 0; times < 3; times += 1) door.emit('error', error)
     expect(running.warned).toEqual([{ error }, { error }, { error }])
     expect(await ask('GET', '/orders/orders', {})).toMatchObject({ status: 401 })
+  })
+
+  test('hears whom it asks, by the one of several SVIDs that is set', async () => {
+    const authz = SpiffeId.parse('spiffe://example.org/authz')
+    const { running, ask } = await envoy('spiffe://example.org/envoy', { spiffeId: authz })
+    const headers = { authorization: await tokenOf(running) }
+    expect(await ask('GET', '/orders/orders', headers)).toMatchObject({ status: 200 })
   })
 
   test('T25 nobody but those that are listed may ask', async () => {

@@ -49,6 +49,7 @@ export async function runOne(
     issuerCa: issuer.ca[0],
     endpoints: endpointsOf(issuer.issuer, { introspection: issuer.url, keys: issuer.url }),
     workloadApi: undefined,
+    spiffeId: undefined,
     revocations: false,
     introspect: false,
     logLevel: 'error',
