@@ -54,7 +54,7 @@ test('a server and an agent as on two machines: config file, token on standard i
   )
   const server = launch(['server', 'run', '--config', config])
   await expect.poll(() => existsSync(adminSocket)).toBe(true)
-  await expect.poll(async () => (await admin('server', 'health')).code).toBe(0)
+  expect((await admin('server', 'health', '--wait')).code).toBe(0)
   expect((await fetch(`http://127.0.0.1:${httpPort}/ready`)).status).toBe(200)
 
   const made = await admin('token', 'create', '-o', 'json')
@@ -70,7 +70,7 @@ test('a server and an agent as on two machines: config file, token on standard i
   ]
   const agent = launch([...agentArgs, '--join-token-file', '-'], `${token}\n`)
   const workload = { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` }
-  await expect.poll(async () => (await runHere(['agent', 'health'], workload)).code).toBe(0)
+  expect((await runHere(['agent', 'health', '--wait'], workload)).code).toBe(0)
   const list = await admin('agent', 'list', '-o', 'json')
   const [{ id } = { id: '' }] = JSON.parse(list.stdout) as { id: string }[]
   const entry = await admin(

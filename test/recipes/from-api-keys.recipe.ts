@@ -1,6 +1,14 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -16,7 +24,7 @@ let shell: ChildProcessWithoutNullStreams | undefined
 afterAll(async () => {
   if (shell?.exitCode === null) {
     const ended = once(shell, 'exit')
-    shell.stdin.end('kill $orders $agent $server\nwait || true\n')
+    shell.stdin.end('kill $orders $agent $server 2> /dev/null || true\nwait\n')
     await ended
   }
   rmSync(folder, { recursive: true, force: true })
@@ -79,7 +87,8 @@ test('docs/from-api-keys.md as it is typed: the key goes, the caller stays, and 
       .replace(/^alias countersign.*$/m, '')
       .replaceAll(/\b(8081|8443|8600)\b/g, (port) => ports.get(port) ?? port)
   const said: string[] = []
-  for (const { typed, answer } of blocks()) {
+  const [cleanUp, ...upwards] = blocks().toReversed()
+  for (const { typed, answer } of upwards.toReversed()) {
     const heard = await type(here(typed))
     said.push(heard)
     if (answer !== undefined) expect(heard).toContain(answer.trim())
@@ -92,4 +101,6 @@ test('docs/from-api-keys.md as it is typed: the key goes, the caller stays, and 
   ).toHaveLength(2)
   expect(said.at(-1)).toContain('spiffe://example.org/web')
   expect(readFileSync(join(folder, 'afternoon/report.txt'), 'utf8')).toContain('NHI')
+  await type(here(cleanUp?.typed ?? ''))
+  expect(existsSync(join(folder, 'afternoon'))).toBe(false)
 }, 120_000)
