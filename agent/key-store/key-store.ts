@@ -4,7 +4,7 @@ import type { Bundle } from '../../src/bundle/bundle.ts'
 import { parseBundleDocument, writeBundleDocument } from '../../src/bundle/document.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { openPrivateFolder } from '../../src/runtime/private-folder.ts'
-import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type X509Svid, x509SvidFrom } from '../../src/svid/x509-svid.ts'
 import {
   readPrivateFile,
@@ -67,7 +67,9 @@ export async function openKeyStore(folder: string, trustDomain: TrustDomain): Pr
   return {
     async loadIdentity() {
       const bytes = await readPrivateFile(identityPath, maxFileBytes)
-      return bytes === undefined ? undefined : readIdentity(bytes, identityPath)
+      const stored = bytes === undefined ? undefined : readIdentity(bytes, identityPath)
+      if (stored !== undefined) refuseOther(stored, trustDomain, folder)
+      return stored
     },
     saveIdentity: (identity) =>
       inTurn(() => writePrivateFile(identityPath, writeIdentity(identity))),
@@ -128,6 +130,20 @@ function readBundle(bytes: Buffer, trustDomain: TrustDomain, path: string): Bund
   } catch {
     throw damaged(path)
   }
+}
+
+/** The agent of another trust domain would be ready, and serve what that has issued. */
+function refuseOther({ current }: StoredIdentity, own: TrustDomain, folder: string): void {
+  const there = SpiffeId.trustDomainOf(current.spiffeId)
+  if (there === own) return
+  throw new CountersignError(
+    'conflict',
+    `${folder} belongs to an agent of the trust domain ${there}, not of ${own}`,
+    {
+      reason: 'data-trust-domain',
+      fix: 'correct the trust domain, or name another data folder',
+    },
+  )
 }
 
 function damaged(path: string): CountersignError {

@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openKeyStore, type StoredIdentity } from '../../../../agent/key-store/key-store.ts'
 import { writePrivateFile } from '../../../../agent/key-store/private-file.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import type { CertificateAuthority } from '../../../../src/x509/issue.ts'
 import { agentId, bundleWith, makeCa, svidFor, trustDomain } from '../cache/fixture.ts'
 
@@ -42,6 +43,16 @@ describe('the key store', () => {
     const store = await open()
     expect(await store.loadIdentity()).toBeUndefined()
     expect(await store.loadBundle()).toBeUndefined()
+  })
+
+  test('is of one trust domain: another does not go on with what was kept', async () => {
+    await (await open()).saveIdentity(identity)
+    const other = await openKeyStore(folder, TrustDomain.parse('other.example'))
+    await expect(other.loadIdentity()).rejects.toMatchObject({
+      code: 'conflict',
+      reason: 'data-trust-domain',
+      message: `${folder} belongs to an agent of the trust domain example.org, not of other.example`,
+    })
   })
 
   test('T22 opens without what a crash left of a key', async () => {
