@@ -18,6 +18,7 @@ import {
 import { deleteLegacyUse, legacyUse } from '../store/legacy-use.ts'
 import { revokedKeys } from '../store/revoked-keys.ts'
 import { type ApiDeps, actOf } from './deps.ts'
+import { reachOf } from './reach.ts'
 
 const maxCallers = 1000
 
@@ -33,7 +34,7 @@ export function legacyHandlers(
     Add: unary(async ({ caller: asked, key: given }: AddRequest, { caller }) => {
       if (asked === null) throw missing('legacy-name', 'there is no caller in the request')
       const { name, owner, purpose, labels, networks, resource, scopes } = asked
-      checkReach(resource, scopes, resources)
+      reachOf(resource, scopes, resources)
       if (index.count({ spiffeId: legacySpiffeId(trustDomain, name) }) > 0) {
         throw exists(`there is a caller ${name}`)
       }
@@ -82,19 +83,6 @@ export function legacyHandlers(
       return { caller: message(entry) }
     }),
   }
-}
-
-/** Throws `not-found` `target-unknown`, `invalid` `scope-unknown`. */
-function checkReach(id: string, scopes: readonly string[], resources: ApiDeps['resources']): void {
-  const resource = resources.get(id)
-  if (resource === undefined) {
-    throw new CountersignError('not-found', 'there is no such resource', {
-      reason: 'target-unknown',
-      fix: 'name one of oauth.resources, exactly',
-    })
-  }
-  if (scopes.length > 0 && scopes.every((scope) => resource.scopes.includes(scope))) return
-  throw missing('scope-unknown', `the resource has the scopes ${resource.scopes.join(' ')}`)
 }
 
 /** Of a batch of one. Throws what was refused; `exists` `legacy-key-taken` where the key is another caller's. */

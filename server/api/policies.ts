@@ -13,6 +13,7 @@ import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller } from '../access/caller.ts'
 import { readTarget } from '../revocation/revoke.ts'
 import type { ApiDeps } from './deps.ts'
+import { reachOf } from './reach.ts'
 import { type StoredPolicyDeps, storedPolicyHandlers } from './stored-policies.ts'
 
 const maxEntries = 16
@@ -67,8 +68,9 @@ function questionsOf(request: ExplainRequest, deps: QuestionDeps): readonly Aske
   const { revoke, operator } = request
   const target = revoke === null ? undefined : targetOf(revoke)
   if (target === undefined) {
+    const entries = entriesOf(request, deps)
     const wish = wishOf(request, deps)
-    return entriesOf(request, deps).map((entry) => ({ entry, question: { ...wish, entry } }))
+    return entries.map((entry) => ({ entry, question: { ...wish, entry } }))
   }
   if (operator !== '') {
     return [{ entry: undefined, question: { action: 'revoke', by: { operator }, target } }]
@@ -105,16 +107,10 @@ type Wish = PolicyQuestion extends infer Question
     : never
   : never
 
-/** Throws `not-found` `target-unknown`. */
+/** Throws as `reachOf`: of what nobody could be issued no policy is asked. */
 function wishOf(request: ExplainRequest, { resources }: Pick<ApiDeps, 'resources'>): Wish {
   const { scopes, auth, address, shown, spiffe_id: spiffeId } = request
-  const resource = resources.get(request.resource)
-  if (resource === undefined) {
-    throw new CountersignError('not-found', 'there is no such resource', {
-      reason: 'target-unknown',
-      fix: 'name one of oauth.resources, exactly',
-    })
-  }
+  const resource = reachOf(request.resource, scopes, resources)
   const wish = { resource, scopes, ttlSeconds: resource.maxTtlSeconds, auth, address }
   if (shown === null) return { action: 'issueToken', ...wish }
   const { subject, actors, audience } = shown

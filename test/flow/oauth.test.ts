@@ -560,6 +560,7 @@ test('the server says whether a workload can get a scope, by which policy, and w
     [[web, '--integration', 'crm'], 'usage'],
     [[`${web}/none`, '--resource', orders], 'client-unknown'],
     [[web, '--resource', `${orders}/`], 'target-unknown'],
+    [[...asked, 'orders:reed'], 'scope-unknown'],
     [[web, '--resource', orders, '--owner', 'x'], 'usage'],
   ] as const) {
     expect((await explain(...args)).stderr).toContain(`error[${reason}]`)
