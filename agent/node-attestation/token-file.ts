@@ -21,7 +21,10 @@ async function readTokenFile(path: string): Promise<Secret | undefined> {
   } catch (cause) {
     throw new CountersignError('invalid', `cannot read the join token from ${path}`, {
       reason: 'join-token-file',
-      fix: 'put the token that "countersign token create" prints into that file',
+      fix:
+        (cause as NodeJS.ErrnoException).code === 'EACCES'
+          ? 'give the file to the user whom this agent runs as, mode 0600'
+          : 'put the token that "countersign token create" prints into that file',
       cause,
     })
   }

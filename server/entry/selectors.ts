@@ -32,7 +32,12 @@ export function checkSelectors(
 function checkSelectorType(type: string, { selectorTypes, current }: RuleContext): void {
   if (knownSelectorTypes.has(type) || selectorTypes.includes(type)) return
   if (current?.selectors.some((selector) => selector.type === type) === true) return
-  const meant = nearest(type, [...knownSelectorTypes.keys(), ...selectorTypes])
+  // `uid:1000` lacks its type: what stands there is a word of one.
+  const [owner] = [...knownSelectorTypes].find(([, words]) => words.includes(type)) ?? []
+  const meant =
+    owner === undefined
+      ? nearest(type, [...knownSelectorTypes.keys(), ...selectorTypes])
+      : `${owner}:${type}`
   const question = meant === undefined ? '' : `; did you mean "${meant}"?`
   throw new CountersignError(
     'invalid',

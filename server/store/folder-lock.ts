@@ -5,7 +5,7 @@ import { CountersignError } from '../../src/errors.ts'
 import { isBusy } from './driver-error.ts'
 
 /**
- * Keeps a second server out of the data folder, before it can touch trail, keys or authorities. The
+ * Keeps a second server, or broker, out of the data folder, before it can touch trail, keys or authorities. The
  * kernel holds the lock for as long as the process lives, however it ends; the result gives it back.
  * Throws `conflict` / `data-in-use`, `unavailable` / `data-unwritable`.
  */
@@ -17,7 +17,7 @@ export function lockFolder(folder: string): () => void {
   } catch (cause) {
     database.close()
     if (!isBusy(cause)) throw unlockable(path, cause)
-    throw new CountersignError('conflict', `another server is using ${folder}`, {
+    throw new CountersignError('conflict', `another process is using ${folder}`, {
       reason: 'data-in-use',
       fix: 'stop that one, or give this one a data_dir of its own',
       cause,

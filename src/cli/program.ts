@@ -230,18 +230,24 @@ delete the entry, ban the agent, or "countersign offboard" its owner.`,
       .configureOutput({
         writeOut: (text) => io.write(text),
         writeErr: (text) => io.note(text.trimEnd()),
-        outputError: (text, write) => write(withFix(text, nameOf(command))),
+        outputError: (text, write) => write(withFix(text, command)),
       })
   }
   return program
 }
 
 /** What to do stands where it stands in every other error, also where commander has a guess. */
-function withFix(text: string, command: string): string {
+function withFix(text: string, command: Command): string {
   const guess = /^\(Did you mean (.+)\?\)$/m
+  if (text.startsWith("error: unknown option '--json'")) {
+    const json = ['--output json', '--format json'].find((words) =>
+      command.options.some(({ long }) => long !== undefined && words.startsWith(`${long} `)),
+    )
+    if (json !== undefined) return `${text.replace(guess, '').trimEnd()}\n  fix: use ${json}`
+  }
   return guess.test(text)
     ? text.replace(guess, '  fix: did you mean $1?')
-    : `${text}  fix: see "${command} --help"`
+    : `${text}  fix: see "${nameOf(command)} --help"`
 }
 
 function withVerbs(group: Command, verbs: readonly Command[]): Command {

@@ -41,8 +41,15 @@ async function namesIn(folder: string): Promise<readonly string[]> {
     return names.filter((name) => name.endsWith('.cedar') && !name.startsWith('.')).sort()
   } catch (cause) {
     if (cause instanceof CountersignError) throw cause
-    return refuse('policy-folder', `the folder of policies ${folder} cannot be read`, cause)
+    return refuse('policy-folder', unreadable(folder, cause), cause)
   }
+}
+
+function unreadable(folder: string, cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (code === 'ENOTDIR') return `${folder} is no folder`
+  if (code === 'ENOENT') return `there is no folder ${folder}`
+  return `the folder of policies ${folder} cannot be read`
 }
 
 async function readPolicyFile(path: string): Promise<string> {

@@ -80,7 +80,7 @@ function policyIn(file: PolicyFile, text: string): Policy {
     const start = text.slice(0, 60).replaceAll(/\s+/g, ' ')
     return refuse(
       'policy-id',
-      `${file.name}: a policy has no @id of letters, digits, . _ and -: ${start}`,
+      `${file.name}: a policy has no @id("…") of letters, digits, . _ and - before it: ${start}`,
     )
   }
   if (policy.id.startsWith(builtInPrefix)) {

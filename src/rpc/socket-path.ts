@@ -50,7 +50,7 @@ export function makeFolder(folder: string, mode: number): void {
   try {
     mkdirSync(folder, { mode })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotListen(folder, error)
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotMake(folder, error)
   } finally {
     if (before !== undefined) process.umask(before)
   }
@@ -81,7 +81,7 @@ export function checkFolders(path: string, purpose: 'socket' | 'new-folder' = 's
     const found = lstatIfThere(next)
     checkFolder(folder, found, last ? purpose : 'way')
     if (last) return
-    if (found === undefined) throw missing(next)
+    if (found === undefined) throw missing(next, path)
     if (found.isSymbolicLink()) {
       links += 1
       if (links > MAX_LINKS) throw refused('socket-folder-links', `${path} has too many links`)
@@ -156,16 +156,27 @@ function foreign(path: string): CountersignError {
   return refused('socket-folder-foreign', `${path} belongs to another user`)
 }
 
-function missing(path: string): CountersignError {
-  return new CountersignError('invalid', `the folder ${path} does not exist`, {
+/** The path may be told by an environment that is not of today: so it is named whole. */
+function missing(folder: string, path: string): CountersignError {
+  return new CountersignError('invalid', `the folder ${folder} of ${path} does not exist`, {
     reason: 'socket-folder-missing',
-    fix: `mkdir -m 0755 ${path}`,
+    fix: `mkdir -m 0755 ${folder}; or see whether configuration and environment are to name this path`,
+  })
+}
+
+function cannotMake(folder: string, cause: unknown): CountersignError {
+  return new CountersignError('unavailable', `cannot make the folder ${folder}`, {
+    reason: 'socket-unusable',
+    fix: `make it as root: install -d -m 0755 -o ${ownUid()} ${folder}`,
+    cause,
   })
 }
 
 export function cannotListen(path: string, cause: unknown): CountersignError {
-  return new CountersignError('unavailable', `cannot listen on ${path}`, {
+  const code = (cause as NodeJS.ErrnoException).code ?? 'unknown'
+  return new CountersignError('unavailable', `cannot listen on ${path}: ${code}`, {
     reason: 'socket-unusable',
+    fix: 'see that this user may write its folder, and that it is on a disk that holds sockets',
     cause,
   })
 }

@@ -47,7 +47,7 @@ function fixOf(issue: z.core.$ZodIssue, key: string): string {
     case 'invalid_union':
       return fixOfWays(issue, key)
     default:
-      return `correct ${key === '' ? 'the file' : key}: the README says under "Configuration" what it may be`
+      return `correct ${key === '' ? 'the file' : key}: docs/configuration.md says what it may be`
   }
 }
 

@@ -45,6 +45,6 @@ export function requireSetting<T>(value: T | undefined, key: string, variable: s
   if (value !== undefined) return value
   throw new CountersignError('invalid', `no ${key} is set`, {
     reason: 'config-missing',
-    fix: `set ${key} in the config file, --${key.replaceAll('_', '-')} or ${variable}`,
+    fix: `set ${key} in the file that --config names, --${key.replaceAll('_', '-')} or ${variable}`,
   })
 }

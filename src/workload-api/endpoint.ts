@@ -16,7 +16,10 @@ export const endpointVariable = 'SPIFFE_ENDPOINT_SOCKET'
 export function parseEndpoint(text: string): Endpoint {
   if (text.startsWith('unix:')) return { kind: 'unix', path: parseUnix(text.slice(5)) }
   if (text.startsWith('tcp://')) return parseTcp(text.slice(6))
-  throw refuse('endpoint-scheme', 'the scheme of an endpoint is unix or tcp')
+  const message = 'the scheme of an endpoint is unix or tcp'
+  // A path alone is what most other settings take.
+  if (text.startsWith('/')) throw refuse('endpoint-scheme', message, `write it as unix://${text}`)
+  throw refuse('endpoint-scheme', message)
 }
 
 function parseUnix(rest: string): string {
@@ -41,11 +44,12 @@ function parseTcp(rest: string): Endpoint {
   return { kind: 'tcp', host, port }
 }
 
-function refuse(reason: string, message: string): CountersignError {
-  return new CountersignError('invalid', message, {
-    reason,
-    fix: `write it as unix:///run/agent.sock or tcp://127.0.0.1:8000`,
-  })
+function refuse(
+  reason: string,
+  message: string,
+  fix = 'write it as unix:///run/agent.sock or tcp://127.0.0.1:8000',
+): CountersignError {
+  return new CountersignError('invalid', message, { reason, fix })
 }
 
 /** The endpoint that was given, or the one that the environment names. There is no default: throws `invalid` / `endpoint-missing`. */

@@ -86,6 +86,18 @@ test.for([
   expect(result.code).toBe(code)
 })
 
+test.each([
+  ['orders.cedar', 'orders.cedar is no folder'],
+  ['nowhere', 'nowhere'],
+])('what is no folder of policies is told from one that cannot be read: %s', async (name, said) => {
+  const { code, stderr } = await runHere(['policy', 'check', join(folder, name)])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(
+    /^error\[policy-folder\]: (?:there is no folder .*|.* is no folder)\n {2}fix: /,
+  )
+  expect(stderr).toContain(said)
+})
+
 const explain = (...more: readonly string[]) =>
   runHere([
     ...['policy', 'explain', 'spiffe://example.org/web', '--resource'],

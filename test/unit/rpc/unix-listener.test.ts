@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listenUnix, type UnixListener } from '../../../src/rpc/unix-listener.ts'
 
@@ -73,9 +73,21 @@ describe('a socket', () => {
 
   test('gets its folder where that is asked for', async () => {
     const path = join(folder(), 'sub', 's.sock')
-    await expect(listen(path)).rejects.toMatchObject({ reason: 'socket-folder-missing' })
+    await expect(listen(path)).rejects.toMatchObject({
+      reason: 'socket-folder-missing',
+      message: `the folder ${dirname(path)} of ${path} does not exist`,
+    })
     await listen(path, { folderMode: 0o700 })
     expect(lstatSync(join(path, '..')).mode & 0o777).toBe(0o700)
+  })
+
+  test('whose folder cannot be made says how it can be', async () => {
+    // Not even by root.
+    const path = '/proc/countersign/s.sock'
+    await expect(listen(path, { folderMode: 0o755 })).rejects.toMatchObject({
+      reason: 'socket-unusable',
+      fix: `make it as root: install -d -m 0755 -o ${process.geteuid?.()} /proc/countersign`,
+    })
   })
 
   test('gets its folder in a sticky one', async () => {

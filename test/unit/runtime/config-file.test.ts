@@ -118,7 +118,7 @@ describe('a config file', () => {
     ['limit: 500', 'write at most 100'],
     ['name: ""', 'write at least 1 character'],
     ['at: nowhere', 'write it as host:port, for example'],
-    ['even: 3', 'correct even: the README says under "Configuration"'],
+    ['even: 3', 'correct even: docs/configuration.md says'],
   ])('of %s it is said what to do', (text, fix) => {
     const wide = schema.extend({
       level: z.enum(['info', 'debug']).optional(),

@@ -55,3 +55,12 @@ test('WLE-08 what is given wins over the environment, and without both there is 
   expect(resolveEndpoint(undefined, env)).toMatchObject({ path: '/env' })
   expect(() => resolveEndpoint(undefined, {})).toThrow(/no Workload API endpoint/)
 })
+
+test('a path alone is told how it is written here', () => {
+  expect(() => parseEndpoint('/run/agent.sock')).toThrow(
+    expect.objectContaining({
+      reason: 'endpoint-scheme',
+      fix: 'write it as unix:///run/agent.sock',
+    }),
+  )
+})

@@ -189,6 +189,7 @@ describe('the type of a selector', () => {
     ['unx', '"unix"'],
     ['k8', '"k8s"'],
     ['badg', '"badge"'],
+    ['uid', '"unix:uid"'],
   ])('%s is refused, with what was probably meant', (type, meant) => {
     const error = refusal({ selectors: [{ type, value: 'KEY=hunter2' }] })
     expect(error).toMatchObject({
