@@ -102,12 +102,17 @@ export class AuditCopy {
 
   /** The copy has the lines as they were written: the file was changed where they do not fit any more. */
   #checkPlace(from: ChainHead, after: number, lines: readonly TrailLine[]): void {
-    const next = lines[0]
-    if (next === undefined || from.number === 0 || after !== from.number) return
-    if (next.head.number === after + 1 && next.previous === from.hash) return
-    this.#deps.log.error('the audit trail does not go on where its copy in the store ends', {
-      copied: after,
-      next: next.head.number,
-    })
+    let before = from.number === 0 || after !== from.number ? undefined : from
+    for (const { head, previous } of lines) {
+      const fits = before?.number === head.number - 1 && before.hash === previous
+      if (before !== undefined && !fits) {
+        this.#deps.log.error('the audit trail does not go on where its copy in the store ends', {
+          copied: before.number,
+          next: head.number,
+        })
+        return
+      }
+      before = head
+    }
   }
 }

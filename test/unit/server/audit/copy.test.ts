@@ -12,7 +12,7 @@ import { AuditCopy, type AuditCopyDeps } from '../../../../server/audit/copy.ts'
 import { openTrail, type Trail } from '../../../../server/audit/trail.ts'
 import { openSqlite } from '../../../../server/store/sqlite.ts'
 import { openStore, type Store } from '../../../../server/store/store.ts'
-import { verify } from '../../../../src/audit/chain.ts'
+import { chainStart, nextLine, readLink, verify } from '../../../../src/audit/chain.ts'
 import type { AuditEvent, AuditKind } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
@@ -151,6 +151,22 @@ describe('the copy of the trail in the store', () => {
     await catchUp(server.copy({ keep: 300 }))
     const numbers = (await copied(server.store, server.chain)).map(({ number }) => number)
     expect(numbers).toEqual(Array.from({ length: 300 }, (_, i) => 701 + i))
+  })
+
+  test('says where the file was changed, also in the middle of what it copies at a time', async () => {
+    await using server = await start()
+    await server.trail.append(events(4))
+    const [first = '', , ...others] = (await readFile(path, 'utf8')).split('\n')
+    const { head = chainStart } = readLink(first) ?? {}
+    const other = nextLine(head, {
+      ...{ kind: 'server.stopped', time: new Date(0), actor: { kind: 'server' } },
+      decision: 'allow',
+    })
+    await writeFile(path, [first, other.line, ...others].join('\n'))
+    const said: unknown[] = []
+    const log = { ...silentLog, error: (_: string, fields?: object) => void said.push(fields) }
+    await catchUp(server.copy({ log }))
+    expect(said).toEqual([{ copied: 2, next: 3 }])
   })
 
   test('waits while the store is away, holds nothing up, and goes on where it was', async () => {
