@@ -23,15 +23,16 @@ export interface Anchor {
 /**
  * Reads the signed heads of a file, or of an `https` URL (`http` for this machine alone), whose answer is
  * never redirected. Throws `invalid`: `anchor-url`, `anchor-size`, `anchor-empty`; `not-found` `anchor-unreadable`;
- * `unavailable` `anchor-unavailable`.
+ * `unavailable` `anchor-unavailable`; and the signal's reason.
  */
-export async function readAnchor(source: string): Promise<Anchor> {
+export async function readAnchor(source: string, signal?: AbortSignal): Promise<Anchor> {
   const found: SignedHead[] = []
   let forged = 0
   const seen = new Set<string>()
   for await (const piece of piecesOf(
     /^[a-z]+:\/\//.test(source) ? fromUrl(source) : fromFile(source),
   )) {
+    signal?.throwIfAborted()
     for (const [text] of piece.matchAll(heads)) {
       // Log shippers repeat themselves. A head itself would keep all of its piece in memory.
       const digest = hash('sha256', text, 'base64')

@@ -34,12 +34,13 @@ const slackMs = 60_000
 
 /**
  * The records of a trail's files that fit, oldest first, some at a time: memory is bounded by a line. `onBroken` is
- * told of lines that are no records. Throws what the file system throws.
+ * told of lines that are no records. Throws what the file system throws, and the signal's reason.
  */
 export async function* searchFiles(
   path: string,
   filter: RecordFilter,
   onBroken: (file: string) => void = () => {},
+  signal?: AbortSignal,
 ): AsyncGenerator<Found> {
   const needles = needlesOf(filter)
   const fits = fitting(filter)
@@ -50,10 +51,11 @@ export async function* searchFiles(
     let read = 0
     const { size } = await handle.stat()
     for await (const lines of readLines(handle, 0)) {
+      signal?.throwIfAborted()
       read = lines.at(-1)?.end ?? read
       for (const { text: line } of lines) {
         // A line without the words need not be read.
-        if (!needles.every((needle) => line.includes(needle))) continue
+        if (!needles.every((forms) => forms.some((needle) => line.includes(needle)))) continue
         const record = readRecord(line)
         if (record === undefined) onBroken(file)
         else if (fits(record)) yield { record, line }
@@ -64,10 +66,14 @@ export async function* searchFiles(
   }
 }
 
-function needlesOf({ spiffeId, owner, entryId, jti, transaction, text }: RecordFilter): string[] {
-  return [spiffeId, owner, entryId, jti, transaction, text].flatMap((one) =>
-    one === undefined ? [] : [inAscii(JSON.stringify(one)).slice(1, -1)],
+/** Of each its forms: a text may be one of a record, or a piece of the line. */
+function needlesOf(filter: RecordFilter): readonly (readonly string[])[] {
+  const { spiffeId, owner, entryId, jti, transaction, text } = filter
+  const written = (one: string): string => inAscii(JSON.stringify(one)).slice(1, -1)
+  const named = [spiffeId, owner, entryId, jti, transaction].flatMap((one) =>
+    one === undefined ? [] : [[written(one)]],
   )
+  return text === undefined ? named : [...named, [written(text), inAscii(text)]]
 }
 
 function fitting(filter: RecordFilter): (record: StoredRecord) => boolean {

@@ -25,16 +25,17 @@ export interface VerifyOptions {
   readonly heads?: HeadCheck | undefined
   /** The last record, as known from elsewhere. */
   readonly expected?: ChainHead | undefined
+  readonly signal?: AbortSignal
 }
 
 /**
  * Checks a trail's file and the full ones beside it, oldest first, up to the first fault. A cut-off
  * end is found only where `expected` names the last record, such as from the copy in the store, or the heads
- * an anchor. Throws what the file system throws.
+ * an anchor. Throws what the file system throws, and the signal's reason.
  */
 export async function verifyFiles(
   path: string,
-  { heads = new HeadCheck({}), expected }: VerifyOptions = {},
+  { heads = new HeadCheck({}), expected, signal }: VerifyOptions = {},
 ): Promise<TrailVerdict> {
   let from: ChainHead | undefined
   let head = chainStart
@@ -48,7 +49,7 @@ export async function verifyFiles(
       from = await beforeFirst(file.handle)
       head = from ?? chainStart
     }
-    const found = await verifyFile(file.handle, head, heads)
+    const found = await verifyFile(file.handle, head, heads, signal)
     inLast = found.verified
     verified += inLast
     head = found.head
@@ -90,6 +91,7 @@ async function verifyFile(
   file: FileHandle,
   from: ChainHead,
   heads: HeadCheck,
+  signal: AbortSignal | undefined,
 ): Promise<{
   verified: number
   head: ChainHead
@@ -102,6 +104,7 @@ async function verifyFile(
   // Before it is read: what is written meanwhile is not what its end lacks.
   const { size } = await file.stat()
   for await (const lines of readLines(file, 0)) {
+    signal?.throwIfAborted()
     const texts = lines.map(({ text }) => text)
     const verdict = verify(texts, { from: head })
     verified += verdict.verified

@@ -60,9 +60,10 @@ export async function* chosen(
   let left = options.limit ?? Number.POSITIVE_INFINITY
   const newest: Found[] = []
   try {
-    for await (const found of searchFiles(file, filterOf(options), () => {
+    const onBroken = (): void => {
       broken += 1
-    })) {
+    }
+    for await (const found of searchFiles(file, filterOf(options), onBroken, io.signal)) {
       io.signal.throwIfAborted()
       await io.drained()
       if (options.last === undefined) yield found
@@ -75,11 +76,15 @@ export async function* chosen(
     throw unreadableTrail(file, error as NodeJS.ErrnoException)
   }
   yield* newest
-  if (broken > 0) {
-    io.note(
-      `left out: ${counted(broken, 'line')} that no server wrote so: see "countersign audit verify ${file}"`,
-    )
-  }
+  noteBroken(io, file, broken)
+}
+
+/** How many lines were left out, where there are any. */
+export function noteBroken(io: Io, file: string, broken: number): void {
+  if (broken === 0) return
+  io.note(
+    `left out: ${counted(broken, 'line')} that no server wrote so: see "countersign audit verify ${file}"`,
+  )
 }
 
 /** As it stands in the trail. What no server has written there, but somebody else, can drive no terminal. */

@@ -53,7 +53,8 @@ async function verify(io: Io, file: string, options: Options): Promise<TrailVerd
   const { HeadCheck } = await import('../audit/head-check.ts')
   const { readAnchor } = await import('../audit/anchor.ts')
   const { verifyFiles } = await import('../audit/verify-files.ts')
-  const anchor = options.anchor === undefined ? undefined : await readAnchor(options.anchor)
+  const anchor =
+    options.anchor === undefined ? undefined : await readAnchor(options.anchor, io.signal)
   if ((anchor?.forged ?? 0) > 0) {
     io.note(`${anchor?.forged} heads of the anchor were left out: their signatures are wrong`)
   }
@@ -62,8 +63,10 @@ async function verify(io: Io, file: string, options: Options): Promise<TrailVerd
     chains: await chainsOf(file, options),
     keys: options.key ?? [],
   })
-  return verifyFiles(file, { heads, expected: options.head }).catch(
+  const { signal } = io
+  return verifyFiles(file, { heads, expected: options.head, signal }).catch(
     (error: NodeJS.ErrnoException) => {
+      signal.throwIfAborted()
       throw unreadableTrail(file, error)
     },
   )

@@ -6,6 +6,7 @@ import type { RpcChannel } from '../rpc/dial.ts'
 import { adminSocketVariable, devSockets, withServer } from './admin.ts'
 import { unreadableTrail } from './audit-faults.ts'
 import { parseTime } from './audit-filter.ts'
+import { noteBroken } from './audit-search.ts'
 import { everyEntry } from './entry-list.ts'
 import type { Io } from './io.ts'
 import { printJson } from './output.ts'
@@ -68,10 +69,20 @@ async function trailFigures(io: Io, { trail, since }: Options): Promise<TrailFig
     return undefined
   }
   const { readTrailFigures } = await import('../report/figures.ts')
-  const reading = readTrailFigures(trail, { since }).catch((error: NodeJS.ErrnoException) => {
-    throw unreadableTrail(trail, error)
-  })
-  return io.progress('reading the trail', reading)
+  const { signal } = io
+  let broken = 0
+  const onBroken = (): void => {
+    broken += 1
+  }
+  const reading = readTrailFigures(trail, { since }, onBroken, signal).catch(
+    (error: NodeJS.ErrnoException) => {
+      signal.throwIfAborted()
+      throw unreadableTrail(trail, error)
+    },
+  )
+  const figures = await io.progress('reading the trail', reading)
+  noteBroken(io, trail, broken)
+  return figures
 }
 
 /** One that is named has to be there; else the report goes without. */

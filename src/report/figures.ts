@@ -43,7 +43,13 @@ export interface ServerFigures {
 
 const maxReasons = 100
 
-export async function readTrailFigures(path: string, filter: RecordFilter): Promise<TrailFigures> {
+/** `onBroken` is told of lines that are no records, and count for nothing. Throws as `searchFiles`. */
+export async function readTrailFigures(
+  path: string,
+  filter: RecordFilter,
+  onBroken?: () => void,
+  signal?: AbortSignal,
+): Promise<TrailFigures> {
   const figures: TrailFigures = {
     ...{ records: 0, from: undefined, to: undefined },
     ...{ kinds: new Map(), denials: new Map(), auth: new Map() },
@@ -51,7 +57,7 @@ export async function readTrailFigures(path: string, filter: RecordFilter): Prom
     ...{ ownersCutOff: 0, signedByHand: 0, withheld: 0 },
     ...{ lastHead: undefined, policyRevision: undefined },
   }
-  for await (const found of searchFiles(path, filter)) count(found, figures)
+  for await (const found of searchFiles(path, filter, onBroken, signal)) count(found, figures)
   return figures
 }
 

@@ -45,9 +45,9 @@ export async function run(args: readonly string[], options: CommandOptions = {})
 export async function runHere(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<Ended> {
   const [stdout, stderr] = [new Kept(), new Kept()]
-  const signal = new AbortController().signal
   const code = await runVerb(args, createIo({ stdout, stderr, env, signal, every: () => () => {} }))
   return { code, stdout: stdout.text, stderr: stderr.text }
 }

@@ -100,6 +100,9 @@ describe('a search through all files of a trail', () => {
     ['before a time', { until: minute(2) }, [1, 2]],
     ['between', { since: minute(1), until: minute(2) }, [2]],
     ['a text', { text: 'orders:read' }, [2]],
+    ['a text as it stands in the line', { text: '"reason":"policy-none"' }, [4]],
+    ['a text with quotes', { text: 'SUM(1)"x"' }, [4]],
+    ['a text in any script', { text: '"owner":"team-é"' }, [1]],
     ['all of it at once', { kinds: ['token.'], transaction: 't1', text: 'j2' }, [3]],
     ['nothing that there is', { jti: 'j' }, []],
   ])('finds %s', async (_what, filter, numbers) => {
@@ -265,6 +268,35 @@ describe('countersign audit search', () => {
       expect(stdout).toMatch(/^[\x20-\x7e\n]+$/)
       const last = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')
       expect(last).toMatchObject({ n: 1, reason: '\u009b2J\u202e' })
+    }
+  })
+
+  test.each([
+    [['audit', 'search'], []],
+    [
+      ['audit', 'search'],
+      ['--jti', 'none'],
+    ],
+    [['audit', 'export'], []],
+    [['audit', 'verify'], []],
+    [
+      ['audit', 'verify'],
+      ['--anchor', '/dev/zero'],
+    ],
+    [['report', '--trail'], []],
+  ])('%s is interrupted at once, however much there is to read (%s)', async (verb, more) => {
+    const interrupted = AbortSignal.abort(new DOMException('stopped', 'AbortError'))
+    expect(await runHere([...verb, path, ...more], {}, interrupted)).toMatchObject({ code: 130 })
+  })
+
+  test('tells how many lines were left out, and so does a report', async () => {
+    writeFileSync(path, `{"broken\n${readFileSync(path, 'utf8')}`)
+    for (const verb of [
+      ['audit', 'search', path],
+      ['audit', 'export', path],
+      ['report', '--trail', path],
+    ]) {
+      expect((await runHere(verb)).stderr).toContain('left out: 1 line that no server wrote so')
     }
   })
 
