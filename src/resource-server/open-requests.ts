@@ -67,7 +67,8 @@ export function openRequests(
     const isEachDue = hasNewFacts || revocations?.onFacts === undefined
     if (isEachDue) judgedAtMs = nowMs
     hasNewFacts = false
-    for (const request of open) {
+    // Not those that are begun by the end of others: with the same token there would be no end of it.
+    for (const request of [...open]) {
       const { shown, beganMs, judged } = request
       request.judged = true
       const revoked = isEachDue || !judged ? knownRevocation(revocations, shown.signed) : undefined

@@ -79,6 +79,23 @@ describe('T26 what a token has begun', () => {
     expect(ends).toEqual(['token-revoked'])
   })
 
+  test('ends once a look, where its end begins it anew', async () => {
+    const access = await letIn(revocable)
+    let ends = 0
+    const again = (): void => {
+      ends += 1
+      if (ends < 1000) whileGood(access, again)
+    }
+    whileGood(access, again)
+    revocations.revoke('token')
+    expect(ends).toBe(1)
+    await clock.advance(100)
+    expect(ends).toBe(2)
+    ends = 1000
+    await clock.advance(100)
+    expect(clock.sleeping).toBe(0)
+  })
+
   test('ends although what was told of another fails at that', async () => {
     const warned = once(process, 'warning')
     whileGood(await letIn(revocable), () => {
