@@ -4,12 +4,14 @@ import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Changes } from '../changes/changes.ts'
 import { lateMs, type RecheckDeps, recheck } from './recheck.ts'
 
+const lookMs = 1000
+const againMs = 2000
 /** More IDs at once than this are cheaper looked at as all. */
 const maxIds = 200
 
 /**
- * Decides anew on the tokens of an ID whose entry has been changed, at once and once more a little later, for what was
- * under way. Until the signal aborts.
+ * Decides anew on the tokens of an ID whose entry has been changed, at once and again later, for what was under way. Until
+ * the signal aborts.
  */
 export async function runEntryRecheck(
   deps: RecheckDeps & { readonly changes: Pick<Changes, 'subscribe'> },
@@ -18,8 +20,18 @@ export async function runEntryRecheck(
   const { changes, clock, log } = deps
   let woken = new AbortController()
   let fresh = new Set<SpiffeId>()
-  /** When each is looked at once more, by the monotonic clock. */
-  const late = new Map<SpiffeId, number>()
+  /** When each is looked at again, by the monotonic clock. */
+  const late = new Map<SpiffeId, readonly number[]>()
+  const dueOf = (nowMs: number): Set<SpiffeId> => {
+    const due = new Set<SpiffeId>()
+    for (const [id, times] of late) {
+      const left = times.filter((at) => at > nowMs)
+      if (left.length < times.length) due.add(id)
+      if (left.length > 0) late.set(id, left)
+      else late.delete(id)
+    }
+    return due
+  }
   const stop = changes.subscribe(({ entries }) => {
     for (const entry of entries.values()) {
       // What is gone has been revoked with its entry.
@@ -29,19 +41,24 @@ export async function runEntryRecheck(
   })
   try {
     while (!signal.aborted) {
-      await sleepUnlessWoken(clock, lateMs / 2, woken.signal, signal)
+      await sleepUnlessWoken(clock, lookMs, woken.signal, signal)
       woken = new AbortController()
       const nowMs = clock.monotonicMs()
-      const due = new Set([...fresh, ...[...late].flatMap(([id, at]) => (at <= nowMs ? id : []))])
-      for (const id of due) late.delete(id)
-      for (const id of fresh) late.set(id, nowMs + lateMs)
+      const due = dueOf(nowMs)
+      for (const id of fresh) {
+        due.add(id)
+        late.set(
+          id,
+          lateMs.map((ms) => nowMs + ms),
+        )
+      }
       fresh = new Set()
       try {
         if (due.size > maxIds) await recheck(deps)
         else for (const id of due) await recheck(deps, id)
       } catch (error) {
         log.error('what was granted to changed entries could not be decided anew', { error })
-        for (const id of due) late.set(id, nowMs + lateMs)
+        for (const id of due) late.set(id, [...(late.get(id) ?? []), nowMs + againMs])
       }
     }
   } finally {

@@ -32,14 +32,17 @@ export interface RecheckDeps {
   readonly log: Log
 }
 
-/** Until whatever was decided by the policies before has been written down, by whichever server. */
-export const lateMs = 2000
+/**
+ * When it is looked once more: by then what was decided before has been written down, by whichever server; the last time
+ * also what took as long as an answer may (`answerWithinMs`), while the trail or the store was slow.
+ */
+export const lateMs = [2000, 12_000] as const
 const againMs = 1000
 
 /**
  * Decides anew on all tokens that are good, whenever other policies, other rules on tokens of other issuers, or another
- * list of workloads of other trust domains have come into force, and at the start; and once more a little later, for what
- * was under way. Revokes those that nobody would get now. Until the signal aborts.
+ * list of workloads of other trust domains have come into force, and at the start; and again later, for what was under
+ * way. Revokes those that nobody would get now. Until the signal aborts.
  */
 export async function runRecheck(deps: RecheckDeps, signal: AbortSignal): Promise<void> {
   const { policies, federated, foreignClients, clock, log } = deps
@@ -51,9 +54,13 @@ export async function runRecheck(deps: RecheckDeps, signal: AbortSignal): Promis
       woken = new AbortController()
       try {
         await recheck(deps)
-        await sleepUnlessWoken(clock, lateMs, woken.signal, signal)
-        if (woken.signal.aborted) continue
-        await recheck(deps)
+        let sinceMs = 0
+        for (const ms of lateMs) {
+          await sleepUnlessWoken(clock, ms - sinceMs, woken.signal, signal)
+          if (woken.signal.aborted) break
+          await recheck(deps)
+          sinceMs = ms
+        }
         await aborted(AbortSignal.any([woken.signal, signal]))
       } catch (error) {
         signal.throwIfAborted()
