@@ -28,12 +28,20 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
   let masked = 0
   let found = 0
 
-  const spansIn = (bytes: Buffer): readonly Span[] => {
+  /** Of the forms that begin before `end`; what overlaps itself is one span, since every byte may begin another. */
+  const spansIn = (bytes: Buffer, end: number): readonly Span[] => {
     const spans: Span[] = []
     for (const form of forms) {
-      for (let at = bytes.indexOf(form); at >= 0; at = bytes.indexOf(form, at + 1)) {
-        spans.push([at, at + form.length])
+      let [from, to] = [0, 0]
+      for (let at = bytes.indexOf(form); at >= 0 && at < end; at = bytes.indexOf(form, at + 1)) {
+        found += 1
+        if (at > to) {
+          spans.push([from, to])
+          from = at
+        }
+        to = at + form.length
       }
+      spans.push([from, to])
     }
     return spans
   }
@@ -42,17 +50,13 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk])
       const cut = Math.max(bytes.lastIndexOf(newline) + 1, bytes.length - longest + 1, 0)
       // One that begins in what is held back is found again.
-      const begun = spansIn(bytes).filter(([from]) => from < cut)
-      found += begun.length
-      const spans: readonly Span[] = [[0, masked], ...begun]
+      const spans: readonly Span[] = [[0, masked], ...spansIn(bytes, cut)]
       held = Buffer.from(bytes.subarray(cut))
-      masked = Math.max(0, ...spans.map(([, to]) => to - cut))
+      masked = spans.reduce((most, [, to]) => Math.max(most, to - cut), 0)
       return withStars(bytes.subarray(0, cut), spans)
     },
     end() {
-      const spans = spansIn(held)
-      found += spans.length
-      const rest = withStars(held, [[0, masked], ...spans])
+      const rest = withStars(held, [[0, masked], ...spansIn(held, held.length)])
       held = Buffer.alloc(0)
       masked = 0
       return rest

@@ -47,6 +47,13 @@ test('T21 no cut of a body lets a form through, and nothing else is touched', ()
   )
 })
 
+test('T12 T21 a body in which keys begin at every byte is scrubbed like any other', () => {
+  const scrubber = createScrubber([8, 9, 10].map((length) => Buffer.alloc(length, 'a')))
+  const body = Buffer.alloc(64 << 10, 'a')
+  const out = Buffer.concat([scrubber.push(body), scrubber.push(Buffer.from('b')), scrubber.end()])
+  expect(out.equals(Buffer.concat([Buffer.alloc(64 << 10, '*'), Buffer.from('b')]))).toBe(true)
+})
+
 test('T21 what is held back tells nothing of the key: how much comes when is the same for any guess', () => {
   const sizes = (text: string): readonly number[] => {
     const scrubber = createScrubber(formsOf('secret-key'))
