@@ -69,24 +69,27 @@ export function legacyHandlers(
       }
     }),
     Remove: unary(async ({ name }: RemoveRequest, { caller }) => {
-      const [found] = index
+      // More than one where another was renamed to this, or two servers added it at a time: each has a key.
+      const found = index
         .ofId(legacySpiffeId(trustDomain, name), maxCallers)
         .filter((entry) => legacyCallerOf(entry) !== undefined)
-      if (found === undefined) {
+        .map(({ id }) => id)
+      if (found.length === 0) {
         throw new CountersignError('not-found', `there is no caller ${name}`, {
           reason: 'legacy-unknown',
           fix: 'see "countersign legacy list"',
         })
       }
-      const entry = only(await registry.deleteEntries([found.id], actOf(caller)))
-      await store.write((tx) => deleteLegacyUse(tx, [found.id]))
-      return { caller: message(entry) }
+      const { results } = await registry.deleteEntries(found, actOf(caller))
+      const [entry] = results.map((result) => only({ results: [result] }))
+      await store.write((tx) => deleteLegacyUse(tx, found))
+      return { caller: entry === undefined ? null : message(entry) }
     }),
   }
 }
 
 /** Of a batch of one. Throws what was refused; `exists` `legacy-key-taken` where the key is another caller's. */
-function only({ results: [result] }: BatchResult): Entry {
+function only({ results: [result] }: Pick<BatchResult, 'results'>): Entry {
   if (result?.existingId !== undefined) throw exists('another caller has this key')
   if (result?.error !== undefined) throw result.error
   if (result?.entry === undefined) throw missing('legacy-unknown', 'nothing came of it')

@@ -425,6 +425,25 @@ test('who is removed is out at once, with the tokens that he has', async () => {
   expect((await legacy('remove', 'till-6')).stderr).toContain('error[legacy-unknown]')
 })
 
+test('who is removed has no other key by the same name, as of one that was renamed to it', async () => {
+  const { said: one } = await add('till-40')
+  const { said: other } = await add('till-41', '--network', '10.7.0.9/32')
+  await server.admin('countersign.registry.v1.Registry').unary('BatchUpdate', {
+    entries: [
+      {
+        entry: {
+          id: other.entryId,
+          spiffe_id: { trust_domain: 'example.org', path: '/legacy/till-40' },
+        },
+      },
+    ],
+    input_mask: { entry: { spiffe_id: true } },
+  })
+  expect((await legacy('remove', 'till-40')).said).toMatchObject({ name: 'till-40' })
+  expect([(await change(one.key)).status, (await change(other.key)).status]).toEqual([401, 401])
+  expect((await legacy('remove', 'till-40')).stderr).toContain('error[legacy-unknown]')
+})
+
 test('a legacy caller ends by itself at its end date, and no token of it lives on', async () => {
   // Entries end on the second.
   const endsAt = Math.floor(Date.now() / 1000) * 1000 + 4000
