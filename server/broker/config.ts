@@ -56,15 +56,24 @@ const fileSchema = z.strictObject({
   integrations: z.array(integrationSchema).min(1).max(256),
 })
 
+/** By how much the clock of whoever writes `reopened` may be ahead. */
+const aheadMs = 60_000
+
 /** Reads a broker's file; a secret is never in it. Throws `invalid`: `config-…`. */
-export function loadBrokerConfig(file: string): BrokerConfig {
+export function loadBrokerConfig(file: string, now: Date): BrokerConfig {
   const said = readConfigFile(file, fileSchema)
   const origin = originOf(said.url, 'url', 'the URL at which callers reach the broker')
   const issuer = originOf(said.issuer, 'issuer', 'the issuer, as its tokens name it in iss')
   const integrations = said.integrations.map((one) => readIntegration(one, origin))
-  for (const { id } of integrations) {
+  for (const { id, reopenedAt = now } of integrations) {
     if (integrations.filter((one) => one.id === id).length > 1) {
       refuse(`there are two integrations ${id}`, 'name each integration once')
+    }
+    if (reopenedAt.getTime() > now.getTime() + aheadMs) {
+      refuse(
+        `integration ${id}: reopened is still to come, and until then no revocation would shut it`,
+        'write the instant at which it is opened, now at the latest',
+      )
     }
   }
   return {

@@ -5,6 +5,7 @@ import type { BrokerHooks } from '../../server/broker/main.ts'
 import type { IntegrationReport } from '../../server/broker/report.ts'
 import type { ServerConfig } from '../../server/config.ts'
 import type { ServerHooks } from '../../server/main.ts'
+import { systemClock } from '../runtime/clock.ts'
 import type { Overrides } from '../runtime/config-override.ts'
 
 // The one place of src/ that knows server/ and agent/, and only when asked to run one.
@@ -45,7 +46,7 @@ export async function launchAgent(
 
 export async function loadBroker(file: string): Promise<BrokerConfig> {
   const { loadBrokerConfig } = await import('../../server/broker/config.ts')
-  return loadBrokerConfig(file)
+  return loadBrokerConfig(file, systemClock.now())
 }
 
 export async function launchBroker(

@@ -191,7 +191,7 @@ export async function startBrokerIn(
     writeFileSync(path, JSON.stringify(config))
   }
   write(wishes)
-  const config = loadBrokerConfig(path)
+  const config = loadBrokerConfig(path, new Date())
   let logged = ''
   const stream = new Writable({
     write(chunk, _encoding, done) {
@@ -210,7 +210,7 @@ export async function startBrokerIn(
       reload = async () => listener()
       return () => {}
     },
-    readAgain: async () => loadBrokerConfig(path),
+    readAgain: async () => loadBrokerConfig(path, new Date()),
     lookup: async (host) =>
       host === vendorHost ? (wishes.addresses?.() ?? ['127.0.0.1']) : ['127.0.0.1'],
   })

@@ -22,7 +22,7 @@ const sound = {
 function load(file: object) {
   const path = join(folder, 'broker.json')
   writeFileSync(path, JSON.stringify(file))
-  return loadBrokerConfig(path)
+  return loadBrokerConfig(path, new Date('2026-11-27T12:00:00Z'))
 }
 
 function faultOf(file: object): string {
@@ -54,6 +54,14 @@ test('an integration is known by its URL, and nothing is allowed that is not nam
     rate: { caller: { perSecond: 10, burst: 20 } },
     limits: { requestBytes: 10 << 20, timeoutMs: 30_000, calls: 64 },
   })
+})
+
+test('an integration is opened again as of an instant that is past, a clock that is a minute ahead aside', () => {
+  const opened = (reopened: string) => faultOf(withAcme({ reopened }))
+  expect(opened('2026-11-27T12:01:00Z')).toBe('none')
+  expect(opened('2026-11-27T12:01:01Z')).toMatch(
+    /^config-broker: integration acme: reopened is still to come/,
+  )
 })
 
 test('what is unsound is refused, with the place and the nearest key', () => {
