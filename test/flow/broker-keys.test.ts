@@ -178,6 +178,19 @@ describe('while one key takes the place of another,', () => {
     expect(keysSent()).toHaveLength(3)
   })
 
+  test('of an answer that is not handed on nothing is waited for, and its connection is shut', async () => {
+    await change()
+    const shut = Promise.withResolvers<void>()
+    broker.vendor.requests.length = 0
+    broker.vendor.answer = (_, socket) => {
+      if (keysSent().length > 1) return 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi'
+      socket.once('close', () => shut.resolve())
+      return 'HTTP/1.1 401 No\r\ncontent-length: 1000\r\n\r\nno'
+    }
+    expect([(await call()).status, keysSent().length]).toEqual([200, 2])
+    await shut.promise
+  })
+
   test('no other answer than 401 makes a call be sent again', async () => {
     await change()
     for (const status of [400, 403, 404, 407, 429, 500]) {

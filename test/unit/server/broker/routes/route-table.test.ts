@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { BrokerConfig } from '../../../../../server/broker/config.ts'
 import { statePath } from '../../../../../server/broker/keys/credential-file.ts'
 import { openCredentials } from '../../../../../server/broker/keys/credentials.ts'
@@ -54,4 +54,19 @@ test('a revocation shuts all that it hits, though that cannot be written down, a
   const { record } = openCredentials(path, keys, new FakeClock())
   expect(record('acme')?.closedAt).toBeInstanceOf(Date)
   expect(record('beta')?.closedAt).toBeInstanceOf(Date)
+})
+
+test('a reload loses no call out of sight, keeps no connection of before, and shuts what was revoked meanwhile', async () => {
+  const { table, credentials, world } = await start()
+  const { agent, calls } = table.current().get('acme') ?? expect.fail()
+  const retired = vi.spyOn(agent, 'retire')
+  await table.reload()
+  const next = table.current().get('acme') ?? expect.fail()
+  expect([next.agent === agent, next.calls === calls, retired.mock.calls.length]).toEqual([
+    ...[false, true, 1],
+  ])
+  world.shut = true
+  await table.reload()
+  expect(calls.isShut()).toBe(true)
+  expect(credentials.record('acme')?.closedAt).toBeInstanceOf(Date)
 })

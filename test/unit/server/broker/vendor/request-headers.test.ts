@@ -15,6 +15,12 @@ function check(headers: readonly (readonly [string, string])[], method = 'POST')
   return checkHead({ httpVersion: '1.1', method, rawHeaders }, host, maxBytes)
 }
 
+test('a head has a hundred headers at most, Host among them', () => {
+  const headers = Array.from({ length: 99 }, (_, at): [string, string] => [`X-${at}`, 'a'])
+  expect(reasonOf(() => check(headers))).toBe('ok')
+  expect(reasonOf(() => check([...headers, ['X', 'a']]))).toBe('headers-many')
+})
+
 // By itself, whatever the parser in front of it has let through: a version of Node that is more lenient changes nothing.
 describe('RFC 9112 §6.3 a head whose body two readers may find in two ways is refused:', () => {
   test.each<[string, string, [string, string][], method?: string]>([

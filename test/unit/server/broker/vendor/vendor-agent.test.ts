@@ -1,5 +1,7 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { VendorAgent } from '../../../../../server/broker/vendor/vendor-agent.ts'
 import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
 
@@ -43,4 +45,32 @@ test('nor is one on which the vendor has said more, or whose route another has t
     agent.retire()
     expect(agent.keepSocketAlive(new Idle())).toBe(false)
   })
+})
+
+test('of all callers together 256 connections are kept at most', () => {
+  const { agent } = start()
+  const kept = (idle: number): boolean => {
+    Object.assign(agent.freeSockets, { somebody: Array.from({ length: idle }, () => new Idle()) })
+    return agent.keepSocketAlive(new Idle())
+  }
+  expect([kept(255), kept(256)]).toEqual([true, false])
+})
+
+test('a vendor that takes the connection and says nothing is given ten seconds, and then no connection is left of it', async () => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  onTestFinished(() => void silent.close())
+  await once(silent, 'listening')
+  const upstream = new URL(`https://127.0.0.1:${(silent.address() as AddressInfo).port}`)
+  const clock = new FakeClock()
+  const agent = new VendorAgent(
+    { upstream, ca: undefined, networks: ['127.0.0.0/8'], limits },
+    { lookup: async () => [], clock },
+  )
+  const failed = new Promise((resolve) => agent.createConnection({}, (error) => resolve(error)))
+  const [socket] = (await once(silent, 'connection')) as [Socket]
+  const closed = new Promise((resolve) => socket.resume().once('close', resolve))
+  socket.on('error', () => {})
+  await clock.advance(10_000)
+  expect(await failed).toMatchObject({ code: 'deadline', reason: 'vendor-timeout' })
+  await closed
 })
