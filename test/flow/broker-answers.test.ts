@@ -49,8 +49,9 @@ describe('the key is taken out of what comes back:', () => {
       expect(reply.body).toBe(body.replaceAll(vendorKey, stars))
       expect(reply.headers['content-length']).toBe(String(body.length))
     }
-    expect(broker.log()).toContain('a vendor repeated its key')
     await eventually(async () => (await echoes()) === before + 8)
+    // Once a minute, whatever callers have it repeat.
+    expect(broker.log().match(/a vendor repeated its key/g)).toHaveLength(1)
   })
 
   test('of chunks, with extensions and trailers', async () => {

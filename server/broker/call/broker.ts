@@ -26,8 +26,10 @@ export interface BrokerDeps
 }
 
 interface VendorTrouble {
+  readonly what: string
   readonly integration: string
-  readonly error: CountersignError
+  readonly why?: string
+  readonly error?: CountersignError
 }
 
 /** Takes one request from whoever TLS says sent it, to its end. */
@@ -46,16 +48,17 @@ export function createBroker(deps: BrokerDeps): Serve {
     now: () => clock.now(),
   }
 
+  // Each is counted; a caller who has it happen with each call fills no disk.
+  const warn = eachMinute(
+    clock,
+    ({ what, integration, why }: VendorTrouble) => `${what} ${integration} ${why}`,
+    ({ what, integration, why, error }) => log.warn(what, { integration, why, error }),
+  )
   const onFallback = (integration: string, key: 'current' | 'previous'): void => {
     if (key === 'previous') credentials.used(integration, key)
     metrics.fellBack(integration)
-    log.warn('a vendor refused a key, and is called with another', { integration, key })
+    warn({ what: 'a vendor refused a key, and is called with another', integration, why: key })
   }
-  const sayWhy = eachMinute(
-    clock,
-    ({ integration, error }: VendorTrouble) => `${integration} ${error.reason}`,
-    (trouble) => log.warn('a vendor cannot be called', { ...trouble }),
-  )
   const call = async (
     admitted: Admitted,
     request: IncomingMessage,
@@ -102,7 +105,7 @@ export function createBroker(deps: BrokerDeps): Serve {
       const { id } = admitted.route.integration
       if (scrubbed > 0) {
         metrics.scrubbed(id, scrubbed)
-        log.warn('a vendor repeated its key', { integration: id, times: scrubbed })
+        warn({ what: 'a vendor repeated its key', integration: id })
       }
       outcome = `${Math.floor(status / 100)}xx`
     } catch (error) {
@@ -112,7 +115,11 @@ export function createBroker(deps: BrokerDeps): Serve {
       const { integration } = known
       // Callers get no more than the reason: what the network said is for the operator.
       if (integration !== undefined && failure.reason.startsWith('vendor-')) {
-        sayWhy({ integration: integration.id, error: failure })
+        const { id } = integration
+        warn({
+          ...{ what: 'a vendor cannot be called', integration: id, why: failure.reason },
+          error: failure,
+        })
       }
       // What has begun is cut off at once; else the refusal is on record before it leaves.
       if (response.headersSent) response.destroy()
