@@ -170,9 +170,14 @@ describe('an answer in which the key could not be seen is refused:', () => {
     })
   }
 
-  test('too slow', async () => {
-    const reply = await answered(() => [])
+  test('too slow; and a caller that does not go on with its body hears that it is its own doing', async () => {
+    const half = `POST /acme/v2 HTTP/1.1\r\nhost: ${broker.host}\r\ncontent-length: 2\r\n\r\na`
+    const [reply, own] = await Promise.all([
+      answered(() => []),
+      broker.raw(half, web).then(parseReply),
+    ])
     expect([reply.status, reply.reason]).toEqual([504, 'vendor-timeout'])
+    expect([own.status, own.reason]).toEqual([408, 'caller-slow'])
   })
 })
 

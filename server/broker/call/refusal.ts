@@ -20,6 +20,7 @@ const statuses: Readonly<Partial<Record<ErrorCode, number>>> = {
 /** Statuses that say more than the class of the error does. */
 const ofReason: Readonly<Record<string, number>> = {
   'body-too-large': 413,
+  'caller-slow': 408,
   'target-too-large': 414,
   'head-too-large': 431,
   'method-not-allowed': 405,

@@ -31,6 +31,7 @@ export interface CallUnderWay {
 
 interface Live {
   readonly caller: Caller
+  readonly response: ServerResponse
   readonly limits: Limits
   readonly startedMs: number
   movedMs: number
@@ -57,9 +58,9 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
       const nowMs = clock.monotonicMs()
       if (isKnown()) knownMs = nowMs
       else if (nowMs - knownMs >= unknownMs) for (const { stop } of live) stop(revocationUnknown())
-      for (const { limits, movedMs, startedMs, stop } of live) {
-        const isLate = nowMs - movedMs > limits.timeoutMs || nowMs - startedMs > limits.durationMs
-        if (isLate) stop(late())
+      for (const { response, limits, movedMs, startedMs, stop } of live) {
+        if (nowMs - startedMs > limits.durationMs) stop(late())
+        else if (nowMs - movedMs > limits.timeoutMs) stop(isOfCaller(response) ? slow() : late())
       }
     }
     sweeping = false
@@ -71,7 +72,7 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
       const ending = new AbortController()
       const startedMs = clock.monotonicMs()
       const call: Live = {
-        ...{ caller, limits, startedMs, movedMs: startedMs },
+        ...{ caller, response, limits, startedMs, movedMs: startedMs },
         stop: (why) => ending.abort(why),
       }
       const left = (): void => {
@@ -123,6 +124,16 @@ function tooMany(id: string, calls: number): CountersignError {
 
 function late(): CountersignError {
   return new CountersignError('deadline', 'the call took too long', { reason: 'vendor-timeout' })
+}
+
+/** Whether it is the caller for whom all wait: he takes nothing of his answer, or does not go on with his body. */
+function isOfCaller(response: ServerResponse): boolean {
+  const { req: request } = response
+  return response.writableNeedDrain || (!request.complete && request.readableLength === 0)
+}
+
+function slow(): CountersignError {
+  return new CountersignError('deadline', 'the caller took too long', { reason: 'caller-slow' })
 }
 
 function gone(): CountersignError {

@@ -26,7 +26,9 @@ test('a call whose caller left while it was looked at does not go to the vendor'
   end()
 })
 
-const response = () => new ServerResponse(new IncomingMessage(new Socket()))
+function response(request: { readonly complete: boolean } = { complete: true }): ServerResponse {
+  return new ServerResponse(Object.assign(new IncomingMessage(new Socket()), request))
+}
 const ended = (signal: AbortSignal) => signal.reason?.reason
 
 test('a call is ended where nothing has moved for its timeout, and after its duration in any case', async () => {
@@ -47,6 +49,23 @@ test('a call is ended where nothing has moved for its timeout, and after its dur
     moving.moved()
   }
   expect(ended(moving.signal)).toBe('vendor-timeout')
+})
+
+test('who is waited for is told apart: a caller who does not go on with his body, or takes nothing of his answer', async () => {
+  const clock = new FakeClock()
+  const calls = createCalls('acme', clock, known)
+  const within = { ...limits, durationMs: 9000, calls: 9 }
+  const [sending, waiting, full] = [
+    response({ complete: false }),
+    response({ complete: false }),
+    response(),
+  ]
+  // What has come of this one, the vendor does not take.
+  waiting.req.push('body')
+  Object.defineProperty(full, 'writableNeedDrain', { value: true })
+  const signals = [sending, waiting, full].map((one) => calls.begin(caller, one, within).signal)
+  for (let at = 0; at < 5; at += 1) await clock.advance(250)
+  expect(signals.map(ended)).toEqual(['caller-slow', 'vendor-timeout', 'caller-slow'])
 })
 
 test('of an integration that is shut all calls end at once, and none begins any more', () => {
