@@ -119,7 +119,10 @@ function start(policy: string): Promise<TokenServer> {
   const streams = [
     stream('siem', siemAudience, { receivers }),
     stream('tokens', tokenAudience, { subjects: web, events: new Set(['session-revoked']) }),
-    stream('hook', hookAudience, { subjects: web, push: { endpoint, authorizationFile, reach } }),
+    stream('hook', hookAudience, {
+      ...{ receivers: new Set([SpiffeId.of(trustDomain, '/web')]), subjects: web },
+      push: { endpoint, authorizationFile, reach },
+    }),
     stream('inside', hookAudience, {
       push: { ...inside, reach: { ...reach, allowedNetworks: [] } },
     }),
@@ -349,6 +352,12 @@ test('T20 nobody else hears of a stream: neither strangers, nor with a token for
   expect(await asked({ identity: stranger })).toEqual([403, undefined])
 })
 
+test('what is sent to a receiver it does not fetch too', async () => {
+  const caller = { bearer: await jwtSvid('/web') }
+  const { status, body } = await call('/oauth/ssf/poll/hook', caller, { returnImmediately: true })
+  expect([status, JSON.parse(body).error]).toEqual([400, 'invalid_request'])
+})
+
 test('T26 whoever is revoked while an answer waits is told nothing by it, nor takes anything from the stream', async () => {
   const [bearer, other] = [
     await accessToken(tokenAudience, 'ssf.read'),
@@ -489,4 +498,14 @@ test('a restart of the server loses nothing of what was not taken yet', async ()
     const complaint = complaints.find((one) => one['stream'] === id)
     expect(complaint).toMatchObject({ error: { reason } })
   }
+})
+
+// The last one: by its SVIDs the receiver is not let in any more.
+test('T26 whoever proves itself by an SVID, and is revoked while an answer waits, is told nothing by it', async () => {
+  const caller = { bearer: await jwtSvid('/siem') }
+  await drain('siem', caller)
+  const waiting = call('/oauth/ssf/poll/siem', caller, {})
+  const why = { kind: 'spiffe-id', id: siem.id, reason: 'lost' }
+  await server.admin('countersign.revocation.v1.Revocation').unary('Revoke', why)
+  expect((await waiting).status).toBe(401)
 })

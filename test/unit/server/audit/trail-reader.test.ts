@@ -1,10 +1,26 @@
 import { readFileSync } from 'node:fs'
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { TrailReader } from '../../../../server/audit/trail-reader.ts'
 import { type ChainHead, chainStart, nextLine } from '../../../../src/audit/chain.ts'
+
+/** What happens behind the next look at which files have their numbers. */
+const listing = vi.hoisted(() => ({ behind: async (): Promise<void> => {} }))
+vi.mock('../../../../src/audit/trail-files.ts', async (original) => {
+  const real = await original<typeof import('../../../../src/audit/trail-files.ts')>()
+  return {
+    ...real,
+    async numberedFiles(path: string) {
+      const found = await real.numberedFiles(path)
+      const { behind } = listing
+      listing.behind = async () => {}
+      await behind()
+      return found
+    },
+  }
+})
 
 const records = 12_000
 let folder: string
@@ -68,6 +84,23 @@ describe('a reader of the trail', () => {
     const to = (first: number, last: number) =>
       Array.from({ length: last - first + 1 }, (_, at) => first + at)
     expect(found).toEqual([...to(1, 10), ...to(12, 20), ...to(32, 40)])
+  })
+
+  test('leaves out nothing of a file that gets its number while the files are looked at', async () => {
+    const lines = readFileSync(path, 'utf8').split('\n', 9)
+    const file = (from: number, to: number) => `${lines.slice(from, to).join('\n')}\n`
+    await writeFile(`${path}.000001`, file(0, 3), { mode: 0o600 })
+    await writeFile(path, file(3, 6), { mode: 0o600 })
+    listing.behind = async () => {
+      await rename(path, `${path}.000002`)
+      await writeFile(path, file(6, 9), { mode: 0o600 })
+    }
+    await using reader = new TrailReader(path)
+    const found: number[] = []
+    for (let tries = 0; tries < 2; tries += 1) {
+      found.push(...(await reader.read(3, 9, 10)).map(({ head }) => head.number))
+    }
+    expect(found).toEqual([4, 5, 6])
   })
 
   test('holds some megabytes at most, however many lines it is asked for', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { offboardOwner } from '../../../../server/revocation/offboard.ts'
+import { revoke } from '../../../../server/revocation/revoke.ts'
 import { factWriter } from '../../../../server/revocation/write-facts.ts'
 import { putAuthority } from '../../../../server/store/authorities.ts'
 import { factsAfter } from '../../../../server/store/revocation-facts.ts'
@@ -90,6 +91,25 @@ test('what cannot be deleted is told and not tried for ever; the tokens are revo
     reason: 'owner-raced',
   })
   expect(await facts()).toHaveLength(4)
+})
+
+test('T26 it is done once this server refuses what it hits, and not before', async () => {
+  const { deps } = await start([], () => true)
+  const [asked, known] = [Promise.withResolvers<number>(), Promise.withResolvers<void>()]
+  const reached = (position: number): Promise<void> => {
+    asked.resolve(position)
+    return known.promise
+  }
+  let done = false
+  const target = { kind: 'owner', id: 'team' } as const
+  const revoking = revoke({ ...deps, changes: { reached } }, target, 'left', act).finally(() => {
+    done = true
+  })
+  expect(await asked.promise).toBeGreaterThan(0)
+  await new Promise(setImmediate)
+  expect(done).toBe(false)
+  known.resolve()
+  expect(await revoking).toBe(await asked.promise)
 })
 
 test('what a policy forbids an operator is not done', async () => {
