@@ -15,7 +15,7 @@ import {
   legacyEntryId,
   legacySpiffeId,
 } from '../legacy/legacy-caller.ts'
-import { deleteLegacyUse, legacyUse } from '../store/legacy-use.ts'
+import { legacyUse } from '../store/legacy-use.ts'
 import { revokedKeys } from '../store/revoked-keys.ts'
 import { type ApiDeps, actOf } from './deps.ts'
 import { reachOf } from './reach.ts'
@@ -82,7 +82,6 @@ export function legacyHandlers(
       }
       const { results } = await registry.deleteEntries(found, actOf(caller))
       const [entry] = results.map((result) => only({ results: [result] }))
-      await store.write((tx) => deleteLegacyUse(tx, found))
       return { caller: entry === undefined ? null : message(entry) }
     }),
   }

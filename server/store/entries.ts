@@ -4,6 +4,7 @@ import { CountersignError } from '../../src/errors.ts'
 import { isUniqueViolation } from './driver-error.ts'
 import { decodeEntry, encodeEntry, naturalKey } from './entry-body.ts'
 import { entryPages } from './entry-pages.ts'
+import { deleteLegacyUse } from './legacy-use.ts'
 import { openRows, type SealedRow } from './open-rows.ts'
 import { chunksOf, places, prepared } from './prepared.ts'
 import { sealOf } from './row-seal.ts'
@@ -143,7 +144,7 @@ function columnsOf({ db }: WriteTx, { entry, key }: Row): readonly [string, stri
   return [key, body, sealOf(db).mac('entries', entry.id, body)]
 }
 
-/** Resolves with the ids that there were, and numbers those in the change log. */
+/** With what is known of them beside; resolves with the ids that there were, and numbers those in the change log. */
 export async function deleteEntries(
   tx: WriteTx,
   ids: readonly string[],
@@ -151,6 +152,7 @@ export async function deleteEntries(
   const deleted = new Map<string, undefined>()
   for (const chunk of chunksOf(ids)) {
     for (const row of await deleteRows(tx.db, chunk.length, chunk)) deleted.set(row.id, undefined)
+    await deleteLegacyUse(tx, chunk)
   }
   await tx.changeEntries(deleted)
   return new Set(deleted.keys())

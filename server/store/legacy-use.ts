@@ -1,8 +1,9 @@
 import type { Kysely } from 'kysely'
+import { places, prepared } from './prepared.ts'
 import type { Schema } from './schema.ts'
 import type { WriteTx } from './store.ts'
 
-/** When the key of each of these entries was used last. */
+/** When the key of each of these entries was used last; of one that was deleted meanwhile nothing is kept. */
 export async function putLegacyUse(
   tx: Pick<WriteTx, 'db'>,
   used: ReadonlyMap<string, Date>,
@@ -11,7 +12,13 @@ export async function putLegacyUse(
     const last_used_at = at.getTime()
     await tx.db
       .insertInto('legacy_use')
-      .values({ entry_id: entryId, last_used_at })
+      .columns(['entry_id', 'last_used_at'])
+      .expression((from) =>
+        from
+          .selectFrom('entries')
+          .select(({ val }) => ['id', val(last_used_at).as('last_used_at')])
+          .where('id', '=', entryId),
+      )
       .onConflict((conflict) =>
         conflict
           .column('entry_id')
@@ -35,10 +42,14 @@ export async function legacyUse(
   return new Map(rows.map((row) => [row.entry_id, new Date(row.last_used_at)]))
 }
 
-/** Forgets what is known of these entries. */
+const deleteRows = prepared((db, size) =>
+  db.deleteFrom('legacy_use').where('entry_id', 'in', places(size, '')),
+)
+
+/** Forgets what is known of these entries: as many as one statement takes. */
 export async function deleteLegacyUse(
   tx: Pick<WriteTx, 'db'>,
   entryIds: readonly string[],
 ): Promise<void> {
-  await tx.db.deleteFrom('legacy_use').where('entry_id', 'in', entryIds).execute()
+  await deleteRows(tx.db, entryIds.length, entryIds)
 }

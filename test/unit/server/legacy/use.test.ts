@@ -1,13 +1,20 @@
 import { expect, test } from 'vitest'
 import { createLegacyUse } from '../../../../server/legacy/use.ts'
+import { insertEntries } from '../../../../server/store/entries.ts'
 import { legacyUse } from '../../../../server/store/legacy-use.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
-import { tempStore } from '../store/fixture.ts'
+import { anEntry, tempStore } from '../store/fixture.ts'
 
 test('what the store did not take is written with the next, the newest use of each, and said once', async () => {
   await using store = await tempStore()
+  await store.write((tx) =>
+    insertEntries(
+      tx,
+      ['a', 'b'].map((id) => anEntry(id, { id })),
+    ),
+  )
   const clock = new FakeClock()
   const said: string[] = []
   const say = (message: string): void => void said.push(message)
