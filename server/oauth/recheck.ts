@@ -79,13 +79,18 @@ export async function recheck(deps: RecheckDeps, spiffeId?: SpiffeId): Promise<n
   const { revision } = policies
   if (revision === '') return 0
   const slice = new Slice(clock)
+  /** The change log has yet to tell of these. */
+  const ended = new Set<string>()
   let withdrawn = 0
   for await (const page of issued.good({ spiffeId })) {
     const found: Withdrawal[] = []
     for (const token of page) {
-      if (isRevoked(token, revocations)) continue
+      if (ended.has(token.txn) || isRevoked(token, revocations)) continue
       const decision = decideAgain(token, deps)
-      if (decision !== undefined) found.push({ token, decision })
+      if (decision !== undefined) {
+        found.push({ token, decision })
+        if (token.parent === undefined) ended.add(token.txn)
+      }
       if (slice.isOver) await slice.rest()
     }
     await writeWithdrawals(found, revision, deps)
@@ -101,6 +106,7 @@ export async function recheck(deps: RecheckDeps, spiffeId?: SpiffeId): Promise<n
   return withdrawn
 }
 
+/** One that an epoch has ended gets a fact of its own all the same: not every epoch ends what was exchanged for it. */
 function isRevoked({ jti, txn }: IssuedToken, revocations: Pick<Revocations, 'find'>): boolean {
   return (revocations.find('token', jti) ?? revocations.find('transaction', txn)) !== undefined
 }

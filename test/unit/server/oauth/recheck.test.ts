@@ -54,6 +54,19 @@ test('a token that was exchanged is asked about as it was then, and is revoked b
   expect(await facts()).toEqual(['token b'])
 })
 
+test('what goes with the first token of its transaction gets no fact of its own', async () => {
+  const { deps, facts, add, token, use, audited } = await startRecheck(permitAll)
+  const hop = {
+    ...{ parent: 'a', subject: web, from: { audience: 'https://orders', depth: 0 } },
+    ...{ clientId: orders, actors: [orders], audience: 'https://stock' },
+  }
+  await add(token('a'), token('b', { ...hop, txn: 't-a' }), token('c', { ...hop, txn: 't-other' }))
+  await use('')
+  expect(await recheck(deps)).toBe(2)
+  expect(await facts()).toEqual(['token c', 'transaction t-a'])
+  expect(audited.map(({ jti }) => jti)).toEqual(['a', 'c'])
+})
+
 test('a time that a policy looks at is that of the token, and one of an address that nobody knows is left alone', async () => {
   const { deps, facts, add, token, clock } = await startRecheck(
     `@id("then") permit (principal is Workload, action in Action::"getToken", resource)
