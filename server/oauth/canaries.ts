@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Log } from '../../src/runtime/log.ts'
+import { createOutage } from '../../src/runtime/outage.ts'
 import { aborted, runTogether } from '../../src/runtime/tasks.ts'
 import { type Flight, type FlightDeps, flyCanary } from './canary-flight.ts'
 import { selfTestCall } from './self-test-call.ts'
@@ -20,7 +21,7 @@ const graceMs = 2000
 /**
  * Tries each service that has a self-test, again and again until the signal aborts: how long after its revocation a
  * token is taken still. One that is late, or cannot be tried, is an alarm: in the log, on record and in the metrics, once
- * as it begins and once as it ends.
+ * as it begins and once as it ends. Why one cannot be tried is in the log beside.
  */
 export async function runCanaries(deps: CanariesDeps, signal: AbortSignal): Promise<void> {
   const tried = [...deps.settings.resources.values()].filter(isTried)
@@ -42,18 +43,26 @@ async function tryService(
   deps: CanariesDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { settings, clock, random = Math.random } = deps
+  const { settings, clock, log, random = Math.random } = deps
   const { issuer } = settings
   const everyMs = settings.canary.everySeconds * 1000
   const alarmAfterMs = settings.canary.alarmAfterSeconds * 1000
   const flightDeps = { ...deps, issuer, patienceMs: alarmAfterMs + graceMs }
   const call = selfTestCall(selfTest, servedBy, deps)
+  const outage = createOutage({
+    lost: 'a service cannot be tried with a canary',
+    back: 'a service is tried with canaries again',
+    ...{ clock, log },
+  })
   let alarmed = false
   try {
     while (!signal.aborted) {
       // Not all at once, here and on other servers.
       await clock.sleep(everyMs * (0.5 + random()), signal)
       const flight = await flyCanary(id, call, flightDeps, signal)
+      if ('error' in flight) {
+        outage.failed(flight.error, { resource: id, failure: flight.failure })
+      } else outage.over({ resource: id })
       const late = isLate(flight, alarmAfterMs)
       deps.observe(id, flight, late)
       if (late !== alarmed) await tell(id, flight, late, deps)

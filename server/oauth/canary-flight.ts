@@ -14,7 +14,8 @@ import type { SelfTestCall } from './self-test-call.ts'
 /** What became of one canary: how long its service took it after it was revoked, or why that is not known. */
 export type Flight =
   | { readonly refusedAfterMs: number }
-  | { readonly failure: 'unreachable' | 'not-taken' | 'not-refused' | 'not-issued' }
+  | { readonly failure: 'not-taken' | 'not-refused' }
+  | { readonly failure: 'unreachable' | 'not-issued'; readonly error: unknown }
 
 export interface FlightDeps {
   readonly trustDomain: TrustDomain
@@ -43,8 +44,8 @@ export async function flyCanary(
   let issued: Awaited<ReturnType<typeof mint>>
   try {
     issued = await mint(resource, deps)
-  } catch {
-    return { failure: 'not-issued' }
+  } catch (error) {
+    return { failure: 'not-issued', error }
   }
   try {
     if (!(await call.takes(issued.token))) return { failure: 'not-taken' }
@@ -60,7 +61,7 @@ export async function flyCanary(
   } catch (error) {
     signal.throwIfAborted()
     const { reason } = asCountersignError(error)
-    return { failure: reason === 'self-test-unreachable' ? 'unreachable' : 'not-issued' }
+    return { failure: reason === 'self-test-unreachable' ? 'unreachable' : 'not-issued', error }
   }
 }
 

@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
 import { type CanariesDeps, runCanaries } from '../../../../server/oauth/canaries.ts'
 import { type FlightDeps, flyCanary } from '../../../../server/oauth/canary-flight.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
+import { silentLog } from '../../../../src/runtime/log.ts'
 import { canaryId } from '../../../../src/spiffe-id/reserved.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../../../src/svid/x509-svid.ts'
@@ -111,8 +113,11 @@ test('a service that refuses at no time is not waited for any longer than there 
 test('it is told apart whether the service or the server itself failed', async () => {
   const unreachable = new CountersignError('unavailable', 'x', { reason: 'self-test-unreachable' })
   const fails = async () => Promise.reject(new Error('the disk is full'))
-  expect(await start(() => Promise.reject(unreachable)).flight).toEqual({ failure: 'unreachable' })
-  const own = { failure: 'not-issued' }
+  expect(await start(() => Promise.reject(unreachable)).flight).toEqual({
+    failure: 'unreachable',
+    error: unreachable,
+  })
+  const own = { failure: 'not-issued', error: new Error('the disk is full') }
   expect(await start(() => true, { ca: { issueAccessToken: fails } }).flight).toEqual(own)
   expect(await start(() => true, { store: { write: fails } }).flight).toEqual(own)
 })
@@ -123,6 +128,40 @@ test('a stop of the server is no failure of a service', async () => {
   await clock.advance(10)
   stop.abort(new Error('stop'))
   await ended
+})
+
+test('why no canary could be issued is said once, beside the alarm', async () => {
+  const stop = new AbortController()
+  const said: (readonly [string, unknown])[] = []
+  const say = (message: string, fields: unknown): void => void said.push([message, fields])
+  const flights: unknown[] = []
+  const clock = new FakeClock()
+  const resource = resourceOf(orders, { selfTest: new URL('https://localhost:1/') })
+  const deps = {
+    settings: {
+      issuer: 'https://as.example.org',
+      resources: new Map([[orders, resource]]),
+      canary: { everySeconds: 1, alarmAfterSeconds: 1 },
+    },
+    ...{ trustDomain, clock, append: async () => {}, random: () => 0.5 },
+    source: new TestSource(svid, bundleOf('here.test', ca)),
+    ca: {
+      async issueAccessToken() {
+        throw new CountersignError('unavailable', 'no key signs', { reason: 'no-authority' })
+      },
+    },
+    observe: (...what: unknown[]) => void flights.push(what),
+    log: { ...silentLog, warn: say, error: say, info: say },
+  } as unknown as CanariesDeps
+  const running = runCanaries(deps, stop.signal)
+  running.catch(() => {})
+  for (; flights.length < 3; await setImmediate()) await clock.advance(1000)
+  const fields = { resource: orders, failure: 'not-issued', error: { reason: 'no-authority' } }
+  expect(said).toMatchObject([
+    ['a service cannot be tried with a canary', fields],
+    ['a service may take tokens that were revoked', { resource: orders, reason: 'not-issued' }],
+  ])
+  stop.abort()
 })
 
 test('a service without a self-test is not tried, and a server without any goes on', async () => {
