@@ -20,6 +20,8 @@ export class TrailReader implements AsyncDisposable {
   #offset = 0
   /** Number of the last line before `#offset`. */
   #at = 0
+  /** At the last look there was no file that is written to: between two files there is none for a moment. */
+  #absence: unknown
 
   constructor(path: string) {
     this.#path = path
@@ -71,17 +73,42 @@ export class TrailReader implements AsyncDisposable {
 
   /**
    * Opens the newest file that begins no later than with the line after `after`, else the oldest there is; resolves with the
-   * next one behind it, where there is one.
+   * next one behind it, where there is one. Throws `ENOENT` where the file that is written to was not there at the look
+   * before either.
    */
   async #locate(after: number): Promise<FileHandle | undefined> {
-    await this[Symbol.asyncDispose]()
-    const full = await this.#fullFiles()
+    const before = this.#absence
+    let full: readonly string[] = []
     let newer: FileHandle | undefined
-    for (const path of [...full, this.#path].reverse()) {
-      const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
-      const first = await firstNumber(file)
+    do {
+      await newer?.close()
+      full = await this.#fullFiles()
+      newer = await this.#openNewest([...full, this.#path].reverse(), after)
+      // What has got its number meanwhile is under neither name of those.
+    } while ((await this.#fullFiles()).at(-1) !== full.at(-1))
+    if (before !== undefined && this.#absence !== undefined) {
+      await newer?.close()
+      throw this.#absence
+    }
+    this.#offset = this.#file === undefined ? 0 : await offsetAfter(this.#file, after)
+    this.#at = after
+    return newer
+  }
+
+  /** Opens the first that begins early enough, else the last that there is; resolves with the one before it. */
+  async #openNewest(paths: readonly string[], after: number): Promise<FileHandle | undefined> {
+    await this[Symbol.asyncDispose]()
+    this.#absence = undefined
+    let newer: FileHandle | undefined
+    for (const path of paths) {
+      const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((error) => {
+        if (path !== this.#path || error.code !== 'ENOENT') throw error
+        this.#absence = error
+        return undefined
+      })
+      const first = file && (await firstNumber(file))
       if (first === undefined) {
-        await file.close()
+        await file?.close()
         continue
       }
       await newer?.close()
@@ -89,12 +116,7 @@ export class TrailReader implements AsyncDisposable {
       this.#file = file
       if (first <= after + 1) break
     }
-    this.#offset = this.#file === undefined ? 0 : await offsetAfter(this.#file, after)
-    this.#at = after
-    // What has got its number meanwhile may be what seems to be missing.
-    if (newer === undefined || (await this.#fullFiles()).length === full.length) return newer
-    await newer.close()
-    return undefined
+    return newer
   }
 
   async #fullFiles(): Promise<readonly string[]> {

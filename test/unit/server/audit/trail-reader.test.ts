@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { TrailReader } from '../../../../server/audit/trail-reader.ts'
 import { type ChainHead, chainStart, nextLine } from '../../../../src/audit/chain.ts'
+import type { AuditEvent } from '../../../../src/audit/event.ts'
 
 /** What happens behind the next look at which files have their numbers. */
 const listing = vi.hoisted(() => ({ behind: async (): Promise<void> => {} }))
@@ -25,6 +26,28 @@ vi.mock('../../../../src/audit/trail-files.ts', async (original) => {
 const records = 12_000
 let folder: string
 let path: string
+let last: ChainHead
+
+/** What happens once the files have been listed. */
+const meanwhile: (() => Promise<void>)[] = []
+vi.mock(import('../../../../src/audit/trail-files.ts'), async (original) => {
+  const real = await original()
+  return {
+    ...real,
+    async numberedFiles(...of: Parameters<typeof real.numberedFiles>) {
+      const files = await real.numberedFiles(...of)
+      await meanwhile.pop()?.()
+      return files
+    },
+  }
+})
+
+function event(padding: number): AuditEvent {
+  return {
+    ...{ kind: 'svid.x509.issued', time: new Date(0), actor: { kind: 'server' } },
+    ...{ decision: 'allow', details: { padding: 'x'.repeat(padding) } },
+  }
+}
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'reader-'))
@@ -32,18 +55,13 @@ beforeEach(async () => {
   let head: ChainHead = chainStart
   let text = ''
   for (let number = 1; number <= records; number += 1) {
-    const next = nextLine(head, {
-      kind: 'svid.x509.issued',
-      time: new Date(0),
-      actor: { kind: 'server' },
-      decision: 'allow',
-      details: { padding: 'x'.repeat(number % 700) },
-    })
+    const next = nextLine(head, event(number % 700))
     text += `${next.line}\n`
     head = next.head
     // What somebody else wrote between is no line of the trail, and hides none.
     if (number === records / 2) text += `${'no line\n'.repeat(20_000)}\n`
   }
+  last = head
   await appendFile(path, text, { mode: 0o600 })
 })
 afterEach(() => rm(folder, { recursive: true }))
@@ -120,6 +138,29 @@ describe('a reader of the trail', () => {
     expect((await reader.read(6, 12, 256)).map(({ head }) => head.number)).toEqual([
       7, 8, 9, 10, 11, 12,
     ])
+  })
+
+  test('waits for the file that comes after one that has just got its number, and not for ever', async () => {
+    await using reader = new TrailReader(path)
+    expect(await reader.read(records - 1, records, 10)).toHaveLength(1)
+    await rename(path, `${path}.000001`)
+    expect(await reader.read(records, records + 1, 10)).toEqual([])
+    await expect(reader.read(records, records + 1, 10)).rejects.toThrow('ENOENT')
+    await appendFile(path, `${nextLine(last, event(1)).line}\n`)
+    expect(await reader.read(records, records + 1, 10)).toHaveLength(1)
+    await rename(path, `${path}.000002`)
+    await using other = new TrailReader(path)
+    expect(await other.read(records, records + 1, 10)).toHaveLength(1)
+  })
+
+  test('leaves nothing out where a file gets its number while it looks for it', async () => {
+    await using reader = new TrailReader(path)
+    meanwhile.push(async () => {
+      await rename(path, `${path}.000001`)
+      await appendFile(path, `${nextLine(last, event(1)).line}\n`)
+    })
+    const [next] = await reader.read(1, records + 1, 10)
+    expect([next?.head.number, meanwhile]).toEqual([2, []])
   })
 
   test('finds the last record without reading those before it', async () => {
