@@ -2,11 +2,13 @@ import { Command } from 'commander'
 import type { RpcChannel } from '../rpc/dial.ts'
 import type { Agent } from '../rpc/gen/spire/api/types/Agent.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { wireId } from './entry-flags.ts'
 import { idText, instant } from './entry-view.ts'
 import type { Io } from './io.ts'
 import { printJson, printRecord, printRows, relativeTime } from './output.ts'
+import { formed } from './value-form.ts'
 
 /** An agent as `-o json` prints it. `lagMs` is null where it is not connected. */
 interface AgentJson {
@@ -105,7 +107,11 @@ export function agentEvict(io: Io): Command {
 
 function withAgentId(command: Command, verb: string): Command {
   return withAdminOptions(
-    command.requiredOption('--id <spiffe id>', 'the agent, as "agent list" shows it'),
+    command.requiredOption(
+      '--id <spiffe id>',
+      'the agent, as "agent list" shows it',
+      formed(SpiffeId.parse),
+    ),
   ).addHelpText(
     'after',
     `\nExample:\n  countersign ${verb} --id spiffe://example.org/spire/agent/join_token/4f1c…`,

@@ -1,8 +1,10 @@
 import { Command, Option } from 'commander'
 import type { BatchDeleteFederatedBundleRequest } from '../rpc/gen/spire/api/server/bundle/v1/BatchDeleteFederatedBundleRequest.ts'
+import { TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { onlyItem, printDone } from './item-status.ts'
+import { formed } from './value-form.ts'
 
 interface SetOptions extends AdminOptions {
   readonly trustDomain: string
@@ -21,7 +23,11 @@ export function bundleSet(io: Io): Command {
   return withAdminOptions(
     new Command('set')
       .description('trust another trust domain by this bundle, in the place of one that is there')
-      .requiredOption('--trust-domain <name>', 'whose bundle it is')
+      .requiredOption(
+        '--trust-domain <name>',
+        'whose bundle it is',
+        formed(TrustDomain.parseIdOrName),
+      )
       .requiredOption(
         '--file <path>',
         'PEM certificates, or the SPIFFE bundle document; - is stdin',
@@ -50,7 +56,11 @@ export function bundleDelete(io: Io): Command {
   return withAdminOptions(
     new Command('delete')
       .description('trust another trust domain no longer')
-      .requiredOption('--trust-domain <name>', 'whose bundle it is')
+      .requiredOption(
+        '--trust-domain <name>',
+        'whose bundle it is',
+        formed(TrustDomain.parseIdOrName),
+      )
       .addOption(
         new Option('--mode <mode>', 'what becomes of entries that federate with it')
           .choices(['restrict', 'delete', 'dissociate'])

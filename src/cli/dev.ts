@@ -5,12 +5,14 @@ import { systemClock } from '../runtime/clock.ts'
 import { Latest } from '../runtime/latest.ts'
 import { Secret } from '../runtime/secret.ts'
 import { aborted, isAbortError, runTogether } from '../runtime/tasks.ts'
+import { TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { endpointVariable } from '../workload-api/endpoint.ts'
 import { devSockets, withServer } from './admin.ts'
 import { alreadyRunning, makeOwnFolder, removeIfEmpty } from './dev-folder.ts'
 import { describeFailure } from './failure.ts'
 import type { Io } from './io.ts'
 import { launchAgent, launchServer, loadAgent, loadServer } from './launch.ts'
+import { formed } from './value-form.ts'
 
 type ServerConfig = Awaited<ReturnType<typeof loadServer>>
 type AgentConfig = Awaited<ReturnType<typeof loadAgent>>
@@ -37,7 +39,12 @@ const retryMs = 1000
 export function dev(io: Io): Command {
   return new Command('dev')
     .description('a server and an agent on this machine, with an entry for you')
-    .option('--trust-domain <name>', 'name of the trust domain', 'example.org')
+    .option(
+      '--trust-domain <name>',
+      'name of the trust domain',
+      formed(TrustDomain.parse),
+      'example.org',
+    )
     .option('--verbose', 'show the logs of both')
     .addHelpText(
       'after',

@@ -4,9 +4,11 @@ import { CountersignError } from '../errors.ts'
 import type { RegisteredEntry$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
 import type { RegisteredEntryMask$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntryMask.ts'
 import type { SPIFFEID$Input } from '../rpc/gen/spire/api/types/SPIFFEID.ts'
+import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
 import { parseInstant } from '../runtime/instant.ts'
 import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
+import { eachFormed, formed, orEmpty } from './value-form.ts'
 
 /** What `entry create` and `entry update` may say of an entry; what is absent was not said. */
 export interface EntryFlags {
@@ -39,26 +41,46 @@ export const repeat = (value: string, before: readonly string[] = []): readonly 
 export function withEntryFlags(command: Command): Command {
   return (
     command
-      .option('--spiffe-id <id>', 'the name that the workload gets')
-      .option('--parent-id <id>', 'the agent, or the entry, that the workload runs under')
+      .option('--spiffe-id <id>', 'the name that the workload gets', formed(SpiffeId.parse))
+      .option(
+        '--parent-id <id>',
+        'the agent, or the entry, that the workload runs under',
+        formed(SpiffeId.parse),
+      )
       .option(
         '--selector <type:value>',
         'what must be true of the workload; repeat for more',
-        repeat,
+        eachFormed(parseSelector),
       )
       .option('--owner <name>', 'who answers for it')
       .option('--purpose <text>', 'what it is for')
-      .option('--label <key=value>', 'a free label; repeat for more', repeat)
-      .option('--x509-svid-ttl <duration>', 'life of its certificates, for example 30m')
-      .option('--jwt-svid-ttl <duration>', 'life of its tokens, for example 2m')
+      .option(
+        '--label <key=value>',
+        'a free label; repeat for more',
+        eachFormed(orEmpty(parseLabel)),
+      )
+      .option(
+        '--x509-svid-ttl <duration>',
+        'life of its certificates, for example 30m',
+        formed(orEmpty(parseDuration)),
+      )
+      .option(
+        '--jwt-svid-ttl <duration>',
+        'life of its tokens, for example 2m',
+        formed(orEmpty(parseDuration)),
+      )
       .option(
         '--federates-with <trust domain>',
         'whose bundle it gets too; repeat for more',
-        repeat,
+        eachFormed(orEmpty(TrustDomain.parseIdOrName)),
       )
       .option('--dns-name <name>', 'a DNS name in its certificates; repeat for more', repeat)
       .option('--hint <text>', 'how the workload tells its identities apart')
-      .option('--expires <time>', 'when the entry ends: RFC 3339, a duration from now, or never')
+      .option(
+        '--expires <time>',
+        'when the entry ends: RFC 3339, a duration from now, or never',
+        formed((text) => expiry(text, systemClock.now())),
+      )
       .option('--admin', 'may call the admin API over mTLS')
       .option('--no-admin', 'may not, as at first')
       .option('--downstream', 'may ask for a CA certificate of its own')

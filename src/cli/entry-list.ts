@@ -4,13 +4,14 @@ import type { RpcChannel } from '../rpc/dial.ts'
 import type { Filter$Input } from '../rpc/gen/countersign/registry/v1/Filter.ts'
 import type { RegisteredEntry } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
 import { systemClock } from '../runtime/clock.ts'
-import { TrustDomain } from '../spiffe-id/spiffe-id.ts'
+import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { registryOf } from './entry-batch.ts'
 import { parseLabel, wireId } from './entry-flags.ts'
 import { printEntries, printEntry } from './entry-view.ts'
 import type { Io } from './io.ts'
 import { printRecord } from './output.ts'
+import { eachFormed, formed } from './value-form.ts'
 
 const matchWords = {
   exact: 'MATCH_EXACT',
@@ -92,22 +93,29 @@ export function entryShow(io: Io): Command {
 }
 
 function withFilter(command: Command): Command {
-  const repeat = (value: string, before: readonly string[] = []): string[] => [...before, value]
   return (
     command
-      .option('--spiffe-id <id>', 'only entries that give this ID')
-      .option('--parent-id <id>', 'only entries under this parent')
-      .option('--selector <type:value>', 'only entries whose selectors match; repeat', repeat)
+      .option('--spiffe-id <id>', 'only entries that give this ID', formed(SpiffeId.parse))
+      .option('--parent-id <id>', 'only entries under this parent', formed(SpiffeId.parse))
+      .option(
+        '--selector <type:value>',
+        'only entries whose selectors match; repeat',
+        eachFormed(parseSelector),
+      )
       .addOption(
         new Option('--match <how>', 'how --selector and --federates-with match')
           .choices(Object.keys(matchWords))
           .default('superset'),
       )
-      .option('--federates-with <trust domain>', 'only entries that federate; repeat', repeat)
+      .option(
+        '--federates-with <trust domain>',
+        'only entries that federate; repeat',
+        eachFormed(TrustDomain.parseIdOrName),
+      )
       .option('--hint <text>', 'only entries with this hint')
       .option('--downstream', 'only downstream entries')
       .option('--owner <name>', 'only entries of this owner')
-      .option('--label <key=value>', 'only entries with this label; repeat', repeat)
+      .option('--label <key=value>', 'only entries with this label; repeat', eachFormed(parseLabel))
       // Named before its negation, so that the flag is undefined where neither was said.
       .option('--disabled', 'only entries that are disabled')
       .option('--no-disabled', 'only entries that are not')

@@ -5,10 +5,12 @@ import type {
   FederationRelationship,
   FederationRelationship$Input,
 } from '../rpc/gen/spire/api/types/FederationRelationship.ts'
+import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { onlyItem, printDone } from './item-status.ts'
 import type { OutputFormat } from './output.ts'
+import { formed, httpsUrl } from './value-form.ts'
 
 interface Of extends AdminOptions {
   readonly trustDomain: string
@@ -144,7 +146,9 @@ export function federationRefresh(io: Io): Command {
 }
 
 function ofOne(command: Command, verb: string): Command {
-  return withAdminOptions(command.requiredOption(named, 'with whom')).addHelpText(
+  return withAdminOptions(
+    command.requiredOption(named, 'with whom', formed(TrustDomain.parseIdOrName)),
+  ).addHelpText(
     'after',
     `\nExample:\n  countersign federation ${verb} --trust-domain partner.example`,
   )
@@ -153,15 +157,19 @@ function ofOne(command: Command, verb: string): Command {
 function withRelationship(command: Command): Command {
   return withAdminOptions(
     command
-      .requiredOption(named, 'with whom')
-      .option('--url <https url>', 'where the bundle is served')
+      .requiredOption(named, 'with whom', formed(TrustDomain.parseIdOrName))
+      .option('--url <https url>', 'where the bundle is served', formed(httpsUrl))
       .addOption(
         new Option(
           '--profile <profile>',
           'whom to believe there: the Web PKI, or an SVID of --endpoint-spiffe-id',
         ).choices(['https_web', 'https_spiffe']),
       )
-      .option('--endpoint-spiffe-id <id>', 'who answers there, with https_spiffe')
+      .option(
+        '--endpoint-spiffe-id <id>',
+        'who answers there, with https_spiffe',
+        formed(SpiffeId.parse),
+      )
       .option('--bundle-file <path>', 'the bundle to begin with, as for "bundle set"'),
   )
 }

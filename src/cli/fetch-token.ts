@@ -5,6 +5,7 @@ import { systemClock } from '../runtime/clock.ts'
 import { outputOption } from './admin.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printJson } from './output.ts'
+import { formed, httpsUrl } from './value-form.ts'
 
 interface TokenOptions {
   readonly issuer: string
@@ -20,8 +21,16 @@ interface TokenOptions {
 export function fetchToken(io: Io): Command {
   return new Command('token')
     .description('exchange the token of this CI job or pod for an access token')
-    .requiredOption('--issuer <url>', 'the authorization server, as it names itself')
-    .option('--token-endpoint <url>', 'where it is asked; ISSUER/oauth/token unless told')
+    .requiredOption(
+      '--issuer <url>',
+      'the authorization server, as it names itself',
+      formed(httpsUrl),
+    )
+    .option(
+      '--token-endpoint <url>',
+      'where it is asked; ISSUER/oauth/token unless told',
+      formed(httpsUrl),
+    )
     .requiredOption('--resource <id>', 'who the access token is for')
     .requiredOption('--scope <name...>', 'what is to be done there')
     .option('--token-file <path>', "the job's or pod's token, - for standard input")
@@ -39,8 +48,6 @@ Example:
     )
     .action(async (options: TokenOptions) => {
       const { issuer, resource, scope, tokenEndpoint = `${issuer}/oauth/token` } = options
-      requireHttps(issuer)
-      requireHttps(tokenEndpoint)
       const { jobToken } = await import('./job-token.ts')
       const subjectToken = await jobToken(options.tokenFile, issuer, io.env, io.signal)
       const { issuerHttps } = await import('../oauth-client/issuer-https.ts')
@@ -63,15 +70,6 @@ Example:
         server.close()
       }
     })
-}
-
-/** Throws `invalid` / `usage`. */
-function requireHttps(url: string): void {
-  if (url.startsWith('https://') && URL.canParse(url)) return
-  throw new CountersignError('invalid', `no https URL: ${url}`, {
-    reason: 'usage',
-    fix: 'write the issuer as in oauth.issuer of the server, for example https://as.example.org',
-  })
 }
 
 function isUnavailable(error: unknown): error is CountersignError {

@@ -1,8 +1,10 @@
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import type { Io } from './io.ts'
 import { printJson, printJsonLine, printRecords } from './output.ts'
+import { formed } from './value-form.ts'
 import {
   followWorkloadApi,
   type WorkloadOptions,
@@ -53,7 +55,7 @@ export function fetchJwt(io: Io): Command {
     new Command('jwt')
       .description('fetch JWT-SVIDs of this process')
       .requiredOption('--audience <name...>', 'who the token is for')
-      .option('--spiffe-id <id>', 'only this identity'),
+      .option('--spiffe-id <id>', 'only this identity', formed(SpiffeId.parse)),
   )
     .addHelpText('after', '\nExample:\n  countersign fetch jwt --audience https://api.example.org')
     .action(async (options: JwtOptions) => {

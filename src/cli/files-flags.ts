@@ -6,6 +6,7 @@ import type { JwtFile } from '../files/file-set.ts'
 import type { KeepOptions } from '../files/keep.ts'
 import { Secret } from '../runtime/secret.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+import { formed } from './value-form.ts'
 import { type SocketOptions, withSocketOption } from './workload.ts'
 
 /** What the files are called unless told. */
@@ -26,7 +27,7 @@ export interface IdentityOptions extends SocketOptions {
 export function withIdentityOptions(command: Command): Command {
   return withSocketOption(command)
     .option('--jwt <audience=name>', 'a JWT-SVID for this audience; may be repeated', parseJwtFile)
-    .option('--spiffe-id <id>', 'this identity, where there are several')
+    .option('--spiffe-id <id>', 'this identity, where there are several', formed(SpiffeId.parse))
     .option('--hint <hint>', 'the identity with this hint')
 }
 

@@ -8,6 +8,7 @@ import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { parseLabel, repeat } from './entry-flags.ts'
 import type { Io } from './io.ts'
 import { printRecord, printRows, relativeTime } from './output.ts'
+import { eachFormed } from './value-form.ts'
 
 interface AddOptions extends AdminOptions {
   readonly owner: string
@@ -16,7 +17,7 @@ interface AddOptions extends AdminOptions {
   readonly network: readonly string[]
   readonly resource: string
   readonly scope: readonly string[]
-  readonly expires: string
+  readonly expires: number
   readonly keyFile?: string
 }
 
@@ -32,8 +33,8 @@ export function legacyAdd(io: Io): Command {
     .requiredOption('--network <cidr>', 'where it comes from; repeat for more', repeat)
     .requiredOption('--resource <id>', 'what its tokens are for')
     .requiredOption('--scope <scope>', 'that its tokens may have; repeat for more', repeat)
-    .requiredOption('--expires <duration>', 'when it ends, at most 90d from now')
-    .option('--label <key=value>', 'for policies; repeat for more', repeat)
+    .requiredOption('--expires <duration>', 'when it ends, at most 90d from now', parseDuration)
+    .option('--label <key=value>', 'for policies; repeat for more', eachFormed(parseLabel))
     .option('--key-file <path>', 'holds the key that it has; else one is made, and shown once')
     .addHelpText(
       'after',
@@ -47,7 +48,7 @@ Example:
     .action(async (name: string, options: AddOptions) => {
       const { owner, purpose, label = [], network, resource, scope } = options
       const key = options.keyFile === undefined ? '' : await readKey(options.keyFile)
-      const expiresAt = systemClock.now().getTime() + parseDuration(options.expires) * 1000
+      const expiresAt = systemClock.now().getTime() + options.expires * 1000
       const answer = await call(io, options, (client) =>
         client.unary('Add', {
           key,

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { StatedQuestion } from '../policy/stated-question.ts'
 import { systemClock } from '../runtime/clock.ts'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { type Explained, printExplained } from './policy-explained.ts'
@@ -11,6 +12,7 @@ import {
   withDescriptionFlags,
   withQuestionFlags,
 } from './policy-question.ts'
+import { formed } from './value-form.ts'
 
 interface Flags extends AdminOptions, QuestionFlags {
   readonly policies?: string
@@ -25,7 +27,7 @@ export function policyExplain(io: Io): Command {
         .description(
           'may this workload have this token, make this call to a vendor, revoke this; and why',
         )
-        .argument('[spiffe id]', 'of the workload'),
+        .argument('[spiffe id]', 'of the workload', formed(SpiffeId.parse)),
     ),
   ).option('--policies <folder>', 'ask these files instead of the server; then, of the entry:')
   return withDescriptionFlags(command)

@@ -5,6 +5,7 @@ import type { StatedQuestion } from '../policy/stated-question.ts'
 import { parseDuration } from '../runtime/duration.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { parseLabel, repeat } from './entry-flags.ts'
+import { eachFormed, formed } from './value-form.ts'
 
 /** A question to policies, as the command line says it. */
 export interface QuestionFlags {
@@ -25,7 +26,7 @@ export interface QuestionFlags {
   readonly owner?: string
   readonly purpose?: string
   readonly label?: readonly string[]
-  readonly ttl?: string
+  readonly ttl?: number
   readonly resourceOwner?: string
   readonly resourceEnv?: string
 }
@@ -42,7 +43,11 @@ export function withQuestionFlags(command: Command): Command {
     .option('--integration <url>', 'may it call this vendor, by its URL at the broker; with it:')
     .option('--method <method>', '  of the call; GET unless told')
     .option('--path <path>', '  of the call; / unless told')
-    .option('--revoke <kind:id>', 'may it revoke this, as "countersign revoke" names it; with it:')
+    .option(
+      '--revoke <kind:id>',
+      'may it revoke this, as "countersign revoke" names it; with it:',
+      formed(targetOf),
+    )
     .option('--operator <id>', '  an operator asks and no workload: a SPIFFE ID, or uid:NUMBER')
     .option('--client <id>', '  of a token: whose it is; --audience: what for')
     .option('--token-owner <name>', '  of a token: owner of the entry of its client')
@@ -54,8 +59,8 @@ export function withDescriptionFlags(command: Command): Command {
   return command
     .option('--owner <name>', '  who answers for it')
     .option('--purpose <text>', '  what it is for')
-    .option('--label <key=value>', '  a label; repeat for more', repeat)
-    .option('--ttl <duration>', '  max_ttl of the resource; 5m unless told')
+    .option('--label <key=value>', '  a label; repeat for more', eachFormed(parseLabel))
+    .option('--ttl <duration>', '  max_ttl of the resource; 5m unless told', parseDuration)
     .option('--resource-owner <name>', '  owner of the resource or integration')
     .option('--resource-env <name>', '  env of the resource or integration')
     .option('--no-separate-environments', '  as oauth.separate_environments: false')
@@ -81,7 +86,7 @@ export function checkForServer(
   }
 }
 
-/** What the flags ask of this workload. Throws `invalid` / `usage`, `duration`, `spiffe-id-…`. */
+/** What the flags ask of this workload. Throws `invalid` / `usage`. */
 export function questionOfFlags(id: string | undefined, flags: QuestionFlags): StatedQuestion {
   const { resource, integration, revoke, subject, audience, client, tokenOwner } = flags
   const asked = [resource, integration, revoke].filter((one) => one !== undefined)
@@ -95,8 +100,7 @@ export function questionOfFlags(id: string | undefined, flags: QuestionFlags): S
   const more = { owner: flags.resourceOwner, env: flags.resourceEnv }
   const said = {
     ...{ entry: id === undefined ? undefined : entryOf(id, flags), operator, method, path },
-    ...{ auth, address, ttl: ttl === undefined ? undefined : parseDuration(ttl) },
-    ...{ scopes: scope, subject, actors: actor },
+    ...{ auth, address, ttl, scopes: scope, subject, actors: actor },
   }
   if (revoke !== undefined) {
     const target = { ...targetOf(revoke), client, audience, owner: tokenOwner }

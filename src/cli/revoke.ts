@@ -3,9 +3,11 @@ import { type FactKind, factKinds } from '../revocation/fact.ts'
 import type { OffboardOwnerResponse } from '../rpc/gen/countersign/revocation/v1/OffboardOwnerResponse.ts'
 import type { RevokeResponse } from '../rpc/gen/countersign/revocation/v1/RevokeResponse.ts'
 import { counted } from '../runtime/counted.ts'
+import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { printable, printJson } from './output.ts'
+import { formed } from './value-form.ts'
 
 interface RevokeOptions extends AdminOptions {
   readonly reason: string
@@ -27,12 +29,18 @@ const kinds: Readonly<Record<FactKind, readonly [argument: string, description: 
   ],
 }
 
+const forms: Readonly<Partial<Record<FactKind, (id: string) => unknown>>> = {
+  'spiffe-id': SpiffeId.parse,
+  'trust-domain': TrustDomain.parseIdOrName,
+  node: SpiffeId.parse,
+}
+
 /** `countersign revoke KIND ID` */
 export function revokeVerbs(io: Io): readonly Command[] {
   return factKinds.map((kind) => {
     const [argument, description] = kinds[kind]
     return withReason(new Command(kind).description(description))
-      .argument(`<${argument}>`)
+      .argument(`<${argument}>`, '', formed(forms[kind] ?? (() => {})))
       .addHelpText(
         'after',
         `\nExample:\n  countersign revoke ${kind} ${examples[kind]} --reason "laptop lost"`,

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import { TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import type { Io } from './io.ts'
+import { formed } from './value-form.ts'
 
 interface Options {
   readonly trustDomain: string
@@ -14,7 +15,7 @@ interface Options {
 export function serverInit(io: Io): Command {
   return new Command('init')
     .description('write a commented server.yaml')
-    .requiredOption('--trust-domain <name>', 'name of the trust domain')
+    .requiredOption('--trust-domain <name>', 'name of the trust domain', formed(TrustDomain.parse))
     .option('--out <path>', 'where to', 'server.yaml')
     .option('--agent <path>', 'write an agent.yaml too')
     .addHelpText(

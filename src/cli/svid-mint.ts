@@ -7,10 +7,11 @@ import { wireId } from './entry-flags.ts'
 import { idText } from './entry-view.ts'
 import type { Io } from './io.ts'
 import { printJson } from './output.ts'
+import { formed } from './value-form.ts'
 
 interface Options extends AdminOptions {
   readonly spiffeId: string
-  readonly ttl?: string
+  readonly ttl?: number
 }
 
 /** `countersign svid mint x509` */
@@ -18,8 +19,8 @@ export function mintX509(io: Io): Command {
   return withAdminOptions(
     new Command('x509')
       .description('sign a certificate for any ID of the trust domain, without an entry')
-      .requiredOption('--spiffe-id <id>', 'whom it names')
-      .option('--ttl <duration>', 'its life'),
+      .requiredOption('--spiffe-id <id>', 'whom it names', formed(SpiffeId.parse))
+      .option('--ttl <duration>', 'its life', parseDuration),
   )
     .addHelpText(
       'after',
@@ -34,7 +35,7 @@ chain, leaf first, and the key.`,
     .action(async (options: Options) => {
       const { refuseKeyOnTerminal, x509SvidJson } = await import('./svid-view.ts')
       refuseKeyOnTerminal(io, true)
-      const ttl = ttlOf(options)
+      const { ttl = 0 } = options
       const { generateKeyPair, softwareSigner } = await import('../x509/key.ts')
       const { createCsr } = await import('../x509/csr.ts')
       const { privateKey } = await generateKeyPair('ec-p256')
@@ -63,9 +64,9 @@ export function mintJwt(io: Io): Command {
   return withAdminOptions(
     new Command('jwt')
       .description('sign a token for any ID of the trust domain, without an entry')
-      .requiredOption('--spiffe-id <id>', 'whom it names')
+      .requiredOption('--spiffe-id <id>', 'whom it names', formed(SpiffeId.parse))
       .requiredOption('--audience <name...>', 'who it is for')
-      .option('--ttl <duration>', 'its life'),
+      .option('--ttl <duration>', 'its life', parseDuration),
   )
     .addHelpText(
       'after',
@@ -73,7 +74,7 @@ export function mintJwt(io: Io): Command {
     )
     .action(async (options: Options & { readonly audience: readonly string[] }) => {
       const id = wireId(options.spiffeId)
-      const request = { id, audience: [...options.audience], ttl: ttlOf(options) }
+      const request = { id, audience: [...options.audience], ttl: options.ttl ?? 0 }
       await withServer(io, options, async (channel) => {
         const { createClient } = await import('../rpc/client.ts')
         const { svid } = await createClient('spire.api.server.svid.v1.SVID', channel).unary(
@@ -87,8 +88,4 @@ export function mintJwt(io: Io): Command {
         else printJwtSvids(io, options.output, [minted], systemClock.now())
       })
     })
-}
-
-function ttlOf(options: Options): number {
-  return options.ttl === undefined ? 0 : parseDuration(options.ttl)
 }

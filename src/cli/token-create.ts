@@ -1,10 +1,12 @@
 import { Command } from 'commander'
 import { parseDuration } from '../runtime/duration.ts'
+import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { wireId } from './entry-flags.ts'
 import { instant } from './entry-view.ts'
 import type { Io } from './io.ts'
 import { printRecord } from './output.ts'
+import { formed } from './value-form.ts'
 
 interface Options extends AdminOptions {
   readonly ttl: string
@@ -15,8 +17,12 @@ interface Options extends AdminOptions {
 export function tokenCreate(io: Io): Command {
   const command = new Command('create')
     .description('make a token that lets one node join, once')
-    .option('--ttl <duration>', 'how long it is good', '10m')
-    .option('--spiffe-id <id>', 'an ID of your choice that the node goes by too')
+    .option('--ttl <duration>', 'how long it is good', formed(parseDuration), '10m')
+    .option(
+      '--spiffe-id <id>',
+      'an ID of your choice that the node goes by too',
+      formed(SpiffeId.parse),
+    )
   return withAdminOptions(command)
     .addHelpText(
       'after',

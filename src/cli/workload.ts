@@ -1,12 +1,18 @@
 import { existsSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { CountersignError } from '../errors.ts'
-import { type Endpoint, endpointVariable, resolveEndpoint } from '../workload-api/endpoint.ts'
+import {
+  type Endpoint,
+  endpointVariable,
+  parseEndpoint,
+  resolveEndpoint,
+} from '../workload-api/endpoint.ts'
 import type { WorkloadApi } from '../workload-api/grpc.ts'
 import { devSockets, outputOption } from './admin.ts'
 import { requireSocket, whileOpen } from './connection.ts'
 import type { Io } from './io.ts'
 import type { OutputFormat } from './output.ts'
+import { formed, orEmpty } from './value-form.ts'
 
 export interface SocketOptions {
   readonly socket?: string
@@ -23,7 +29,9 @@ export function withWorkloadOptions(command: Command): Command {
 
 export function withSocketOption(command: Command): Command {
   return command.addOption(
-    new Option('--socket <endpoint>', `the agent's socket, as unix:///path`).env(endpointVariable),
+    new Option('--socket <endpoint>', `the agent's socket, as unix:///path`)
+      .argParser(formed(orEmpty(parseEndpoint)))
+      .env(endpointVariable),
   )
 }
 

@@ -37,7 +37,7 @@ export interface Material {
   readonly tokens: readonly JwtSvid[]
 }
 
-/** Throws `invalid` / `file-name` for a name that is not 1 to 64 of `A-Za-z0-9._-`, is taken by us, or stands twice. */
+/** Throws `invalid` / `usage` for a name that is not 1 to 64 of `A-Za-z0-9._-`, is taken by us, or stands twice. */
 export function checkNames(names: FileNames): FileNames {
   const { key, cert, bundle, combined, pkcs12, jwts } = names
   const all = [key, cert, bundle, combined, ...jwts.map(({ name }) => name)]
@@ -54,7 +54,7 @@ export function checkNames(names: FileNames): FileNames {
 
 function badName(name: string, what: string): CountersignError {
   return new CountersignError('invalid', `"${name.slice(0, 80)}" ${what}`, {
-    reason: 'file-name',
+    reason: 'usage',
     fix: 'use 1 to 64 letters, digits, dots, dashes and underscores, without a dot in front; "current" is taken',
   })
 }

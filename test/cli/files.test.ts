@@ -45,7 +45,7 @@ test('what cannot be meant is refused before anything is written', async () => {
   expect(await codeOf('--signal', 'HANG', '--pid-file', 'x')).toBe(64)
   expect(await codeOf('--on-renew', 'true', '--signal', 'HUP', '--pid-file', 'x')).toBe(64)
   expect(await codeOf('--owner', 'nobody-of-that-name')).toBe(64)
-  expect(await codeOf('--key', '../key.pem')).toBe(1)
+  expect(await codeOf('--key', '../key.pem')).toBe(64)
   expect(() => statSync(dir)).toThrow()
 })
 

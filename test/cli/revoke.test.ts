@@ -197,7 +197,7 @@ test('revoke: what is not known is revoked with a note; what cannot be meant is 
   expect(left.stderr).toMatch(/nothing here is of this owner.*"countersign entry list"/)
   const { active } = await authority()
   const cases: readonly [readonly string[], number, string][] = [
-    [['revoke', 'spiffe-id', 'web', '--reason', 'x'], 1, 'spiffe'],
+    [['revoke', 'spiffe-id', 'web', '--reason', 'x'], 64, 'spiffe'],
     [['revoke', 'key', active, '--reason', 'x'], 1, 'countersign authority'],
     [['revoke', 'token', 'x', '--reason', ''], 1, 'reason'],
     [['revoke', 'token', 'x'], 64, '--reason'],

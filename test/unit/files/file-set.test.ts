@@ -25,17 +25,17 @@ test('T16 a name that leads out of the folder, is taken or stands twice is refus
     expect(
       reasonOf(() => checkNames({ ...names, cert: name })),
       name,
-    ).toBe('file-name')
+    ).toBe('usage')
     const jwts = [{ audience: 'a', name }]
     expect(
       reasonOf(() => checkNames({ ...names, jwts })),
       name,
-    ).toBe('file-name')
+    ).toBe('usage')
     const pkcs12 = { name, password }
     expect(
       reasonOf(() => checkNames({ ...names, pkcs12 })),
       name,
-    ).toBe('file-name')
+    ).toBe('usage')
   }
   for (const name of ['x'.repeat(64), 'tls.crt', '_a-B.9']) {
     expect(checkNames({ ...names, cert: name }).cert).toBe(name)
