@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { CountersignError } from '../errors.ts'
 import type { CaseOutcome } from '../policy/run-cases.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { counted } from '../runtime/counted.ts'
@@ -31,13 +32,36 @@ Example:
       const { readPolicyFolder } = await import('../policy/policy-folder.ts')
       const { readPolicySet } = await import('../policy/policy-set.ts')
       const { checkOutcomes, runCases } = await import('../policy/run-cases.ts')
-      const cases = readCaseFile(file)
-      const { files } = await readPolicyFolder(cases.policies)
+      const cases = await advising(
+        'config-key',
+        (fix) => `${fix}; "countersign policy test --help" has a file of cases`,
+        () => readCaseFile(file),
+      )
+      const { files } = await advising(
+        'policy-folder-empty',
+        () => `name the folder of the policies in ${file}, as policies: ../policy`,
+        () => readPolicyFolder(cases.policies),
+      )
       const outcomes = runCases(cases, await readPolicySet(files, systemClock), systemClock)
       printOutcomes(io, output, outcomes)
       checkOutcomes(outcomes)
       io.note(`${counted(outcomes.length, 'case')} as expected`)
     })
+}
+
+/** Throws what `work` throws; where it has this reason, with another thing to do next. */
+async function advising<T>(
+  reason: string,
+  fixOf: (before: string) => string,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof CountersignError) || error.reason !== reason) throw error
+    const fix = fixOf(error.fix ?? '')
+    throw new CountersignError(error.code, error.message, { reason, fix, cause: error })
+  }
 }
 
 /** For people those that failed, else all. */

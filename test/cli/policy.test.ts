@@ -195,3 +195,22 @@ test('an exchange is asked about with what the token says that is shown', async 
   expect(code).toBe(0)
   expect(stdout).toMatch(/^yes/)
 })
+
+test('policy test says what to do where a file is none of cases, and where no policies are beside it', async () => {
+  const server = join(folder, 'server.yaml')
+  writeFileSync(server, 'trust_domain: example.org\n')
+  const none = await runHere(['policy', 'test', server])
+  expect([none.code, none.stderr]).toEqual([
+    78,
+    expect.stringContaining('cases; "countersign policy test --help" has a file of cases'),
+  ])
+  const apart = join(mkdtempSync(join(folder, 'cases-')), 'cases.yaml')
+  writeFileSync(apart, all)
+  const { code, stderr } = await runHere(['policy', 'test', apart])
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining(
+      `fix: name the folder of the policies in ${apart}, as policies: ../policy`,
+    ),
+  ])
+})
