@@ -1,5 +1,5 @@
 import { CountersignError } from '../../src/errors.ts'
-import { parseNetworks } from '../../src/federation/networks.ts'
+import { checkNetwork } from '../../src/federation/networks.ts'
 import type { InjectFile, IntegrationFile, SecretFile } from './integration-file.ts'
 import { isForKey, isForwardable } from './vendor/request-headers.ts'
 
@@ -69,7 +69,7 @@ export interface Limits {
 /** Throws `invalid`: `config-broker`, `federation-network`. */
 export function readIntegration(said: IntegrationFile, origin: string): Integration {
   const { id } = said
-  parseNetworks(said.networks ?? [])
+  said.networks?.forEach(checkNetwork)
   const inject = readInjection(said.inject)
   if (inject.kind === 'header' && !isForKey(inject.name.toLowerCase())) {
     refuse(`integration ${id}: ${inject.name} is no header for a key`, 'name the vendor’s own')

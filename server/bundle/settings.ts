@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
-import { parseNetworks } from '../../src/federation/networks.ts'
+import { checkNetwork } from '../../src/federation/networks.ts'
 import {
   duration,
   type HostPort,
@@ -68,10 +68,7 @@ export const stalenessUnlessTold: StalenessSettings = { maxSeconds: 86_400, onSt
 const minStalenessSeconds = 300
 const maxStalenessSeconds = 366 * 86_400
 
-const network = parsedBy((text) => {
-  parseNetworks([text])
-  return text
-})
+const network = parsedBy(checkNetwork)
 
 /** As an operator writes it. */
 export const federationSchema: z.ZodType<FederationFile> = z.strictObject({

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Entry, Selector } from '../../src/entry/entry.ts'
-import { CountersignError } from '../../src/errors.ts'
-import { type Networks, parseNetworks } from '../../src/federation/networks.ts'
+import { asCountersignError, CountersignError, type ErrorOptions } from '../../src/errors.ts'
+import { checkNetwork, type Networks, parseNetworks } from '../../src/federation/networks.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { EntryInput } from '../entry/entry-input.ts'
@@ -119,8 +119,8 @@ function checkNetworks(networks: readonly string[]): void {
   if (networks.length === 0 || networks.length > 16) {
     throw refused('legacy-network', 'it comes from 1 to 16 networks')
   }
-  networksOf(networks)
   for (const network of networks) {
+    written(() => checkNetwork(network))
     const [address = '', prefix = '128'] = network.split('/')
     if (isMapped(address) || (isIP(address) === 6 && networksOf([network]).has('0.0.0.0'))) {
       throw refused('legacy-network', `${network} has IPv4 in it: write that as IPv4`)
@@ -136,13 +136,22 @@ function checkNetworks(networks: readonly string[]): void {
 }
 
 function networksOf(networks: readonly string[]): Networks {
+  return written(() => parseNetworks(networks))
+}
+
+function written<T>(read: () => T): T {
   try {
-    return parseNetworks(networks)
+    return read()
   } catch (cause) {
-    throw refused('legacy-network', 'a network is written as 10.0.0.0/8 or fd00::/32', cause)
+    const { message, fix } = asCountersignError(cause)
+    throw refused('legacy-network', message, { fix, cause })
   }
 }
 
-function refused(reason: string, message: string, cause?: unknown): CountersignError {
-  return new CountersignError('invalid', message, { reason, cause })
+function refused(
+  reason: string,
+  message: string,
+  more?: Pick<ErrorOptions, 'fix' | 'cause'>,
+): CountersignError {
+  return new CountersignError('invalid', message, { reason, ...more })
 }

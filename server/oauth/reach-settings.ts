@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseNetworks } from '../../src/federation/networks.ts'
+import { checkNetwork } from '../../src/federation/networks.ts'
 import { parsedBy } from '../../src/runtime/config-value.ts'
 
 /** How far connections to a server of somebody else may lead (T8). */
@@ -11,8 +11,5 @@ export interface Reach {
 }
 
 /** As an operator writes them. */
-export const network: z.ZodType<string> = parsedBy((text) => {
-  parseNetworks([text])
-  return text
-})
+export const network: z.ZodType<string> = parsedBy(checkNetwork)
 export const port: z.ZodType<number> = z.number().int().min(1).max(65_535)

@@ -68,6 +68,46 @@ function parseNetwork(text: string): Network {
   return [address, prefix]
 }
 
+/**
+ * A network as an operator writes it down, and it is kept. Throws `invalid` / `federation-network`; of `10.7.0.1/16` too,
+ * which may be meant as one address or as all of them.
+ */
+export function checkNetwork(text: string): string {
+  const [address, prefix] = parseNetwork(text)
+  const first = firstOf(address, prefix)
+  if (first === undefined) return text
+  throw new CountersignError('invalid', `${text} is neither a network nor one address`, {
+    reason: 'federation-network',
+    fix: `write the network as ${first}/${prefix}, or the address as ${address}`,
+  })
+}
+
+/** The first address of the network; undefined: it is this one. */
+function firstOf(address: string, prefix: number): string | undefined {
+  const [bits, radix, dot] = isIP(address) === 6 ? [16, 16, ':'] : [8, 10, '.']
+  const groups = groupsOf(address).map((group) => Number.parseInt(group, radix))
+  const first = groups.map((group, at) => {
+    const behind = bits - Math.min(bits, Math.max(0, prefix - at * bits))
+    return (group >> behind) << behind
+  })
+  if (first.every((group, at) => group === groups[at])) return undefined
+  const text = first.map((group) => group.toString(radix)).join(dot)
+  return dot === ':' ? shortest(text) : text
+}
+
+function groupsOf(address: string): readonly string[] {
+  if (isIP(address) === 4) return address.split('.')
+  const [before = '', after] = shortest(address).split('::')
+  const [head, tail] = [before, after].map((part) => part?.split(':').filter(Boolean) ?? [])
+  const zeros = Array.from({ length: 8 - (head?.length ?? 0) - (tail?.length ?? 0) }, () => '0')
+  return [...(head ?? []), ...zeros, ...(tail ?? [])]
+}
+
+/** An IPv6 address as RFC 5952 writes it, without IPv4 in it. */
+function shortest(address: string): string {
+  return new URL(`http://[${address}]`).hostname.slice(1, -1)
+}
+
 /** Whether an address is public or of an allowed network (T8). One that names an interface never is. */
 export function mayConnect(address: string, allowed: Networks): boolean {
   const version = isIP(address)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { locate } from '../../../src/federation/locate.ts'
-import { mayConnect, parseNetworks } from '../../../src/federation/networks.ts'
+import { checkNetwork, mayConnect, parseNetworks } from '../../../src/federation/networks.ts'
 import { reasonOf } from '../../support/x509-fixtures.ts'
 
 const none = parseNetworks([])
@@ -94,4 +94,40 @@ test.each([
   '::%lo',
 ])('"%s" is no network', (text) => {
   expect(reasonOf(() => parseNetworks([text]))).toBe('federation-network')
+})
+
+test.each([
+  ['10.7.0.1/16', '10.7.0.0/16'],
+  ['10.7.0.1/31', '10.7.0.0/31'],
+  ['172.31.255.255/12', '172.16.0.0/12'],
+  ['255.255.255.255/1', '128.0.0.0/1'],
+  ['10.0.0.1/0', '0.0.0.0/0'],
+  ['fd00::1/64', 'fd00::/64'],
+  ['2001:db8:0:ff80::/57', '2001:db8:0:ff80::/57'],
+  ['2001:DB8:0:ffc1::/57', '2001:db8:0:ff80::/57'],
+  ['2001:db8::10.0.0.9/125', '2001:db8::a00:8/125'],
+  ['::1/0', '::/0'],
+] as const)('what is written as %s means %s', (text, network) => {
+  if (text === network) return expect(checkNetwork(text)).toBe(text)
+  expect(() => checkNetwork(text)).toThrow(
+    expect.objectContaining({
+      reason: 'federation-network',
+      fix: `write the network as ${network}, or the address as ${text.split('/')[0]}`,
+    }),
+  )
+  // What was written down before goes on.
+  expect(parseNetworks([text]).has(text.split('/')[0] ?? '')).toBe(true)
+})
+
+test('a network, and an address alone, is kept as it is written', () => {
+  const texts = [
+    '10.0.0.0/8',
+    '10.7.0.1',
+    '10.7.0.1/32',
+    'fd00::/8',
+    'FD00::0/8',
+    '::1',
+    '0.0.0.0/0',
+  ]
+  expect(texts.map(checkNetwork)).toEqual(texts)
 })

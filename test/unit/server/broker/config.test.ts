@@ -108,6 +108,7 @@ test('what is unsound is refused, with the place and the nearest key', () => {
     [withAcme({ rate: '10/d' }), /config-value.*rate/],
     [withAcme({ rate: '0/s' }), /config-value.*rate/],
     [withAcme({ networks: ['10.0.0.0/33'] }), /federation-network/],
+    [withAcme({ networks: ['10.7.0.1/16'] }), /federation-network/],
     [{ ...sound, integrations: [acme, acme] }, /config-broker.*two integrations acme/],
     [{ ...sound, integrations: [] }, /config-value/],
     [{ ...sound, url: 'https://broker.test:8444/' }, /config-broker.*url/],

@@ -17,6 +17,7 @@ test('unless told, bundles are fetched from the public internet, and none is ser
 test.each([
   ['a key that is not known', { allowed_network: [] }],
   ['a network that is none', { allowed_networks: ['10.0.0.0/33'] }],
+  ['an address with the width of a network', { allowed_networks: ['10.7.0.1/16'] }],
   ['no port', { allowed_ports: [] }],
   ['port 0', { allowed_ports: [0] }],
   ['an endpoint without a profile', { bundle_endpoint: { address: '0.0.0.0:8443' } }],

@@ -55,6 +55,7 @@ test.for<[Partial<typeof till>, string]>([
   [{ networks: ['0.0.0.0/0'] }, 'legacy-network'],
   [{ networks: ['10.0.0.0/7'] }, 'legacy-network'],
   [{ networks: ['2000::/3'] }, 'legacy-network'],
+  [{ networks: ['10.7.0.1/16'] }, 'legacy-network'],
   // All of IPv4, in the clothes of IPv6.
   [{ networks: ['::/32'] }, 'legacy-network'],
   [{ networks: ['::ffff:0:0/96'] }, 'legacy-network'],
