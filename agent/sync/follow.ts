@@ -37,18 +37,22 @@ export async function follow(deps: FollowDeps, signal: AbortSignal): Promise<voi
   const outage = createOutage({ lost: 'lost the server', back: 'the server is back', clock, log })
   let source = deps.stream
   let wasThere = false
+  /** So many streams in a row were there for a word, and then not long enough for a server that is there. */
+  let brief = 0
   while (!signal.aborted) {
     const connection = deps.connection()
     let sinceMs = Infinity
+    const hasLasted = (): boolean => clock.monotonicMs() - sinceMs >= retryCapMs
     const error = await followOnce(deps, source, AbortSignal.any([signal, connection]), () => {
       sinceMs = Math.min(sinceMs, clock.monotonicMs())
-      outage.over()
+      if (hasLasted()) brief = 0
+      if (brief === 0) outage.over()
       wasThere = true
       deps.applied()
     })
     signal.throwIfAborted()
     // One that is there for a word at a time would send each agent all that it has, ten times a second.
-    if (clock.monotonicMs() - sinceMs >= retryCapMs) backoff.reset()
+    if (hasLasted()) backoff.reset()
     if (source === deps.stream && error?.code === 'unimplemented') {
       log.debug('the server has no stream of changes; it is polled')
       source = deps.poll
@@ -56,8 +60,9 @@ export async function follow(deps: FollowDeps, signal: AbortSignal): Promise<voi
     }
     source = deps.stream
     if (connection.aborted || error === undefined) continue
+    brief = hasLasted() ? 0 : wasThere ? brief + 1 : brief
     // One cut says little: servers stop, and others take over. The next try tells whether none is there, and why.
-    const isCut = wasThere && error.code === 'unavailable'
+    const isCut = wasThere && error.code === 'unavailable' && brief < 2
     if (isCut) log.info('the stream of changes was cut', { error })
     else outage.failed(error)
     wasThere = false

@@ -303,26 +303,46 @@ describe('when the server is gone', () => {
     )
   })
 
-  test('F7 one that cuts each stream after its first word is asked ever more seldom', async () => {
-    const tries: number[] = []
-    await during(
-      async () => {
-        await clock.advance(30_000)
-        expect(tries.length).toBeLessThan(20)
-        const waits = tries.slice(1).map((at, before) => at - (tries[before] ?? 0))
-        expect(waits.at(-1)).toBe(3000)
-      },
-      {
-        open: (signal) => {
-          tries.push(clock.monotonicMs())
-          const stream = server.open(signal)
-          server.last.give(snapshot())
-          queueMicrotask(() => server.last.fail(new Error('cut')))
-          return stream
+  test.for([
+    [new Error('cut'), []],
+    [
+      new CountersignError('unavailable', 'cut', { reason: 'cut' }),
+      ['the stream of changes was cut'],
+    ],
+  ] as const)(
+    'F7 one that cuts each stream after its first word is lost once, and asked ever more seldom: %s',
+    async ([cut, first]) => {
+      const tries: number[] = []
+      const said: string[] = []
+      const say = (message: string): void => void said.push(message)
+      let lasts = false
+      await during(
+        async () => {
+          await clock.advance(30_000)
+          expect(said).toEqual([...first, 'lost the server'])
+          expect(tries.length).toBeLessThan(20)
+          const waits = tries.slice(1).map((at, before) => at - (tries[before] ?? 0))
+          expect(waits.at(-1)).toBe(3000)
+          lasts = true
+          await clock.advance(6000)
+          expect(said).toHaveLength(first.length + 1)
+          server.last.give({})
+          await settle()
+          expect(said.slice(first.length + 1)).toEqual(['the server is back'])
         },
-      },
-    )
-  })
+        {
+          open: (signal) => {
+            tries.push(clock.monotonicMs())
+            const stream = server.open(signal)
+            server.last.give(snapshot())
+            if (!lasts) queueMicrotask(() => server.last.fail(cut))
+            return stream
+          },
+          log: { ...silentLog, warn: say, info: say },
+        },
+      )
+    },
+  )
 
   test('the waits are short again after a server was there', async () => {
     const tries: number[] = []
