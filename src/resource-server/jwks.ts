@@ -72,6 +72,11 @@ export function keysAt(
   }
 }
 
+/** What was in the way, of an error of `keysAt`. */
+export function whyOf({ cause }: CountersignError): string {
+  return (cause as Error).message
+}
+
 function keysIn(text: string): ReadonlyMap<string, Buffer> {
   const found = new Map<string, Buffer>()
   for (const element of elementsIn(text)) {

@@ -5,7 +5,7 @@ import { isCanary, looksLikeCanary } from '../revocation/canary.ts'
 import { backgroundClock, type Clock } from '../runtime/clock.ts'
 import { eachMinute } from '../runtime/each-minute.ts'
 import { type Access, isName, readAccess } from './access-token.ts'
-import { type JwksLocation, keysAt } from './jwks.ts'
+import { type JwksLocation, keysAt, whyOf } from './jwks.ts'
 import { openRequests } from './open-requests.ts'
 import { keepToken } from './shown-token.ts'
 import { signedTokens } from './signed-tokens.ts'
@@ -98,10 +98,6 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
   canaryReaders.set(verifier, (token, shown = {}) => read(token, shown, isCanary))
   return verifier
-}
-
-function whyOf({ cause }: CountersignError): string {
-  return (cause as Error).message
 }
 
 // No way of the public face leads to a canary that is let in.

@@ -1,9 +1,11 @@
 import type { SecureContextOptions } from 'node:tls'
+import type { CountersignError } from '../../../src/errors.ts'
 import { contextOptions } from '../../../src/mtls/context.ts'
 import { keysAt } from '../../../src/resource-server/jwks.ts'
 import { createRevocationFeed, type RevocationFeed } from '../../../src/revocation/feed-client.ts'
 import { feedAt } from '../../../src/revocation/https-feed.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
+import { eachMinute } from '../../../src/runtime/each-minute.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import type { X509Svid } from '../../../src/svid/x509-svid.ts'
 
@@ -23,7 +25,11 @@ const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 /** What the issuer has revoked, told to this broker by its SVID: some resource of the server names it in `served_by`. */
 export function openFeed(deps: FeedDeps): RevocationFeed {
   const { issuer, issuerCa, svid, clock, log } = deps
-  let troubled = false
+  const lost = eachMinute<CountersignError>(
+    clock,
+    ({ reason }) => reason,
+    (error) => log.warn('what was revoked cannot be followed: no calls are made', { error }),
+  )
   return createRevocationFeed({
     issuer,
     clock,
@@ -34,11 +40,8 @@ export function openFeed(deps: FeedDeps): RevocationFeed {
     }),
     keyOf: keysAt(deps.keys, clock),
     onTrouble(error) {
-      // A stream that ends is begun again at once; what goes on failing is said once.
-      if (!troubled && error.reason !== 'feed-ended') {
-        log.warn('what was revoked cannot be followed: no calls are made', { error })
-      }
-      troubled = error.reason !== 'feed-ended'
+      // A stream that ends is begun again at once.
+      if (error.reason !== 'feed-ended') lost(error)
     },
   })
 }

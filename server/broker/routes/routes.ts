@@ -1,9 +1,11 @@
 import type { AuditEvent } from '../../../src/audit/event.ts'
 import type { CountersignError } from '../../../src/errors.ts'
 import type { HostLookup } from '../../../src/federation/locate.ts'
+import { whyOf } from '../../../src/resource-server/jwks.ts'
 import type { Revocations } from '../../../src/resource-server/standing-check.ts'
 import { createVerifier, type Verifier } from '../../../src/resource-server/verifier.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
+import { eachMinute } from '../../../src/runtime/each-minute.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import type { Secret } from '../../../src/runtime/secret.ts'
 import { RateLimiter } from '../../access/limits.ts'
@@ -67,7 +69,9 @@ export async function openRoutes(
       verifier: createVerifier({
         ...{ issuer: config.issuer, audience, jwks: deps.jwks, clock },
         requireBound: integration.requireBound,
-        onTrouble: (error) => log.warn('tokens cannot be verified', { integration: id, error }),
+        onTrouble: eachMinute(clock, whyOf, (error) =>
+          log.warn('tokens cannot be verified', { integration: id, error }),
+        ),
         ...(deps.revocations !== undefined && { revocations: deps.revocations }),
       }),
       callers: new RateLimiter(rate.caller, clock),

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { CountersignError } from '../../../src/errors.ts'
 import { parseJsonObject } from '../../../src/jwt/strict-json.ts'
-import { type KeyLookup, keysAt } from '../../../src/resource-server/jwks.ts'
+import { type KeyLookup, keysAt, whyOf } from '../../../src/resource-server/jwks.ts'
+import { eachMinute } from '../../../src/runtime/each-minute.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import { fetchWithin, type ReachDeps, readBounded } from './reach.ts'
 import type { FederatedIssuer } from './settings.ts'
@@ -24,7 +25,9 @@ export function issuerKeys(
   return keysAt(
     (signal) => fetchKeys(settings, deps, signal),
     deps.clock,
-    (error) => deps.log.warn('tokens of an issuer cannot be verified', { issuer, error }),
+    eachMinute(deps.clock, whyOf, (error) =>
+      deps.log.warn('tokens of an issuer cannot be verified', { issuer, error }),
+    ),
   )
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { CountersignError } from '../../../src/errors.ts'
+import { asCountersignError, CountersignError } from '../../../src/errors.ts'
 import { parseJsonObject } from '../../../src/jwt/strict-json.ts'
+import { eachMinute } from '../../../src/runtime/each-minute.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import type { Reach } from '../reach-settings.ts'
 import { claimText } from './claims.ts'
@@ -38,6 +39,12 @@ export type TokenReview = (token: string, verified: ForeignToken) => Promise<voi
 
 export function createTokenReview(deps: ReachDeps & { readonly log: Log }): TokenReview {
   const waiting = new Map<string, number>()
+  const warn = eachMinute(
+    deps.clock,
+    ({ url, error }: { readonly url: string; readonly error: unknown }) =>
+      `${asCountersignError(error).reason} ${url}`,
+    (fields) => deps.log.warn('the API server cannot be asked about a token', fields),
+  )
   return async (token, verified) => {
     const { issuer, claims, podUid } = verified
     const { tokenReview: settings, audience, reach } = issuer
@@ -50,7 +57,7 @@ export function createTokenReview(deps: ReachDeps & { readonly log: Log }): Toke
     try {
       text = await ask(settings, reach, { token, audiences: [audience] }, deps)
     } catch (error) {
-      deps.log.warn('the API server cannot be asked about a token', { url, error })
+      warn({ url, error })
       throw unavailable(error)
     } finally {
       const left = (waiting.get(url) ?? 1) - 1

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { issuerKeys } from '../../../../../server/oauth/federated/issuer-keys.ts'
@@ -93,6 +93,23 @@ test('an issuer that is away is asked again after five seconds; its keys serve f
   await clock.advance(5001)
   expect(await reasonOf(keys(kid))).toBe('jwks-unavailable')
   expect([asked(), why.at(-1)]).toEqual([6, 'federation-status'])
+})
+
+test('why they cannot be fetched is said once a minute, and another reason at once', async () => {
+  const path = join(issuer.ca, '..', 'none.json')
+  const { clock, keys, why } = start({ keys: { at: 'file', path } })
+  const ask = async () => {
+    await clock.advance(5001)
+    await keys(kid).catch(() => {})
+  }
+  for (let i = 0; i < 11; i += 1) await ask()
+  expect(why).toEqual(['federated-file'])
+  writeFileSync(path, '[]')
+  await ask()
+  expect(why).toHaveLength(2)
+  rmSync(path)
+  await ask()
+  expect(why).toEqual(['federated-file', why[1], 'federated-file'])
 })
 
 test('keys of a file are read again', async () => {

@@ -84,6 +84,9 @@ test('T8 the API server is asked by its CA, where the network is allowed, with a
     const world = start(review, reach)
     expect(await world.review()).toBe('token-review-unavailable')
     expect([world.why(), world.asked()]).toEqual([[reason], 0])
+    // Once a minute, however many tokens are shown.
+    await world.review()
+    expect(world.why()).toHaveLength(1)
   }
 })
 
