@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
 import { agentBan, agentEvict, agentList, agentShow } from './agent-fleet.ts'
 import { agentInfo } from './agent-info.ts'
 import { auditExport } from './audit-export.ts'
@@ -54,6 +53,7 @@ import { agentRun, serverRun } from './server-run.ts'
 import { mintJwt, mintX509 } from './svid-mint.ts'
 import { tokenCreate } from './token-create.ts'
 import { validateJwt } from './validate-jwt.ts'
+import { sayWhichValue } from './value-form.ts'
 
 const mintExample = 'svid mint jwt --spiffe-id spiffe://example.org/legacy --audience api'
 
@@ -236,36 +236,6 @@ delete the entry, ban the agent, or "countersign offboard" its owner.`,
       })
   }
   return program
-}
-
-/** A value that does not have its form is a mistake on the command line, whatever reads it: the error names the flag. */
-function sayWhichValue(command: Command): void {
-  const named = [
-    ...command.options.map((option) => ({ of: option, name: `--${option.name()}` })),
-    ...command.registeredArguments.map((argument) => ({
-      of: argument,
-      name: `<${argument.name()}>`,
-    })),
-  ]
-  for (const { of, name } of named) {
-    const { parseArg } = of
-    if (parseArg === undefined) continue
-    of.argParser<unknown>((text, before) => {
-      try {
-        return parseArg(text, before)
-      } catch (error) {
-        throw error instanceof CountersignError ? misused(name, error) : error
-      }
-    })
-  }
-}
-
-function misused(name: string, error: CountersignError): CountersignError {
-  return new CountersignError('invalid', `${name}: ${error.message}`, {
-    reason: 'usage',
-    fix: error.fix,
-    cause: error,
-  })
 }
 
 /** What to do stands where it stands in every other error, also where commander has a guess. */

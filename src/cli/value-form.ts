@@ -1,3 +1,4 @@
+import type { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 
 type Check = (text: string) => unknown
@@ -26,5 +27,35 @@ export function httpsUrl(text: string): void {
   throw new CountersignError('invalid', `no https URL: ${text}`, {
     reason: 'usage',
     fix: 'write it with its scheme and host, for example https://as.example.org',
+  })
+}
+
+/** A value that does not have its form is a mistake on the command line, whatever reads it: the error names the flag. */
+export function sayWhichValue(command: Command): void {
+  const named = [
+    ...command.options.map((option) => ({ of: option, name: `--${option.name()}` })),
+    ...command.registeredArguments.map((argument) => ({
+      of: argument,
+      name: `<${argument.name()}>`,
+    })),
+  ]
+  for (const { of, name } of named) {
+    const { parseArg } = of
+    if (parseArg === undefined) continue
+    of.argParser<unknown>((text, before) => {
+      try {
+        return parseArg(text, before)
+      } catch (error) {
+        throw error instanceof CountersignError ? misused(name, error) : error
+      }
+    })
+  }
+}
+
+function misused(name: string, error: CountersignError): CountersignError {
+  return new CountersignError('invalid', `${name}: ${error.message}`, {
+    reason: 'usage',
+    fix: error.fix,
+    cause: error,
   })
 }
