@@ -28,20 +28,6 @@ let folder: string
 let path: string
 let last: ChainHead
 
-/** What happens once the files have been listed. */
-const meanwhile: (() => Promise<void>)[] = []
-vi.mock(import('../../../../src/audit/trail-files.ts'), async (original) => {
-  const real = await original()
-  return {
-    ...real,
-    async numberedFiles(...of: Parameters<typeof real.numberedFiles>) {
-      const files = await real.numberedFiles(...of)
-      await meanwhile.pop()?.()
-      return files
-    },
-  }
-})
-
 function event(padding: number): AuditEvent {
   return {
     ...{ kind: 'svid.x509.issued', time: new Date(0), actor: { kind: 'server' } },
@@ -115,7 +101,7 @@ describe('a reader of the trail', () => {
     }
     await using reader = new TrailReader(path)
     const found: number[] = []
-    for (let tries = 0; tries < 2; tries += 1) {
+    for (let tries = 0; tries < 2 && found.length === 0; tries += 1) {
       found.push(...(await reader.read(3, 9, 10)).map(({ head }) => head.number))
     }
     expect(found).toEqual([4, 5, 6])
@@ -155,12 +141,14 @@ describe('a reader of the trail', () => {
 
   test('leaves nothing out where a file gets its number while it looks for it', async () => {
     await using reader = new TrailReader(path)
-    meanwhile.push(async () => {
+    let isListed = false
+    listing.behind = async () => {
+      isListed = true
       await rename(path, `${path}.000001`)
       await appendFile(path, `${nextLine(last, event(1)).line}\n`)
-    })
+    }
     const [next] = await reader.read(1, records + 1, 10)
-    expect([next?.head.number, meanwhile]).toEqual([2, []])
+    expect([next?.head.number, isListed]).toEqual([2, true])
   })
 
   test('finds the last record without reading those before it', async () => {
