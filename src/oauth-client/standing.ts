@@ -99,7 +99,7 @@ export class Standing {
     const held = await this.token(request)
     const headers = new Headers(init.headers)
     headers.set('authorization', `Bearer ${held.token}`)
-    const response = await http.fetch(url, { redirect: 'manual', ...init, headers })
+    const response = await http.fetch(url, { ...init, headers, redirect: 'manual' })
     const challenge = response.headers.get('www-authenticate') ?? ''
     if (response.status === 401 && challenge.includes('error="invalid_token"')) {
       this.#tokens.forget(keyOf(request), held)

@@ -253,8 +253,10 @@ test('while the issuer does not answer, the token that is there serves in a mome
 
 test('T8 a redirect is returned, and nothing is sent to where it leads', async () => {
   const { client, url } = await stand()
-  const answer = await client.call(stock, 'stock:read').fetch(`${url}moved`)
-  expect([answer.status, answer.headers.get('location')]).toEqual([307, '/'])
+  for (const init of [{}, { redirect: undefined }, { redirect: 'follow' as const }]) {
+    const answer = await client.call(stock, 'stock:read').fetch(`${url}moved`, init)
+    expect([answer.status, answer.headers.get('location')]).toEqual([307, '/'])
+  }
 })
 
 test('a token that a service says is not good is not sent again', async () => {
