@@ -5,6 +5,7 @@ import type { Trail } from './audit/trail.ts'
 import type { ServerConfig } from './config.ts'
 import type { EndpointDeps } from './endpoints.ts'
 import type { ServerMetrics } from './metrics.ts'
+import type { OpenedForeignClients } from './oauth/open-foreign-clients.ts'
 import type { RefusalRecord } from './oauth/refusals.ts'
 
 export interface HttpDeps
@@ -30,6 +31,7 @@ export interface HttpDeps
     ServerMetrics,
     'registry' | 'canary' | 'feedReaders' | 'feedLag' | 'events' | 'eventsWaiting'
   >
+  readonly foreign: OpenedForeignClients
   /** Of requests for access tokens, and about them. */
   readonly refusals: RefusalRecord
   /** Called once by each of `httpDoors` when it can be called. */
@@ -78,6 +80,7 @@ export async function serveHttp(
       const source = { ...bundles, svid: identity, onUpdate: onIdentityChange }
       const oauthDeps = {
         ...{ ...deps, bundles: deps.federation.fresh, policies, source },
+        foreignClients: deps.foreign,
         ...{ authorityTtlSeconds, config },
         ...{ observe: metrics.canary, observeReaders: metrics.feedReaders },
         ...{ observeLag: metrics.feedLag, observeEvents: metrics.events },

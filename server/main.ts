@@ -24,7 +24,7 @@ import type { ServerConfig } from './config.ts'
 import { type EndpointDeps, openEndpoints, readDefinitions } from './endpoints.ts'
 import { runExpiry } from './entry/expiry.ts'
 import { httpDoors, serveHttp } from './http.ts'
-import { makeParts, type Opened, openPoliciesOf } from './parts.ts'
+import { makeParts, type Opened, openForeignClientsOf, openPoliciesOf } from './parts.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import type { RefusedRow } from './store/row-seal.ts'
 import { openSqlite } from './store/sqlite.ts'
@@ -131,9 +131,13 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
   try {
     await record(startedEvent({ trustDomain, version, config }, clock.now()))
     const policies = await openPoliciesOf(opened)
+    const foreign = await openForeignClientsOf(opened)
     let shut = httpDoors(config)
     const notReady = async () => (shut > 0 ? 'starting' : deps.notReady())
-    const doors = { ...deps, notReady, policies, trail, refusals }
+    const doors = {
+      ...{ ...deps, notReady, policies, trail, refusals },
+      foreignClients: foreign.clients,
+    }
     const endpoints = await openEndpoints(config, doors)
     changes.subscribe((batch) => {
       cutAgents(batch, endpoints.cut)
@@ -167,7 +171,8 @@ async function serve(opened: Opened, hooks: ServerHooks, signal: AbortSignal): P
       (until) => (config.auditCopyRecords === 0 ? aborted(until) : copy.run(until)),
       (until) => federation.run(until),
       (until) => runExpiry(registry, { clock, log }, until),
-      (until) => serveHttp(config, { ...doors, opened: doorOpened, metrics, identityUsers }, until),
+      (until) =>
+        serveHttp(config, { ...doors, foreign, opened: doorOpened, metrics, identityUsers }, until),
       (until) => Promise.race([following, aborted(until)]),
     )
     reason = 'asked'

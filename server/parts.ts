@@ -26,6 +26,7 @@ import { keyHashOf } from './legacy/legacy-caller.ts'
 import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
+import type { OpenedForeignClients } from './oauth/open-foreign-clients.ts'
 import { createRefusalRecord, type RefusalRecord } from './oauth/refusals.ts'
 import { inStore } from './oauth/settings.ts'
 import { eventWriter } from './oauth/ssf/event-writer.ts'
@@ -50,7 +51,7 @@ export interface Opened {
 
 /** What a server consists of, ready to run. */
 export interface Parts {
-  readonly deps: Omit<EndpointDeps, 'policies'>
+  readonly deps: Omit<EndpointDeps, 'foreignClients' | 'policies'>
   readonly copy: AuditCopy
   readonly witness: Witness
   readonly denials: Denials
@@ -80,6 +81,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
   })
   const writeFacts = factWriter({
     clock: { now: () => new Date(Math.max(clock.now().getTime(), ca.latestTime().getTime())) },
+    trustDomain,
     svidTtlSeconds: config.ca.ttlSeconds,
     told: eventWriter({ ...config.oauth, logId: store.logId, clock }),
   })
@@ -222,6 +224,15 @@ export async function openPoliciesOf(opened: Opened): Promise<Policies | undefin
   const source = policy === inStore ? storeSource(store.db) : folderSource(policy)
   const append = (events: readonly AuditEvent[]) => trail.append(events)
   return openPolicies({ source, separateEnvironments, append, clock: systemClock, log })
+}
+
+/** Workloads of other trust domains may ask for access tokens where any are issued. Throws as `openForeignClients`. */
+export async function openForeignClientsOf(opened: Opened): Promise<OpenedForeignClients> {
+  const { config, trail, log } = opened
+  const { oauth, trustDomain } = config
+  const settings = oauth ?? { foreignClients: new Map(), foreignClientsFile: undefined }
+  const { openForeignClients } = await import('./oauth/open-foreign-clients.ts')
+  return openForeignClients(settings, { trustDomain, trail, clock: systemClock, log })
 }
 
 function caSettingsOf(config: ServerConfig): CaSettings {

@@ -1,7 +1,8 @@
+import type { Entry } from '../../src/entry/entry.ts'
 import type { Target } from '../../src/policy/question.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { LevelSwitch, Log } from '../../src/runtime/log.ts'
-import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import type { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import type { Caller, Peer } from '../access/caller.ts'
 import type { RateLimiter } from '../access/limits.ts'
 import type { Bundles } from '../bundle/bundles.ts'
@@ -37,6 +38,11 @@ export interface ApiDeps {
   readonly nodes: NodeDeps
   /** undefined where no access tokens are issued; `resources` is empty then. */
   readonly policies: Policies | undefined
+  /** Workloads of other trust domains, in place of entries; none where no access tokens are issued. */
+  readonly foreignClients: {
+    get(id: SpiffeId): Entry | undefined
+    ofOwner(owner: string): readonly Entry[]
+  }
   readonly legacyKeyHash: KeyHash
   readonly policiesInStore: boolean
   readonly resources: ReadonlyMap<string, ApiResource>

@@ -20,7 +20,7 @@ const maxEntries = 16
 
 /** countersign.policy.v1.Policies */
 export function policiesHandlers(
-  deps: Pick<ApiDeps, 'policies' | 'index' | 'resources'> & StoredPolicyDeps,
+  deps: Pick<ApiDeps, 'foreignClients' | 'index' | 'policies' | 'resources'> & StoredPolicyDeps,
 ): Record<string, RpcHandler<Caller>> {
   return {
     Explain: unary(async (request: ExplainRequest) => {
@@ -61,7 +61,7 @@ interface Asked {
   readonly entry: Entry | undefined
 }
 
-type QuestionDeps = Pick<ApiDeps, 'clock' | 'index' | 'resources'>
+type QuestionDeps = Pick<ApiDeps, 'clock' | 'foreignClients' | 'index' | 'resources'>
 
 /** One for each entry that carries the ID. Throws as `entriesOf` and `wishOf`, and `invalid`, `revoke-…`. */
 function questionsOf(request: ExplainRequest, deps: QuestionDeps): readonly Asked[] {
@@ -82,12 +82,17 @@ function questionsOf(request: ExplainRequest, deps: QuestionDeps): readonly Aske
 }
 
 /** Those that are disabled too, of which no policy is asked. Throws `not-found` `client-unknown`. */
-function entriesOf(request: ExplainRequest, { index, clock }: QuestionDeps): readonly Entry[] {
+function entriesOf(
+  request: ExplainRequest,
+  { index, foreignClients, clock }: QuestionDeps,
+): readonly Entry[] {
   const spiffeId = SpiffeId.parse(request.spiffe_id)
   const now = clock.now()
   const entries = index
     .ofId(spiffeId, maxEntries)
     .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
+  const foreign = foreignClients.get(spiffeId)
+  if (foreign !== undefined) return [foreign]
   if (entries.length > 0) return entries
   throw new CountersignError('not-found', `no entry carries ${spiffeId}`, {
     reason: 'client-unknown',

@@ -32,6 +32,7 @@ type Deps = Pick<
   | 'ca'
   | 'changes'
   | 'clock'
+  | 'foreignClients'
   | 'index'
   | 'policies'
   | 'registry'
@@ -56,19 +57,22 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
       return { ...revokedToWire(number, target, known), tokens, more_tokens: !isAll }
     }),
     OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
-      const count = endedBy(causesOfOffboarding(owner, deps.index), { ...deps, db: store.db })
+      const count = endedBy(causesOfOffboarding(owner, deps), { ...deps, db: store.db })
       const { entries, number } = await offboardOwner(deps, owner, reason, actOf(caller), {
         within: (tx) => revokeKeys(tx, { owner }, clock.now()),
       })
       // There may be very many, and nobody who is cut off is to gain by it.
       const { tokens, isAll } = await count()
+      const foreign = deps.foreignClients.ofOwner(owner)
+      const known = entries.length + foreign.length > 0
       return {
         entries: entries
           .slice(0, maxShown)
           .map(({ id, spiffeId }) => ({ id, spiffe_id: spiffeId })),
         deleted: entries.length,
+        foreign_clients: foreign.map(({ spiffeId }) => spiffeId),
         ...{ tokens, more_tokens: !isAll },
-        revoked: revokedToWire(number, { kind: 'owner', id: owner }, entries.length > 0),
+        revoked: revokedToWire(number, { kind: 'owner', id: owner }, known),
       }
     }),
   }
@@ -84,14 +88,16 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
 }
 
 /** Whether there is such a thing here; of tokens, resources and integrations nothing is known for sure. */
-function isKnown({ kind, id }: Target, { index, ca, bundles }: Deps): boolean {
+function isKnown({ kind, id }: Target, { index, foreignClients, ca, bundles }: Deps): boolean {
   switch (kind) {
     case 'spiffe-id':
-      return index.knowsId(id as SpiffeId)
+      return index.knowsId(id as SpiffeId) || foreignClients.get(id as SpiffeId) !== undefined
     case 'entry':
       return index.get(id) !== undefined
     case 'owner':
-      return index.list({ owner: id }, undefined, 1).length > 0
+      return (
+        index.list({ owner: id }, undefined, 1).length > 0 || foreignClients.ofOwner(id).length > 0
+      )
     case 'key':
       return findKey(id, ca) !== undefined
     case 'trust-domain':
@@ -119,8 +125,9 @@ function filterOf({ kind, id }: Target): EntryFilter | undefined {
 }
 
 /** What ends with the target. */
-function causesOf({ kind, id }: Target, { index }: Pick<Deps, 'index'>): readonly Cause[] {
-  if (kind === 'owner') return causesOfOwner(id, index)
+function causesOf({ kind, id }: Target, deps: Deps): readonly Cause[] {
+  const { index } = deps
+  if (kind === 'owner') return causesOfOwner(id, deps)
   if (kind === 'entry') return causesOfIds([index.get(id) ?? []].flat())
   if (kind !== 'node') return []
   return causesOfBan(index, id as SpiffeId).filter((one) => one.kind !== 'node')

@@ -38,7 +38,7 @@ import { formRoutes } from './form-routes.ts'
 import { createIntrospectionDoor } from './introspection.ts'
 import { createIssuedTokens, maxUnwritten } from './issued-tokens.ts'
 import { createLegacyDoor } from './legacy-door.ts'
-import { openForeignClients } from './open-foreign-clients.ts'
+import type { OpenedForeignClients } from './open-foreign-clients.ts'
 import { runOrphans } from './orphans.ts'
 import { runRecheck } from './recheck.ts'
 import { runEntryRecheck } from './recheck-entries.ts'
@@ -75,6 +75,7 @@ export interface OauthEndpointDeps extends Pick<TokenDoorDeps, 'clock' | 'log'> 
   readonly index: Pick<EntryIndex, 'list' | 'ofId'>
   readonly store: Pick<Store, 'db' | 'write'>
   readonly policies: Policies
+  readonly foreignClients: OpenedForeignClients
   readonly trail: { append(events: readonly AuditEvent[]): Promise<unknown> }
   readonly changes: Changes
   /** The server as a workload: its own SVID, and by which bundles it knows services. */
@@ -112,7 +113,7 @@ export async function serveOauth(
   const issued = createIssuedTokens({ store: deps.store, clock, log, begun: crossed.watch })
   const tokens = createTokenReader({ issuer: settings.issuer, ca, revocations, clock })
   const { federated, rules } = await openFederated(settings, deps)
-  const { clients, file } = await openForeignClients(settings, deps)
+  const { clients, file } = deps.foreignClients
   const use = createLegacyUse({ store: deps.store, clock, log })
   const { legacyKeyHash: keyHash, store } = deps
   const doorDeps: TokenDoorDeps = {

@@ -13,6 +13,7 @@ import type { OauthSettings } from './settings.ts'
 /** Workloads of other trust domains that may ask for tokens now, and what is said of each in place of an entry. */
 export interface ForeignClients {
   get(id: SpiffeId): Entry | undefined
+  ofOwner(owner: string): readonly Entry[]
   /** Calls back when others have come into force; the result ends that. */
   onChange(listener: () => void): () => void
 }
@@ -37,7 +38,11 @@ export async function openForeignClients(
   const listeners = createListeners()
   /** undefined: those of the file were not read yet. */
   let inForce = path === undefined ? foreignClients : undefined
-  const clients: ForeignClients = { get: (id) => inForce?.get(id), onChange: listeners.add }
+  const clients: ForeignClients = {
+    get: (id) => inForce?.get(id),
+    ofOwner: (owner) => [...(inForce?.values() ?? [])].filter((one) => one.owner === owner),
+    onChange: listeners.add,
+  }
   if (path === undefined) return { clients, file: undefined }
   const { trustDomain, trail, clock, log } = deps
   const file = await openFollowedFile(path, {

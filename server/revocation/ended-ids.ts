@@ -1,9 +1,14 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import type { Cause } from './write-facts.ts'
 
-/** Finds entries, at most `limit`. */
-export interface EntryLookup {
-  list(filter: { readonly owner: string }, after: undefined, limit: number): readonly Entry[]
+/** Whom an owner answers for. */
+export interface OwnedLookup {
+  readonly index: {
+    /** Finds entries, at most `limit`. */
+    list(filter: { readonly owner: string }, after: undefined, limit: number): readonly Entry[]
+  }
+  /** Workloads of other trust domains, which have no entry. */
+  readonly foreignClients: { ofOwner(owner: string): readonly Entry[] }
 }
 
 /**
@@ -15,20 +20,19 @@ export function causesOfIds(entries: readonly Pick<Entry, 'spiffeId'>[]): readon
   return Array.from(ids, (id) => ({ kind: 'spiffe-id', id }))
 }
 
-export function causesOfOwner(owner: string, index: EntryLookup): readonly Cause[] {
-  return causesOfIds(entriesOf(owner, index))
+export function causesOfOwner(owner: string, lookup: OwnedLookup): readonly Cause[] {
+  return causesOfIds([...entriesOf(owner, lookup), ...lookup.foreignClients.ofOwner(owner)])
 }
 
 /** What ends tokens where an owner is revoked and his entries are deleted. */
-export function causesOfOffboarding(owner: string, index: EntryLookup): readonly Cause[] {
-  const entries = entriesOf(owner, index)
+export function causesOfOffboarding(owner: string, lookup: OwnedLookup): readonly Cause[] {
   return [
     { kind: 'owner', id: owner },
-    ...entries.map(({ id }) => ({ kind: 'entry', id }) as const),
-    ...causesOfIds(entries),
+    ...entriesOf(owner, lookup).map(({ id }) => ({ kind: 'entry', id }) as const),
+    ...causesOfOwner(owner, lookup),
   ]
 }
 
-function entriesOf(owner: string, index: EntryLookup): readonly Entry[] {
+function entriesOf(owner: string, { index }: OwnedLookup): readonly Entry[] {
   return index.list({ owner }, undefined, Number.MAX_SAFE_INTEGER)
 }

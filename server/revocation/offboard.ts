@@ -1,10 +1,9 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
-import { causesOfOwner, type EntryLookup } from './ended-ids.ts'
+import { causesOfOwner, type OwnedLookup } from './ended-ids.ts'
 import { type Act, checkReason, type RevokeDeps, type Revoking, revoke } from './revoke.ts'
 
-export interface OffboardDeps extends RevokeDeps {
-  readonly index: EntryLookup
+export interface OffboardDeps extends RevokeDeps, OwnedLookup {
   readonly registry: {
     deleteEntries(
       ids: readonly string[],
@@ -34,7 +33,7 @@ export async function offboardOwner(
     throw new CountersignError('invalid', 'no owner is named', { reason: 'owner-missing' })
   }
   checkReason(reason)
-  const causes = causesOfOwner(owner, deps.index)
+  const causes = causesOfOwner(owner, deps)
   const number = await revoke(deps, { kind: 'owner', id: owner }, reason, act, { causes, within })
   const deleted: Entry[] = []
   for (;;) {

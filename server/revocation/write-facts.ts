@@ -1,11 +1,14 @@
 import { type Fact, type FactKind, isEpoch, type NumberedFact } from '../../src/revocation/fact.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { SpiffeId, type TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { hasAuthorityOf } from '../store/authorities.ts'
 import { insertFacts } from '../store/revocation-facts.ts'
 import type { WriteTx } from '../store/store.ts'
 
 /** No access token lives longer, whatever its resource says. */
 export const longestTokenSeconds = 3600
+/** How long an SVID of another trust domain is taken to live: how long it does is not known here. */
+const foreignSvidSeconds = 31 * 86_400
 /** By how much a verifier's clock may be behind. */
 const skewSeconds = 60
 
@@ -30,11 +33,12 @@ export type WriteFacts = (tx: WriteTx, causes: readonly Cause[]) => Promise<numb
 export type TellFacts = (tx: Pick<WriteTx, 'db'>, facts: readonly NumberedFact[]) => Promise<void>
 
 /**
- * `clock`: the time of facts, behind nothing that was issued. `svidTtlSeconds`: what no SVID outlives; facts of some
- * kinds refuse SVIDs as a client's proof too.
+ * `clock`: the time of facts, behind nothing that was issued. `svidTtlSeconds`: what no SVID of the trust domain outlives;
+ * facts of some kinds refuse SVIDs as a client's proof too.
  */
 export function factWriter(deps: {
   readonly clock: Pick<Clock, 'now'>
+  readonly trustDomain: TrustDomain
   readonly svidTtlSeconds: number
   /** Writes down, in the same transaction, what is to be told outside. */
   readonly told?: TellFacts | undefined
@@ -42,7 +46,7 @@ export function factWriter(deps: {
   return async (tx, causes) => {
     if (causes.length === 0 || !(await hasAuthorityOf(tx.db, 'oauth'))) return 0
     const now = Math.floor(deps.clock.now().getTime() / 1000)
-    const facts = causes.map((cause) => factOf(cause, now, deps.svidTtlSeconds))
+    const facts = causes.map((cause) => factOf(cause, now, longestSvidOf(cause, deps)))
     const last = await insertFacts(tx, facts)
     const first = last - facts.length + 1
     const numbered = facts.map((fact, at) => ({ ...fact, number: first + at }))
@@ -56,8 +60,18 @@ export function factWriter(deps: {
 
 const refusesSvids: ReadonlySet<FactKind> = new Set(['spiffe-id', 'entry', 'owner', 'node'])
 
-function factOf({ kind, id, svidTtlSeconds, endsAt }: Cause, now: number, longest: number): Fact {
-  const svid = refusesSvids.has(kind) ? (svidTtlSeconds ?? longest) : 0
+/** 0 where the fact refuses none. */
+function longestSvidOf(
+  { kind, id, svidTtlSeconds }: Cause,
+  own: { readonly trustDomain: TrustDomain; readonly svidTtlSeconds: number },
+): number {
+  if (!refusesSvids.has(kind)) return 0
+  const isForeign =
+    kind === 'spiffe-id' && SpiffeId.trustDomainOf(id as SpiffeId) !== own.trustDomain
+  return isForeign ? foreignSvidSeconds : (svidTtlSeconds ?? own.svidTtlSeconds)
+}
+
+function factOf({ kind, id, endsAt }: Cause, now: number, svid: number): Fact {
   const end =
     endsAt === undefined
       ? now + Math.max(longestTokenSeconds, svid)

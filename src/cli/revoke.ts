@@ -119,8 +119,14 @@ function printCut(
   answer: OffboardOwnerResponse,
 ): void {
   const { entries, deleted, more_tokens: moreTokens, revoked } = answer
+  const { foreign_clients: foreignClients } = answer
   const tokens = Number(answer.tokens)
-  if (deleted === 0 && tokens === 0) {
+  for (const id of foreignClients) {
+    io.note(
+      `note: ${printable(id)} stays listed in oauth.foreign_clients: take it out, or its next SVID gets tokens again`,
+    )
+  }
+  if (deleted === 0 && tokens === 0 && foreignClients.length === 0) {
     io.note(
       'note: nothing here is of this owner; it is revoked all the same: see "countersign entry list"',
     )
@@ -131,6 +137,7 @@ function printCut(
       deleted,
       tokens,
       moreTokens,
+      foreignClients,
       entries: entries.map(({ id, spiffe_id }) => ({ id, spiffeId: spiffe_id })),
       ...(revoked !== null && { revoked: jsonOf(revoked) }),
     })

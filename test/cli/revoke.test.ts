@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readForeignClients } from '../../server/oauth/foreign-clients.ts'
 import type { EventStream } from '../../server/oauth/ssf/settings.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
@@ -26,12 +27,15 @@ const siem: EventStream = {
   ...{ events: new Set(['session-revoked']), subjects: undefined, push: undefined },
 }
 
+const partner = SpiffeId.parse('spiffe://partner.example/billing')
+const foreignClients = readForeignClients([{ spiffe_id: partner, owner: 'abroad' }], trustDomain)
+
 function startIssuer(policy?: string): Promise<TokenServer> {
   const servedBy = new Set([SpiffeId.of(trustDomain, '/orders')])
   const resources = new Map([[orders, resourceOf(orders, { servedBy })]])
   return startTokenServer({
     ...(policy !== undefined && { policy }),
-    oauth: { resources, streams: new Map([[siem.id, siem]]) },
+    oauth: { resources, streams: new Map([[siem.id, siem]]), foreignClients },
   })
 }
 
@@ -246,6 +250,30 @@ test('offboard: the owner’s entries and tokens are gone at once, and it prints
   // A note that there was nothing comes with it, unless the list of tokens has his by now.
   const again = await typed('offboard', '--owner', 'team-x', '--reason', 'left', '-o', 'json')
   expect([again.code, JSON.parse(again.stdout)]).toMatchObject([0, { deleted: 0 }])
+})
+
+test('offboard: a workload of another trust domain is revoked with its owner, and named since it stays listed', async () => {
+  const { code, stdout, stderr } = await typed('offboard', '--owner', 'abroad', '--reason', 'left')
+  expect([code, stdout]).toEqual([0, 'revoked owner abroad: 0 entries, 0 tokens\n'])
+  expect(stderr).toContain(`note: ${partner} stays listed in oauth.foreign_clients: take it out`)
+  expect(stderr).not.toContain('nothing here')
+  const again = await typed('offboard', '--owner', 'abroad', '--reason', 'left', '-o', 'json')
+  expect(JSON.parse(again.stdout)).toMatchObject({ deleted: 0, foreignClients: [partner] })
+  for (const target of [
+    ['owner', 'abroad'],
+    ['spiffe-id', partner],
+  ]) {
+    const revoked = await typed('revoke', ...target, '--reason', 'left', '-o', 'json')
+    expect(JSON.parse(revoked.stdout)).toMatchObject({ known: true })
+  }
+})
+
+test('policy explain answers for a workload of another trust domain by what is said of it', async () => {
+  const wish = ['--resource', orders, '--scope', 'orders:read', '-o', 'json']
+  const { stdout } = await typed('policy', 'explain', partner, ...wish)
+  expect(JSON.parse(stdout)).toMatchObject({
+    answers: [{ entryId: `foreign:${partner}`, owner: 'abroad' }],
+  })
 })
 
 test('where no access tokens are issued there is nothing to revoke', async () => {

@@ -12,6 +12,7 @@ import { createClient } from '../../src/rpc/client.ts'
 import { dialUnix } from '../../src/rpc/dial.ts'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { silentLog } from '../../src/runtime/log.ts'
+import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { start } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
@@ -113,7 +114,11 @@ async function startKillable() {
         ...{ trustDomain, sealKey: keys.deriveKey(`row seal of ${trustDomain}`) },
         ...{ onRefused: () => {}, log: silentLog, clock: systemClock },
       })
-      const write = factWriter({ clock: { now: () => now }, svidTtlSeconds: 1 })
+      const write = factWriter({
+        trustDomain: TrustDomain.parse('example.org'),
+        clock: { now: () => now },
+        svidTtlSeconds: 1,
+      })
       await store.write((tx) => write(tx, causes))
     },
     /** Resolves with the tokens that the next run revokes for this reason, once there are any. */

@@ -253,7 +253,7 @@ test('while the issuer does not answer, the token that is there serves in a mome
 
 test('T8 a redirect is returned, and nothing is sent to where it leads', async () => {
   const { client, url } = await stand()
-  for (const init of [{}, { redirect: undefined }, { redirect: 'follow' as const }]) {
+  for (const init of [{}, { redirect: undefined }, { redirect: 'follow' }] as object[]) {
     const answer = await client.call(stock, 'stock:read').fetch(`${url}moved`, init)
     expect([answer.status, answer.headers.get('location')]).toEqual([307, '/'])
   }

@@ -8,8 +8,11 @@ import { RevocationState } from '../../../../src/revocation/state.ts'
 import type { CallContext } from '../../../../src/rpc/call-context.ts'
 import type { OffboardOwnerResponse$Input } from '../../../../src/rpc/gen/countersign/revocation/v1/OffboardOwnerResponse.ts'
 import type { ServerCall } from '../../../../src/rpc/server-call.ts'
+import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { entryOf } from '../entry/samples.ts'
 import { orders, permitAll, startRecheck, web } from '../oauth/recheck-world.ts'
+
+const partner = SpiffeId.parse('spiffe://partner.example/billing')
 
 /** What the operator is answered, and in which order the server did what. */
 async function offboard(elapsedMs: number) {
@@ -22,7 +25,11 @@ async function offboard(elapsedMs: number) {
   )
   const order: string[] = []
   const state = new RevocationState()
-  const write = factWriter({ clock, svidTtlSeconds: 60 })
+  const write = factWriter({
+    trustDomain: TrustDomain.parse('example.org'),
+    clock,
+    svidTtlSeconds: 60,
+  })
   let left: readonly Entry[] = [entryOf({ id: 'e1', owner: 'team', spiffeId: web })]
   const apply = async (): Promise<void> => {
     for (const fact of (await factsAfter(deps.store.db, 0, 100)).facts) state.apply(fact)
@@ -59,6 +66,10 @@ async function offboard(elapsedMs: number) {
     writeFacts: write,
     revocations: state as never,
     index: { list: () => left } as never,
+    foreignClients: {
+      get: () => undefined,
+      ofOwner: () => [entryOf({ id: 'foreign', spiffeId: partner })],
+    },
     registry: {
       async deleteEntries() {
         order.push('deleted')
@@ -80,7 +91,7 @@ async function offboard(elapsedMs: number) {
     const context = { caller: { actor: { kind: 'local', uid: 0 } } } as CallContext<Caller>
     handlers['OffboardOwner']?.serve(call, context, (message) => message as Buffer)
   })
-  return { order, answer }
+  return { order, answer, facts: (await factsAfter(db, 0, 100)).facts }
 }
 
 test('an owner is revoked, and his entries are deleted, before anybody counts what that has ended', async () => {
@@ -97,4 +108,10 @@ test('he who waits for the count waits for two seconds at most, and is told that
   expect(answer).toMatchObject({ deleted: 1, more_tokens: true })
   expect(Number(answer.tokens)).toBeGreaterThan(0)
   expect(Number(answer.tokens)).toBeLessThan(701)
+})
+
+test('workloads of other trust domains are revoked with their owner, who is told that they stay listed', async () => {
+  const { answer, facts } = await offboard(0)
+  expect(answer).toMatchObject({ foreign_clients: [partner] })
+  expect(facts.map(({ kind, id }) => [kind, id])).toContainEqual(['spiffe-id', partner])
 })

@@ -74,7 +74,11 @@ async function startInto(
     log: silentLog,
     keys: options.keys ?? (await fileKeyManager(join(folder, 'wrapping.key'))),
     settings: { ...defaultCaSettings, trustDomain, ...options.settings },
-    writeFacts: factWriter({ clock, svidTtlSeconds: 86_400 }),
+    writeFacts: factWriter({
+      trustDomain: TrustDomain.parse('example.org'),
+      clock,
+      svidTtlSeconds: 86_400,
+    }),
     ...(options.judge !== undefined && { judge: options.judge }),
   })
   const bundles = createBundles(trustDomain)

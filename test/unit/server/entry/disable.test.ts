@@ -11,6 +11,7 @@ import { factsAfter } from '../../../../server/store/revocation-facts.ts'
 import { putRevokedKeys } from '../../../../server/store/revoked-keys.ts'
 import type { AuditActor, AuditEvent } from '../../../../src/audit/event.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { tempDatabase, tempStore } from '../store/fixture.ts'
 import { authorityOf, idOf, selectorsOf, trustDomain } from './samples.ts'
@@ -45,7 +46,11 @@ async function startServer({ connect }: Database, name = 'one') {
   const registry = createRegistry({
     ...{ store, changes, index, trustDomain, clock, selectorTypes: [] },
     newId: () => `${name}-${made++}`,
-    writeFacts: factWriter({ clock, svidTtlSeconds: 86_400 }),
+    writeFacts: factWriter({
+      trustDomain: TrustDomain.parse('example.org'),
+      clock,
+      svidTtlSeconds: 86_400,
+    }),
     x509SvidTtlSeconds: 3600,
     knowsTrustDomain: () => false,
   })

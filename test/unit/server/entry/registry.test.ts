@@ -19,6 +19,7 @@ import { openStore, type Store } from '../../../../server/store/store.ts'
 import type { AuditActor, AuditEvent } from '../../../../src/audit/event.ts'
 import { CountersignError } from '../../../../src/errors.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { authorityOf, entryOf, idOf, selectorsOf, trustDomain } from './samples.ts'
 
@@ -69,7 +70,11 @@ beforeEach(async () => {
     clock,
     newId: () => `made-${String(made++).padStart(5, '0')}`,
     selectorTypes: [],
-    writeFacts: factWriter({ clock, svidTtlSeconds: 86_400 }),
+    writeFacts: factWriter({
+      trustDomain: TrustDomain.parse('example.org'),
+      clock,
+      svidTtlSeconds: 86_400,
+    }),
     x509SvidTtlSeconds: 3600,
     knowsTrustDomain: () => false,
   })

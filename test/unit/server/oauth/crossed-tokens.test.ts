@@ -7,6 +7,7 @@ import { putAuthority } from '../../../../server/store/authorities.ts'
 import { IssuedBatch } from '../../../../server/store/issued-batch.ts'
 import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../../../src/testing/eventually.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { authorityOf, idOf } from '../entry/samples.ts'
@@ -22,7 +23,11 @@ async function startWorld(failures = 0) {
   const store = await tempStore({ connect })
   await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
   const other = await tempStore({ connect })
-  const write = factWriter({ clock, svidTtlSeconds: 60 })
+  const write = factWriter({
+    trustDomain: TrustDomain.parse('example.org'),
+    clock,
+    svidTtlSeconds: 60,
+  })
   const revocations = createRevocations({ clock, write })
   const deps = { store, revocations, clock, log: silentLog }
   const changes = await openChanges(store, { clock, log: silentLog, onBatch: revocations.apply })
@@ -56,7 +61,11 @@ async function startWorld(failures = 0) {
     revokeElsewhere: (...causes: readonly Cause[]) => other.write((tx) => write(tx, causes)),
     /** In a transaction that was begun at this time, and took until now. */
     revokeSlowly(begun: Date, cause: Cause) {
-      const slow = factWriter({ clock: { now: () => begun }, svidTtlSeconds: 60 })
+      const slow = factWriter({
+        trustDomain: TrustDomain.parse('example.org'),
+        clock: { now: () => begun },
+        svidTtlSeconds: 60,
+      })
       return other.write((tx) => slow(tx, [cause]))
     },
     failed: () => failed,

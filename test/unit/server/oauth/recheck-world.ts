@@ -15,6 +15,7 @@ import { systemClock } from '../../../../src/runtime/clock.ts'
 import { createListeners } from '../../../../src/runtime/listeners.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import type { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { resourceOf } from '../../../support/oauth.ts'
 import { authorityOf, entryOf, idOf, trustDomain } from '../entry/samples.ts'
@@ -64,7 +65,10 @@ export async function startRecheck(text: string): Promise<RecheckWorld> {
     listeners.tell()
   }
   await use(text)
-  const revocations = createRevocations({ clock, write: factWriter({ clock, svidTtlSeconds: 60 }) })
+  const revocations = createRevocations({
+    clock,
+    write: factWriter({ trustDomain: TrustDomain.parse('example.org'), clock, svidTtlSeconds: 60 }),
+  })
   const issued = createIssuedTokens({ store, clock, log: silentLog })
   const deps = {
     ...{ store, issued },

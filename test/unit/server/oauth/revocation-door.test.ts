@@ -11,6 +11,7 @@ import { CountersignError } from '../../../../src/errors.ts'
 import { builtInPolicies } from '../../../../src/policy/built-in.ts'
 import { createPolicyEngine } from '../../../../src/policy/engine.ts'
 import type { PolicyQuestion } from '../../../../src/policy/question.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { orders } from '../../../support/oauth.ts'
 import { entryOf, idOf } from '../entry/samples.ts'
 import { permitted, refused, send, startWorld, web, wish } from './oauth-world.ts'
@@ -22,7 +23,11 @@ async function start(closing: AsyncDisposableStack, more: Partial<RevocationDoor
   const { store, clock, deps } = world
   const revocations = createRevocations({
     clock,
-    write: factWriter({ clock, svidTtlSeconds: 86_400 }),
+    write: factWriter({
+      trustDomain: TrustDomain.parse('example.org'),
+      clock,
+      svidTtlSeconds: 86_400,
+    }),
   })
   const engine = createPolicyEngine()
   engine.load(builtInPolicies({ separateEnvironments: false }))

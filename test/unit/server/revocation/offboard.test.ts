@@ -6,6 +6,7 @@ import { putAuthority } from '../../../../server/store/authorities.ts'
 import { factsAfter } from '../../../../server/store/revocation-facts.ts'
 import type { AuditEvent } from '../../../../src/audit/event.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 import { authorityOf, entryOf, idOf } from '../entry/samples.ts'
 import { tempStore } from '../store/fixture.ts'
@@ -20,7 +21,11 @@ async function start(entries: Entry[], deletes: (entry: Entry) => boolean, allow
   const left = new Set(entries)
   const deps = {
     ...{ store, clock, changes: { reached: async () => {} } },
-    writeFacts: factWriter({ clock, svidTtlSeconds: 3600 }),
+    writeFacts: factWriter({
+      trustDomain: TrustDomain.parse('example.org'),
+      clock,
+      svidTtlSeconds: 3600,
+    }),
     policies: {
       revision: 'r',
       decide: () => ({
@@ -33,6 +38,7 @@ async function start(entries: Entry[], deletes: (entry: Entry) => boolean, allow
       list: ({ owner }: { owner: string }, _: undefined, limit: number) =>
         [...left].filter((one) => one.owner === owner).slice(0, limit),
     },
+    foreignClients: { ofOwner: () => [] },
     registry: {
       async deleteEntries(ids: readonly string[], { only }: { only(entry: Entry): boolean }) {
         const results = [...left]

@@ -9,6 +9,7 @@ import { readFeedMessage } from '../../../../src/revocation/feed-message.ts'
 import { FollowedState } from '../../../../src/revocation/followed-state.ts'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../../../src/testing/eventually.ts'
 import { spkiOf } from '../../../../src/x509/key.ts'
 import { feedKey, issuer } from '../../revocation/feed-fixture.ts'
@@ -23,7 +24,11 @@ async function startServer({ connect }: Database) {
   const store = await tempStore({ connect })
   const revocations = createRevocations({
     clock,
-    write: factWriter({ clock, svidTtlSeconds: 3600 }),
+    write: factWriter({
+      trustDomain: TrustDomain.parse('example.org'),
+      clock,
+      svidTtlSeconds: 3600,
+    }),
   })
   const onBatch = revocations.apply
   const changes = await openChanges(store, { clock, log: silentLog, onBatch })

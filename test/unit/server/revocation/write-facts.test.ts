@@ -2,13 +2,19 @@ import { expect, test } from 'vitest'
 import { factWriter } from '../../../../server/revocation/write-facts.ts'
 import { putAuthority } from '../../../../server/store/authorities.ts'
 import { factsAfter } from '../../../../server/store/revocation-facts.ts'
+import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { authorityOf } from '../entry/samples.ts'
 import { tempStore } from '../store/fixture.ts'
 
 const now = new Date('2026-06-01T12:00:00.900Z')
 const second = Math.floor(now.getTime() / 1000)
 const [hour, day] = [3600, 86_400]
-const write = factWriter({ clock: { now: () => now }, svidTtlSeconds: day })
+const example = TrustDomain.parse('example.org')
+const write = factWriter({
+  trustDomain: example,
+  clock: { now: () => now },
+  svidTtlSeconds: day,
+})
 
 test('a fact counts from its second, and ends when the last token or SVID that it can hit has', async () => {
   await using store = await tempStore()
@@ -19,7 +25,8 @@ test('a fact counts from its second, and ends when the last token or SVID that i
       { kind: 'transaction', id: 'b' },
       { kind: 'audience', id: 'c' },
       { kind: 'trust-domain', id: 'd' },
-      { kind: 'spiffe-id', id: 'e' },
+      { kind: 'spiffe-id', id: 'spiffe://example.org/e' },
+      { kind: 'spiffe-id', id: 'spiffe://partner.example/e' },
       { kind: 'entry', id: 'f', svidTtlSeconds: 2 * hour },
       { kind: 'entry', id: 'g', svidTtlSeconds: 60 },
       { kind: 'owner', id: 'h' },
@@ -34,7 +41,8 @@ test('a fact counts from its second, and ends when the last token or SVID that i
     ['b', 0, hour],
     ['c', second, hour],
     ['d', second, hour],
-    ['e', second, day],
+    ['spiffe://example.org/e', second, day],
+    ['spiffe://partner.example/e', second, 31 * day],
     ['f', second, 2 * hour],
     ['g', second, hour],
     ['h', second, day],
@@ -55,7 +63,7 @@ test('what is told outside is each fact with its number, but those of canaries',
   await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
   const heard: unknown[] = []
   const telling = factWriter({
-    ...{ clock: { now: () => now }, svidTtlSeconds: day },
+    ...{ trustDomain: example, clock: { now: () => now }, svidTtlSeconds: day },
     told: async (_, facts) => void heard.push(...facts.map(({ number, id }) => [number, id])),
   })
   const last = await store.write((tx) =>

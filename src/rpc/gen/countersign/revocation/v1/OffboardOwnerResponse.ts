@@ -17,6 +17,7 @@ export interface OffboardOwnerResponse$Input {
   'tokens'?: (number | string | Long);
   'revoked'?: (_countersign_revocation_v1_RevokeResponse$Input | null);
   'more_tokens'?: (boolean);
+  'foreign_clients'?: (string)[];
 }
 
 export interface OffboardOwnerResponse {
@@ -25,4 +26,5 @@ export interface OffboardOwnerResponse {
   'tokens': (string);
   'revoked': (_countersign_revocation_v1_RevokeResponse | null);
   'more_tokens': (boolean);
+  'foreign_clients': (string)[];
 }
