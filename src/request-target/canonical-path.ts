@@ -8,6 +8,8 @@ const hex = /^[0-9A-Fa-f]{2}$/
 const sameAsEscape = /^[A-Za-z0-9._~!$&'()*,=:@-]$/
 /** RFC 3986 §3.3 `pchar`, without `;`, at which some servers end a segment. */
 const plain = /^[A-Za-z0-9._~!$&'()*+,=:@-]$/
+/** `.` and `..`, and what becomes one of them, or nothing, for servers that leave out dots and blanks at the end. */
+const dots = /^[. ]+$/
 /** What would end a segment, or begin another escape, for whoever decodes once more. */
 const refusedEscapes: Readonly<Record<string, string>> = {
   '%2F': 'path-encoded-slash',
@@ -67,13 +69,14 @@ function refuseCharacter(character: string): never {
   return refuse('path-character', 'the path holds what no URL may')
 }
 
-/** The segment must be UTF-8, and be no dots or hold no slash, also where look-alikes are made plain (NFKC). */
+/** The segment must be UTF-8, and be no dots and hold no slash, also where look-alikes are made plain (NFKC). */
 function checkReading(segment: string): void {
   const text = segment.includes('%') ? decodedText(segment) : segment
-  if (text === '.' || text === '..') refuse('path-dot-segment', 'the path holds a dot segment')
+  if (dots.test(text))
+    refuse('path-dot-segment', 'the path holds a segment of dots or blanks alone')
   if (segment === text) return
   const folded = text.normalize('NFKC')
-  if (/^\.{1,2}$|[/\\%;]/.test(folded)) {
+  if (dots.test(folded) || /[/\\%;]/.test(folded)) {
     refuse('path-encoding', 'the path holds characters that some read as dots, slashes or escapes')
   }
 }

@@ -11,6 +11,7 @@ test('a path has one form, whoever wrote it', () => {
   expect(canonicalSegments('/keys%3Arotate/a%40b%2c%21')).toEqual(['keys:rotate', 'a@b,!'])
   // To some a plus sign is a blank, and to others it is itself.
   expect(canonicalSegments('/a+b%2Bc')).toEqual(['a+b%2Bc'])
+  expect(canonicalSegments('/..a/a../a%20')).toEqual(['..a', 'a..', 'a%20'])
 })
 
 test.for([
@@ -23,6 +24,12 @@ test.for([
   ['/.', 'path-dot-segment'],
   ['/a/%2e', 'path-dot-segment'],
   ['/a/%2e%2E/b', 'path-dot-segment'],
+  // Some servers leave out dots and blanks at the end of a segment.
+  ['/a/.../b', 'path-dot-segment'],
+  ['/a/..%20/b', 'path-dot-segment'],
+  ['/a/%20..', 'path-dot-segment'],
+  ['/a/.%20./b', 'path-dot-segment'],
+  ['/a/%20/b', 'path-dot-segment'],
   ['/a%2fb', 'path-encoded-slash'],
   ['/a%5cb', 'path-backslash'],
   ['/a\\b', 'path-backslash'],
@@ -41,6 +48,9 @@ test.for([
   ['/a%EF%BC%9Bb', 'path-encoding'],
   ['/%EF%BC%8E', 'path-encoding'],
   ['/%E2%80%A5', 'path-encoding'],
+  // Two dots and a blank of another kind; three dots in one.
+  ['/..%C2%A0', 'path-encoding'],
+  ['/%E2%80%A6', 'path-encoding'],
   ['/a b', 'path-character'],
   ['/é', 'path-character'],
 ])('%s is refused: %s', ([path = '', reason]) => {
