@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { access, type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
 import { type PolicyFile, policyRevision } from './policy-set.ts'
@@ -37,12 +37,20 @@ export async function readPolicyFolder(folder: string): Promise<PolicyFolder> {
 async function namesIn(folder: string): Promise<readonly string[]> {
   try {
     const [names, found] = await Promise.all([readdir(folder), stat(folder)])
-    refuseLoose(folder, found)
+    if (!(await isReadOnly(folder))) refuseLoose(folder, found)
     return names.filter((name) => name.endsWith('.cedar') && !name.startsWith('.')).sort()
   } catch (cause) {
     if (cause instanceof CountersignError) throw cause
     return refuse('policy-folder', unreadable(folder, cause), cause)
   }
+}
+
+/** Of a ConfigMap's folder the mode is 0777, and its mount lets nobody write it. */
+async function isReadOnly(folder: string): Promise<boolean> {
+  return access(folder, constants.W_OK).then(
+    () => false,
+    ({ code }: NodeJS.ErrnoException) => code === 'EROFS',
+  )
 }
 
 function unreadable(folder: string, cause: unknown): string {

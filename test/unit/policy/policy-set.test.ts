@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { builtInPolicies } from '../../../src/policy/built-in.ts'
 import { readPolicyFolder } from '../../../src/policy/policy-folder.ts'
@@ -173,6 +174,26 @@ test('a folder gives its *.cedar files and no others; what everybody may write, 
   await expect(readPolicyFolder(join(folder, 'none'))).rejects.toMatchObject({
     reason: 'policy-folder',
   })
+})
+
+test('a folder that everybody may write is taken where it is mounted read-only, as that of a ConfigMap is', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cs-policy-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'a.cedar'), sound, { mode: 0o644 })
+  chmodSync(folder, 0o777)
+  const unshared = (...command: readonly string[]) =>
+    spawnSync('unshare', ['-Urm', ...command], { encoding: 'utf8' })
+  const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"'
+  if (unshared('sh', '-c', mount, folder).status !== 0) {
+    return context.skip('this machine lets nobody mount')
+  }
+  const module = fileURLToPath(new URL('../../../src/policy/policy-folder.ts', import.meta.url))
+  const script = `import(process.argv[1]).then((m) => m.readPolicyFolder(process.argv[2]))
+    .then(({ files }) => console.log(files[0].name))`
+  const read = `exec "${process.execPath}" -e '${script}' "$1" "$0"`
+  const { stdout, stderr } = unshared('sh', '-c', `${mount} && ${read}`, folder, module)
+  expect(stdout, stderr).toBe('a.cedar\n')
+  return expect(readPolicyFolder(folder)).rejects.toMatchObject({ reason: 'policy-file-mode' })
 })
 
 test('a file is read to its end, however little of it the file system gives at a time', async () => {
