@@ -94,12 +94,16 @@ async function lookedUntil(io: Io, look: () => Promise<Health>): Promise<Health>
       const health = await look()
       if (health.error === undefined || systemClock.monotonicMs() >= endMs) return health
     } catch (error) {
-      // It may be about to start; what is refused stays so.
-      const away = error instanceof CountersignError && error.code === 'unavailable'
-      if (!away || systemClock.monotonicMs() >= endMs) throw error
+      if (!mayPass(error) || systemClock.monotonicMs() >= endMs) throw error
     }
     await systemClock.sleep(lookMs, io.signal)
   }
+}
+
+/** It may be about to start, or too busy with that to answer; what is refused stays so. */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof CountersignError)) return false
+  return error.code === 'unavailable' || error.code === 'deadline'
 }
 
 function notServing(why: unknown): CountersignError {
