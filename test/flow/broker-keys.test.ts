@@ -123,7 +123,7 @@ describe('while one key takes the place of another,', () => {
     expect(keysSent()).toEqual([key, old, key, old, key, old])
     expect(await fallbacks()).toBe(before + 3)
     // Once a minute, however many calls that are.
-    const said = broker.log().match(/.*is called with another.*"why":"previous".*/g)
+    const said = broker.log().match(/.*is called with another.*"key":"previous".*/g)
     expect(said).toHaveLength(1)
   })
 

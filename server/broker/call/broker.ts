@@ -28,7 +28,7 @@ export interface BrokerDeps
 interface VendorTrouble {
   readonly what: string
   readonly integration: string
-  readonly why?: string
+  readonly key?: 'current' | 'previous'
   readonly error?: CountersignError
 }
 
@@ -51,13 +51,14 @@ export function createBroker(deps: BrokerDeps): Serve {
   // Each is counted; a caller who has it happen with each call fills no disk.
   const warn = eachMinute(
     clock,
-    ({ what, integration, why }: VendorTrouble) => `${what} ${integration} ${why}`,
-    ({ what, integration, why, error }) => log.warn(what, { integration, why, error }),
+    ({ what, integration, key, error }: VendorTrouble) =>
+      `${what} ${integration} ${key ?? error?.reason}`,
+    ({ what, ...fields }) => log.warn(what, fields),
   )
   const onFallback = (integration: string, key: 'current' | 'previous'): void => {
     if (key === 'previous') credentials.used(integration, key)
     metrics.fellBack(integration)
-    warn({ what: 'a vendor refused a key, and is called with another', integration, why: key })
+    warn({ what: 'a vendor refused a key, and is called with another', integration, key })
   }
   const call = async (
     admitted: Admitted,
@@ -116,10 +117,7 @@ export function createBroker(deps: BrokerDeps): Serve {
       // Callers get no more than the reason: what the network said is for the operator.
       if (integration !== undefined && failure.reason.startsWith('vendor-')) {
         const { id } = integration
-        warn({
-          ...{ what: 'a vendor cannot be called', integration: id, why: failure.reason },
-          error: failure,
-        })
+        warn({ what: 'a vendor cannot be called', integration: id, error: failure })
       }
       // What has begun is cut off at once; else the refusal is on record before it leaves.
       if (response.headersSent) response.destroy()
