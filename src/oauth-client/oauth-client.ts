@@ -47,7 +47,8 @@ export interface JwtClientOptions extends IssuerOptions {
 /** A service to be asked with a token for it. */
 export interface NextHop {
   /**
-   * undici's `fetch`, with the token, over https alone; redirects are returned, whatever `init` says. Rejects as `token` does, and as undici's.
+   * undici's `fetch`, with the token, over https alone; redirects are returned, whatever `init` says. Rejects as
+   * `token` does, and as undici's.
    */
   fetch(url: string | URL, init?: RequestInit): Promise<Response>
   /**

@@ -21,8 +21,8 @@ const pauseMs = 5000
 /**
  * Keeps the keys for five minutes. For an id that it does not know it asks again, once for all who wait, and at most
  * once in 5 s. While nobody answers, the keys of before stay for as long again and no longer, and of no other id it is
- * known whose it is. Throws `unavailable` `jwks-unavailable`; `onTrouble` is told so of each time that they could not be fetched. What was in the
- * way is the message of its `cause` alone: it is for the operator, not for who asks.
+ * known whose it is. Throws `unavailable` `jwks-unavailable`; `onTrouble` is told so of each time that they could not
+ * be fetched. What was in the way is the message of its `cause` alone: it is for the operator, not for who asks.
  */
 export function keysAt(
   location: JwksLocation,
