@@ -9,8 +9,8 @@ import type { Limits } from '../settings.ts'
 export interface Calls {
   /**
    * Begins one within these limits; it ends with its time, with its caller, when the integration is shut, or where it was
-   * not known for five seconds what was revoked. Throws `exhausted` `calls-many`, and with what it was shut for:
-   * `forbidden` `integration-closed` unless told.
+   * not known for five seconds what was revoked. Throws `exhausted` (`calls-many`, `caller-calls-many`), and with what it
+   * was shut for: `forbidden` `integration-closed` unless told.
    */
   begin(caller: Caller, response: ServerResponse, limits: Limits): CallUnderWay
   /** Ends those whose caller this gives an error for. */
@@ -65,10 +65,17 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
     }
     sweeping = false
   }
+  /** At most half of what the others leave: however slow the calls of some are, something stays for the next. */
+  const checkShare = ({ spiffeId }: Caller, most: number): void => {
+    const own = [...live].filter(({ caller }) => caller.spiffeId === spiffeId).length
+    const share = Math.max(1, Math.floor((most - (live.size - own)) / 2))
+    if (own >= share) throw tooManyOfOne(id, share)
+  }
   return {
     begin(caller, response, limits) {
       if (over !== undefined) throw over
       if (live.size >= limits.calls) throw tooMany(id, limits.calls)
+      checkShare(caller, limits.calls)
       const ending = new AbortController()
       const startedMs = clock.monotonicMs()
       const call: Live = {
@@ -120,6 +127,14 @@ function tooMany(id: string, calls: number): CountersignError {
     reason: 'calls-many',
     retryAfterMs: 1000,
   })
+}
+
+function tooManyOfOne(id: string, share: number): CountersignError {
+  return new CountersignError(
+    'exhausted',
+    `${share} of the calls that ${id} has under way are this caller’s, which is its share`,
+    { reason: 'caller-calls-many', retryAfterMs: 1000 },
+  )
 }
 
 function late(): CountersignError {

@@ -4,6 +4,7 @@ import { Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import type { Caller } from '../../../../../server/broker/caller.ts'
 import { createCalls } from '../../../../../server/broker/routes/calls.ts'
+import { asCountersignError } from '../../../../../src/errors.ts'
 import { SpiffeId } from '../../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
 
@@ -87,8 +88,36 @@ test('calls that began under an earlier configuration count among those under wa
     })
   begin(1)
   expect(() => begin(1)).toThrow(expect.objectContaining({ reason: 'calls-many' }))
-  begin(2)
+  begin(4)
   expect(calls.underWay()).toBe(2)
+})
+
+test('T12 one caller holds at most half of what the others leave, and the next has room for one at least', () => {
+  const calls = createCalls('acme', new FakeClock(), known)
+  const within = { ...limits, calls: 8 }
+  const heldBy = (name: string): number | string => {
+    const one = { ...caller, spiffeId: SpiffeId.parse(`spiffe://example.org/${name}`) }
+    for (let held = 0; ; held += 1) {
+      try {
+        calls.begin(one, response(), within)
+      } catch (error) {
+        return `${held} ${asCountersignError(error).reason}`
+      }
+    }
+  }
+  expect(['a', 'b', 'c', 'd', 'e'].map(heldBy)).toEqual([
+    ...['4 caller-calls-many', '2 caller-calls-many', '1 caller-calls-many'],
+    ...['1 calls-many', '0 calls-many'],
+  ])
+})
+
+test('a call that has ended makes room for another of its caller', () => {
+  const calls = createCalls('acme', new FakeClock(), known)
+  const begin = () => calls.begin(caller, response(), { ...limits, calls: 2 })
+  const { end } = begin()
+  expect(begin).toThrow(expect.objectContaining({ reason: 'caller-calls-many' }))
+  end()
+  expect(begin).not.toThrow()
 })
 
 test('where for five seconds nobody knew what was revoked all calls under way end, and after a shorter gap none', async () => {
