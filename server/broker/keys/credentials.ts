@@ -18,7 +18,9 @@ export interface Credentials {
    * now or before.
    */
   newAmong(held: readonly HeldCredential[]): readonly NewCredential[]
-  /** Takes the credentials that are in use from now on. Throws as `newAmong`; then nothing changes. */
+  /** Throws where what is known cannot be written down. */
+  checkWritable(): void
+  /** Takes the credentials that are in use from now on. Throws as `newAmong` and `checkWritable`; then nothing changes. */
   admit(held: readonly HeldCredential[]): void
   record(integration: string): CredentialRecord | undefined
   /** A call was sent just now with the key that the integration has; or once more, with the one before. */
@@ -61,10 +63,12 @@ export function openCredentials(path: string, keys: SealingKey, clock: Clock): C
     createHmac('sha256', fingerprintKey).update(secret.reveal()).digest('hex')
   let dirty = false
 
-  const flush = (): void => {
-    if (!dirty) return
+  const write = (): void => {
     writeState(path, { records, holders })
     dirty = false
+  }
+  const flush = (): void => {
+    if (dirty) write()
   }
   const change = (
     integration: string,
@@ -116,12 +120,13 @@ export function openCredentials(path: string, keys: SealingKey, clock: Clock): C
         return [{ integration, since: now.since, replaces: before !== undefined }]
       })
     },
+    checkWritable: write,
     admit(held) {
       const after = next(held)
+      writeState(path, after)
       records = after.records
       holders = after.holders
-      dirty = true
-      flush()
+      dirty = false
     },
     record: (integration) => records.get(integration),
     used(integration, key) {

@@ -23,7 +23,11 @@ export async function takeKeys(
       details: { integration: integration.id, since: since.toISOString(), replaces },
     }),
   )
-  if (events.length > 0) await append(events)
+  if (events.length > 0) {
+    // What cannot be taken is tried again and again, and is not on record as taken each time.
+    credentials.checkWritable()
+    await append(events)
+  }
   credentials.admit(held)
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -7,6 +7,7 @@ import { statePath } from '../../../../../server/broker/keys/credential-file.ts'
 import { openCredentials } from '../../../../../server/broker/keys/credentials.ts'
 import { openRouteTable } from '../../../../../server/broker/routes/route-table.ts'
 import { readIntegration } from '../../../../../server/broker/settings.ts'
+import type { AuditEvent } from '../../../../../src/audit/event.ts'
 import { silentLog } from '../../../../../src/runtime/log.ts'
 import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
 
@@ -19,28 +20,34 @@ async function start() {
   const clock = new FakeClock()
   const path = statePath(folder)
   const credentials = openCredentials(path, keys, clock)
+  const keyFile = join(folder, 'acme.key')
+  const putKey = (key: string): void => writeFileSync(keyFile, key, { mode: 0o600 })
+  putKey('secret-of-acme')
   const integrations = ['acme', 'beta'].map((id) =>
     readIntegration(
       {
         ...{ id, owner: 'sales', upstream: `https://${id}.example` },
-        ...{ secret: { env: id }, inject: { header: 'X-Key' }, methods: ['GET'], paths: ['/**'] },
+        ...{ inject: { header: 'X-Key' }, methods: ['GET'], paths: ['/**'] },
+        secret: id === 'acme' ? { file: keyFile } : { env: id },
       },
       'https://broker.test',
     ),
   )
+  const events: AuditEvent[] = []
   const config = {
     issuer: 'https://as.test',
     integrations,
   } as Partial<BrokerConfig> as BrokerConfig
   const world = { shut: false }
   const table = await openRouteTable(config, {
-    ...{ env: { acme: 'secret-of-acme', beta: 'secret-of-beta' }, keys, credentials, clock },
-    ...{ read: async () => config, append: async () => {}, jwks: async () => '', log: silentLog },
+    ...{ env: { beta: 'secret-of-beta' }, keys, credentials, clock },
+    ...{ read: async () => config, jwks: async () => '', log: silentLog },
+    append: async (more) => void events.push(...more),
     ...{ revocations: undefined, lookup: async () => [] },
     standing: { isShut: () => world.shut, judge: () => undefined },
   })
   onTestFinished(() => table.close())
-  return { table, credentials, path, world }
+  return { table, credentials, path, world, clock, events, putKey }
 }
 
 test('a revocation shuts all that it hits, though that cannot be written down, and that is made up for', async () => {
@@ -69,4 +76,19 @@ test('a reload loses no call out of sight, keeps no connection of before, and sh
   await table.reload()
   expect(calls.isShut()).toBe(true)
   expect(credentials.record('acme')?.closedAt).toBeInstanceOf(Date)
+})
+
+test('a key that cannot be written down is not taken: neither on record, nor is the one in use any younger', async () => {
+  const { table, credentials, path, clock, events, putKey } = await start()
+  const since = clock.now()
+  await clock.advance(60_000)
+  events.length = 0
+  putKey('the-next-of-acme')
+  mkdirSync(`${path}.new`)
+  for (let look = 0; look < 3; look += 1) await expect(table.takeKey('acme')).rejects.toThrow()
+  expect([events, credentials.record('acme')?.since]).toEqual([[], since])
+  rmdirSync(`${path}.new`)
+  await table.takeKey('acme')
+  expect(events).toMatchObject([{ kind: 'broker.key.taken', details: { replaces: true } }])
+  expect(credentials.record('acme')).toMatchObject({ since: clock.now(), previous: { since } })
 })
