@@ -212,6 +212,37 @@ describe('while one key takes the place of another,', () => {
     expect((await call()).body).toBe(body.replaceAll(/\S/g, '*'))
   })
 
+  test('T21 a key that is taken while an answer goes on is taken out of the rest of it', async () => {
+    const old = keyInFile()
+    const begun = Promise.withResolvers<void>()
+    const replaced = Promise.withResolvers<void>()
+    broker.vendor.answer = (_, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nfirst\n\r\n')
+      return replaced.promise.then(() => {
+        const text = `${old} ${keyInFile()}`
+        socket.write(`${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`)
+      })
+    }
+    const socket = await broker.dial(svid)
+    let text = ''
+    const whole = new Promise<void>((resolve) =>
+      socket.on('data', (data) => {
+        text += String(data)
+        if (text.includes('first\n')) begun.resolve()
+        if (text.endsWith('\r\n0\r\n\r\n')) resolve()
+      }),
+    )
+    socket.write(`GET /acme/v2/stream HTTP/1.1\r\nhost: ${broker.host}\r\n\r\n`)
+    await begun.promise
+    const key = await change()
+    replaced.resolve()
+    await whole
+    socket.destroy()
+    expect(text).not.toContain(old)
+    expect(text).not.toContain(key)
+    expect(text).toContain('*'.repeat(key.length))
+  })
+
   test('the one before is never sent to another vendor', async () => {
     const web = await webCertificate('other.test')
     const other = await startRawVendor(web)

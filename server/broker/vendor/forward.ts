@@ -87,7 +87,7 @@ export async function forward(
     await pipeline(
       answer,
       counting(limits.responseBytes, moved, vendorTooLarge),
-      scrubbing(forms, heard),
+      scrubbing(exchange.keys.forms, heard),
       response,
       { signal: exchange.signal },
     )

@@ -19,17 +19,16 @@ export interface Scrubber {
 /**
  * Holds back the end of what has come, as long as a form may have begun in it: whatever it is, since a caller who has a
  * vendor repeat a guess must not see by what comes late that the guess is right. A form has no newline, so that lines,
- * such as events, go on as they come.
+ * such as events, go on as they come. `formsNow`: another key may be taken while they come.
  */
-export function createScrubber(forms: readonly Buffer[]): Scrubber {
-  const longest = Math.max(1, ...forms.map(({ length }) => length))
+export function createScrubber(formsNow: () => readonly Buffer[]): Scrubber {
   let held: Buffer = Buffer.alloc(0)
   /** So many of the held bytes are the end of a form that began before them. */
   let masked = 0
   let found = 0
 
   /** Of the forms that begin before `end`; what overlaps itself is one span, since every byte may begin another. */
-  const spansIn = (bytes: Buffer, end: number): readonly Span[] => {
+  const spansIn = (bytes: Buffer, end: number, forms: readonly Buffer[]): readonly Span[] => {
     const spans: Span[] = []
     for (const form of forms) {
       let [from, to] = [0, 0]
@@ -47,16 +46,18 @@ export function createScrubber(forms: readonly Buffer[]): Scrubber {
   }
   return {
     push(chunk) {
+      const forms = formsNow()
+      const longest = Math.max(1, ...forms.map(({ length }) => length))
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk])
       const cut = Math.max(bytes.lastIndexOf(newline) + 1, bytes.length - longest + 1, 0)
       // One that begins in what is held back is found again.
-      const spans: readonly Span[] = [[0, masked], ...spansIn(bytes, cut)]
+      const spans: readonly Span[] = [[0, masked], ...spansIn(bytes, cut, forms)]
       held = Buffer.from(bytes.subarray(cut))
       masked = spans.reduce((most, [, to]) => Math.max(most, to - cut), 0)
       return withStars(bytes.subarray(0, cut), spans)
     },
     end() {
-      const rest = withStars(held, [[0, masked], ...spansIn(held, held.length)])
+      const rest = withStars(held, [[0, masked], ...spansIn(held, held.length, formsNow())])
       held = Buffer.alloc(0)
       masked = 0
       return rest
@@ -77,14 +78,17 @@ function withStars(bytes: Buffer, spans: readonly Span[]): Buffer {
 
 /** A header's value, or another short text in latin1. */
 export function scrubText(text: string, forms: readonly Buffer[]): string {
-  const scrubber = createScrubber(forms)
+  const scrubber = createScrubber(() => forms)
   const start = scrubber.push(Buffer.from(text, 'latin1'))
   return Buffer.concat([start, scrubber.end()]).toString('latin1')
 }
 
 /** As a stream; `heard` is called at the end where something was found. */
-export function scrubbing(forms: readonly Buffer[], heard: (found: number) => void): Transform {
-  const scrubber = createScrubber(forms)
+export function scrubbing(
+  formsNow: () => readonly Buffer[],
+  heard: (found: number) => void,
+): Transform {
+  const scrubber = createScrubber(formsNow)
   return new Transform({
     transform(chunk: Buffer, _encoding, done: TransformCallback) {
       const bytes = scrubber.push(chunk)
