@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import type { Command, Option } from 'commander'
 import { CountersignError } from '../errors.ts'
 
 type Check = (text: string) => unknown
@@ -30,10 +30,13 @@ export function httpsUrl(text: string): void {
   })
 }
 
-/** A value that does not have its form is a mistake on the command line, whatever reads it: the error names the flag. */
+/**
+ * A value that does not have its form is a mistake on the command line, whatever reads it: the error names the flag, and
+ * the variable that may have said it in its place.
+ */
 export function sayWhichValue(command: Command): void {
   const named = [
-    ...command.options.map((option) => ({ of: option, name: `--${option.name()}` })),
+    ...command.options.map((option) => ({ of: option, name: nameOf(option) })),
     ...command.registeredArguments.map((argument) => ({
       of: argument,
       name: `<${argument.name()}>`,
@@ -50,6 +53,11 @@ export function sayWhichValue(command: Command): void {
       }
     })
   }
+}
+
+function nameOf(option: Option): string {
+  const flag = `--${option.name()}`
+  return option.envVar === undefined ? flag : `${flag} or ${option.envVar}`
 }
 
 function misused(name: string, error: CountersignError): CountersignError {

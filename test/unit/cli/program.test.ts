@@ -67,7 +67,9 @@ test('a value that does not have its form ends every verb with 64, and the error
       if (error instanceof InvalidArgumentError) return 'usage'
       const { exitCode, lines } = describeFailure(error)
       const [name = ''] = /--[a-z0-9-]+|<[a-z ]+>$/.exec(of) ?? []
-      return exitCode === 64 && lines[0]?.startsWith(`error[usage]: ${name}: `)
+      // Where nobody has written the flag, it is a variable that says it.
+      const named = name === '--socket' ? `${name} or SPIFFE_ENDPOINT_SOCKET` : name
+      return exitCode === 64 && lines[0]?.startsWith(`error[usage]: ${named}: `)
         ? 'usage'
         : [of, lines]
     }
