@@ -70,5 +70,11 @@ async function signed(
 }
 
 function acceptsJwt(accept = ''): boolean {
-  return accept.split(',').some((type) => type.split(';')[0]?.trim().toLowerCase() === jwtType)
+  return accept.split(',').some((range) => {
+    const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
+    return type === jwtType && !parameters.some((one) => notAcceptable.test(one))
+  })
 }
+
+/** RFC 9110 §12.4.2. */
+const notAcceptable = /^q=0(\.0{0,3})?$/

@@ -173,3 +173,19 @@ test('RFC 9701 §5 asked for a signed answer it gives one, for the caller alone,
     expect((await introspect(caller, answer.text)).text).toBe(no)
   }
 })
+
+test('RFC 9110 §12.4.2 whoever says that it takes no signed answer gets none', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { introspect, token } = await start(closing)
+  const type = 'application/token-introspection+jwt'
+  for (const [weight, given] of [
+    [';q=0', 'application/json'],
+    ['; Q=0.000', 'application/json'],
+    [';v=1 ; q=0.0', 'application/json'],
+    [';q=0.001', type],
+    [';q=1', type],
+  ] as const) {
+    const { headers } = await introspect(web, token, `application/json, ${type}${weight}`)
+    expect([weight, headers['content-type']]).toEqual([weight, given])
+  }
+})
