@@ -1,6 +1,7 @@
 import { type AddressInfo, isIPv6, type Server, type Socket } from 'node:net'
 import { createServer, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { CountersignError } from '../errors.ts'
+import { cannotListen } from '../runtime/cannot-listen.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { ownProtocol, secureContextOf, type TlsIdentity, type TlsProtocol } from './context.ts'
 import { type GuardOptions, guardedOptions, guardServer } from './guard.ts'
@@ -47,20 +48,7 @@ function listening(
   const where = host === undefined ? 'port ' : `${isIPv6(host) ? `[${host}]` : host}:`
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new CountersignError('unavailable', `cannot listen on ${where}${port}`, {
-          ...(error.code === 'EADDRINUSE'
-            ? {
-                reason: 'listen-address-in-use',
-                fix: 'end the process that listens there, or choose another port',
-              }
-            : {
-                reason: 'listen-failed',
-                fix: 'choose an address and a port that this user may listen on',
-              }),
-          cause: error,
-        }),
-      ),
+      reject(cannotListen(`${where}${port}`, error)),
     )
     server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
       server.removeAllListeners('error')

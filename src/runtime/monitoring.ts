@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Registry } from 'prom-client'
-import { CountersignError } from '../errors.ts'
+import { cannotListen } from './cannot-listen.ts'
 import { formatHostPort, type HostPort } from './config-value.ts'
 import type { Log } from './log.ts'
 
@@ -89,15 +89,8 @@ async function answer(
 
 function listen(server: Server, address: HostPort): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => {
-      reject(
-        new CountersignError('unavailable', `cannot listen on ${formatHostPort(address)}`, {
-          reason: 'address-in-use',
-          fix: 'set http_address to a free address, or to false',
-          cause: error,
-        }),
-      )
-    }
+    const fail = (error: Error): void =>
+      reject(cannotListen(`http_address ${formatHostPort(address)}`, error))
     server.once('error', fail)
     server.listen(address.port, address.host, () => {
       server.off('error', fail)

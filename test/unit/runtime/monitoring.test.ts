@@ -1,6 +1,6 @@
 import { Server } from 'node:net'
 import { Registry } from 'prom-client'
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { silentLog } from '../../../src/runtime/log.ts'
 import { serveMonitoring } from '../../../src/runtime/monitoring.ts'
 import { freePort } from '../../support/free-port.ts'
@@ -47,4 +47,36 @@ test('T13 connections that cannot be taken, such as for want of descriptors, do 
   stopping.abort()
   await done
   listening.mockRestore()
+})
+
+test.for([
+  [
+    'EADDRINUSE',
+    'listen-address-in-use',
+    'end the process that listens there, or choose another port',
+  ],
+  [
+    'EACCES',
+    'listen-failed',
+    'choose a port that this user may listen on, such as one from 1024 on',
+  ],
+  ['EADDRNOTAVAIL', 'listen-failed', 'choose an address that this machine has'],
+  ['EAFNOSUPPORT', 'listen-failed', 'choose an address and a port that this user may listen on'],
+])('where it cannot listen it says why: %s', async ([code, reason, fix]) => {
+  const listening = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (
+    this: Server,
+  ) {
+    return this.emit('error', Object.assign(new Error(code), { code })) ? this : expect.fail()
+  })
+  onTestFinished(() => listening.mockRestore())
+  const done = serveMonitoring(
+    { host: '127.0.0.1', port: 80 },
+    { notReady: async () => undefined, metrics: new Registry() },
+    silentLog,
+    new AbortController().signal,
+  )
+  await expect(done).rejects.toMatchObject({
+    ...{ code: 'unavailable', reason, fix },
+    message: 'cannot listen on http_address 127.0.0.1:80',
+  })
 })
