@@ -1,4 +1,5 @@
 import { CountersignError } from '../errors.ts'
+import { fromUtf8 } from '../runtime/utf8.ts'
 import { isJwtAlgorithm, type JwtAlgorithm } from './algorithm.ts'
 import { decodeBase64url } from './base64url.ts'
 import { parseJsonObject } from './strict-json.ts'
@@ -38,7 +39,6 @@ const HEADER_MEMBERS: ReadonlySet<string> = new Set(['alg', 'kid', 'typ'])
 // JWT-SVID §2.3.
 const SVID_TYPES: ReadonlySet<unknown> = new Set([undefined, 'JWT', 'JOSE'])
 const NOTHING: ReadonlySet<string> = new Set()
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Reads a JWS in compact form (RFC 7515 §7.1) under the rules of JWT-SVID §2: three parts, the
@@ -102,7 +102,7 @@ function readPart(part: string, what: string): Readonly<Record<string, unknown>>
     return refuse('token-malformed', `the ${what} of the token is not base64url`)
   }
   try {
-    return parseJsonObject(utf8.decode(bytes)).members
+    return parseJsonObject(fromUtf8(bytes)).members
   } catch (cause) {
     return refuse('token-malformed', `the ${what} of the token is not a sound JSON object`, cause)
   }

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
+import { fromUtf8 } from '../runtime/utf8.ts'
 import { type PolicyFile, policyRevision } from './policy-set.ts'
 
 export interface PolicyFolder {
@@ -12,7 +13,6 @@ export interface PolicyFolder {
 
 const maxFiles = 256
 const maxFileBytes = 256 << 10
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * The files `*.cedar` of a folder, in the order of their names; folders in it are not looked at. Throws
@@ -102,7 +102,7 @@ function refuseLoose(path: string, { mode }: { readonly mode: number }): void {
 /** With other signs in place of those that cannot be read, what forbids would name nobody that there is. */
 function textOf(path: string, bytes: Buffer): string {
   try {
-    return utf8.decode(bytes)
+    return fromUtf8(bytes)
   } catch (cause) {
     throw new CountersignError('invalid', `${path} is not UTF-8`, {
       reason: 'policy-file-text',

@@ -9,6 +9,7 @@ import type { HostLookup } from '../../../src/federation/locate.ts'
 import { parseNetworks } from '../../../src/federation/networks.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import { checkPrivateFile } from '../../../src/runtime/private-file.ts'
+import { fromUtf8 } from '../../../src/runtime/utf8.ts'
 import { fromPem } from '../../../src/x509/pem.ts'
 import type { Reach } from '../reach-settings.ts'
 import type { FederatedIssuer } from './settings.ts'
@@ -55,7 +56,7 @@ export async function readSecret(path: string): Promise<string> {
   return (await readBounded(path, check)).trim()
 }
 
-/** A text file of at most 1 MiB, as it is by now. Throws `unavailable` `federated-file`. */
+/** A text file of at most 1 MiB of UTF-8, as it is by now. Throws `unavailable` `federated-file`. */
 export async function readBounded(
   path: string,
   check?: (file: FileHandle) => Promise<void>,
@@ -72,13 +73,17 @@ export async function readBounded(
         if (length > maxFileBytes) throw new RangeError('more than 1 MiB')
         more = (await file.read(buffer, length, buffer.length - length, length)).bytesRead
       }
-      return buffer.toString('utf8', 0, length)
+      return fromUtf8(buffer.subarray(0, length))
     } finally {
       await file.close()
     }
   } catch (cause) {
     if (cause instanceof CountersignError) throw cause
-    throw unusable(path, 'a file of at most 1 MiB that this process may read', cause)
+    throw unusable(
+      path,
+      'a text file of at most 1 MiB, in UTF-8, that this process may read',
+      cause,
+    )
   }
 }
 

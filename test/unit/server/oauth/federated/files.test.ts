@@ -11,7 +11,7 @@ import { trustDomain } from '../../../../support/running-server.ts'
 const folder = mkdtempSync(join(tmpdir(), 'cs-files-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-function file(name: string, text: string): string {
+function file(name: string, text: string | Buffer): string {
   writeFileSync(join(folder, name), text)
   return join(folder, name)
 }
@@ -32,6 +32,10 @@ test('a file that is not there, or is not what it should be, is told of at the s
     [{ web_ca: none }, 'federated-file'],
     [{ web_ca: token_file }, 'federated-file'],
     [{ web_ca: file('large', 'x'.repeat((1 << 20) + 1)) }, 'federated-file'],
+    [
+      { jwks_file: file('latin1.json', Buffer.from('{"keys":[],"é":1}', 'latin1')) },
+      'federated-file',
+    ],
     [{ web_ca: pem, token_review: { url, ca_file: pem, token_file } }, 'accepted'],
     [{ token_review: { url, ca_file: pem, token_file: none } }, 'federated-file'],
     [{ token_review: { url, ca_file: none, token_file } }, 'federated-file'],
