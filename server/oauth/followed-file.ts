@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import type { AuditEvent, AuditKind } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { eachMinute } from '../../src/runtime/each-minute.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { readBounded } from './federated/reach.ts'
 
@@ -32,13 +33,18 @@ export interface FollowedFile {
   run(signal: AbortSignal): Promise<void>
 }
 
+interface Refused {
+  readonly sha256: string
+  readonly error: unknown
+}
+
 const lookMs = 1000
 
 /**
  * Puts what a file says in force, and on record. Later changes of it come into force once it has been the same for two
  * looks; what is unsound is refused, and what was in force stays. What cannot be put in force for a reason outside the
  * file is tried again at each look. At first it throws: as `readBounded`, `read` and `check`, `forbidden`
- * `federated-file-mode`, and what `append` throws.
+ * `oauth-file-mode`, and what `append` throws.
  */
 export async function openFollowedFile<T>(
   path: string,
@@ -50,6 +56,16 @@ export async function openFollowedFile<T>(
   let refused = ''
   let unsound = ''
   let seen = ''
+  // What cannot be put on record is refused again at each look.
+  const sayKept = eachMinute<Refused>(
+    clock,
+    ({ sha256, error }) => `${sha256} ${reasonOf(error)}`,
+    ({ error }) =>
+      log.error(`${what} are kept as they were: the new ones cannot be used`, { path, error }),
+  )
+  const sayNotLooked = eachMinute(clock, reasonOf, (error) =>
+    log.error(`${what} were not looked at`, { path, error }),
+  )
   const putInForce = async (text: string, sha256: string): Promise<void> => {
     const found = readSoundly(text, sha256)
     await deps.check?.(found)
@@ -74,9 +90,8 @@ export async function openFollowedFile<T>(
     ...{ decision: kind === 'loaded' ? 'allow' : 'deny', reason, details },
   })
   const refuse = async (sha256: string, error: unknown): Promise<void> => {
-    log.error(`${what} are kept as they were: the new ones cannot be used`, { path, error })
-    const reason = error instanceof CountersignError ? error.reason : 'internal'
-    await append([event('refused', { sha256, inForce }, reason)])
+    sayKept({ sha256, error })
+    await append([event('refused', { sha256, inForce }, reasonOf(error))])
     refused = sha256
   }
   const look = async (): Promise<void> => {
@@ -109,23 +124,25 @@ export async function openFollowedFile<T>(
     async run(signal) {
       while (!signal.aborted) {
         await clock.sleep(lookMs, signal)
-        await look().catch((error: unknown) =>
-          log.error(`${what} were not looked at`, { path, error }),
-        )
+        await look().catch(sayNotLooked)
       }
     },
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof CountersignError ? error.reason : 'internal'
 }
 
 function readFollowed(path: string): Promise<string> {
   return readBounded(path, async (file: FileHandle) => refuseLooseFile(path, await file.stat()))
 }
 
-/** Whoever may write the file says who gets tokens. Throws `forbidden` `federated-file-mode`. */
+/** Whoever may write the file says who gets tokens. Throws `forbidden` `oauth-file-mode`. */
 export function refuseLooseFile(path: string, { mode }: { readonly mode: number }): void {
   if ((mode & 0o002) === 0) return
   throw new CountersignError('forbidden', `everybody may write ${path}`, {
-    reason: 'federated-file-mode',
+    reason: 'oauth-file-mode',
     fix: `chmod o-w ${path}`,
   })
 }

@@ -106,7 +106,7 @@ test('a list that is wrong fails the start; later it is refused and on record, a
     [() => writeFileSync(path, 'foreign_clients: [\n'), 'config-syntax'],
     [() => writeFileSync(path, ''), 'config-value'],
     [() => writeFileSync(path, 'federation: []\nforeign_clients: []\n'), 'config-key'],
-    [() => chmodSync(path, 0o646), 'federated-file-mode'],
+    [() => chmodSync(path, 0o646), 'oauth-file-mode'],
     [() => chmodSync(path, 0o644), 'config-key'],
     [() => write({ id: 'web' }), 'config-value'],
     [() => rmSync(path), 'federated-file'],

@@ -113,7 +113,7 @@ test('workloads of other trust domains are read from a file of their own, which 
   expect(() => inFile('clients: []')).toThrow(refused('config-key'))
   expect(() => read({ foreign_clients_file: `${path}.none` })).toThrow(refused('config-unreadable'))
   chmodSync(path, 0o666)
-  expect(() => inFile(list)).toThrow(refused('federated-file-mode'))
+  expect(() => inFile(list)).toThrow(refused('oauth-file-mode'))
 })
 
 test.for([

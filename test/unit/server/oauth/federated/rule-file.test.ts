@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { openRuleFile } from '../../../../../server/oauth/federated/rule-file.ts'
 import type { FederatedIssuer } from '../../../../../server/oauth/federated/settings.ts'
@@ -14,6 +15,7 @@ const issuer = 'https://id.example'
 let path = ''
 let recorded: AuditEvent[] = []
 let alarms: Fields[] = []
+let clock = new FakeClock()
 let inForce: ReadonlyMap<string, FederatedIssuer> = new Map()
 
 beforeEach(() => {
@@ -22,6 +24,7 @@ beforeEach(() => {
   path = join(folder, 'issuers.yaml')
   recorded = []
   alarms = []
+  clock = new FakeClock()
   inForce = new Map()
 })
 
@@ -48,7 +51,7 @@ function open(append = async (events: readonly AuditEvent[]) => void recorded.pu
       inForce = issuers
     },
     append,
-    clock: new FakeClock(),
+    clock,
     log: { ...silentLog, error: (_, fields = {}) => void alarms.push(fields) },
   })
 }
@@ -115,14 +118,14 @@ test('what is unsound is refused, told of once and on record; what was in force 
 test('a file that everybody may write is believed neither at the start nor later', async () => {
   write('a')
   chmodSync(path, 0o666)
-  expect(await reasonOf(open())).toBe('federated-file-mode')
+  expect(await reasonOf(open())).toBe('oauth-file-mode')
   chmodSync(path, 0o644)
   const file = await open()
   write('b')
   chmodSync(path, 0o646)
   for (let looks = 0; looks < 3; looks += 1) await file.look()
   expect(subject()).toBe('a')
-  expect(told()).toEqual(['issuers.loaded', 'issuers.refused federated-file-mode'])
+  expect(told()).toEqual(['issuers.loaded', 'issuers.refused oauth-file-mode'])
 })
 
 test('at the start what is unsound is told, and what cannot be put on record is not in force', async () => {
@@ -157,6 +160,33 @@ test('what could not be put in force for a reason outside the file is tried agai
   await file.look()
   expect(subject()).toBe('b')
   expect(told().slice(2)).toEqual(['issuers.refused federated-file', 'issuers.loaded'])
+})
+
+test('while nothing can be put on record, what is refused is logged once a minute', async () => {
+  write('a')
+  let isFull = false
+  const file = await open(async () => {
+    if (isFull) throw new Error('full')
+  })
+  isFull = true
+  write('repo:shop/orders')
+  const stopping = new AbortController()
+  const running = file.run(stopping.signal)
+  const pass = async (seconds: number) => {
+    for (let at = 0; at < seconds; at += 1) {
+      await clock.advance(1000)
+      while (clock.sleeping === 0) await setImmediate()
+    }
+  }
+  await pass(50)
+  expect(alarms).toMatchObject([
+    { error: { reason: 'config-oauth-federation' } },
+    { error: { message: 'full' } },
+  ])
+  await pass(20)
+  expect(alarms).toHaveLength(4)
+  stopping.abort()
+  await expect(running).rejects.toThrow()
 })
 
 test('what was refused before is told of again where it comes back', async () => {

@@ -246,7 +246,7 @@ oauth:
     chmodSync(rules, 0o666)
     const loose = await inFile('{repository_id: "74"}')
     expect(loose.code).toBe(77)
-    expect(loose.stderr).toMatch(/error\[federated-file-mode\][\s\S]*fix: chmod o-w/)
+    expect(loose.stderr).toMatch(/error\[oauth-file-mode\][\s\S]*fix: chmod o-w/)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
