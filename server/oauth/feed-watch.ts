@@ -30,8 +30,14 @@ interface Readers {
   readers: number
   /** What the last of them lacks. */
   unacknowledged: number
-  late: number
-  latest: SpiffeId | undefined
+  late: StreamStanding[]
+}
+
+/** Of those who were late as an alarm began, or since. */
+interface Alarm {
+  late: readonly StreamStanding[]
+  /** Whether one of them has left before it was not late any more. */
+  left: boolean
 }
 
 /**
@@ -42,19 +48,23 @@ export async function runFeedWatch(deps: FeedWatchDeps, signal: AbortSignal): Pr
   const { settings, acknowledgements, changes, observeReaders, clock } = deps
   const alarmAfterMs = Math.max(leastMs, settings.canary.alarmAfterSeconds * 1000)
   const servedBy = resourcesById(settings)
-  const alarmed = new Set<string>()
+  const alarms = new Map<string, Alarm>()
   const stopNoting = changes.subscribe(({ facts }) => acknowledgements.note(facts))
   try {
     while (!signal.aborted) {
       await clock.sleep(lookMs, signal)
-      const found = byResource(acknowledgements.standings(), servedBy, alarmAfterMs)
+      const standings = acknowledgements.standings()
+      const found = byResource(standings, servedBy, alarmAfterMs)
       for (const [resource, readers] of found) {
-        const isLate = readers.late > 0
+        const { late } = readers
+        const isLate = late.length > 0
         observeReaders(resource, readers.readers, readers.unacknowledged, isLate)
-        if (isLate === alarmed.has(resource)) continue
-        if (isLate) alarmed.add(resource)
-        else alarmed.delete(resource)
-        await tell(resource, readers, deps)
+        const before = alarms.get(resource)
+        const left = before !== undefined && (before.left || !areThere(before.late, standings))
+        if (isLate) alarms.set(resource, { late, left })
+        else alarms.delete(resource)
+        if (isLate && before === undefined) await tellAlarm(resource, late, deps)
+        if (!isLate && before !== undefined) await tellRecovery(resource, left, deps)
       }
     }
   } finally {
@@ -79,40 +89,62 @@ function byResource(
 ): ReadonlyMap<string, Readers> {
   const found = new Map<string, Readers>()
   for (const resource of [...servedBy.values()].flat()) {
-    found.set(resource, { readers: 0, unacknowledged: 0, late: 0, latest: undefined })
+    found.set(resource, { readers: 0, unacknowledged: 0, late: [] })
   }
-  for (const { spiffeId, unacknowledged, owesMs } of standings) {
+  for (const standing of standings) {
+    const { spiffeId, unacknowledged, owesMs } = standing
     for (const resource of servedBy.get(spiffeId) ?? []) {
       const readers = found.get(resource)
       if (readers === undefined) continue
       readers.readers += 1
       readers.unacknowledged = Math.max(readers.unacknowledged, unacknowledged)
-      if (owesMs <= alarmAfterMs) continue
-      readers.late += 1
-      readers.latest = spiffeId
+      if (owesMs > alarmAfterMs) readers.late.push(standing)
     }
   }
   return found
 }
 
-async function tell(
+/** Whether these connections are all among those that there are. */
+function areThere(some: readonly StreamStanding[], standings: readonly StreamStanding[]): boolean {
+  const there = new Set(standings.map(keyOf))
+  return some.every((one) => there.has(keyOf(one)))
+}
+
+function keyOf({ spiffeId, nonce }: StreamStanding): string {
+  return `${spiffeId} ${nonce}`
+}
+
+async function tellAlarm(
   resource: string,
-  { late, latest }: Readers,
-  { append, clock, log }: FeedWatchDeps,
+  late: readonly StreamStanding[],
+  deps: FeedWatchDeps,
 ): Promise<void> {
-  const fields = { resource, readers: late, spiffeId: latest }
-  if (late === 0) log.info('readers of the feed acknowledge what they are told', fields)
-  else log.error('a reader of the feed does not acknowledge what was revoked', fields)
-  const event: AuditEvent = {
-    kind: late > 0 ? 'feed.alarmed' : 'feed.recovered',
-    time: clock.now(),
-    actor: { kind: 'server' },
-    spiffeId: latest,
-    audience: [resource],
-    decision: late > 0 ? 'deny' : 'allow',
-    reason: late > 0 ? 'not-acknowledged' : 'acknowledged',
-    details: { readers: late },
-  }
+  const spiffeId = late.at(-1)?.spiffeId
+  const readers = late.length
+  deps.log.error('a reader of the feed does not acknowledge what was revoked', {
+    ...{ resource, readers, spiffeId },
+  })
+  await record(deps, {
+    ...{ kind: 'feed.alarmed', decision: 'deny', reason: 'not-acknowledged' },
+    ...{ spiffeId, audience: [resource], details: { readers } },
+  })
+}
+
+async function tellRecovery(resource: string, left: boolean, deps: FeedWatchDeps): Promise<void> {
+  const what = left ? 'a late reader of the feed is gone' : 'what was told is acknowledged'
+  deps.log.info(`no reader of the feed is late any more: ${what}`, { resource })
+  await record(deps, {
+    ...{ kind: 'feed.recovered', decision: 'allow' },
+    ...{ reason: left ? 'reader-gone' : 'acknowledged' },
+    ...{ audience: [resource], details: { readers: 0 } },
+  })
+}
+
+async function record(
+  { append, clock, log }: FeedWatchDeps,
+  event: Omit<AuditEvent, 'time' | 'actor'>,
+): Promise<void> {
+  const whole: AuditEvent = { ...event, time: clock.now(), actor: { kind: 'server' } }
   // The log has it.
-  await append([event]).catch((error: unknown) => log.error('an alarm is not on record', { error }))
+  await append([whole]).catch((error: unknown) => log.error('an alarm is not on record', { error }))
 }

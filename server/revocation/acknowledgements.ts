@@ -11,8 +11,7 @@ export interface FeedStream {
 }
 
 /** How far its reader says to be. */
-export interface StreamStanding {
-  readonly spiffeId: SpiffeId
+export interface StreamStanding extends FeedStream {
   /** How many facts it was told and has not acknowledged. */
   readonly unacknowledged: number
   /** For how long it has owed an acknowledgement beyond its time, in milliseconds; 0: it owes none. */
@@ -34,8 +33,7 @@ export interface Acknowledgements {
   standings(): readonly StreamStanding[]
 }
 
-interface Stream {
-  readonly spiffeId: SpiffeId
+interface Stream extends FeedStream {
   acknowledged: number
   /** Whether it has acknowledged anything on this connection. */
   heard: boolean
@@ -74,11 +72,11 @@ export function createAcknowledgements(deps: {
   const owedAfter = (number: number): number => firstAfter(told, number)
 
   const standingOf = (stream: Stream, nowMs: number): StreamStanding => {
-    const { spiffeId, acknowledged, heard, openedMs, withinMs } = stream
+    const { spiffeId, nonce, acknowledged, heard, openedMs, withinMs } = stream
     const from = owedAfter(acknowledged)
     const sinceMs = heard ? (told[from]?.atMs ?? nowMs) : openedMs
     return {
-      spiffeId,
+      ...{ spiffeId, nonce },
       unacknowledged: told.length - from,
       owesMs: Math.max(0, nowMs - Math.max(sinceMs, openedMs) - withinMs),
     }
@@ -92,7 +90,7 @@ export function createAcknowledgements(deps: {
     },
     join(stream, withinMs) {
       const one: Stream = {
-        ...{ spiffeId: stream.spiffeId, acknowledged: last(), heard: false, withinMs },
+        ...{ ...stream, acknowledged: last(), heard: false, withinMs },
         openedMs: Number.POSITIVE_INFINITY,
       }
       streams.set(keyOf(stream), one)

@@ -39,9 +39,12 @@ function watch(alarmAfterSeconds: number): void {
   void runFeedWatch(deps, new AbortController().signal)
 }
 
-const owing = (spiffeId: SpiffeId, owesMs: number, unacknowledged = 0): StreamStanding => ({
-  ...{ spiffeId, unacknowledged, owesMs },
-})
+const owing = (
+  spiffeId: SpiffeId,
+  owesMs: number,
+  unacknowledged = 0,
+  nonce = spiffeId as string,
+): StreamStanding => ({ ...{ spiffeId, nonce, unacknowledged, owesMs } })
 
 test('each resource has its readers counted, and what the last of them lacks, also where there are none', async () => {
   watch(1)
@@ -79,4 +82,34 @@ test('readers have a second in any case', async () => {
   standings = [owing(one, 1001)]
   await clock.advance(250)
   expect(events.length).toBe(1)
+})
+
+test('an alarm ends by what was acknowledged, or because the reader that was late is gone', async () => {
+  const late = owing(one, 2000, 1, 'a')
+  const cases: readonly (readonly [readonly (readonly StreamStanding[])[], string])[] = [
+    [[[late], [owing(one, 0, 0, 'a')]], 'acknowledged'],
+    [[[late], []], 'reader-gone'],
+    // Its next connection has another nonce.
+    [[[late], [owing(one, 0, 0, 'b')]], 'reader-gone'],
+    [
+      [[late, owing(one, 2000, 1, 'b')], [owing(one, 2000, 1, 'b')], [owing(one, 0, 0, 'b')]],
+      'reader-gone',
+    ],
+    [
+      [[late, owing(one, 2000, 1, 'b')], [late, owing(one, 0, 0, 'b')], [owing(one, 0, 0, 'a')]],
+      'acknowledged',
+    ],
+  ]
+  watch(1)
+  for (const [looks, reason] of cases) {
+    events = []
+    for (const look of looks) {
+      standings = look
+      await clock.advance(250)
+    }
+    expect(events).toMatchObject([
+      { kind: 'feed.alarmed', spiffeId: one, reason: 'not-acknowledged' },
+      { kind: 'feed.recovered', audience: [orders], reason },
+    ])
+  }
 })
