@@ -6,7 +6,7 @@ import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Acknowledgements } from '../revocation/acknowledgements.ts'
 import { answerOf } from './answer.ts'
 import { type ClientDoorDeps, createClientDoor } from './client-door.ts'
-import { checkServes, nonceOf, queryOf, requestOf } from './feed-route.ts'
+import { checkServes, nonceOf, queryOf, requestOf, sendAnswer } from './feed-route.ts'
 import type { OauthSettings } from './settings.ts'
 
 export interface AcknowledgeDeps extends ClientDoorDeps {
@@ -41,10 +41,8 @@ export function addAcknowledge(
       }
       return { ...answerOf({}), status: 204, body: '' }
     })
-    const { status, headers, body } = await door.answer(
-      requestOf(request, chainOf(request.raw.socket) ?? []),
-    )
-    return reply.code(status).headers(headers).send(body)
+    const answer = await door.answer(requestOf(request, chainOf(request.raw.socket) ?? []))
+    return sendAnswer(request, reply, answer)
   })
 }
 

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { CountersignError } from '../../src/errors.ts'
 import { formatHostPort } from '../../src/runtime/config-value.ts'
 import { type Acknowledgements, acknowledgeWithinMs } from '../revocation/acknowledgements.ts'
 import type { FeedPublisher } from '../revocation/publisher.ts'
-import { answerOf } from './answer.ts'
+import { answerOf, type OauthAnswer } from './answer.ts'
 import {
   type ClientDoorDeps,
   type ClientRequest,
@@ -51,7 +51,7 @@ export function addFeed(
       nonce === undefined ? await door.refuse(asked, nonceMissing()) : await door.answer(asked)
     const [asking] = admitted
     if (asking === undefined || nonce === undefined) {
-      return reply.code(status).headers(headers).send(body)
+      return sendAnswer(request, reply, { status, headers, body })
     }
     const { client } = asking
     const said = request.headers['last-event-id']
@@ -109,6 +109,19 @@ const bearerForm = /^Bearer ([^ ]+)$/i
 export function bearerOf(request: FastifyRequest): string | undefined {
   const [said = '', another] = authorizationsOf(request)
   return another === undefined ? bearerForm.exec(said)?.[1] : undefined
+}
+
+/** Of a door to which one shows a bearer: whoever is not let in is told so (RFC 9110 §11.6.1, RFC 6750 §3). */
+export function sendAnswer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { status, headers, body }: OauthAnswer,
+): FastifyReply {
+  if (status === 401) {
+    const isShown = bearerOf(request) !== undefined
+    reply.header('www-authenticate', isShown ? 'Bearer error="invalid_token"' : 'Bearer')
+  }
+  return reply.code(status).headers(headers).send(body)
 }
 
 /** All that are there: of several, `headers` has the first alone. */

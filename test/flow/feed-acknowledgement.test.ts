@@ -151,6 +151,9 @@ test('nobody acknowledges for another: neither a stranger nor another reader, no
   }
   const own = { client_id: serving.id, nonce, head }
   expect(await say(own)).toBe(401)
+  // RFC 9110 §11.6.1.
+  const unproved = await ask(port, certificate, `${path}/acknowledge`, { method: 'POST', agent })
+  expect(unproved.headers['www-authenticate']).toBe('Bearer')
   expect(await say(own, other)).toBe(401)
   expect(await say({ ...own, client_id: other.id }, other)).toBe(404)
   expect(await say({ ...own, client_id: stranger.id }, stranger)).toBe(403)

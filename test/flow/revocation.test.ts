@@ -153,6 +153,7 @@ interface Opened {
   readonly status: number
   readonly type: string | undefined
   readonly error: string | undefined
+  readonly challenge?: string | undefined
 }
 
 /** What the feed answers to a request, without reading it. */
@@ -180,7 +181,7 @@ function open(
       })
       response.on('end', () => {
         const { error } = JSON.parse(text) as { error?: string }
-        resolve({ status, type, error })
+        resolve({ status, type, error, challenge: response.headers['www-authenticate'] })
       })
     })
     request.on('error', reject)
@@ -221,6 +222,11 @@ test('the feed is for those who serve a resource, and for nobody else', async ()
   expect(opened.map(({ status, error }) => [status, error])).toEqual(
     cases.map(([status, error]) => [status, error]),
   )
+  // RFC 9110 §11.6.1, RFC 6750 §3.
+  expect(opened.map(({ challenge }) => challenge).filter((one) => one !== undefined)).toEqual([
+    ...['Bearer', 'Bearer', 'Bearer', 'Bearer'],
+    ...['Bearer error="invalid_token"', 'Bearer error="invalid_token"', 'Basic realm="oauth"'],
+  ])
   expect(opened.slice(0, 2).map(({ type }) => type)).toEqual([
     'text/event-stream',
     'text/event-stream',

@@ -9,7 +9,7 @@ import { RateLimiter } from '../../access/limits.ts'
 import type { Ca } from '../../ca/ca.ts'
 import { answerOf, type OauthAnswer } from '../answer.ts'
 import { addDocument, keysOf } from '../documents-route.ts'
-import { bearerOf, queryOf, requestOf } from '../feed-route.ts'
+import { bearerOf, queryOf, requestOf, sendAnswer } from '../feed-route.ts'
 import { createOutbox, type OutboxDeps } from './outbox.ts'
 import { createPollDoor } from './poll.ts'
 import { runPush } from './push.ts'
@@ -62,13 +62,7 @@ export function addSsf(
     answer: (own: readonly EventStream[]) => Promise<OauthAnswer>,
   ): Promise<FastifyReply> => {
     const asked = requestOf(request, chainOf(request.raw.socket) ?? [])
-    const { status, headers, body } = await receivers(asked, bearerOf(request), answer)
-    // RFC 6750 §3: by what one lets oneself in here.
-    if (status === 401) {
-      const isShown = bearerOf(request) !== undefined
-      reply.header('www-authenticate', isShown ? 'Bearer error="invalid_token"' : 'Bearer')
-    }
-    return reply.code(status).headers(headers).send(body)
+    return sendAnswer(request, reply, await receivers(asked, bearerOf(request), answer))
   }
   const named = (own: readonly EventStream[], id: string | undefined): EventStream => {
     const stream = own.find((one) => one.id === id)
