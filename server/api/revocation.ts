@@ -48,12 +48,13 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
     Revoke: unary(async (request: RevokeRequest, { caller }) => {
       const target = readTarget(request.kind, request.id)
       checkReason(request.reason)
-      const known = isKnown(target, deps)
+      const isKnownHere = isKnown(target, deps)
       const act = actOf(caller)
       const revoking = revokingOf(target, deps, act)
       const count = endedBy([target, ...(revoking.causes ?? [])], { ...deps, db: store.db })
       const number = await revoke(deps, target, request.reason, act, revoking)
-      const { tokens, isAll } = await count()
+      const { tokens, isAll, isListed } = await count()
+      const known = isToken(target) ? isListed || !isAll : isKnownHere
       return { ...revokedToWire(number, target, known), tokens, more_tokens: !isAll }
     }),
     OffboardOwner: unary(async ({ owner, reason }: OffboardOwnerRequest, { caller }) => {
@@ -87,7 +88,12 @@ export function revocationHandlers(deps: Deps): Record<string, RpcHandler<Caller
   }
 }
 
-/** Whether there is such a thing here; of tokens, resources and integrations nothing is known for sure. */
+/** What is known by the list of tokens alone, which is gone through afterwards. */
+function isToken({ kind }: Target): boolean {
+  return kind === 'token' || kind === 'transaction'
+}
+
+/** Whether there is such a thing here; of resources and integrations nothing is known for sure. */
 function isKnown({ kind, id }: Target, { index, foreignClients, ca, bundles }: Deps): boolean {
   switch (kind) {
     case 'spiffe-id':

@@ -13,6 +13,8 @@ export interface EndedTokens {
   readonly tokens: number
   /** False: there was no time to go through all. */
   readonly isAll: boolean
+  /** Whether one of those that were gone through has the `jti`, or the transaction, that was revoked. */
+  readonly isListed: boolean
 }
 
 interface CountDeps {
@@ -58,14 +60,18 @@ export function endedBy(
     const slice = new Slice(clock)
     const endMs = clock.monotonicMs() + maxMs
     const ended = new Set<string>()
+    let isListed = false
     for await (const page of issuedTokens(db, {}, { now: clock.now() })) {
       for (const token of page) {
+        isListed ||= before.has(`token ${token.jti}`) || before.has(`transaction ${token.txn}`)
         if ((follows && isChild(token, ended)) || isEnded(token)) ended.add(token.jti)
       }
-      if (clock.monotonicMs() >= endMs) return { tokens: ended.size, isAll: false }
+      if (clock.monotonicMs() >= endMs) {
+        return { tokens: ended.size, isAll: false, isListed }
+      }
       if (slice.isOver) await slice.rest()
     }
-    return { tokens: ended.size, isAll: true }
+    return { tokens: ended.size, isAll: true, isListed }
   }
 }
 

@@ -36,9 +36,10 @@ test.for<[FactKind, string, number]>([
     if (kind !== 'audience') revocations.apply({ kind: 'token', id: 'c', notBefore: 0, endsAt })
     return counting()
   }
-  expect(await revoke()).toEqual({ tokens: count, isAll: true })
+  const isListed = kind === 'token'
+  expect(await revoke()).toEqual({ tokens: count, isAll: true, isListed })
   // Once more it ends nothing.
-  expect(await revoke()).toEqual({ tokens: 0, isAll: true })
+  expect(await revoke()).toEqual({ tokens: 0, isAll: true, isListed })
 })
 
 test.for<[FactKind, string]>([
@@ -60,5 +61,5 @@ test.for<[FactKind, string]>([
   revoke(kind, id)
   const counting = endedBy([owner], { db: deps.store.db, revocations, clock })
   revoke('owner', owner.id)
-  expect(await counting()).toEqual({ tokens: 0, isAll: true })
+  expect(await counting()).toEqual({ tokens: 0, isAll: true, isListed: false })
 })
