@@ -111,15 +111,18 @@ async function figuresOf(channel: RpcChannel): Promise<ServerFigures> {
     disabled: count(({ disabled_at }) => disabled_at !== '0'),
     sharedIds: [...byId.values()].filter(({ length }) => length > 1).length,
     adminEntries: count(({ entry }) => entry?.admin === true),
-    grants: await countGrants(channel),
+    ...(await countGrants(channel)),
     relationships: await countRelationships(channel),
   }
 }
 
-async function countGrants(channel: RpcChannel): Promise<number> {
+async function countGrants(
+  channel: RpcChannel,
+): Promise<Pick<ServerFigures, 'grants' | 'moreGrants'>> {
   const { createClient } = await import('../rpc/client.ts')
   const client = createClient('countersign.oauth.v1.Grants', channel)
-  return (await client.unary('List', { filter: {} })).grants.length
+  const { grants, more } = await client.unary('List', { filter: {} })
+  return { grants: grants.length, moreGrants: more }
 }
 
 async function countRelationships(channel: RpcChannel): Promise<number> {

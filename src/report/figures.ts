@@ -38,6 +38,8 @@ export interface ServerFigures {
   readonly adminEntries: number
   /** Clients × resources with tokens that are good, as far as one list tells. */
   readonly grants: number
+  /** There are more than it tells. */
+  readonly moreGrants: boolean
   readonly relationships: number
 }
 

@@ -29,8 +29,8 @@ const serverQueries: Readonly<Record<ServerQuery, (server: ServerFigures) => Ans
     text: `${disabled} of ${counted(entries, 'entry', 'entries')}`,
     attention: disabled > 0,
   }),
-  'who can reach what now': ({ grants }) =>
-    fine(`${counted(grants, 'grant')} with tokens that are good`),
+  'who can reach what now': ({ grants, moreGrants }) =>
+    fine(`${moreGrants ? 'at least ' : ''}${counted(grants, 'grant')} with tokens that are good`),
   'identities that are shared': ({ sharedIds }) => ({
     text: `${counted(sharedIds, 'ID')} that several entries give`,
     attention: sharedIds > 0,

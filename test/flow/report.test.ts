@@ -1,4 +1,8 @@
+import { join } from 'node:path'
+import SqliteDatabase from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
+import { IssuedBatch } from '../../server/store/issued-batch.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { runHere } from '../support/command.ts'
 import { mint, startServer, wireEntry } from '../support/running-server.ts'
 
@@ -47,6 +51,8 @@ test('countersign report puts each row’s questions to the trail and to the ser
   expect(answer('NHI5:2025', 'who can reach what now')?.text).toBe(
     '0 grants with tokens that are good',
   )
+  addGrants(join(server.config.dataDir, 'store.sqlite'), 1001)
+  expect((await runHere(live)).stdout).toContain('at least 1000 grants with tokens that are good')
   expect(rows.find(({ id }) => id === 'PR.AA-06')?.covered).toBe('not')
 
   // One is signed each minute, and one at the stop.
@@ -79,3 +85,32 @@ test('countersign report goes without what it is not told of, and refuses what i
     expect((await runHere(['report', ...wrong])).code).toBe(64)
   }
 })
+
+/** As if tokens for so many resources had been issued. */
+function addGrants(databasePath: string, count: number): void {
+  const batch = new IssuedBatch()
+  const web = SpiffeId.parse('spiffe://example.org/web')
+  const nowMs = Date.now()
+  for (let at = 0; at < count; at += 1) {
+    batch.add({
+      ...{
+        jti: `jti-${at}`,
+        txn: `txn-${at}`,
+        parent: undefined,
+        entryId: 'e1',
+        owner: 'web-team',
+      },
+      ...{ subject: web, clientId: web, audience: `https://${at}.example`, scopes: ['read'] },
+      ...{ auth: 'spiffe_jwt', address: '', actors: [] },
+      ...{ issuedAt: new Date(nowMs), expiresAt: new Date(nowMs + 300_000) },
+    })
+  }
+  const database = new SqliteDatabase(databasePath)
+  const rows = batch.close()
+  const names = Object.keys(rows[0] ?? {})
+  const insert = database.prepare(
+    `INSERT INTO issued_grants (${names.join()}) VALUES (${names.map((name) => `@${name}`).join()})`,
+  )
+  database.transaction(() => rows.map((row) => insert.run(row)))()
+  database.close()
+}
