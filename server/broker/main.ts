@@ -10,6 +10,7 @@ import { openPrivateFolder } from '../../src/runtime/private-folder.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import { version } from '../../src/runtime/version.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import type { X509Source } from '../../src/workload-api/x509-source.ts'
 import { loadChainId } from '../audit/chain-id.ts'
 import { openHeadKeyFile } from '../audit/head-key-file.ts'
 import { startedEvent, stoppedEvent } from '../audit/run-events.ts'
@@ -20,7 +21,7 @@ import { serveBroker } from './call/endpoint.ts'
 import { deniedEvent } from './call/record.ts'
 import type { BrokerConfig } from './config.ts'
 import { watchSinks } from './metrics.ts'
-import { type OwnSource, openOwnSource } from './own-source.ts'
+import { openOwnSource } from './own-source.ts'
 import { type BrokerHooks, type BrokerParts, makeParts, type Opened } from './parts.ts'
 import { watchKeys } from './routes/key-watch.ts'
 
@@ -60,7 +61,7 @@ async function runWith(
   signal: AbortSignal,
 ): Promise<void> {
   const { log, hooks } = opened
-  let source: OwnSource | undefined
+  let source: X509Source | undefined
   const svid = () => {
     if (source === undefined) throw new TypeError('nobody is asked before there is an SVID')
     return source.svid()
@@ -83,7 +84,7 @@ async function runWith(
 async function serve(
   config: BrokerConfig,
   parts: BrokerParts,
-  source: OwnSource,
+  source: X509Source,
   { trail, log, clock, hooks }: Omit<Opened, 'svid'>,
   signal: AbortSignal,
 ): Promise<void> {
