@@ -191,6 +191,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     },
     resources: config.oauth?.resources ?? new Map(),
     legacyKeyHash: keyHashOf(keys.deriveKey(`legacy keys of ${trustDomain}`)),
+    hasLegacyEdges: (config.oauth?.legacyEdges.size ?? 0) > 0,
     policiesInStore: config.oauth?.policy === inStore,
     cursorKey: randomBytes(32),
     limits: {

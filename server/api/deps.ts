@@ -44,6 +44,8 @@ export interface ApiDeps {
     ofOwner(owner: string): readonly Entry[]
   }
   readonly legacyKeyHash: KeyHash
+  /** Whether anybody may change the key of a legacy caller for a token here. */
+  readonly hasLegacyEdges: boolean
   readonly policiesInStore: boolean
   readonly resources: ReadonlyMap<string, ApiResource>
   /** Seals page tokens; drawn anew at each start. */

@@ -3,6 +3,7 @@ import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import type { AddRequest } from '../../src/rpc/gen/countersign/legacy/v1/AddRequest.ts'
 import type { Caller$Input } from '../../src/rpc/gen/countersign/legacy/v1/Caller.ts'
+import type { ListRequest } from '../../src/rpc/gen/countersign/legacy/v1/ListRequest.ts'
 import type { RemoveRequest } from '../../src/rpc/gen/countersign/legacy/v1/RemoveRequest.ts'
 import { type RpcHandler, unary } from '../../src/rpc/handler.ts'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
@@ -18,18 +19,29 @@ import {
 import { legacyUse } from '../store/legacy-use.ts'
 import { revokedKeys } from '../store/revoked-keys.ts'
 import { type ApiDeps, actOf } from './deps.ts'
+import { listPage } from './entry-page.ts'
 import { reachOf } from './reach.ts'
 
+/** With one name. */
 const maxCallers = 1000
 
 /** countersign.legacy.v1.Legacy */
 export function legacyHandlers(
   deps: Pick<
     ApiDeps,
-    'clock' | 'index' | 'legacyKeyHash' | 'registry' | 'resources' | 'store' | 'trustDomain'
+    | 'clock'
+    | 'cursorKey'
+    | 'hasLegacyEdges'
+    | 'index'
+    | 'legacyKeyHash'
+    | 'registry'
+    | 'resources'
+    | 'store'
+    | 'trustDomain'
   >,
 ): Record<string, RpcHandler<Caller>> {
-  const { clock, index, legacyKeyHash, registry, resources, store, trustDomain } = deps
+  const { clock, hasLegacyEdges, index, legacyKeyHash, registry, resources, store, trustDomain } =
+    deps
   return {
     Add: unary(async ({ caller: asked, key: given }: AddRequest, { caller }) => {
       if (asked === null) throw missing('legacy-name', 'there is no caller in the request')
@@ -54,18 +66,21 @@ export function legacyHandlers(
         throw missing('legacy-key-revoked', 'this key was revoked: choose another one')
       }
       const entry = only(await registry.createEntries([input], { ...actOf(caller), atomic: true }))
-      return { caller: message(entry), key: given === '' ? key : '' }
+      return {
+        caller: message(entry),
+        key: given === '' ? key : '',
+        no_edges: !hasLegacyEdges,
+      }
     }),
-    List: unary(async () => {
-      const found = index
-        .list({ parentId: serverId(trustDomain) }, undefined, Number.MAX_SAFE_INTEGER)
-        .filter((entry) => legacyCallerOf(entry) !== undefined)
-        .slice(0, maxCallers)
+    List: unary(async (asked: ListRequest) => {
+      const { entries, nextPageToken } = listPage(deps, { parentId: serverId(trustDomain) }, asked)
+      const found = entries.filter((entry) => legacyCallerOf(entry) !== undefined)
       const ids = found.map(({ id }) => id)
       const used = await legacyUse(store.db, ids)
       const revoked = await revokedKeys(store.db, ids)
       return {
         callers: found.map((entry) => message(entry, used.get(entry.id), revoked.get(entry.id))),
+        next_page_token: nextPageToken,
       }
     }),
     Remove: unary(async ({ name }: RemoveRequest, { caller }) => {

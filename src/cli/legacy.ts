@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import type { Caller } from '../rpc/gen/countersign/legacy/v1/Caller.ts'
+import type { ListResponse } from '../rpc/gen/countersign/legacy/v1/ListResponse.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
 import { checkPrivateFile } from '../runtime/private-file.ts'
@@ -39,7 +40,8 @@ export function legacyAdd(io: Io): Command {
     .addHelpText(
       'after',
       `
-A policy has to permit it too. Its tokens live for a minute.
+A policy has to permit it too, and oauth.legacy_edges of the server to name the proxy that changes the key for a token,
+which lives for a minute.
 
 Example:
   countersign legacy add till-7 --owner shops --purpose "old tills" --network 10.7.0.0/16 \\
@@ -67,6 +69,8 @@ Example:
       ])
       if (answer.key !== '')
         io.note('this key is shown once: give it to the caller, keep it nowhere')
+      if (answer.no_edges)
+        io.note('note: the key opens nothing yet: oauth.legacy_edges is empty at this server')
     })
 }
 
@@ -81,7 +85,9 @@ export function legacyList(io: Io): Command {
     .addHelpText('after', '\nExample:\n  countersign legacy list --unused 14d')
     .action(async (options: AdminOptions & { readonly unused?: number }) => {
       const now = systemClock.now()
-      const { callers } = await call(io, options, (client) => client.unary('List', {}))
+      const callers = await call(io, options, (client) =>
+        everyCaller((request) => client.unary('List', request)),
+      )
       const since = now.getTime() - (options.unused ?? 0) * 1000
       const shown = callers.filter(
         (one) => options.unused === undefined || isUnusedSince(one, since),
@@ -121,6 +127,23 @@ export function legacyRemove(io: Io): Command {
       if (caller === null) return
       printRecord(io, options.output, json(caller), [['removed', caller.spiffe_id]])
     })
+}
+
+/** All of them, page after page. */
+export async function everyCaller(
+  list: (request: {
+    readonly page_size: number
+    readonly page_token: string
+  }) => Promise<ListResponse>,
+): Promise<readonly Caller[]> {
+  const callers: Caller[] = []
+  let page = ''
+  do {
+    const answer = await list({ page_size: 1000, page_token: page })
+    callers.push(...answer.callers)
+    page = answer.next_page_token
+  } while (page !== '')
+  return callers
 }
 
 async function call<T>(

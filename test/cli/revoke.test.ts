@@ -220,6 +220,16 @@ test('revoke: what is not known is revoked with a note; what cannot be meant is 
   }
 })
 
+test('legacy add says that the key opens nothing where the server names no edge', async () => {
+  const added = await typed(
+    ...['legacy', 'add', 'till-7', '--owner', 'shops', '--purpose', 'old tills', '--expires', '1d'],
+    ...['--network', '10.7.0.0/16', '--resource', orders, '--scope', 'orders:read'],
+  )
+  expect(added).toMatchObject({ code: 0 })
+  expect(added.stderr).toContain('opens nothing yet: oauth.legacy_edges is empty')
+  await typed('legacy', 'remove', 'till-7')
+})
+
 test('the socket of a server is no agent’s: it says so, and what to do', async () => {
   const socket = server.config.adminSocket
   const { code, stderr } = await runHere(['fetch', 'x509', '--socket', `unix://${socket}`])

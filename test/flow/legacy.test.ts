@@ -91,6 +91,7 @@ test('an edge gets a token of a minute for a key, for what that was registered f
   const { said, stderr } = await add('till-1')
   expect(said.key).toMatch(/^csk_[A-Za-z0-9_-]{43}$/)
   expect(stderr).toContain('shown once')
+  expect(stderr).not.toContain('legacy_edges')
   const answer = await change(said.key)
   expect(answer).toMatchObject({ status: 200, expires_in: 60, scope: 'orders:read' })
   expect(answer.headers.authorization).toBe(`Bearer ${answer.access_token}`)

@@ -3,9 +3,11 @@ import type { Caller$Input as _countersign_legacy_v1_Caller$Input, Caller as _co
 export interface AddResponse$Input {
   'caller'?: (_countersign_legacy_v1_Caller$Input | null);
   'key'?: (string);
+  'no_edges'?: (boolean);
 }
 
 export interface AddResponse {
   'caller': (_countersign_legacy_v1_Caller | null);
   'key': (string);
+  'no_edges': (boolean);
 }
