@@ -3,7 +3,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
-import { CountersignError } from '../../src/errors.ts'
+import { cannotListen } from '../../src/runtime/cannot-listen.ts'
 import { formatHostPort, type HostPort } from '../../src/runtime/config-value.ts'
 import type { Log } from '../../src/runtime/log.ts'
 import { aborted } from '../../src/runtime/tasks.ts'
@@ -74,12 +74,12 @@ async function listen(
   try {
     server.listen({ host: address.host, port: address.port })
     await once(server, 'listening')
-  } catch (cause) {
-    throw new CountersignError('unavailable', `cannot listen on ${formatHostPort(address)}`, {
-      reason: `${name}-address`,
-      fix: `set ${setting}.address to a free address of this machine`,
-      cause,
-    })
+  } catch (error) {
+    throw cannotListen(
+      `${setting}.address ${formatHostPort(address)}`,
+      error as NodeJS.ErrnoException,
+      `${name}-address`,
+    )
   }
   return { host: address.host, port: (server.address() as AddressInfo).port }
 }

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Server as NetServer } from 'node:net'
-import { CountersignError } from '../errors.ts'
 import { createServer as createMtlsServer } from '../mtls/http-server.ts'
 import type { IdentitySource } from '../mtls/identity-source.ts'
 import { listenUnix } from '../rpc/unix-listener.ts'
+import { cannotListen } from '../runtime/cannot-listen.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { formatHostPort, type HostPort } from '../runtime/config-value.ts'
 import type { Log } from '../runtime/log.ts'
@@ -104,11 +104,11 @@ async function listen(server: NetServer & Pick<Server, 'listen'>, at: HostPort):
   try {
     server.listen({ host: at.host, port: at.port })
     await once(server, 'listening')
-  } catch (cause) {
-    throw new CountersignError('unavailable', `cannot listen on ${formatHostPort(at)}`, {
-      reason: 'forward-auth-address',
-      fix: 'set the address to a free one of this machine',
-      cause,
-    })
+  } catch (error) {
+    throw cannotListen(
+      `address ${formatHostPort(at)}`,
+      error as NodeJS.ErrnoException,
+      'forward-auth-address',
+    )
   }
 }

@@ -1,9 +1,18 @@
 import { CountersignError } from '../errors.ts'
 
-/** What is in the way of a listener, and what to do: `unavailable`, `listen-address-in-use` or `listen-failed`. */
-export function cannotListen(where: string, error: NodeJS.ErrnoException): CountersignError {
+/**
+ * What is in the way of a listener, and what to do: `unavailable`, `listen-address-in-use` or `listen-failed`, or what the
+ * door has `named` it.
+ */
+export function cannotListen(
+  where: string,
+  error: NodeJS.ErrnoException,
+  named?: string,
+): CountersignError {
+  const isTaken = error.code === 'EADDRINUSE'
   return new CountersignError('unavailable', `cannot listen on ${where}`, {
-    reason: error.code === 'EADDRINUSE' ? 'listen-address-in-use' : 'listen-failed',
+    ...{ reason: isTaken ? 'listen-address-in-use' : 'listen-failed' },
+    ...(named !== undefined && { reason: named }),
     fix: fixOf(error.code),
     cause: error,
   })

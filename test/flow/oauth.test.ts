@@ -18,6 +18,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { type ClientAuth, clientCredentialsGrant, customFetch, discovery } from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { OauthSettings } from '../../server/oauth/settings.ts'
+import type { CountersignError } from '../../src/errors.ts'
 import { silentLog } from '../../src/runtime/log.ts'
 import { matchId } from '../../src/spiffe-id/matchers.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
@@ -37,7 +38,6 @@ import {
   orders,
   policyFolder,
 } from '../support/oauth.ts'
-import { reasonOf } from '../support/reason-of.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   mint,
@@ -651,13 +651,23 @@ test('the server is ready once tokens can be had, and never where they cannot', 
     const settings = { ...oauthSettings(certificate, policy), ...(address && { address }) }
     const folder = mkdtempSync(join(tmpdir(), 'cs-'))
     const starting = startServer({ log, folder, overrides: { oauth: settings } })
-    const reason = await reasonOf(starting)
-    if (reason === 'accepted') await (await starting).remove()
-    else rmSync(folder, { recursive: true, force: true })
-    return [reason, ...said.filter((one) => /ready|issued/.test(one))]
+    const failure = await starting.then(
+      (server) => server.remove(),
+      ({ message, reason, fix }: CountersignError) => {
+        rmSync(folder, { recursive: true, force: true })
+        return { message, reason, fix }
+      },
+    )
+    return [failure, ...said.filter((one) => /ready|issued/.test(one))]
   }
-  expect(await start()).toEqual(['accepted', 'access tokens are issued', 'server is ready'])
-  expect(await start({ host: '127.0.0.1', port })).toEqual(['oauth-address'])
+  expect(await start()).toEqual([undefined, 'access tokens are issued', 'server is ready'])
+  expect(await start({ host: '127.0.0.1', port })).toEqual([
+    {
+      reason: 'oauth-address',
+      message: `cannot listen on oauth.address 127.0.0.1:${port}`,
+      fix: 'end the process that listens there, or choose another port',
+    },
+  ])
 })
 
 /** A connection to the server, with a session of before where one is given. */

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { CountersignError } from '../../../src/errors.ts'
 import { type GuardOptions, guardedOptions, guardServer } from '../../../src/mtls/guard.ts'
 import { currentSvid, type IdentitySource } from '../../../src/mtls/identity-source.ts'
+import { cannotListen } from '../../../src/runtime/cannot-listen.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import { formatHostPort, type HostPort } from '../../../src/runtime/config-value.ts'
 import type { Log } from '../../../src/runtime/log.ts'
@@ -82,15 +83,11 @@ export async function serveBroker(deps: EndpointDeps, signal: AbortSignal): Prom
   try {
     server.listen({ host, port })
     await once(server, 'listening')
-  } catch (cause) {
-    throw new CountersignError(
-      'unavailable',
-      `cannot listen on ${formatHostPort(config.address)}`,
-      {
-        reason: 'broker-address',
-        fix: 'set address to a free address of this machine',
-        cause,
-      },
+  } catch (error) {
+    throw cannotListen(
+      `address ${formatHostPort(config.address)}`,
+      error as NodeJS.ErrnoException,
+      'broker-address',
     )
   }
   // Such as EMFILE at accept: the listener lives on.
