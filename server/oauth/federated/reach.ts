@@ -36,9 +36,7 @@ export async function exchangeWithin(
 ): Promise<Download> {
   const { webCa, allowedNetworks, allowedPorts } = reach
   const profile: EndpointProfile =
-    webCa === undefined
-      ? { type: 'https_web' }
-      : { type: 'https_web', ca: [await readBounded(webCa)] }
+    webCa === undefined ? { type: 'https_web' } : { type: 'https_web', ca: [await readPem(webCa)] }
   return exchangeDocument({
     ...{ url, profile, allowedPorts, clock, ...options },
     allowedNetworks: parseNetworks(allowedNetworks),
@@ -57,9 +55,21 @@ export async function readSecret(path: string): Promise<string> {
 }
 
 /** A text file of at most 1 MiB of UTF-8, as it is by now. Throws `unavailable` `federated-file`. */
-export async function readBounded(
+export function readBounded(path: string, check?: CheckFile): Promise<string> {
+  return readAs(fromUtf8, path, check)
+}
+
+/** The same of PEM, where what stands between the blocks may be in any encoding. */
+function readPem(path: string): Promise<string> {
+  return readAs((bytes) => bytes.toString('latin1'), path)
+}
+
+type CheckFile = (file: FileHandle) => Promise<void>
+
+async function readAs(
+  decode: (bytes: Buffer) => string,
   path: string,
-  check?: (file: FileHandle) => Promise<void>,
+  check?: CheckFile,
 ): Promise<string> {
   try {
     // A pipe without a writer would not open otherwise; it cannot be read from a place either.
@@ -73,7 +83,7 @@ export async function readBounded(
         if (length > maxFileBytes) throw new RangeError('more than 1 MiB')
         more = (await file.read(buffer, length, buffer.length - length, length)).bytesRead
       }
-      return fromUtf8(buffer.subarray(0, length))
+      return decode(buffer.subarray(0, length))
     } finally {
       await file.close()
     }
@@ -104,7 +114,7 @@ async function checkFilesOf({ keys, reach, tokenReview }: FederatedIssuer): Prom
 /** Throws `unavailable` `federated-file` where the file has no certificates. */
 export async function checkCertificates(path: string | undefined): Promise<void> {
   if (path === undefined) return
-  const blocks = fromPem(await readBounded(path))
+  const blocks = fromPem(await readPem(path))
   if (blocks.some(({ label }) => label === 'CERTIFICATE')) return
   throw unusable(path, 'a file with certificates in PEM')
 }

@@ -22,7 +22,8 @@ test('a file that is not there, or is not what it should be, is told of at the s
   spawnSync('mkfifo', [pipe])
   const token_file = file('token', 'x')
   const url = 'https://10.0.0.1:6443'
-  const pem = file('ca.pem', '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n')
+  const sound = '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n'
+  const pem = file('ca.pem', sound)
   for (const [said, reason] of [
     [{}, 'accepted'],
     [{ jwks_file: none }, 'federated-file'],
@@ -36,6 +37,7 @@ test('a file that is not there, or is not what it should be, is told of at the s
       { jwks_file: file('latin1.json', Buffer.from('{"keys":[],"é":1}', 'latin1')) },
       'federated-file',
     ],
+    [{ web_ca: file('commented.pem', Buffer.from(`# É\n${sound}`, 'latin1')) }, 'accepted'],
     [{ web_ca: pem, token_review: { url, ca_file: pem, token_file } }, 'accepted'],
     [{ token_review: { url, ca_file: pem, token_file: none } }, 'federated-file'],
     [{ token_review: { url, ca_file: none, token_file } }, 'federated-file'],
