@@ -73,6 +73,17 @@ export async function identify(
   }
 }
 
+/** Whether what was shown is enough by this. Throws `unauthenticated` (`token-missing`, `token-binding`). */
+export function checkShown(
+  { auth }: Pick<Caller, 'auth'>,
+  { svidAlone, requireBound }: { readonly svidAlone: boolean; readonly requireBound: boolean },
+): void {
+  if (auth === 'svid' && !svidAlone) refuse('token-missing', 'an SVID alone is not enough')
+  if (auth === 'token' && requireBound) {
+    refuse('token-binding', 'the token is not bound to a certificate')
+  }
+}
+
 const nobody = {
   owner: '',
   purpose: '',

@@ -81,6 +81,7 @@ export async function makeParts(config: BrokerConfig, opened: Opened): Promise<B
   const policies = await openPolicies({
     ...{ source: policySource, separateEnvironments: false, append, clock, log },
   })
+  policies.onChange(() => table.checkAgain())
   const metrics = createBrokerMetrics({ ...table, feedAgeMs: () => feed?.ageMs() })
   const refusals = createRefusalRecord({ append, clock })
   const serve = createBroker({

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { CountersignError } from '../../../src/errors.ts'
 import type { Decision, VendorQuestion } from '../../../src/policy/question.ts'
 import { matchesPath } from '../../../src/request-target/path-pattern.ts'
-import { type Caller, identify, type Peer } from '../caller.ts'
+import { type Caller, checkShown, identify, type Peer } from '../caller.ts'
 import type { CredentialRecord } from '../keys/credential-file.ts'
 import { isClosed } from '../keys/credentials.ts'
 import type { Route } from '../routes/routes.ts'
@@ -65,10 +65,32 @@ export async function admit(
   const decision = deps.policies.decide(questionOf(integration, caller, method, target, known))
   known.policies = decision.policies
   known.revision = deps.policies.revision
-  if (!decision.allowed) refuse(decision.reason, 'no policy lets this workload make this call')
+  checkDecision(decision)
   // Last, so that nobody who may not call takes of what those have together who may.
   all.take('')
   return { route, caller, method, target, framing }
+}
+
+/**
+ * Whether a call that was admitted could be so now, by what its integration and the policies say by now; what was revoked
+ * is `checkStanding`'s, and rates were taken. Throws as `checkShown`, and as `admit`.
+ */
+export function checkAgain(
+  { route, caller, method, target }: Admitted,
+  known: Known,
+  deps: Pick<AdmissionDeps, 'routes' | 'policies' | 'record' | 'now'>,
+): void {
+  const { id } = route.integration
+  const integration = deps.routes().get(id)?.integration
+  if (integration === undefined) throw unknown()
+  checkShown(caller, integration)
+  checkOpen(integration, deps.record(id), deps.now())
+  checkCall(integration, method, target)
+  checkDecision(deps.policies.decide(questionOf(integration, caller, method, target, known)))
+}
+
+function checkDecision({ allowed, reason }: Decision): void {
+  if (!allowed) refuse(reason, 'no policy lets this workload make this call')
 }
 
 /**

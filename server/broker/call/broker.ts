@@ -10,7 +10,7 @@ import type { Credentials } from '../keys/credentials.ts'
 import type { BrokerMetrics } from '../metrics.ts'
 import { type Answered, forward, type Outgoing } from '../vendor/forward.ts'
 import { headersForVendor } from '../vendor/request-headers.ts'
-import { type AdmissionDeps, type Admitted, admit, checkOpen } from './admission.ts'
+import { type AdmissionDeps, type Admitted, admit, checkAgain } from './admission.ts'
 import { exchangeKeys } from './exchange-keys.ts'
 import { calledEvent, deniedEvent, failedEvent, type Known } from './record.ts'
 import { refusalFor } from './refusal.ts'
@@ -68,13 +68,15 @@ export function createBroker(deps: BrokerDeps): Serve {
   ): Promise<Answered> => {
     const { route } = admitted
     const { integration } = route
-    const under = route.calls.begin(admitted.caller, response, integration.limits)
+    const check = (): void => checkAgain(admitted, known, admission)
+    const asked = { caller: admitted.caller, check }
+    const under = route.calls.begin(asked, response, integration.limits)
     try {
       await deps.append([calledEvent(known, clock.now())]).catch(unrecorded)
-      // It may have been shut, or the caller have left, while the record was written.
+      // It may have been shut, or the caller have left, while the record was written, or the key have grown too old.
       under.signal.throwIfAborted()
       deps.checkStanding(integration, admitted.caller)
-      checkOpen(integration, credentials.record(integration.id), clock.now())
+      check()
       credentials.used(integration.id, 'current')
       known.sent = true
       if (request.headers.expect !== undefined) response.writeContinue()

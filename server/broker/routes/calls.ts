@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { CountersignError } from '../../../src/errors.ts'
+import { asCountersignError, CountersignError } from '../../../src/errors.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import type { Caller } from '../caller.ts'
 import { revocationUnknown } from '../issuer/standing.ts'
@@ -12,13 +12,21 @@ export interface Calls {
    * not known for five seconds what was revoked. Throws `exhausted` (`calls-many`, `caller-calls-many`), and with what it
    * was shut for: `forbidden` `integration-closed` unless told.
    */
-  begin(caller: Caller, response: ServerResponse, limits: Limits): CallUnderWay
+  begin(asked: Asked, response: ServerResponse, limits: Limits): CallUnderWay
   /** Ends those whose caller this gives an error for. */
   review(judge: (caller: Caller) => CountersignError | undefined): void
+  /** Ends those that could not begin now: configuration or policies have changed. */
+  checkAgain(): void
   /** Ends all of them at once, and begins no more. */
   shut(why?: CountersignError): void
   isShut(): boolean
   underWay(): number
+}
+
+export interface Asked {
+  readonly caller: Caller
+  /** Throws why the call could not begin now. */
+  readonly check: () => void
 }
 
 export interface CallUnderWay {
@@ -29,8 +37,7 @@ export interface CallUnderWay {
   end(): void
 }
 
-interface Live {
-  readonly caller: Caller
+interface Live extends Asked {
   readonly response: ServerResponse
   readonly limits: Limits
   readonly startedMs: number
@@ -72,14 +79,14 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
     if (own >= share) throw tooManyOfOne(id, share)
   }
   return {
-    begin(caller, response, limits) {
+    begin(asked, response, limits) {
       if (over !== undefined) throw over
       if (live.size >= limits.calls) throw tooMany(id, limits.calls)
-      checkShare(caller, limits.calls)
+      checkShare(asked.caller, limits.calls)
       const ending = new AbortController()
       const startedMs = clock.monotonicMs()
       const call: Live = {
-        ...{ caller, response, limits, startedMs, movedMs: startedMs },
+        ...{ ...asked, response, limits, startedMs, movedMs: startedMs },
         stop: (why) => ending.abort(why),
       }
       const left = (): void => {
@@ -105,6 +112,15 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
       for (const { caller, stop } of live) {
         const error = judge(caller)
         if (error !== undefined) stop(error)
+      }
+    },
+    checkAgain() {
+      for (const { check, stop } of live) {
+        try {
+          check()
+        } catch (error) {
+          stop(asCountersignError(error))
+        }
       }
     },
     shut(why = closed()) {

@@ -24,6 +24,8 @@ export interface RouteTable extends Omit<BrokerGauges, 'feedAgeMs'> {
   takeKey(integration: string): Promise<void>
   /** Something was revoked: shuts integrations that it hits for good, and ends calls of whom it hits. */
   review(): void
+  /** Policies have changed: ends the calls under way that could not begin now. */
+  checkAgain(): void
   /** Ends all calls, since the broker stops, and begins no more. */
   close(): void
 }
@@ -71,6 +73,7 @@ export async function openRouteTable(
       routes = next
       retireRoutes(old, next)
       table.review()
+      table.checkAgain()
       log.info('the configuration has been read again', { integrations: next.size })
       warnOfAge()
     } catch (error) {
@@ -113,6 +116,9 @@ export async function openRouteTable(
           log.error('that an integration was shut cannot be written down', { error })
         }
       }
+    },
+    checkAgain() {
+      for (const { calls } of routes.values()) calls.checkAgain()
     },
     close() {
       for (const route of routes.values()) shutRoute(route, stopping())

@@ -103,7 +103,7 @@ export function isSameVendor(
 
 /**
  * Lets go of routes that others have taken the place of. Calls of an integration that is not to be used any more are
- * ended; the others come to their end.
+ * ended; connections of the others serve their calls to the end.
  */
 export function retireRoutes(
   old: ReadonlyMap<string, Route>,

@@ -4,7 +4,7 @@ import { Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import type { Caller } from '../../../../../server/broker/caller.ts'
 import { createCalls } from '../../../../../server/broker/routes/calls.ts'
-import { asCountersignError } from '../../../../../src/errors.ts'
+import { asCountersignError, CountersignError } from '../../../../../src/errors.ts'
 import { SpiffeId } from '../../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../../src/testing/fake-clock.ts'
 
@@ -15,6 +15,7 @@ const caller: Caller = {
   ...{ actors: [], shown: { claims: {}, keyId: undefined } },
 }
 
+const asked = { caller, check: () => {} }
 const known = () => true
 
 test('a call whose caller left while it was looked at does not go to the vendor', async () => {
@@ -22,7 +23,7 @@ test('a call whose caller left while it was looked at does not go to the vendor'
   const response = new ServerResponse(new IncomingMessage(new Socket()))
   response.destroy()
   await once(response, 'close')
-  const { signal, end } = calls.begin(caller, response, limits)
+  const { signal, end } = calls.begin(asked, response, limits)
   expect(signal.reason).toMatchObject({ code: 'cancelled', reason: 'caller-left' })
   end()
 })
@@ -37,8 +38,8 @@ test('a call is ended where nothing has moved for its timeout, and after its dur
   const calls = createCalls('acme', clock, known)
   const within = { ...limits, timeoutMs: 1000, durationMs: 3000, calls: 9 }
   const [still, moving] = [
-    calls.begin(caller, response(), within),
-    calls.begin(caller, response(), within),
+    calls.begin(asked, response(), within),
+    calls.begin(asked, response(), within),
   ]
   for (let at = 0; at < 5; at += 1) {
     await clock.advance(250)
@@ -64,25 +65,37 @@ test('who is waited for is told apart: a caller who does not go on with his body
   // What has come of this one, the vendor does not take.
   waiting.req.push('body')
   Object.defineProperty(full, 'writableNeedDrain', { value: true })
-  const signals = [sending, waiting, full].map((one) => calls.begin(caller, one, within).signal)
+  const signals = [sending, waiting, full].map((one) => calls.begin(asked, one, within).signal)
   for (let at = 0; at < 5; at += 1) await clock.advance(250)
   expect(signals.map(ended)).toEqual(['caller-slow', 'vendor-timeout', 'caller-slow'])
 })
 
 test('of an integration that is shut all calls end at once, and none begins any more', () => {
   const calls = createCalls('acme', new FakeClock(), known)
-  const { signal } = calls.begin(caller, response(), limits)
+  const { signal } = calls.begin(asked, response(), limits)
   calls.shut()
   expect(ended(signal)).toBe('integration-closed')
-  expect(() => calls.begin(caller, response(), { ...limits, calls: 9 })).toThrow(
+  expect(() => calls.begin(asked, response(), { ...limits, calls: 9 })).toThrow(
     expect.objectContaining({ reason: 'integration-closed' }),
   )
+})
+
+test('calls that could not begin now are ended with why, and the others go on', () => {
+  const calls = createCalls('acme', new FakeClock(), known)
+  const check = (): never => {
+    throw new CountersignError('forbidden', 'no', { reason: 'policy-none' })
+  }
+  const [other, same] = [{ caller, check }, asked].map(
+    (one) => calls.begin(one, response(), { ...limits, calls: 9 }).signal,
+  )
+  calls.checkAgain()
+  expect([other?.reason, same?.aborted]).toMatchObject([{ reason: 'policy-none' }, false])
 })
 
 test('calls that began under an earlier configuration count among those under way', () => {
   const calls = createCalls('acme', new FakeClock(), known)
   const begin = (most: number) =>
-    calls.begin(caller, new ServerResponse(new IncomingMessage(new Socket())), {
+    calls.begin(asked, new ServerResponse(new IncomingMessage(new Socket())), {
       ...limits,
       calls: most,
     })
@@ -99,7 +112,7 @@ test('T12 one caller holds at most half of what the others leave, and the next h
     const one = { ...caller, spiffeId: SpiffeId.parse(`spiffe://example.org/${name}`) }
     for (let held = 0; ; held += 1) {
       try {
-        calls.begin(one, response(), within)
+        calls.begin({ ...asked, caller: one }, response(), within)
       } catch (error) {
         return `${held} ${asCountersignError(error).reason}`
       }
@@ -113,7 +126,7 @@ test('T12 one caller holds at most half of what the others leave, and the next h
 
 test('a call that has ended makes room for another of its caller', () => {
   const calls = createCalls('acme', new FakeClock(), known)
-  const begin = () => calls.begin(caller, response(), { ...limits, calls: 2 })
+  const begin = () => calls.begin(asked, response(), { ...limits, calls: 2 })
   const { end } = begin()
   expect(begin).toThrow(expect.objectContaining({ reason: 'caller-calls-many' }))
   end()
@@ -128,7 +141,7 @@ test('where for five seconds nobody knew what was revoked all calls under way en
   const after = async (ms: number) => {
     for (let at = 0; at < ms; at += 250) await clock.advance(250)
   }
-  const first = calls.begin(caller, response(), within)
+  const first = calls.begin(asked, response(), within)
   await after(10_000)
   for (const gap of [4750, 4750]) {
     isKnown = false
@@ -140,7 +153,7 @@ test('where for five seconds nobody knew what was revoked all calls under way en
   isKnown = false
   await after(2500)
   // It began as what was revoked was known; what it is not known for counts for all of them.
-  const second = calls.begin(caller, response(), within)
+  const second = calls.begin(asked, response(), within)
   await after(2250)
   expect([first, second].map(({ signal }) => ended(signal))).toEqual([undefined, undefined])
   await after(250)
@@ -153,7 +166,7 @@ test('a call counts from its own start where no other was under way before', asy
   const clock = new FakeClock()
   const calls = createCalls('acme', clock, () => false)
   await clock.advance(60_000)
-  const { signal } = calls.begin(caller, response(), {
+  const { signal } = calls.begin(asked, response(), {
     ...limits,
     timeoutMs: 60_000,
     durationMs: 60_000,
