@@ -5,7 +5,7 @@ import { CountersignError } from '../../src/errors.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { eachMinute } from '../../src/runtime/each-minute.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { readBounded } from './federated/reach.ts'
+import { readBounded } from './named-file.ts'
 
 /** A part of the configuration that has a file of its own, and what is done with it. */
 export interface FollowedDeps<T> {

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
-import { access, type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { access, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
+import { readUpTo } from '../runtime/read-up-to.ts'
 import { fromUtf8 } from '../runtime/utf8.ts'
 import { type PolicyFile, policyRevision } from './policy-set.ts'
 
@@ -77,16 +78,6 @@ async function readPolicyFile(path: string): Promise<string> {
     return textOf(path, bytes)
   } finally {
     await file.close()
-  }
-}
-
-/** Some file systems give less at a time than was asked for, and than there is. */
-async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(most)
-  for (let size = 0; ; ) {
-    const { bytesRead } = await file.read(bytes, size, most - size, size)
-    size += bytesRead
-    if (bytesRead === 0 || size === most) return bytes.subarray(0, size)
   }
 }
 

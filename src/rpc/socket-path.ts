@@ -133,7 +133,7 @@ export function lstatIfThere(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch (error) {
-    throw cannotListen(path, error)
+    throw cannotUse(path, error)
   }
 }
 
@@ -172,7 +172,7 @@ function cannotMake(folder: string, cause: unknown): CountersignError {
   })
 }
 
-export function cannotListen(path: string, cause: unknown): CountersignError {
+export function cannotUse(path: string, cause: unknown): CountersignError {
   const code = (cause as NodeJS.ErrnoException).code ?? 'unknown'
   return new CountersignError('unavailable', `cannot listen on ${path}: ${code}`, {
     reason: 'socket-unusable',

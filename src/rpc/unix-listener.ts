@@ -5,7 +5,7 @@ import { isMainThread } from 'node:worker_threads'
 import { CountersignError } from '../errors.ts'
 import { type PeerCredentials, peerCredentials } from './peer-credentials.ts'
 import {
-  cannotListen,
+  cannotUse,
   checkedPath,
   checkFolders,
   checkLength,
@@ -120,7 +120,7 @@ function admitSocket(socket: Socket, sockets: Set<Socket>, options: UnixListener
 function bind(server: Server, path: string, mode: number): Promise<void> {
   return new Promise((resolveBound, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'EADDRINUSE' ? inUse(path, error) : cannotListen(path, error))
+      reject(error.code === 'EADDRINUSE' ? inUse(path, error) : cannotUse(path, error))
     })
     // Nobody whom the mode keeps out gets in between bind and chmod either.
     const before = isMainThread ? process.umask(0o777 & ~mode) : undefined

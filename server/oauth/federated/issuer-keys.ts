@@ -4,7 +4,8 @@ import { parseJsonObject } from '../../../src/jwt/strict-json.ts'
 import { type KeyLookup, keysAt, whyOf } from '../../../src/resource-server/jwks.ts'
 import { eachMinute } from '../../../src/runtime/each-minute.ts'
 import type { Log } from '../../../src/runtime/log.ts'
-import { fetchWithin, type ReachDeps, readBounded } from './reach.ts'
+import { readBounded } from '../named-file.ts'
+import { fetchWithin, type ReachDeps } from './reach.ts'
 import type { FederatedIssuer } from './settings.ts'
 
 /** OpenID Connect Discovery §3: what of it counts here. */

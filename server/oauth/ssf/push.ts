@@ -5,12 +5,8 @@ import { createBackoff } from '../../../src/runtime/backoff.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import { createOutage } from '../../../src/runtime/outage.ts'
-import {
-  checkCertificates,
-  exchangeWithin,
-  type ReachDeps,
-  readSecret,
-} from '../federated/reach.ts'
+import { exchangeWithin, type ReachDeps } from '../federated/reach.ts'
+import { checkCertificates, readSecret } from '../named-file.ts'
 import type { Outbox, SignedEvent } from './outbox.ts'
 import type { EventStream, PushSettings } from './settings.ts'
 
