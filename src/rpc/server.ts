@@ -12,6 +12,7 @@ import { CountersignError } from '../errors.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import type { Log } from '../runtime/log.ts'
 import { Deadlines } from './deadlines.ts'
+import { passOverGoneStreams } from './gone-streams.ts'
 import { type Encode, type RpcHandler, shapeOf, unimplemented } from './handler.ts'
 import { type CallHost, refusedCall, ServerCall } from './server-call.ts'
 import { codeWord } from './status.ts'
@@ -139,6 +140,7 @@ export function createRpcServer<P extends object, C>(
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs,
     interceptors: [intercept],
   })
+  passOverGoneStreams(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
 
   return {

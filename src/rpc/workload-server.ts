@@ -9,6 +9,7 @@ import { CountersignError } from '../errors.ts'
 import type { TlsListener } from '../mtls/handshake.ts'
 import { listenMtls, type MtlsServerOptions } from '../mtls/mutual-tls.ts'
 import { isRetiring, type Peer } from '../mtls/peer.ts'
+import { passOverGoneStreams } from './gone-streams.ts'
 
 /** Where to listen, whom to be, and whom to let in. */
 export interface ServeMtlsOptions extends Omit<MtlsServerOptions, 'alpn'> {
@@ -32,6 +33,7 @@ const drainMs = 30_000
  * `unavailable`: `listen-…`.
  */
 export async function serveMtls(server: Server, options: ServeMtlsOptions): Promise<TlsListener> {
+  passOverGoneStreams(server)
   const injectors = new Set<Injector>()
   const listener = await listenMtls({
     ...options,

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import fc from 'fast-check'
 import { createClient } from '../../src/rpc/client.ts'
@@ -9,6 +8,7 @@ import {
   frame,
   headerBlock,
   jwtCall,
+  jwtMethod,
   literal,
   nettySettings,
   prefaceBytes,
@@ -37,8 +37,14 @@ const field = fc.oneof(
   ),
   fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes)),
 )
+const method = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(jwtMethod) },
+  { weight: 1, arbitrary: fc.constantFrom('/grpc.health.v1.Health/Watch', '/no.such/Method', '/') },
+)
+const notGrpc = Buffer.concat([Buffer.of(0x83, 0x86), literal(':path', jwtMethod)])
 const block = fc.oneof(
-  { weight: 2, arbitrary: field.map((one) => headerBlock('/SpiffeWorkloadAPI/FetchJWTSVID', one)) },
+  { weight: 3, arbitrary: fc.tuple(method, field).map(([path, one]) => headerBlock(path, one)) },
+  { weight: 1, arbitrary: field.map((one) => Buffer.concat([notGrpc, one])) },
   { weight: 1, arbitrary: fc.array(field, { maxLength: 6 }).map((all) => Buffer.concat(all)) },
 )
 const payload = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes))
@@ -83,8 +89,8 @@ const conversation = fc
   )
   .map(([preface, first, rest]) => Buffer.concat([preface, first, ...rest]))
 
-// How long a connection is left to answer before it is dropped.
-const ANSWER_MS = 15
+// How long a connection is left to answer before it is dropped: by the input's length, one of these.
+const ANSWER_MS = [0, 1, 15]
 const HONEST_EVERY = 50
 
 /** Bytes on the agent's socket, where an honest caller has to be served all the while. */
@@ -120,11 +126,12 @@ export const http2: Target = {
 /** Sends it in one piece, and leaves when the agent hangs up or has had its time. */
 async function send(stand: FuzzStand, input: Uint8Array): Promise<void> {
   const socket = connect(stand.at.socket)
-  const closed = once(socket, 'close')
+  // Not `once`, which rejects at an error: to be hung up on is an answer too.
+  const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()))
   socket.on('error', () => {})
   socket.resume()
   socket.write(input)
-  const leave = setTimeout(() => socket.destroy(), ANSWER_MS)
+  const leave = setTimeout(() => socket.destroy(), ANSWER_MS[input.length % ANSWER_MS.length])
   await closed
   clearTimeout(leave)
 }

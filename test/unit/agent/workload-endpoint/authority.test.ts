@@ -1,7 +1,8 @@
+import { once } from 'node:events'
 import { type ClientHttp2Session, connect as connectHttp2, createServer } from 'node:http2'
 import { connect, createServer as createNetServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { HeaderMender } from '../../../../agent/workload-endpoint/authority.ts'
 import {
   authorityValues,
@@ -148,6 +149,33 @@ describe('T12 a connection', () => {
       socket.write(frame(9, 0, 1, Buffer.alloc(16_000)))
     }
     await until(closed)
+  })
+
+  // What breaks HTTP/2 after a call, and a caller that has hung up already: a PING of a stream, which has none.
+  test.each([
+    ['names no method', headerBlock('/no.such/Method', authority('localhost'))],
+    ['is not gRPC', Buffer.concat([Buffer.of(0x83, 0x86), literal(':path', '/a')])],
+  ])('whose call %s, and which is gone before its answer, ends nothing else', async (_, block) => {
+    const { path, codes } = await start()
+    const thrown: unknown[] = []
+    const onThrown = (error: unknown): void => void thrown.push(error)
+    process.on('uncaughtExceptionMonitor', onThrown)
+    onTestFinished(() => void process.off('uncaughtExceptionMonitor', onThrown))
+    const call = [frame(1, flag.endHeaders, 1, block), frame(6, 0, 1, Buffer.alloc(8))]
+    for (let round = 0; round < 20; round += 1) {
+      const socket = connect(path)
+      await once(socket, 'connect')
+      socket.write(Buffer.concat([prefaceBytes, settings(), ...call]))
+      await new Promise((resolve) => setImmediate(resolve))
+      socket.destroy()
+      await once(socket, 'close')
+    }
+    const { socket } = rawClient(path)
+    socket.write(Buffer.concat([prefaceBytes, settings()]))
+    socket.write(jwtCall(1, headerBlock(jwtMethod, authority('localhost'))))
+    await until(() => codes.length === 1)
+    expect(codes).toEqual(['ok'])
+    expect(thrown).toEqual([])
   })
 })
 
