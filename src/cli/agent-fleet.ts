@@ -6,6 +6,7 @@ import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { wireId } from './entry-flags.ts'
 import { idText, instant } from './entry-view.ts'
+import { everyPage } from './every-page.ts'
 import type { Io } from './io.ts'
 import { printJson, printRecord, printRows, relativeTime } from './output.ts'
 import { formed } from './value-form.ts'
@@ -137,13 +138,10 @@ async function change(
 async function listAgents(channel: RpcChannel): Promise<AgentJson[]> {
   const { createClient } = await import('../rpc/client.ts')
   const client = createClient('spire.api.server.agent.v1.Agent', channel)
-  const agents: Agent[] = []
-  let page = ''
-  do {
-    const answer = await client.unary('ListAgents', { page_size: 1000, page_token: page })
-    agents.push(...answer.agents)
-    page = answer.next_page_token
-  } while (page !== '')
+  const pages = await everyPage((page_token) =>
+    client.unary('ListAgents', { page_size: 1000, page_token }),
+  )
+  const agents = pages.flatMap((page) => page.agents)
   return withStatus(channel, agents)
 }
 

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
-import type { Bundle as WireBundle } from '../rpc/gen/spire/api/types/Bundle.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
+import { everyPage } from './every-page.ts'
 import type { Io } from './io.ts'
 import { printRows } from './output.ts'
 
@@ -46,24 +46,17 @@ export function bundleList(io: Io): Command {
     .action(async (options: AdminOptions) => {
       const { bundleFromWire } = await import('../rpc/convert.ts')
       const { writeBundleDocument } = await import('../bundle/document.ts')
-      const bundles: WireBundle[] = []
-      await withServer(io, options, async (channel) => {
+      const pages = await withServer(io, options, async (channel) => {
         const { createClient } = await import('../rpc/client.ts')
         const client = createClient('spire.api.server.bundle.v1.Bundle', channel)
-        let page = ''
-        do {
-          const answer = await client.unary('ListFederatedBundles', {
-            page_size: 100,
-            page_token: page,
-          })
-          bundles.push(...answer.bundles)
-          page = answer.next_page_token
-        } while (page !== '')
+        return everyPage((page_token) =>
+          client.unary('ListFederatedBundles', { page_size: 100, page_token }),
+        )
       })
       printRows(
         io,
         options.output,
-        bundles,
+        pages.flatMap(({ bundles }) => bundles),
         [
           { title: 'TRUST DOMAIN', text: (bundle) => bundle.trust_domain },
           { title: 'X509', text: (bundle) => String(bundle.x509_authorities.length) },

@@ -9,6 +9,7 @@ import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { registryOf } from './entry-batch.ts'
 import { parseLabel, wireId } from './entry-flags.ts'
 import { printEntries, printEntry } from './entry-view.ts'
+import { everyPage } from './every-page.ts'
 import type { Io } from './io.ts'
 import { printRecord } from './output.ts'
 import { eachFormed, formed } from './value-form.ts'
@@ -48,20 +49,16 @@ export function entryList(io: Io): Command {
     })
 }
 
-/** All entries that pass the filter, page after page. */
+/** All entries that pass the filter. */
 export async function everyEntry(
   channel: RpcChannel,
   filter: Filter$Input,
 ): Promise<readonly RegisteredEntry[]> {
   const registry = await registryOf(channel)
-  const entries: RegisteredEntry[] = []
-  let page = ''
-  do {
-    const answer = await registry.unary('List', { filter, page_size: 1000, page_token: page })
-    entries.push(...answer.entries)
-    page = answer.next_page_token
-  } while (page !== '')
-  return entries
+  const pages = await everyPage((page_token) =>
+    registry.unary('List', { filter, page_size: 1000, page_token }),
+  )
+  return pages.flatMap(({ entries }) => entries)
 }
 
 /** `countersign entry count` */

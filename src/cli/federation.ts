@@ -7,6 +7,7 @@ import type {
 } from '../rpc/gen/spire/api/types/FederationRelationship.ts'
 import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
+import { everyPage } from './every-page.ts'
 import type { Io } from './io.ts'
 import { onlyItem, printDone } from './item-status.ts'
 import type { OutputFormat } from './output.ts'
@@ -88,16 +89,10 @@ export function federationList(io: Io): Command {
     .addHelpText('after', '\nExample:\n  countersign federation list -o json')
     .action(async (options: AdminOptions) => {
       await call(io, options, async (client, channel) => {
-        const found: FederationRelationship[] = []
-        let page = ''
-        do {
-          const answer = await client.unary('ListFederationRelationships', {
-            page_size: 500,
-            page_token: page,
-          })
-          found.push(...answer.federation_relationships)
-          page = answer.next_page_token
-        } while (page !== '')
+        const pages = await everyPage((page_token) =>
+          client.unary('ListFederationRelationships', { page_size: 500, page_token }),
+        )
+        const found = pages.flatMap((page) => page.federation_relationships)
         const { fetchStatuses, printRelationships } = await import('./federation-view.ts')
         printRelationships(io, options.output, found, await fetchStatuses(channel))
       })

@@ -3,6 +3,7 @@ import type { ListResponse } from '../rpc/gen/countersign/oauth/v1/ListResponse.
 import type { ListTokensResponse } from '../rpc/gen/countersign/oauth/v1/ListTokensResponse.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
+import { everyPage } from './every-page.ts'
 import type { Io } from './io.ts'
 import { printRows, relativeTime } from './output.ts'
 
@@ -67,15 +68,14 @@ export function grantTokens(io: Io): Command {
       const tokens = await withServer(io, options, async (channel) => {
         const { createClient } = await import('../rpc/client.ts')
         const client = createClient('countersign.oauth.v1.Grants', channel)
-        const found: ListTokensResponse['tokens'] = []
-        let page = ''
-        do {
-          const request = { filter: filterOf(options), page_size: 500, page_token: page }
-          const answer = await io.progress('listing', client.unary('ListTokens', request))
-          found.push(...answer.tokens)
-          page = answer.next_page_token
-        } while (page !== '')
-        return found
+        const filter = filterOf(options)
+        const pages = await everyPage((page_token) =>
+          io.progress(
+            'listing',
+            client.unary('ListTokens', { filter, page_size: 500, page_token }),
+          ),
+        )
+        return pages.flatMap((page) => page.tokens)
       })
       printRows(
         io,

@@ -1,12 +1,12 @@
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
 import type { Caller } from '../rpc/gen/countersign/legacy/v1/Caller.ts'
-import type { ListResponse } from '../rpc/gen/countersign/legacy/v1/ListResponse.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
 import { checkPrivateFile } from '../runtime/private-file.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { parseLabel, repeat } from './entry-flags.ts'
+import { everyPage } from './every-page.ts'
 import type { Io } from './io.ts'
 import { printRecord, printRows, relativeTime } from './output.ts'
 import { eachFormed } from './value-form.ts'
@@ -85,9 +85,10 @@ export function legacyList(io: Io): Command {
     .addHelpText('after', '\nExample:\n  countersign legacy list --unused 14d')
     .action(async (options: AdminOptions & { readonly unused?: number }) => {
       const now = systemClock.now()
-      const callers = await call(io, options, (client) =>
-        everyCaller((request) => client.unary('List', request)),
+      const pages = await call(io, options, (client) =>
+        everyPage((page_token) => client.unary('List', { page_size: 1000, page_token })),
       )
+      const callers = pages.flatMap((page) => page.callers)
       const since = now.getTime() - (options.unused ?? 0) * 1000
       const shown = callers.filter(
         (one) => options.unused === undefined || isUnusedSince(one, since),
@@ -127,23 +128,6 @@ export function legacyRemove(io: Io): Command {
       if (caller === null) return
       printRecord(io, options.output, json(caller), [['removed', caller.spiffe_id]])
     })
-}
-
-/** All of them, page after page. */
-export async function everyCaller(
-  list: (request: {
-    readonly page_size: number
-    readonly page_token: string
-  }) => Promise<ListResponse>,
-): Promise<readonly Caller[]> {
-  const callers: Caller[] = []
-  let page = ''
-  do {
-    const answer = await list({ page_size: 1000, page_token: page })
-    callers.push(...answer.callers)
-    page = answer.next_page_token
-  } while (page !== '')
-  return callers
 }
 
 async function call<T>(
