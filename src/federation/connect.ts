@@ -6,6 +6,7 @@ import { CountersignError } from '../errors.ts'
 import { contextOptions } from '../mtls/context.ts'
 import { connectTls } from '../mtls/handshake.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { within } from '../runtime/within.ts'
 import type { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { verifyX509Svid } from '../svid/x509-svid.ts'
 import type { Location } from './locate.ts'
@@ -27,6 +28,8 @@ export type EndpointProfile =
 
 /** TLS 1.2 for peers that lack 1.3. HTTP/1.1 is spoken, which is what no ALPN means. */
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
+/** So long an address may leave the connection unanswered where there is another one to try. */
+const answerMs = 1000
 
 export interface ConnectOptions {
   readonly profile: EndpointProfile
@@ -45,7 +48,7 @@ export async function connectEndpoint(
   location: Location,
   options: ConnectOptions,
 ): Promise<TLSSocket> {
-  const socket = await reach(location, options.signal)
+  const socket = await reach(location, options)
   const { profile, clock } = options
   if (profile.type === 'https_web') return verifyWeb(socket, location, profile.ca)
   return connectTls({
@@ -66,14 +69,20 @@ export async function connectEndpoint(
   })
 }
 
-/** The first of the addresses that takes the connection. */
-async function reach({ addresses, port }: Location, signal: AbortSignal): Promise<Socket> {
+/** The first of the addresses that takes the connection: a way that swallows it does not use up the time of the others. */
+async function reach(
+  { addresses, port }: Location,
+  { clock, signal }: Pick<ConnectOptions, 'clock' | 'signal'>,
+): Promise<Socket> {
   let cause: unknown
   for (const host of addresses) {
     const socket = connectTcp({ host, port, noDelay: true, signal })
     socket.on('error', () => {})
+    const connected = once(socket, 'connect')
     try {
-      await once(socket, 'connect')
+      await (host === addresses.at(-1)
+        ? connected
+        : within(clock, answerMs, connected, () => unreachable(undefined)))
       return socket
     } catch (error) {
       socket.destroy()
@@ -81,7 +90,11 @@ async function reach({ addresses, port }: Location, signal: AbortSignal): Promis
       cause = error
     }
   }
-  throw new CountersignError('unavailable', 'the endpoint cannot be reached', {
+  throw unreachable(cause)
+}
+
+function unreachable(cause: unknown): CountersignError {
+  return new CountersignError('unavailable', 'the endpoint cannot be reached', {
     reason: 'federation-unreachable',
     cause,
   })

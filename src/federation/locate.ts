@@ -51,10 +51,17 @@ export async function locate(
     })
   }
   return {
-    addresses: addresses.slice(0, maxAddresses),
+    addresses: inTurns(addresses).slice(0, maxAddresses),
     port,
     serverName: isAddress ? undefined : host,
   }
+}
+
+/** IPv6 and IPv4 in turns (RFC 8305 §4): where one of the two leads nowhere, the other is tried all the same. */
+function inTurns(addresses: readonly string[]): readonly string[] {
+  const turn = (address: string): number =>
+    addresses.filter((one) => isIP(one) === isIP(address)).indexOf(address)
+  return addresses.toSorted((one, other) => turn(one) - turn(other))
 }
 
 async function resolve(host: string, lookup: HostLookup): Promise<readonly string[]> {

@@ -59,13 +59,15 @@ test('an address that names an interface is none, though its network be allowed 
   }
 })
 
-test('of many addresses of a name three are tried, and of none nothing', async () => {
+test('of many addresses of a name three are tried, IPv6 and IPv4 in turns, and of none nothing', async () => {
   const found = (...addresses: string[]) =>
     locate(new URL('https://example.org'), {
       ...{ lookup: async () => addresses, allowedNetworks: none, allowedPorts: undefined },
     })
   const many = Array.from({ length: 100 }, (_, at) => `8.8.8.${at}`)
   expect((await found(...many)).addresses).toEqual(['8.8.8.0', '8.8.8.1', '8.8.8.2'])
+  const both = ['2606:4700::1', '2606:4700::2', '2606:4700::3', '10.0.0.1', '8.8.8.1', '8.8.8.2']
+  expect((await found(...both)).addresses).toEqual(['2606:4700::1', '8.8.8.1', '2606:4700::2'])
   await expect(found()).rejects.toMatchObject({ reason: 'federation-address' })
 })
 
