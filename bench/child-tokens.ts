@@ -2,7 +2,7 @@
 // { folder, web, services, decided }; of the services each serves its own resource. For `decided` each workload is
 // another question.
 import { enableCompileCache } from 'node:module'
-import type { Resource } from '../server/oauth/settings.ts'
+import type { Resource } from '../server/oauth/resource-settings.ts'
 import { silentLog } from '../src/runtime/log.ts'
 import type { WebCertificate } from '../test/support/web-certificate.ts'
 import { argument, say } from './support/child.ts'

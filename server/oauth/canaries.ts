@@ -3,8 +3,9 @@ import type { Log } from '../../src/runtime/log.ts'
 import { createOutage } from '../../src/runtime/outage.ts'
 import { aborted, runTogether } from '../../src/runtime/tasks.ts'
 import { type Flight, type FlightDeps, flyCanary } from './canary-flight.ts'
+import type { Resource } from './resource-settings.ts'
 import { selfTestCall } from './self-test-call.ts'
-import type { OauthSettings, Resource } from './settings.ts'
+import type { OauthSettings } from './settings.ts'
 
 export interface CanariesDeps extends Omit<FlightDeps, 'issuer' | 'patienceMs'> {
   readonly settings: Pick<OauthSettings, 'issuer' | 'resources' | 'canary'>

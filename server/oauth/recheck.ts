@@ -14,7 +14,7 @@ import type { FederatedAuthenticator } from './federated/federated.ts'
 import type { IssuedTokens } from './issued-tokens.ts'
 import { legacyAuth } from './legacy-door.ts'
 import type { ForeignClients } from './open-foreign-clients.ts'
-import type { Resource } from './settings.ts'
+import type { Resource } from './resource-settings.ts'
 import { type Withdrawal, writeWithdrawals } from './withdraw.ts'
 
 export interface RecheckDeps {

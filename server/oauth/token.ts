@@ -7,7 +7,7 @@ import type { AccessTokenRequest } from '../ca/issue-access-token.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { Form } from './form.ts'
 import { PolicyRefusal } from './policy-refusal.ts'
-import type { Resource } from './settings.ts'
+import type { Resource } from './resource-settings.ts'
 import type { Client } from './spiffe-client-auth.ts'
 
 /** What a client asks for, once it is known to be possible. */

@@ -1,6 +1,6 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose'
 import { expect, test } from 'vitest'
-import type { Resource } from '../../../../server/oauth/settings.ts'
+import type { Resource } from '../../../../server/oauth/resource-settings.ts'
 import type { TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import { tokenExchangeGrant, tokenTypes } from '../../../../server/oauth/token-types.ts'
 import type { IssuedToken } from '../../../../server/store/issued-tokens.ts'
