@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, rename } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { type ChainHead, chainStart, readLink } from '../../src/audit/chain.ts'
 import { numberedFiles } from '../../src/audit/trail-files.ts'
@@ -157,6 +157,10 @@ async function keepTorn(path: string, torn: Buffer): Promise<string> {
       try {
         await handle.writeFile(torn)
         await handle.sync()
+      } catch (error) {
+        // The disk is full: each further start would leave another part of it.
+        await rm(keptAs)
+        throw error
       } finally {
         await handle.close()
       }

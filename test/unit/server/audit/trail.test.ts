@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import {
   appendFile,
   chmod,
+  mkdir,
   mkdtemp,
   readdir,
   readFile,
@@ -322,5 +323,20 @@ describe.skipIf(mounted === undefined)('the audit trail on a small disk', () => 
     await trail.append([event('2')])
     expect(await serialsOf(file)).toEqual(['1', '2'])
     expect(verify(await linesOf(file), { expected: trail.head() }).fault).toBeUndefined()
+  })
+
+  test('F14 a torn end that there is no room to keep stays where it is, and leaves no other file', async () => {
+    const file = join(at, 'torn', 'audit.log')
+    const ballast = join(at, 'ballast')
+    await mkdir(join(at, 'torn'))
+    await (await open({ path: file }))[Symbol.asyncDispose]()
+    await appendFile(file, 'x'.repeat(20_000))
+    // Of 1 MiB, so that it fails where nothing is left.
+    await expect(writeFile(ballast, Buffer.alloc(1 << 20))).rejects.toThrow('ENOSPC')
+    await expect(open({ path: file })).rejects.toMatchObject({ reason: 'audit-unwritable' })
+    expect(await readdir(join(at, 'torn'))).toEqual(['audit.log'])
+    await rm(ballast)
+    await (await open({ path: file }))[Symbol.asyncDispose]()
+    expect((await readdir(join(at, 'torn'))).sort()).toEqual(['audit.log', 'audit.log.torn-1'])
   })
 })
