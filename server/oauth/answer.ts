@@ -1,6 +1,7 @@
 import type { CountersignError } from '../../src/errors.ts'
 import { isAssertionGrant } from './federated/assertion-grant.ts'
 import type { Form } from './form.ts'
+import { type Minded, PolicyRefusal } from './policy-refusal.ts'
 
 export interface OauthAnswer {
   readonly status: number
@@ -24,11 +25,19 @@ const errors: ReadonlyMap<string, string> = new Map([
   ['token', 'invalid_request'],
   ['grant', 'unsupported_grant_type'],
   ['target', 'invalid_target'],
-  ['policy', 'invalid_target'],
+  // A rule that does not give this: the client may not use this grant for it.
+  ['policy', 'unauthorized_client'],
   ['scope', 'invalid_scope'],
   ['feed', 'access_denied'],
   ['ssf', 'access_denied'],
 ])
+
+/** Of a token that is another's RFC 7009 says but that the client is told. */
+const ofPolicy: Readonly<Record<Minded, string>> = {
+  scope: 'invalid_scope',
+  target: 'invalid_target',
+  revocation: 'unauthorized_client',
+}
 
 const ofToken: ReadonlySet<string> = new Set(['subject', 'token'])
 
@@ -69,8 +78,7 @@ export function refusalOf(error: CountersignError, form?: Form): OauthAnswer {
     return refused(401, 'invalid_client', 'client authentication failed', basic)
   }
   const [word = ''] = reason.split('-')
-  // RFC 7523 §3.1: where the token is the grant, it is the grant that is not good.
-  const name = ofToken.has(word) && isAssertionGrant(form) ? 'invalid_grant' : errors.get(word)
+  const name = error instanceof PolicyRefusal ? ofPolicy[error.minded] : nameOf(word, form)
   if ((code === 'invalid' || code === 'forbidden') && name !== undefined) {
     return refused(statuses.get(reason) ?? 400, name, message)
   }
@@ -80,6 +88,11 @@ export function refusalOf(error: CountersignError, form?: Form): OauthAnswer {
     return refused(status, 'temporarily_unavailable', message, { 'retry-after': retryAfter })
   }
   return refused(500, 'server_error', 'internal error')
+}
+
+function nameOf(word: string, form: Form | undefined): string | undefined {
+  // RFC 7523 §3.1: where the token is the grant, it is the grant that is not good.
+  return ofToken.has(word) && isAssertionGrant(form) ? 'invalid_grant' : errors.get(word)
 }
 
 function refused(

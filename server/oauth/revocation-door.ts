@@ -115,7 +115,7 @@ function decide(
       by: { entry },
       target: { kind: 'token', id: jti, client: clientId, audience, owner },
     })
-    if (!decision.allowed) throw new PolicyRefusal(decision, policies.revision)
+    if (!decision.allowed) throw new PolicyRefusal('revocation', decision, policies.revision)
     for (const policy of decision.policies) decidedBy.add(policy)
   }
   return [...decidedBy].sort()

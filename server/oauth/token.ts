@@ -1,7 +1,7 @@
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { nestedActors } from '../../src/jwt/nested-actors.ts'
-import type { PolicyQuestion } from '../../src/policy/question.ts'
+import type { ExchangeQuestion, IssueQuestion } from '../../src/policy/question.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { AccessTokenRequest } from '../ca/issue-access-token.ts'
 import type { Policies } from '../policy/policies.ts'
@@ -62,13 +62,18 @@ export interface DecidedBy {
 export function decideAll(
   entries: readonly Entry[],
   policies: Pick<Policies, 'decide' | 'revision'>,
-  questionOf: (entry: Entry) => PolicyQuestion,
+  questionOf: (entry: Entry) => IssueQuestion | ExchangeQuestion,
 ): DecidedBy {
   const decidedBy = new Set<string>()
   let cached = true
   for (const entry of entries) {
-    const decision = policies.decide(questionOf(entry))
-    if (!decision.allowed) throw new PolicyRefusal(decision, policies.revision)
+    const question = questionOf(entry)
+    const decision = policies.decide(question)
+    if (!decision.allowed) {
+      // Whoever would be let in with no scope at all has asked for one too many (RFC 6749 §5.2, RFC 8707 §2).
+      const { allowed } = policies.decide({ ...question, scopes: [] })
+      throw new PolicyRefusal(allowed ? 'scope' : 'target', decision, policies.revision)
+    }
     for (const policy of decision.policies) decidedBy.add(policy)
     cached &&= decision.cached === true
   }

@@ -71,7 +71,7 @@ function refused(error: unknown): never {
   }
   throw new CountersignError('forbidden', `the authorization server refuses: ${word}`, {
     reason: 'token-refused',
-    fix: 'its audit trail says why; `invalid_target` is what a policy does not permit',
+    fix: 'its audit trail says why; `invalid_target` and `invalid_scope` are also what a policy does not permit',
   })
 }
 

@@ -238,18 +238,18 @@ describe('T30 gets no token, and the trail says why:', () => {
       who: 'an SVID by a rule for access tokens',
       token: () => github(),
       more: { requested_token_type: `${types}:jwt`, audience: 'https://db.example.org' },
-      ...{ error: 'invalid_target', reason: 'policy-rule' },
+      ...{ error: 'unauthorized_client', reason: 'policy-rule' },
     },
     {
       who: 'an access token by a rule for SVIDs',
       token: () => github({ repository_id: '76' }),
-      ...{ error: 'invalid_target', reason: 'policy-rule' },
+      ...{ error: 'unauthorized_client', reason: 'policy-rule' },
     },
     {
       who: 'the SVID of an administrator',
       token: () => github({ repository_id: '77' }),
       more: { requested_token_type: `${types}:jwt`, audience: 'https://db.example.org' },
-      ...{ error: 'invalid_target', reason: 'policy-rule' },
+      ...{ error: 'unauthorized_client', reason: 'policy-rule' },
     },
     {
       who: 'a JWT-SVID for nobody',

@@ -144,8 +144,12 @@ test('T30 RFC 7523 §3.1 a grant that is not good is invalid_grant; alone, and b
       asserting(await github(), { client_assertion: 'x' }),
       ...(['invalid_request', 'request-two-mechanisms'] as const),
     ],
-    [asserting(await github({ repository_id: '76' }), svidType), 'invalid_target', 'policy-rule'],
-    [asserting(await github(), { scope: 'orders:write' }), 'invalid_target', 'policy-none'],
+    [
+      asserting(await github({ repository_id: '76' }), svidType),
+      'unauthorized_client',
+      'policy-rule',
+    ],
+    [asserting(await github(), { scope: 'orders:write' }), 'invalid_scope', 'policy-none'],
   ]
   for (const [values, error, reason] of asks) {
     const { body } = await world.post(values)
@@ -201,7 +205,7 @@ test('a jti is that of its issuer: what one has used up another may give out', a
 test('what is refused for its scope does not use the token up', async () => {
   const token = await world.github.sign(githubClaims(issuer))
   const refused = await world.post(exchanging(token, { scope: 'orders:write' }))
-  expect([refused.status, JSON.parse(refused.body).error]).toEqual([400, 'invalid_target'])
+  expect([refused.status, JSON.parse(refused.body).error]).toEqual([400, 'invalid_scope'])
   expect((await world.post(exchanging(token))).status).toBe(200)
 })
 

@@ -241,7 +241,7 @@ describe('a workload with a JWT-SVID of its agent', () => {
     const { access_token, expires_in } = await grant('orders:read')
     expect(expires_in).toBe(120)
     expect((await verifier.verify(access_token)).subject).toBe(web)
-    await expect(grant('orders:write')).rejects.toMatchObject({ error: 'invalid_target' })
+    await expect(grant('orders:write')).rejects.toMatchObject({ error: 'invalid_scope' })
   })
 
   test('an access token proves no workload: not to this server, nor as a JWT-SVID', async () => {
@@ -410,7 +410,7 @@ describe('T30 gets no token, and the trail says why:', () => {
     {
       who: 'a scope that the policy does not grant',
       values: async () => ({ ...(await asserting()), scope: 'orders:read orders:write' }),
-      ...{ error: 'invalid_target', reason: 'policy-none' },
+      ...{ error: 'invalid_scope', reason: 'policy-none' },
     },
     {
       who: 'a scope that the resource does not have, beside one that it has',

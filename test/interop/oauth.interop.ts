@@ -142,8 +142,8 @@ describe.each([
       }
       const refused = await use(workload.command, 'orders:write')
       expect(refused.map(({ error }) => error ?? '')).toEqual([
-        expect.stringContaining('invalid_target'),
-        expect.stringContaining('invalid_target'),
+        expect.stringContaining('invalid_scope'),
+        expect.stringContaining('invalid_scope'),
       ])
     },
   )

@@ -377,7 +377,7 @@ test('the policy is asked about the exchange, by the client, with what the token
   decision = refused
   const answer = await exchange(serverOf(2), token, { resource: resourceIdOf(3) })
   expect([answer.error, lastReason()]).toEqual(['invalid_target', 'policy-forbids'])
-  expect(asked.at(-1)).toMatchObject({
+  expect(asked.at(-2)).toMatchObject({
     ...{ action: 'exchangeToken', subject: web, actors: [serverOf(1)], depth: 2 },
     ...{ audience: resourceIdOf(2), scopes: ['read'], auth: 'spiffe_jwt' },
     entry: { spiffeId: serverOf(2) },

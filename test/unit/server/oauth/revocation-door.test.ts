@@ -66,7 +66,10 @@ test('RFC 7009 §2.1 a client revokes its own token, with all that was bought wi
 test('RFC 7009 §2.1 a token that is somebody else’s is revoked where a policy permits it, and else not', async () => {
   await using closing = new AsyncDisposableStack()
   const { revoke, token, claims, facts, records } = await start(closing)
-  expect((await revoke(idOf('/stranger'), { token })).status).toBe(400)
+  expect(await revoke(idOf('/stranger'), { token })).toMatchObject({
+    ...{ status: 400, error: 'unauthorized_client' },
+    error_description: 'the policy does not let this client end this token',
+  })
   expect(await facts()).toEqual([])
   expect(records().at(-1)).toMatchObject({
     ...{ kind: 'revocation.denied', reason: 'policy-none', actor: { id: idOf('/stranger') } },
@@ -123,7 +126,10 @@ test('where several entries carry the ID, each has to be permitted', async () =>
   const { revoke, token, facts } = await start(closing, {
     ...{ entriesOf, policies: { revision: 'r', decide } },
   })
-  expect((await revoke(idOf('/stranger'), { token })).status).toBe(400)
+  expect(await revoke(idOf('/stranger'), { token })).toMatchObject({
+    ...{ status: 400, error: 'unauthorized_client' },
+    error_description: 'the policy does not let this client end this token',
+  })
   expect(await facts()).toEqual([])
 })
 

@@ -9,6 +9,8 @@ import { createIssuedTokens } from '../../../../server/oauth/issued-tokens.ts'
 import { assertionForm } from '../../../../server/oauth/spiffe-client-auth.ts'
 import { createTokenDoor, type TokenDoorDeps } from '../../../../server/oauth/token-door.ts'
 import { type IssuedToken, issuedTokens } from '../../../../server/store/issued-tokens.ts'
+import { createPolicyEngine } from '../../../../src/policy/engine.ts'
+import { readPolicy } from '../../../../src/policy/policy.ts'
 import type { NumberedFact } from '../../../../src/revocation/fact.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { SpiffeId, TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
@@ -134,6 +136,30 @@ test('where several entries carry the ID, each has to be permitted, and too many
   ] as const) {
     count = more
     expect((await world.ask(assertion)).status).toBe(status)
+  }
+})
+
+test('RFC 6749 §5.2 and RFC 8707 §2 who may have something there, and not this, has asked for a wrong scope, else for a wrong target', async () => {
+  await using closing = new AsyncDisposableStack()
+  const engine = createPolicyEngine()
+  const world = await start(closing, {
+    policies: { revision: 'r', decide: (question) => engine.decide(question, new Date(0)) },
+  })
+  const assertion = await assertionOf(world)
+  for (const [condition, error] of [
+    ['["orders:write"].containsAll(context.scopes)', 'invalid_scope'],
+    ['!context.scopes.contains("orders:read")', 'invalid_scope'],
+    ['context.auth == "spiffe_x509"', 'invalid_target'],
+  ] as const) {
+    const policy = readPolicy(
+      `@id("p") permit (principal, action == Action::"issueToken", resource) when { ${condition} };`,
+      'test',
+    )
+    engine.load(new Map([['p', policy ?? expect.fail()]]))
+    expect(await world.ask(assertion)).toMatchObject({ status: 400, error })
+    expect(world.records().at(-1)).toMatchObject({
+      ...{ kind: 'token.denied', reason: 'policy-none', scope: ['orders:read'] },
+    })
   }
 })
 
