@@ -10,6 +10,7 @@ import type { LevelSwitch, Log } from '../src/runtime/log.ts'
 import { openPrivateFolder } from '../src/runtime/private-folder.ts'
 import { aborted, runTogether } from '../src/runtime/tasks.ts'
 import { version } from '../src/runtime/version.ts'
+import { recordRefusedRow } from './alarms.ts'
 import {
   type CommitRecorder,
   createCommitRecorder,
@@ -17,18 +18,18 @@ import {
   settleRecords,
 } from './audit/commit-record.ts'
 import { startedEvent, stoppedEvent } from './audit/run-events.ts'
-import { openTrail, type Trail } from './audit/trail.ts'
+import { openTrail } from './audit/trail.ts'
 import { fileKeyManager, type KeyManager, memoryKeyManager } from './ca/key-manager.ts'
 import type { ChangeBatch } from './changes/changes.ts'
 import type { ServerConfig } from './config.ts'
 import { type EndpointDeps, openEndpoints, readDefinitions } from './endpoints.ts'
 import { runExpiry } from './entry/expiry.ts'
 import { httpDoors, serveHttp } from './http.ts'
-import { makeParts, type Opened, openForeignClientsOf, openPoliciesOf } from './parts.ts'
+import { makeParts, type Opened } from './parts.ts'
 import { lockFolder } from './store/folder-lock.ts'
-import type { RefusedRow } from './store/row-seal.ts'
 import { openSqlite } from './store/sqlite.ts'
 import { openStore } from './store/store.ts'
+import { openForeignClientsOf, openPoliciesOf } from './token-parts.ts'
 
 export interface ServerHooks {
   /** Called once everybody can call for whom there is a door. */
@@ -69,7 +70,7 @@ async function runLocked(
       connect: () => openSqlite(database),
       trustDomain: config.trustDomain,
       sealKey: keys.deriveKey(`row seal of ${config.trustDomain}`),
-      onRefused: (row) => recordRefusal(row, trail, log),
+      onRefused: (row) => recordRefusedRow(row, { trail, log }),
       log,
       clock,
       beforeCommit: async (events, db) => recorder?.beforeCommit(events, db),
@@ -90,20 +91,6 @@ async function runLocked(
   } finally {
     await trail[Symbol.asyncDispose]()
   }
-}
-
-function recordRefusal({ table, id }: RefusedRow, trail: Trail, log: Log): void {
-  const event: AuditEvent = {
-    kind: 'store.row.refused',
-    time: systemClock.now(),
-    actor: { kind: 'server' },
-    decision: 'deny',
-    reason: 'row-seal',
-    details: { table, id },
-  }
-  trail
-    .append([event])
-    .catch((error: unknown) => log.error('a refusal is not on record', { error }))
 }
 
 async function openKeys({ keyManager }: ServerConfig, database: string): Promise<KeyManager> {

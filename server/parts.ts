@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import type { AuditEvent } from '../src/audit/event.ts'
 import { systemClock } from '../src/runtime/clock.ts'
 import type { LevelSwitch, Log } from '../src/runtime/log.ts'
-import type { SpiffeId } from '../src/spiffe-id/spiffe-id.ts'
 import { createDenials, type Denials } from './access/denials.ts'
 import { createGuard } from './access/guard.ts'
 import { RateLimiter } from './access/limits.ts'
+import { recordDuplicate } from './alarms.ts'
 import { AuditCopy } from './audit/copy.ts'
 import type { Trail } from './audit/trail.ts'
 import { openWitness, type Witness } from './audit/witness.ts'
@@ -26,11 +25,9 @@ import { keyHashOf } from './legacy/legacy-caller.ts'
 import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
-import type { OpenedForeignClients } from './oauth/open-foreign-clients.ts'
 import { createRefusalRecord, type RefusalRecord } from './oauth/refusals.ts'
 import { inStore } from './oauth/settings.ts'
 import { eventWriter } from './oauth/ssf/event-writer.ts'
-import type { Policies } from './policy/policies.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { factWriter } from './revocation/write-facts.ts'
@@ -132,7 +129,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     position: () => changes.position,
     clock,
     failed: (agentId, error) => log.error('a change could not be told', { agentId, error }),
-    duplicated: (id, addresses) => tellDuplicate(id, addresses, trail, log),
+    duplicated: (id, addresses) => recordDuplicate(id, addresses, { trail, log }),
   })
   const registry = createRegistry({
     store,
@@ -214,28 +211,6 @@ export async function makeParts(opened: Opened): Promise<Parts> {
   return { deps, copy, witness, denials, refusals, identity, metrics }
 }
 
-/** They decide on access tokens; few servers issue those, and they cost memory. Throws as `openPolicies`. */
-export async function openPoliciesOf(opened: Opened): Promise<Policies | undefined> {
-  const { config, trail, log, store } = opened
-  if (config.oauth === undefined) return undefined
-  const { openPolicies } = await import('./policy/policies.ts')
-  const { folderSource } = await import('./policy/policy-source.ts')
-  const { storeSource } = await import('./policy/store-source.ts')
-  const { policy, separateEnvironments } = config.oauth
-  const source = policy === inStore ? storeSource(store.db) : folderSource(policy)
-  const append = (events: readonly AuditEvent[]) => trail.append(events)
-  return openPolicies({ source, separateEnvironments, append, clock: systemClock, log })
-}
-
-/** Workloads of other trust domains may ask for access tokens where any are issued. Throws as `openForeignClients`. */
-export async function openForeignClientsOf(opened: Opened): Promise<OpenedForeignClients> {
-  const { config, trail, log } = opened
-  const { oauth, trustDomain } = config
-  const settings = oauth ?? { foreignClients: new Map(), foreignClientsFile: undefined }
-  const { openForeignClients } = await import('./oauth/open-foreign-clients.ts')
-  return openForeignClients(settings, { trustDomain, trail, clock: systemClock, log })
-}
-
 function caSettingsOf(config: ServerConfig): CaSettings {
   return {
     trustDomain: config.trustDomain,
@@ -251,28 +226,6 @@ function caSettingsOf(config: ServerConfig): CaSettings {
     agentTtlSeconds: config.agentTtlSeconds,
     jwtIssuer: config.jwtIssuer,
   }
-}
-
-function tellDuplicate(
-  spiffeId: SpiffeId,
-  addresses: readonly string[],
-  trail: Trail,
-  log: Log,
-): void {
-  log.warn('two processes show the SVID of one agent', { agentId: spiffeId, addresses })
-  trail
-    .append([
-      {
-        kind: 'agent.duplicated',
-        time: systemClock.now(),
-        actor: { kind: 'server' },
-        spiffeId,
-        decision: 'deny',
-        reason: 'agent-duplicated',
-        details: { addresses: addresses.join(' ') },
-      },
-    ])
-    .catch((error: unknown) => log.error('a duplicate is not on record', { error }))
 }
 
 function caExpirySeconds(ca: Ca): number {

@@ -110,6 +110,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'server/main': ['server/*', ...values],
   'server/endpoints': ['server/*', ...values],
   'server/parts': ['server/*', ...values],
+  'server/token-parts': ['server/*', ...values],
+  'server/alarms': ['server/audit', 'server/store', ...values],
   'server/http': ['server/*', ...values],
   'server/identity': ['server/bundle', 'server/ca', ...values],
   'server/readiness': [],
