@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
-import { type HostPort, parseHostPort, path } from '../../src/runtime/config-value.ts'
+import { type HostPort, hostPort, path } from '../../src/runtime/config-value.ts'
 
 /** Where copies of the trail go, beside the file. */
 export type SinkSettings = { readonly name: string } & (
@@ -92,7 +92,8 @@ function readSyslogAddress(text: string): SyslogAddress {
   const [, transport, rest = ''] = /^(udp|tcp|tls|unix):\/\/(.{1,500})$/.exec(text) ?? []
   if (transport === 'unix' && rest.startsWith('/')) return { transport, path: rest }
   if (transport === 'udp' || transport === 'tcp' || transport === 'tls') {
-    return { transport, address: parseHostPort(rest) }
+    const { data: address } = hostPort.safeParse(rest)
+    if (address !== undefined) return { transport, address }
   }
   return refuse(
     'a syslog sink has no address',

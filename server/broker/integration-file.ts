@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { CountersignError } from '../../src/errors.ts'
 import { isPathPattern } from '../../src/request-target/path-pattern.ts'
 import { duration, parsedBy, path } from '../../src/runtime/config-value.ts'
+import { network } from '../oauth/reach-settings.ts'
 import type { Rate } from './settings.ts'
 
 export type SecretFile =
@@ -75,7 +76,7 @@ export const integrationSchema: z.ZodType<IntegrationFile> = z.strictObject({
   owner: z.string().min(1).max(256),
   upstream: z.string().max(2048),
   ca: path.optional(),
-  networks: z.array(z.string()).max(64).optional(),
+  networks: z.array(network).max(64).optional(),
   secret: secretSchema,
   inject: injectSchema,
   methods: z.array(method).min(1).max(7),

@@ -1,5 +1,4 @@
 import { CountersignError } from '../../src/errors.ts'
-import { checkNetwork } from '../../src/federation/networks.ts'
 import type { InjectFile, IntegrationFile, SecretFile } from './integration-file.ts'
 import { isForKey, isForwardable } from './vendor/request-headers.ts'
 
@@ -66,10 +65,9 @@ export interface Limits {
   readonly calls: number
 }
 
-/** Throws `invalid`: `config-broker`, `federation-network`. */
+/** Throws `invalid`: `config-broker`. */
 export function readIntegration(said: IntegrationFile, origin: string): Integration {
   const { id } = said
-  said.networks?.forEach(checkNetwork)
   const inject = readInjection(said.inject)
   if (inject.kind === 'header' && !isForKey(inject.name.toLowerCase())) {
     refuse(`integration ${id}: ${inject.name} is no header for a key`, 'name the vendor’s own')

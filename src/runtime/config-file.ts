@@ -1,5 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import {
+  type Document,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from 'yaml'
 import type { ZodType, z } from 'zod'
 import { CountersignError } from '../errors.ts'
 import { chosen, inWords, sayWrong } from './config-fix.ts'
@@ -40,17 +49,7 @@ function readText(path: string): string {
 export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): T {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
-  const syntax = document.errors[0]
-  if (syntax !== undefined) {
-    const [what = ''] = syntax.message.split('\n')
-    throw new CountersignError('invalid', `${name}: ${what.replace(/:$/, '')}`, {
-      reason: 'config-syntax',
-      fix:
-        syntax.code === 'DUPLICATE_KEY'
-          ? 'keep one of the two'
-          : 'correct that line: a YAML file is expected, with spaces in front of what belongs to the line above',
-    })
-  }
+  checkSyntax(document, name, (offset) => `${name}:${lines.linePos(offset).line}`)
   const result = schema.safeParse(plainValue(document, name))
   if (result.success) return result.data
   const lineOf = (path: readonly PropertyKey[]): string => {
@@ -60,16 +59,58 @@ export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): 
   throw describeIssue(result.error.issues.map(chosen), name, lineOf, schema)
 }
 
-function plainValue(document: ReturnType<typeof parseDocument>, name: string): unknown {
+/** Beside what is no YAML: what would be taken for something else than was meant, or for nothing. */
+function checkSyntax(document: Document, name: string, placeOf: (offset: number) => string): void {
+  const [syntax] = document.errors
+  if (syntax?.code === 'MULTIPLE_DOCS') {
+    refuseSyntax(`${placeOf(syntax.pos[0])}: another document begins`, 'leave one of them alone')
+  }
+  if (syntax !== undefined) {
+    const [what = ''] = syntax.message.split('\n')
+    refuseSyntax(
+      `${name}: ${what.replace(/:$/, '')}`,
+      syntax.code === 'DUPLICATE_KEY'
+        ? 'keep one of the two'
+        : 'correct that line: a YAML file is expected, with spaces in front of what belongs to the line above',
+    )
+  }
+  const unknown = document.warnings.find(({ code }) => code in notUnderstood)
+  if (unknown !== undefined) {
+    const what = notUnderstood[unknown.code as keyof typeof notUnderstood]
+    refuseSyntax(`${placeOf(unknown.pos[0])}: an unknown ${what}`, 'write the value itself')
+  }
+  visit(document, {
+    Pair(_, { key }) {
+      const at = placeOf((key as Node | null)?.range?.[0] ?? 0)
+      if (isMap(key) || isSeq(key))
+        refuseSyntax(`${at}: a key is one word`, 'take out the brackets')
+      if (isScalar(key) && key.value === '__proto__') {
+        refuseSyntax(`${at}: no key is called __proto__`, 'remove it')
+      }
+    },
+  })
+}
+
+const notUnderstood = {
+  BAD_COLLECTION_TYPE: 'tag',
+  BAD_DIRECTIVE: 'directive',
+  TAG_RESOLVE_FAILED: 'tag',
+} as const
+
+function plainValue(document: Document, name: string): unknown {
   try {
     return document.toJS({ maxAliasCount: 0 }) ?? {}
-  } catch (error) {
-    throw new CountersignError('invalid', `${name}: aliases are not allowed here`, {
-      reason: 'config-syntax',
-      fix: 'write the value out where it is used',
-      cause: error,
-    })
+  } catch (cause) {
+    return refuseSyntax(
+      `${name}: aliases are not allowed here`,
+      'write the value out where it is used',
+      cause,
+    )
   }
+}
+
+function refuseSyntax(message: string, fix: string, cause?: unknown): never {
+  throw new CountersignError('invalid', message, { reason: 'config-syntax', fix, cause })
 }
 
 function offsetOf(root: unknown, path: readonly PropertyKey[]): number | undefined {

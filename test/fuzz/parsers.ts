@@ -13,6 +13,7 @@ import { SpiffeId, TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { bundleRecipes, makeBundle } from '../interop/parsers/bundles.ts'
 import { idInputs } from '../interop/parsers/ids.ts'
 import { withTextBytes } from './bytes.ts'
+import { configParser } from './config.ts'
 import { feedParser } from './feed.ts'
 import { policyParser } from './policy.ts'
 import { proxiedRequestParser, requestPathParser } from './proxied.ts'
@@ -115,6 +116,7 @@ const csr = parser('csr', csrParser)
 const certificate = parser('certificate', certificateParser)
 const pem = parser('pem', pemParser)
 const policy = parser('policy', policyParser)
+const config = parser('config', configParser)
 const requestPath = parser('request-path', requestPathParser)
 const proxiedRequest = parser('proxied-request', proxiedRequestParser)
 
@@ -132,5 +134,5 @@ export const parsers: readonly Target[] = [
     feed,
     policy,
   ],
-  ...[requestPath, proxiedRequest, trail],
+  ...[requestPath, proxiedRequest, trail, config],
 ]

@@ -142,6 +142,28 @@ describe('a config file', () => {
     expect(parse).toThrow(expect.objectContaining({ fix: expect.stringContaining(fix) }))
   })
 
+  test('what would be taken for something else, or for nothing, is refused with its line', () => {
+    const labels = schema.extend({ labels: z.record(z.string(), z.string()).optional() })
+    const said = (text: string) => {
+      try {
+        return parseConfig(text, 'x', labels)
+      } catch (error) {
+        return error instanceof CountersignError ? [error.reason, error.message] : error
+      }
+    }
+    expect(said('\nbind_address: !env ADDRESS')).toEqual(['config-syntax', 'x:2: an unknown tag'])
+    expect(said('labels: !x {a: b}')).toEqual(['config-syntax', 'x:1: an unknown tag'])
+    expect(said('labels: !!seq {a: b}')).toEqual(['config-syntax', 'x:1: an unknown tag'])
+    expect(said('%INCLUDE a\n---\nca: {}')).toEqual(['config-syntax', 'x:1: an unknown directive'])
+    expect(said('labels:\n  a: b\n  __proto__: c')).toEqual([
+      'config-syntax',
+      'x:3: no key is called __proto__',
+    ])
+    expect(said('\n{{ trust_domain }}: a')).toEqual(['config-syntax', 'x:2: a key is one word'])
+    expect(said('ca: {}\n---\nca: {}')).toEqual(['config-syntax', 'x:2: another document begins'])
+    expect(said('labels: {a: !!str 5,\n}')).toEqual({ labels: { a: '5' } })
+  })
+
   test('T23 an alias bomb and __proto__ do nothing', () => {
     expect(refusal('a: &a [1]\nb: [*a, *a]').reason).toMatch(/^config-/)
     expect(refusal('__proto__: {polluted: 1}').reason).toMatch(/^config-/)
