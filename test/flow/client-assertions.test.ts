@@ -12,7 +12,6 @@ import {
   badIds,
   type ClientWorld,
   identity,
-  nowSeconds,
   partner,
   partnerService,
   startClientWorld,
@@ -20,6 +19,7 @@ import {
   web,
 } from '../support/client-world.ts'
 import { ask, issuer, orders } from '../support/oauth.ts'
+import { nowSeconds } from '../support/oidc-issuer.ts'
 import { reasonOf } from '../support/reason-of.ts'
 
 let world: ClientWorld
@@ -64,8 +64,16 @@ const assertions: readonly (readonly [string, string, () => string | Promise<str
   ['an audience that is no text', 'token-audience', claims({ aud: [[issuer]] })],
   ['no end', 'token-expiry', claims({ exp: undefined })],
   ['an end that is text', 'token-expiry', claims({ exp: '9999999999' })],
-  ['an end of a minute ago', 'token-expired', claims({ exp: nowSeconds - 61 })],
-  ['a beginning in two minutes', 'token-not-yet-valid', claims({ nbf: nowSeconds + 120 })],
+  [
+    'an end of a minute ago',
+    'token-expired',
+    () => world.assertion({ claims: { exp: nowSeconds() - 61 } }),
+  ],
+  [
+    'a beginning in two minutes',
+    'token-not-yet-valid',
+    () => world.assertion({ claims: { nbf: nowSeconds() + 120 } }),
+  ],
   ['no subject', 'token-subject', claims({ sub: undefined })],
   ...[...badIds, `${web}%2f`, `${web}?a`, 'web', 'spiffe://example.org'].map(
     (sub) => [`the subject ${sub}`, 'token-subject', claims({ sub })] as const,

@@ -14,6 +14,7 @@ import { forge } from '../spec/jwt-svid/tokens.ts'
 import { askDoor, type ClientProof, type Door, type DoorAnswer, doorNames } from './client-doors.ts'
 import { runHere } from './command.ts'
 import { allowWeb, issuer, orders, resourceOf } from './oauth.ts'
+import { nowSeconds } from './oidc-issuer.ts'
 import { type RunningServer, someAgent, type TestIdentity, wireEntry } from './running-server.ts'
 import { startTokenServer, type TokenServer } from './token-server.ts'
 import type { WebCertificate } from './web-certificate.ts'
@@ -34,7 +35,6 @@ const partnerDomain = SpiffeId.trustDomainOf(partner)
 export const partnerService: SpiffeId = SpiffeId.parse('spiffe://partner.example/stock')
 const stock = 'https://stock.example.org'
 export const hourMs = 3_600_000
-export const nowSeconds: number = Math.floor(Date.now() / 1000)
 export const today: { notBefore: Date; notAfter: Date } = {
   notBefore: new Date(Date.now() - hourMs),
   notAfter: new Date(Date.now() + hourMs),
@@ -120,7 +120,7 @@ export async function startClientWorld(): Promise<ClientWorld> {
   await server.admin('spire.api.server.bundle.v1.Bundle').unary('AppendBundle', {
     x509_authorities: [{ asn1: own.der }],
     jwt_authorities: [
-      { key_id: 'own', public_key: spkiOf(keyOf('own')), expires_at: nowSeconds + 3600 },
+      { key_id: 'own', public_key: spkiOf(keyOf('own')), expires_at: nowSeconds() + 3600 },
     ],
   })
   const of = (keyId: string) => ({
@@ -130,16 +130,17 @@ export async function startClientWorld(): Promise<ClientWorld> {
     ...bundleOf('partner.example', theirs),
     jwtAuthorities: [of('theirs'), of('wit')],
   })
-  const right = { sub: web, aud: [issuer], iat: nowSeconds, exp: nowSeconds + 240 }
+  // As of the moment: files that share a process share this module, from whenever the first one was read.
+  const right = () => ({ sub: web, aud: [issuer], iat: nowSeconds(), exp: nowSeconds() + 240 })
   const { everywhere, shownAsSubject } = asker(server, port, certificate)
   return {
     ...{ server, port, certificate, own, theirs, keyOf, everywhere, shownAsSubject },
     assertion({ claims, header, key = 'own' } = {}) {
       const head = { alg: 'ES256', kid: key, typ: 'JWT', ...header }
-      return forge(head, { ...right, ...claims }, keyOf(key), 'ES256')
+      return forge(head, { ...right(), ...claims }, keyOf(key), 'ES256')
     },
     assertionOf(more) {
-      const payload = `${more.slice(0, -1)},${JSON.stringify(right).slice(1)}`
+      const payload = `${more.slice(0, -1)},${JSON.stringify(right()).slice(1)}`
       return forge({ alg: 'ES256', kid: 'own', typ: 'JWT' }, payload, keyOf('own'), 'ES256')
     },
     async refusedEverywhere(proof, reason, as = [401, 'invalid_client'], without) {
