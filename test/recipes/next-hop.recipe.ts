@@ -9,7 +9,7 @@ import { matchTrustDomain } from '../../src/spiffe-id/matchers.ts'
 import { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { startIssuer } from '../unit/oauth-client/test-issuer-server.ts'
-import { seconds, startStand } from './stand.ts'
+import { leastChanges, seconds, startStand } from './stand.ts'
 
 const audience = 'https://stock.example.org'
 const authorize = matchTrustDomain(TrustDomain.parse('example.org'))
@@ -38,9 +38,10 @@ test('a service that is asked with bound tokens loses no call while SVIDs change
   const hop = client.call(audience, 'stock:read')
   const lost: string[] = []
   let calls = 0
+  const isEnough = () => calls > seconds * 50 && issuer.asked.length > leastChanges
   const rotations = await stand.during(async (over) => {
     const work = async (): Promise<void> => {
-      while (!over()) {
+      while (!over(lost.length > 0 || isEnough())) {
         const said = await hop
           .fetch(url)
           .then(async (one) => `${one.status} ${await one.text()}`, String)
@@ -57,7 +58,6 @@ test('a service that is asked with bound tokens loses no call while SVIDs change
     `next hop: ${JSON.stringify({ rotations, calls, tokens, lost: lost.length })}\n`,
   )
   expect(lost.slice(0, 5)).toEqual([])
-  expect(rotations).toBeGreaterThan(seconds * 0.7)
-  expect(tokens).toBeGreaterThan(rotations * 0.7)
-  expect(calls).toBeGreaterThan(seconds * 50)
+  expect(rotations).toBeGreaterThan(leastChanges)
+  expect(isEnough()).toBe(true)
 })

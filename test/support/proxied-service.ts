@@ -44,7 +44,7 @@ export async function askRaw(
   const lines = [`${line} HTTP/1.1`, ...all.map(([name, value]) => `${name}: ${value}`)]
   socket.write(`${lines.join('\r\n')}\r\n\r\n`)
   let text = ''
-  socket.setTimeout(5000, () => socket.destroy(new Error('no answer in 5 s')))
+  socket.setTimeout(30_000, () => socket.destroy(new Error('no answer in 30 s')))
   for await (const chunk of socket) text += String(chunk)
   return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]), text }
 }
