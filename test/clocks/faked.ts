@@ -1,6 +1,7 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { renameSync, writeFileSync } from 'node:fs'
+import { eventually } from '../../src/testing/eventually.ts'
 import { start } from '../support/command.ts'
 
 const hourSeconds = 3600
@@ -14,8 +15,13 @@ export const jumps: readonly number[] = [
 
 /** The life of the SVIDs that are counted. */
 export const ttlSeconds: number = Number(process.env['CLOCKS_TTL'] ?? '20')
-/** So long renewals are counted: half a life with what chance adds to it, and more for a machine that has much to do. */
+/** So long renewals are counted at the least: half a life with what chance adds to it, and a little more. */
 export const watchedMs: number = 700 * ttlSeconds
+
+/** Looks on while what has to come has not, for a minute at the most: a machine that has much to do is late. */
+export async function whileLate(isLate: () => boolean): Promise<void> {
+  await eventually(() => !isLate(), 60_000).catch(() => {})
+}
 
 /** Says aloud that the library is not here; in CI that is a failure. */
 export function lacksFaketime(): boolean {

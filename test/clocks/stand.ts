@@ -77,14 +77,14 @@ export async function startStand(): Promise<Stand> {
       .filter((line) => line.includes('"kind":"svid.x509.issued"') && line.includes(entryId))
       .map((line) => new Date((JSON.parse(line) as { time: string }).time))
   const isServing = async () => (await runHere(['server', 'health', ...admin])).code === 0
-  await eventually(isServing, 30_000)
+  await eventually(isServing, 60_000)
   return {
     ...{ server, token, agent, isHealthy, issued },
     ready: async () => (await fetch(`http://127.0.0.1:${httpPort}/ready`)).text(),
     async joined(name) {
       const before = await listed()
       const one = agent(name, await token())
-      await eventually(() => isHealthy(name), 30_000).catch((cause: unknown) => {
+      await eventually(() => isHealthy(name), 60_000).catch((cause: unknown) => {
         throw new Error(one.said(), { cause })
       })
       const [parent = ''] = (await listed()).filter((id) => !before.includes(id))
@@ -97,7 +97,7 @@ export async function startStand(): Promise<Stand> {
       const [{ id } = { id: '' }] = [JSON.parse(created)].flat() as { id: string }[]
       const hasSvid = async () =>
         (await runHere(['fetch', 'x509', '--socket', socketOf(name)])).code === 0
-      await eventually(hasSvid, 30_000)
+      await eventually(hasSvid, 60_000)
       return { agent: one, entryId: id }
     },
     async stop() {

@@ -28,7 +28,7 @@ test.skipIf(lacksFaketime())(
         const asked = async (): Promise<unknown> => {
           const before = lines().length
           workload.child.stdin?.write('\n')
-          await eventually(() => lines().length > before, 30_000)
+          await eventually(() => lines().length > before, 60_000)
           return JSON.parse(lines().at(-1) ?? '')
         }
         await eventually(() => lines()[0] !== '', 60_000)
