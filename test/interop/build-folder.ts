@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 /** Where the sources of this folder are, and what is built of them (ignored by git). */
@@ -36,4 +37,17 @@ export async function runTool(
   })
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed with ${code}:\n${text}`)
   return text
+}
+
+/** The same of a tool that fetches what it needs: a registry may be out of reach for a moment, so it has three tries. */
+export async function runFetching(...call: Parameters<typeof runTool>): Promise<string> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await runTool(...call)
+    } catch (error) {
+      if (tries === 3) throw error
+      process.stderr.write(`interop: ${error}\ninterop: tried again in 10 s\n`)
+      await sleep(10_000)
+    }
+  }
 }

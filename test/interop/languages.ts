@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildFolder, runTool, sources } from './build-folder.ts'
+import { buildFolder, runFetching, runTool, sources } from './build-folder.ts'
 
 /** A program that speaks the contract of probe.ts. */
 export interface Probe {
@@ -38,7 +38,9 @@ const go: Language = {
 /** The program `go/cmd/NAME`, built. */
 export async function buildGo(name: string): Promise<string> {
   const executable = join(buildFolder('go'), name)
-  await runTool('go', ['build', '-o', executable, `./cmd/${name}`], { cwd: join(sources, 'go') })
+  await runFetching('go', ['build', '-o', executable, `./cmd/${name}`], {
+    cwd: join(sources, 'go'),
+  })
   return executable
 }
 
@@ -53,7 +55,7 @@ const python: Language = {
     const installed = join(folder, 'requirements.txt')
     if (textOf(installed) !== textOf(requirements)) {
       await runTool('python3', ['-m', 'venv', folder])
-      await runTool(python, ['-m', 'pip', 'install', '--quiet', '--requirement', requirements])
+      await runFetching(python, ['-m', 'pip', 'install', '--quiet', '--requirement', requirements])
       copyFileSync(requirements, installed)
     }
     return {
@@ -74,7 +76,7 @@ const rust: Language = {
   tools: [{ command: 'cargo', versionArgs: ['--version'], from: [1, 88] }],
   async build() {
     const folder = buildFolder('rust')
-    await runTool('cargo', ['build', '--quiet'], {
+    await runFetching('cargo', ['build', '--quiet'], {
       cwd: join(sources, 'rust'),
       env: { CARGO_TARGET_DIR: folder },
     })
@@ -93,7 +95,7 @@ const java: Language = {
   ],
   async build() {
     const folder = buildFolder('java')
-    await runTool('mvn', ['--quiet', '--batch-mode', `-Dout=${folder}`, 'compile'], {
+    await runFetching('mvn', ['--quiet', '--batch-mode', `-Dout=${folder}`, 'compile'], {
       cwd: join(sources, 'java'),
     })
     const home = await runTool('java', ['-XshowSettings:properties', '-version'])

