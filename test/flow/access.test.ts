@@ -188,7 +188,7 @@ async function isRefused(name: CallerName, rpc: Rpc): Promise<boolean> {
       : createClient(rpc.service, channels.get(name) as RpcChannel)
   try {
     if (rpc.streams) await openAndLeave(client, rpc)
-    else await client.unary(rpc.name as never, {} as never, { timeoutMs: 5000 })
+    else await client.unary(rpc.name as never, {} as never, { timeoutMs: 30_000 })
     return false
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error

@@ -9,7 +9,7 @@ import { toPem } from '../../src/x509/pem.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
 
-const runMs = 25_000
+const runMs = 40_000
 
 let server: RunningServer
 let agent: RunningAgent
@@ -18,8 +18,9 @@ let channel: RpcChannel
 beforeAll(async () => {
   server = await startServer({
     overrides: {
-      ca: { ttlSeconds: 20, keyKind: 'ec-p256', jwtKeyKind: 'ec-p256', jwtRs256Audiences: [] },
-      x509SvidTtlSeconds: 6,
+      ca: { ttlSeconds: 32, keyKind: 'ec-p256', jwtKeyKind: 'ec-p256', jwtRs256Audiences: [] },
+      // A machine that stands still for some seconds has half of it left to renew in.
+      x509SvidTtlSeconds: 10,
     },
   })
   agent = await startAgent(server)

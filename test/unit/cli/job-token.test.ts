@@ -17,7 +17,7 @@ test('the key of a GitHub job is sent over https alone, whatever its environment
     ACTIONS_ID_TOKEN_REQUEST_URL: `http://127.0.0.1:${port}/token?api-version=2.0`,
     ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-the-job',
   }
-  const got = jobToken(undefined, 'https://as.example.org', env, AbortSignal.timeout(5000))
+  const got = jobToken(undefined, 'https://as.example.org', env, AbortSignal.timeout(30_000))
   await expect(got).rejects.toMatchObject({ reason: 'job-token-unavailable' })
   expect(asked).toBe(0)
 })

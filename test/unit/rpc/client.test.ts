@@ -81,7 +81,7 @@ describe('time', () => {
     const { health: client, ended } = await endless()
     const seen: HealthCheckResponse[] = []
     const read = async (): Promise<void> => {
-      for await (const message of client.serverStream('Watch', {}, { timeoutMs: 200 })) {
+      for await (const message of client.serverStream('Watch', {}, { timeoutMs: 2000 })) {
         seen.push(message)
       }
     }

@@ -175,7 +175,7 @@ describe('over TLS', () => {
   test('a peer that falls silent is noticed while a stream is open', async () => {
     const { listener } = await run(anybody)
     const { port, fallSilent } = await silentProxy(listener.address.port)
-    const channel = dial(port, { keepaliveMs: 100, keepaliveTimeoutMs: 100 })
+    const channel = dial(port, { keepaliveMs: 1000, keepaliveTimeoutMs: 1000 })
     const call = createClient('countersign.sync.v1.Sync', channel).bidi('Follow')
     const responses = call.responses[Symbol.asyncIterator]()
     await responses.next()
@@ -187,7 +187,7 @@ describe('over TLS', () => {
     const port = await deafPort()
     const channel = dial(port, { connectTimeoutMs: 100 })
     const before = channel.client
-    expect(await failureOf(check(channel, 3000))).toMatchObject({ code: 'unavailable' })
+    expect(await failureOf(check(channel, 30_000))).toMatchObject({ code: 'unavailable' })
     expect(channel.client).not.toBe(before)
   })
 

@@ -255,7 +255,7 @@ describe('the guard', () => {
   })
 
   test('a stream whose first request never comes is ended, one that has sent it is not', async () => {
-    const { server, dial } = await serve({ requestTimeoutMs: 50 })
+    const { server, dial } = await serve({ requestTimeoutMs: 2000 })
     server.addService(sync, {
       Follow: bidiStream(async function* (requests: AsyncIterable<{ applied: string }>) {
         for await (const { applied } of requests) yield { position: applied }

@@ -42,7 +42,7 @@ async function fetchAll(paths: readonly string[], env: NodeJS.ProcessEnv): Promi
     import { fetchDocument } from ${JSON.stringify(file)}
     const told = []
     for (const url of ${JSON.stringify(urls)}) {
-      told.push(await fetchDocument(url, 10, { agent: false, signal: AbortSignal.timeout(5000) }).catch((e) => e.reason ?? e.code))
+      told.push(await fetchDocument(url, 10, { agent: false, signal: AbortSignal.timeout(30_000) }).catch((e) => e.reason ?? e.code))
     }
     console.log(JSON.stringify(told))`
   const { stdout } = await promisify(execFile)(

@@ -16,7 +16,7 @@ async function opened() {
   const clock = new FakeClock()
   const api = await startApi({ clock })
   await api.grant(web)
-  const signal = AbortSignal.timeout(5000)
+  const signal = AbortSignal.timeout(30_000)
   const source = await BundleSource.open({ endpoint: api.endpoint, clock, signal })
   onTestFinished(() => source.close())
   return { api, clock, source }

@@ -16,7 +16,7 @@ async function opened() {
   const api = await startApi({ clock })
   await api.grant(web)
   await api.grant(db)
-  const signal = AbortSignal.timeout(5000)
+  const signal = AbortSignal.timeout(30_000)
   const source = await JwtSource.open({ endpoint: api.endpoint, clock, signal })
   onTestFinished(() => source.close())
   return { api, clock, source }

@@ -16,7 +16,7 @@ const there = TrustDomain.parse('there.test')
 const rpc = 'FetchX509SVID'
 
 async function open(api: FakeWorkloadApi, options: SourceOptions = {}): Promise<X509Source> {
-  const signal = AbortSignal.timeout(5000)
+  const signal = AbortSignal.timeout(30_000)
   const source = await X509Source.open({ endpoint: api.endpoint, signal, ...options })
   onTestFinished(() => source.close())
   return source
