@@ -4,7 +4,15 @@
 //   node scripts/bootstrap.mjs node src/cli/bin.ts dev
 //   node scripts/bootstrap.mjs vitest run
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { constants } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -100,19 +108,24 @@ function npm(withNode, cwd, argv) {
   }
 }
 
-/** One installation at a time: a folder is the lock, and one left by a killed process goes stale. */
+/** One installation at a time: a folder is the lock, and says whose it is, since a killed process leaves it behind. */
 async function withLock(work) {
   const lock = join(root, '.bootstrap.lock')
-  for (;;) {
+  for (let said = false; ; said = true) {
     try {
       mkdirSync(lock)
       break
     } catch (error) {
       if (error.code !== 'EEXIST') throw error
-      if (isStale(lock)) rmSync(lock, { recursive: true, force: true })
-      else await new Promise((resolve) => setTimeout(resolve, 200))
     }
+    if (isStale(lock)) {
+      rmSync(lock, { recursive: true, force: true })
+      continue
+    }
+    if (!said) say(`waiting for another installation in this folder (${lock})`)
+    await new Promise((resolve) => setTimeout(resolve, 200))
   }
+  writeFileSync(join(lock, 'pid'), String(process.pid))
   try {
     return work()
   } finally {
@@ -122,9 +135,11 @@ async function withLock(work) {
 
 function isStale(lock) {
   try {
-    return Date.now() - statSync(lock).mtimeMs > 10 * 60_000
-  } catch {
+    if (Date.now() - statSync(lock).mtimeMs > 10 * 60_000) return true
+    process.kill(Number(readFileSync(join(lock, 'pid'), 'utf8')), 0)
     return false
+  } catch (error) {
+    return error.code === 'ESRCH'
   }
 }
 
