@@ -141,7 +141,6 @@ export async function makeParts(opened: Opened): Promise<Parts> {
     knowsTrustDomain: (name) => bundles.bundleOf(name) !== undefined,
     selectorTypes: config.selectorTypes,
     writeFacts,
-    x509SvidTtlSeconds: config.x509SvidTtlSeconds,
   })
   const federation = createFederation({
     trustDomain,

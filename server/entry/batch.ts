@@ -49,8 +49,6 @@ export interface RegistryDeps {
   readonly clock: Clock
   /** Puts the revocations that follow from a change into its write. */
   readonly writeFacts: WriteFacts
-  /** How long an X.509-SVID lives where its entry does not say. */
-  readonly x509SvidTtlSeconds: number
   /** A new id for an entry, such as a random UUID. */
   newId(): string
   /** Whether the bundle of this foreign trust domain is here. */

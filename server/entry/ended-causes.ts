@@ -18,20 +18,14 @@ const maxDoubted = 16
 export async function causesOf(
   ended: readonly Entry[],
   tx: Pick<WriteTx, 'db'>,
-  { index, x509SvidTtlSeconds }: Pick<RegistryDeps, 'index' | 'x509SvidTtlSeconds'>,
+  { index }: Pick<RegistryDeps, 'index'>,
 ): Promise<readonly Cause[]> {
-  const causes: Cause[] = []
-  const lives = new Map<SpiffeId, number>()
-  for (const entry of ended) {
-    const svidTtlSeconds = entry.x509SvidTtlSeconds || x509SvidTtlSeconds
-    causes.push({ kind: 'entry', id: entry.id, svidTtlSeconds })
-    lives.set(entry.spiffeId, Math.max(svidTtlSeconds, lives.get(entry.spiffeId) ?? 0))
-  }
-  const left = await idsLeft(ended, lives.keys(), tx, index)
-  for (const [id, svidTtlSeconds] of lives) {
-    if (!left.has(id)) causes.push({ kind: 'spiffe-id', id, svidTtlSeconds })
-  }
-  return causes
+  const ids = new Set(ended.map(({ spiffeId }) => spiffeId))
+  const left = await idsLeft(ended, ids, tx, index)
+  return [
+    ...ended.map(({ id }) => ({ kind: 'entry', id }) as const),
+    ...[...ids].filter((id) => !left.has(id)).map((id) => ({ kind: 'spiffe-id', id }) as const),
+  ]
 }
 
 /** Those of the IDs that another entry gives. */

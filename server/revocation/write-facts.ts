@@ -16,8 +16,6 @@ const skewSeconds = 60
 export interface Cause {
   readonly kind: FactKind
   readonly id: string
-  /** How long an SVID of those whom it concerns may live, where that is less than for all. */
-  readonly svidTtlSeconds?: number
   /** The end of the one token that it is about. */
   readonly endsAt?: Date
   /** It is about a canary, which is nobody's business outside. */
@@ -60,15 +58,15 @@ export function factWriter(deps: {
 
 const refusesSvids: ReadonlySet<FactKind> = new Set(['spiffe-id', 'entry', 'owner', 'node'])
 
-/** 0 where the fact refuses none. */
+/** 0 where the fact refuses none. An entry says how long its next SVID lives, not how long those that are out do. */
 function longestSvidOf(
-  { kind, id, svidTtlSeconds }: Cause,
+  { kind, id }: Cause,
   own: { readonly trustDomain: TrustDomain; readonly svidTtlSeconds: number },
 ): number {
   if (!refusesSvids.has(kind)) return 0
   const isForeign =
     kind === 'spiffe-id' && SpiffeId.trustDomainOf(id as SpiffeId) !== own.trustDomain
-  return isForeign ? foreignSvidSeconds : (svidTtlSeconds ?? own.svidTtlSeconds)
+  return isForeign ? foreignSvidSeconds : own.svidTtlSeconds
 }
 
 function factOf({ kind, id, endsAt }: Cause, now: number, svid: number): Fact {

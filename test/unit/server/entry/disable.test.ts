@@ -51,7 +51,6 @@ async function startServer({ connect }: Database, name = 'one') {
       clock,
       svidTtlSeconds: 86_400,
     }),
-    x509SvidTtlSeconds: 3600,
     knowsTrustDomain: () => false,
   })
   const facts = async (): Promise<unknown[]> =>
@@ -107,6 +106,21 @@ describe('disabling', () => {
         ...{ kind: 'entry.disabled', actor, requestId: 'r1', reason: 'key seen in a paste' },
         ...{ entryId: id, spiffeId: idOf('/web'), owner: 'team', decision: 'allow' },
       },
+    ])
+  })
+
+  test('T26 what its SVIDs of before prove stays ended for as long as any may live, whatever it says of them by now', async () => {
+    const [id = ''] = await create(server, inputOf('web', { jwtSvidTtlSeconds: 6 * 3600 }))
+    const lowered = { id, x509SvidTtlSeconds: 60, jwtSvidTtlSeconds: 60 }
+    await server.registry.updateEntries([lowered], {
+      ...{ actor, mask: new Set(['x509SvidTtlSeconds', 'jwtSvidTtlSeconds'] as const) },
+    })
+    await server.registry.disableEntries([id], { actor })
+    const ends = server.clock.now().getTime() / 1000 + 86_400
+    const { facts } = await factsAfter(server.store.db, 0, 100)
+    expect(facts.map(({ kind, endsAt }) => [kind, endsAt >= ends])).toEqual([
+      ['entry', true],
+      ['spiffe-id', true],
     ])
   })
 

@@ -75,7 +75,6 @@ beforeEach(async () => {
       clock,
       svidTtlSeconds: 86_400,
     }),
-    x509SvidTtlSeconds: 3600,
     knowsTrustDomain: () => false,
   })
 })
