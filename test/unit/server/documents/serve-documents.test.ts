@@ -46,6 +46,29 @@ async function webFiles(): Promise<TlsSource> {
   return tlsFromFiles(web, 'test', 'test')
 }
 
+test('a certificate or a key that cannot be used is refused with the file, or the two, and what to do', async () => {
+  const [web, other] = [await webCertificate('localhost'), await webCertificate('localhost')]
+  onTestFinished(() => {
+    for (const { folder } of [web, other]) rmSync(folder, { recursive: true, force: true })
+  })
+  const { certificate, key } = web
+  const nowhere = `${web.folder}/nowhere.pem`
+  const together = (code: string): string =>
+    `test.certificate and test.key cannot be used together (${code})`
+  for (const [files, message] of [
+    [{ certificate: nowhere, key }, `test.certificate ${nowhere} cannot be read (ENOENT)`],
+    [{ certificate, key: nowhere }, `test.key ${nowhere} cannot be read (ENOENT)`],
+    [{ certificate, key: other.key }, together('ERR_OSSL_X509_KEY_VALUES_MISMATCH')],
+    [{ certificate: key, key }, together('ERR_OSSL_PEM_NO_START_LINE')],
+  ] as const) {
+    const read = (): unknown => tlsFromFiles(files, 'test', 'test').options()
+    const told = { code: 'invalid', reason: 'test-certificate', message }
+    expect(read).toThrow(
+      expect.objectContaining({ ...told, fix: expect.stringMatching(/^name a /) }),
+    )
+  }
+})
+
 /** How long it takes the server to hang up, while `every` is sent each half second. */
 async function heldMs(socket: Socket, every: string): Promise<number> {
   const startedMs = performance.now()
