@@ -50,13 +50,14 @@ export function parseConfig<T>(text: string, name: string, schema: ZodType<T>): 
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
   checkSyntax(document, name, (offset) => `${name}:${lines.linePos(offset).line}`)
-  const result = schema.safeParse(plainValue(document, name))
+  const value = plainValue(document, name)
+  const result = schema.safeParse(value)
   if (result.success) return result.data
   const lineOf = (path: readonly PropertyKey[]): string => {
     const offset = offsetOf(document.contents, path)
     return offset === undefined ? '' : `:${lines.linePos(offset).line}`
   }
-  throw describeIssue(result.error.issues.map(chosen), name, lineOf, schema)
+  throw describeIssue(result.error.issues.map(chosen), { name, value, lineOf, schema })
 }
 
 /** Beside what is no YAML: what would be taken for something else than was meant, or for nothing. */
@@ -131,11 +132,16 @@ function offsetOf(root: unknown, path: readonly PropertyKey[]): number | undefin
   return offset
 }
 
+interface WhatWasRead {
+  readonly name: string
+  readonly value: unknown
+  lineOf(path: readonly PropertyKey[]): string
+  readonly schema: ZodType
+}
+
 function describeIssue(
   issues: readonly z.core.$ZodIssue[],
-  name: string,
-  lineOf: (path: readonly PropertyKey[]) => string,
-  schema: ZodType,
+  { name, value, lineOf, schema }: WhatWasRead,
 ): CountersignError {
   const unknown = issues.find((issue) => issue.code === 'unrecognized_keys')
   if (unknown !== undefined) {
@@ -155,7 +161,7 @@ function describeIssue(
   const issue = issues[0]
   const path = issue?.path ?? []
   const key = path.join('.')
-  if (issue !== undefined && isMissing(issue)) {
+  if (issue !== undefined && isMissing(issue, value)) {
     return new CountersignError('invalid', `${name}${lineOf(path)}: "${key}" is missing`, {
       reason: 'config-value',
       fix: `add ${String(path.at(-1))}`,
@@ -179,10 +185,22 @@ function removeIt(keys: readonly string[]): string {
   return `remove it, or use one of: ${keys.slice(0, maxKeysSaid).join(', ')}${more}`
 }
 
-/** A key that has to be there is not. The issue says what was expected; what came it says in words alone. */
-function isMissing({ code, message, path }: z.core.$ZodIssue): boolean {
-  return code === 'invalid_type' && path.length > 0 && message.endsWith('received undefined')
+/** A key that has to be there is not, whatever may stand there. */
+function isMissing({ code, path }: z.core.$ZodIssue, value: unknown): boolean {
+  if (path.length === 0 || !aboutWhatIsThere.has(code ?? '')) return false
+  let at = value
+  for (const part of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) return true
+    at = (at as Record<PropertyKey, unknown>)[part]
+  }
+  return false
 }
+
+const aboutWhatIsThere: ReadonlySet<string> = new Set([
+  'invalid_type',
+  'invalid_value',
+  'invalid_union',
+])
 
 function isEmpty(issue: z.core.$ZodIssue): boolean {
   return issue.code === 'too_small' && issue.minimum === 1 && issue.origin !== 'number'

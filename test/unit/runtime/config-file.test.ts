@@ -55,6 +55,26 @@ describe('a config file', () => {
     )
   })
 
+  test('it is called missing also where it is one of some words, or of several kinds', () => {
+    const strict = z.strictObject({
+      policy: z.union([z.literal('store'), z.string()]),
+      profile: z.enum(['web', 'spiffe']),
+      sink: z.discriminatedUnion('type', [z.strictObject({ type: z.literal('stdout') })]),
+    })
+    const sound = { policy: 'store', profile: 'web', sink: { type: 'stdout' } }
+    for (const [key, bad] of [
+      ['policy', { ...sound, policy: undefined }],
+      ['profile', { ...sound, profile: undefined }],
+      ['sink.type', { ...sound, sink: {} }],
+    ] as const) {
+      const read = (): unknown => parseConfig(JSON.stringify(bad), 'server.yaml', strict)
+      const message = expect.stringMatching(`"${key}" is missing$`)
+      expect(read).toThrow(
+        expect.objectContaining({ message, fix: `add ${key.split('.').at(-1)}` }),
+      )
+    }
+  })
+
   test('so is one further down', () => {
     const error = refusal('ca:\n  ttl: 1h\n  tll: 1h\n')
     expect(error.message).toContain('server.yaml:3')
