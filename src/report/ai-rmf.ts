@@ -76,7 +76,7 @@ export const aiRmf: Framework = {
     {
       id: 'MANAGE 2.3',
       about: 'one can respond to a risk that was not known before',
-      queries: ['what was taken away', 'keys that were replaced'],
+      queries: ['what was taken away', 'keys that came and went'],
       tests: [
         'RFC 7009 §2 a token that its client revokes is refused by the service, which asks nobody',
       ],

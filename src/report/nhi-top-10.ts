@@ -80,7 +80,7 @@ export const nhiTop10: Framework = {
     {
       id: 'NHI7:2025',
       about: 'Long-Lived Secrets: credentials that are good for months',
-      queries: ['the longest life of a token', 'keys that were replaced'],
+      queries: ['the longest life of a token', 'keys that came and went'],
       tests: [
         'a token ends with the SVID behind it, and none is issued for one that has ended',
         'keys for access tokens rotate by themselves, each published before it signs, and are in no bundle',

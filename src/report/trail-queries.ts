@@ -15,7 +15,7 @@ export type TrailQuery =
   | 'policies in force'
   | 'identities of other issuers'
   | 'the longest life of a token'
-  | 'keys that were replaced'
+  | 'keys that came and went'
   | 'copies of an agent'
   | 'SVIDs signed by hand'
   | 'SVIDs and attestations'
@@ -54,7 +54,7 @@ export const trailQueries: Readonly<Record<TrailQuery, (trail: TrailFigures) => 
     text: `${longestSeconds} s`,
     attention: longestSeconds > longSeconds,
   }),
-  'keys that were replaced': (trail) =>
+  'keys that came and went': (trail) =>
     fine(
       `${sum(trail, 'authority.activated')} activated, ${sum(trail, 'authority.retired')} retired, ${sum(trail, 'authority.tainted', 'authority.revoked')} tainted or revoked; of vendors' ${sum(trail, 'broker.key.taken')} taken into use`,
     ),
