@@ -6,9 +6,23 @@ import { mayConnect, type Networks } from './networks.ts'
 /** The addresses of a host's name, in the order in which to try them. */
 export type HostLookup = (host: string) => Promise<readonly string[]>
 
+/**
+ * One question a name at a time, whose answer is that of all who ask meanwhile. Node has two threads for names: of one whose
+ * servers do not answer, many questions would keep all other names waiting for minutes.
+ */
+export function askedOnce(lookup: HostLookup): HostLookup {
+  const asking = new Map<string, Promise<readonly string[]>>()
+  return (host) => {
+    const asked = asking.get(host) ?? lookup(host).finally(() => asking.delete(host))
+    asking.set(host, asked)
+    return asked
+  }
+}
+
 /** As this machine resolves names. */
-export const systemLookup: HostLookup = async (host) =>
-  (await lookup(host, { all: true })).map(({ address }) => address)
+export const systemLookup: HostLookup = askedOnce(async (host) =>
+  (await lookup(host, { all: true })).map(({ address }) => address),
+)
 
 const maxAddresses = 3
 

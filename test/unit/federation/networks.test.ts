@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { locate } from '../../../src/federation/locate.ts'
+import { askedOnce, locate } from '../../../src/federation/locate.ts'
 import { checkNetwork, mayConnect, parseNetworks } from '../../../src/federation/networks.ts'
 import { reasonOf } from '../../support/x509-fixtures.ts'
 
@@ -69,6 +69,25 @@ test('of many addresses of a name three are tried, IPv6 and IPv4 in turns, and o
   const both = ['2606:4700::1', '2606:4700::2', '2606:4700::3', '10.0.0.1', '8.8.8.1', '8.8.8.2']
   expect((await found(...both)).addresses).toEqual(['2606:4700::1', '8.8.8.1', '2606:4700::2'])
   await expect(found()).rejects.toMatchObject({ reason: 'federation-address' })
+})
+
+test('a name is asked for once at a time, whoever waits for it, and anew by the next one', async () => {
+  const asked: string[] = []
+  let answers = Promise.withResolvers<readonly string[]>()
+  const lookup = askedOnce((host) => {
+    asked.push(host)
+    return answers.promise
+  })
+  const waiting = [lookup('a.test'), lookup('a.test'), lookup('b.test')]
+  expect(asked).toEqual(['a.test', 'b.test'])
+  answers.resolve(['192.0.2.1'])
+  expect(await Promise.all(waiting)).toEqual([['192.0.2.1'], ['192.0.2.1'], ['192.0.2.1']])
+  answers = Promise.withResolvers()
+  answers.reject(new Error('ENOTFOUND'))
+  for (const again of [1, 2]) {
+    await expect(lookup('a.test')).rejects.toThrow('ENOTFOUND')
+    expect(asked).toHaveLength(2 + again)
+  }
 })
 
 test('what is allowed is that network and no more', () => {
