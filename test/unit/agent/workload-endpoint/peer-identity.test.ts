@@ -230,9 +230,9 @@ async function startServer(
   }
 }
 
-/** Once all have left and all is given back, or after ten seconds. */
+/** Once all have left and all is given back, or after half a minute. */
 async function settledStats(stats: () => Promise<Stats>, heapMiB = 1024): Promise<Stats> {
-  const endMs = performance.now() + 10_000
+  const endMs = performance.now() + 30_000
   for (;;) {
     const now = await stats()
     const settled = now.connections === 0 && now.timers === 0 && now.heapMiB < heapMiB
@@ -253,7 +253,7 @@ async function honestCall(path: string): Promise<void> {
 describe.skipIf(whyNot !== undefined)(`one user and the others ${whyNot ?? ''}`, () => {
   test('T13 600 idle connections at a limit of 256 descriptors leave 100 of 100 calls answered', async () => {
     const { path, stats } = await startServer(256)
-    const hostile = await startChild(path, 65_534)
+    let hostile = await startChild(path, 65_534)
     await hostile.ask('idle 600')
     for (;;) {
       const { connections, refusedConnections } = await stats()
@@ -263,9 +263,16 @@ describe.skipIf(whyNot !== undefined)(`one user and the others ${whyNot ?? ''}`,
     // A second later it has its share, which is half of what is free: those beyond it have been cut.
     await expect.poll(async () => (await stats()).connections).toBeLessThan(80)
     // Its own share used up, the user is told so, once those who only hold the line are off it.
-    let code: number | undefined
-    while (code === undefined || code === unavailable) code = (await hostile.ask('fetch')).code
-    expect(code).toBe(resourceExhausted)
+    for (;;) {
+      const { code } = await hostile.ask('fetch')
+      if (code === resourceExhausted) break
+      expect([undefined, unavailable, permissionDenied]).toContain(code)
+      if (code !== permissionDenied) continue
+      // It is ten seconds later: who said nothing has been cut, and comes again.
+      hostile.process.kill('SIGKILL')
+      hostile = await startChild(path, 65_534)
+      await hostile.ask('idle 600')
+    }
   })
 
   test('T13 250 connections at once at a limit of 512 descriptors: each within the share is served, each beyond it told so', async () => {
