@@ -30,8 +30,13 @@ const shared = globSync('test/{architecture,flow,spec,unit}/**/*.test.ts', {
     !ofTheProcess.test(readFileSync(new URL(file, import.meta.url), 'utf8')),
 )
 
+// A file that a test makes for others to read is one, whoever runs the tests.
+process.umask(0o022)
+
 export default defineConfig({
   test: {
+    // Of two addresses of localhost Node gives the first 250 ms; a busy machine may not have given Node a turn by then.
+    execArgv: ['--network-family-autoselection-attempt-timeout=10000'],
     // What hangs is found by these all the same; a busy machine takes several times what a test needs.
     testTimeout: 60_000,
     expect: { poll: { timeout: 30_000 } },
