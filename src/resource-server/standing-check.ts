@@ -1,5 +1,6 @@
 import { CountersignError } from '../errors.ts'
 import type { TokenClaims } from '../jwt/compact.ts'
+import { defaultStaleAfterMs } from '../revocation/feed-client.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { within } from '../runtime/within.ts'
 import type { SignedToken } from './signed-tokens.ts'
@@ -45,15 +46,18 @@ const timeoutMs = 5000
  */
 export function standingCheck(options: StandingOptions, clock: Clock): StandingCheck {
   const { revocations, introspect } = options
-  const asking = new Map<string, Promise<boolean>>()
+  const asking = new Map<string, { readonly answer: Promise<boolean>; readonly sinceMs: number }>()
   let failedAtMs = Number.NEGATIVE_INFINITY
 
-  /** Once for all who show the token meanwhile. */
+  /** Once for all who show the token meanwhile; what is on its way for too long may have been said before a revocation. */
   const isActive = (token: string, ask: (token: string) => Promise<boolean>): Promise<boolean> => {
+    const sinceMs = clock.monotonicMs()
     const under = asking.get(token)
-    if (under !== undefined) return under
-    const answer = within(clock, timeoutMs, ask(token), late).finally(() => asking.delete(token))
-    asking.set(token, answer)
+    if (under !== undefined && sinceMs - under.sinceMs < defaultStaleAfterMs) return under.answer
+    const answer = within(clock, timeoutMs, ask(token), late).finally(() => {
+      if (asking.get(token)?.answer === answer) asking.delete(token)
+    })
+    asking.set(token, { answer, sinceMs })
     return answer
   }
   const introspected = async (token: string): Promise<boolean | undefined> => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { type Revocations, requireAccessToken } from 'countersign/resource-server'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { RevocationState } from '../../../src/revocation/state.ts'
@@ -110,6 +111,27 @@ describe('T26 while the feed is late', () => {
     revocations.late = false
     await verify(token)
     expect(asked.length).toBe(3)
+  })
+
+  test('of an answer that takes longer than the feed may be late nobody makes use who comes after that', async () => {
+    const revocations = feed()
+    revocations.late = true
+    const slow = Promise.withResolvers<boolean>()
+    const answers: Promise<boolean>[] = [Promise.resolve(true), slow.promise]
+    const introspect = async () => answers.shift() ?? false
+    const { verify } = issuer.verifier({ audience, revocations, introspect })
+    const token = await tokenOf()
+    await verify(token)
+    const reasons: Promise<string>[] = []
+    for (const ms of [699, 1, 0]) {
+      reasons.push(reasonOfAsync(() => verify(token)))
+      // Its signature is known: what it has to ask it asks at once.
+      await setImmediate()
+      await clock.advance(ms)
+    }
+    // It was revoked meanwhile: the issuer has said otherwise before, and that is on its way still.
+    slow.resolve(true)
+    expect(await Promise.all(reasons)).toEqual(['ok', 'ok', 'token-revoked'])
   })
 
   test('a token is denied where the issuer cannot be asked, but where the route says otherwise', async () => {
