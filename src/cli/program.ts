@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { Io } from './io.ts'
 import { sayWhichValue } from './value-form.ts'
 import { verbsOf } from './verbs.ts'
+import { withFix } from './what-was-meant.ts'
 
 /** The command, with all its verbs. Each of its errors says what to do. */
 export function createProgram(io: Io, version: string): Command {
@@ -31,26 +32,6 @@ Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 75 try again, 77 denied,
       })
   }
   return program
-}
-
-/** What to do stands where it stands in every other error, also where commander has a guess. */
-function withFix(text: string, command: Command): string {
-  const guess = /^\(Did you mean (.+)\?\)$/m
-  if (text.startsWith("error: unknown option '--json'")) {
-    const json = ['--output json', '--format json'].find((words) =>
-      command.options.some(({ long }) => long !== undefined && words.startsWith(`${long} `)),
-    )
-    if (json !== undefined) return `${text.replace(guess, '').trimEnd()}\n  fix: use ${json}`
-  }
-  return guess.test(text)
-    ? text.replace(guess, '  fix: did you mean $1?')
-    : `${text}  fix: see "${nameOf(command)} --help"`
-}
-
-/** As it is typed. */
-function nameOf(command: Command): string {
-  const { parent } = command
-  return parent === null ? command.name() : `${nameOf(parent)} ${command.name()}`
 }
 
 function all(command: Command): Command[] {
