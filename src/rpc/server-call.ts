@@ -1,4 +1,5 @@
-import { type Metadata, ServerInterceptingCall, type StatusObject } from '@grpc/grpc-js'
+import type { ServerHttp2Stream } from 'node:http2'
+import { Metadata, ServerInterceptingCall, type StatusObject } from '@grpc/grpc-js'
 import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { isAbortError } from '../runtime/tasks.ts'
@@ -36,6 +37,9 @@ const leftBehind = {
     new CountersignError('cancelled', 'the caller has left', { reason: 'call-cancelled' }),
 }
 const nothing = (): void => {}
+// grpc-js would say that it takes compressed messages.
+const uncompressed = new Metadata()
+uncompressed.set('grpc-accept-encoding', 'identity')
 
 /**
  * One call on the server. It stands in grpc-js' chain as the last interceptor and serves the call by
@@ -43,6 +47,7 @@ const nothing = (): void => {}
  * further message is read only when somebody asks for it.
  */
 export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C> {
+  readonly stream: ServerHttp2Stream
   readonly method: string
   readonly #next: Next
   readonly #host: CallHost<C>
@@ -59,8 +64,9 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
   #onWriteEnd: () => void = nothing
   readonly #onEnd: (() => void)[] = []
 
-  constructor(next: Next, method: string, host: CallHost<C>) {
+  constructor(next: Next, stream: ServerHttp2Stream, method: string, host: CallHost<C>) {
     super(next)
+    this.stream = stream
     this.method = method
     this.#next = next
     this.#host = host
@@ -172,12 +178,14 @@ export class ServerCall<C> extends ServerInterceptingCall implements PushCall<C>
   /** Sends the one response and ends the call. */
   respond(message: Buffer): void {
     if (this.#ended) return
-    this.#next.sendMessage(message, nothing)
+    this.send(message, nothing)
     this.sendStatus(ok)
   }
 
   send(message: Buffer, sent: () => void): void {
-    if (!this.#ended) this.#next.sendMessage(message, sent)
+    if (this.#ended) return
+    this.#next.sendMetadata(uncompressed)
+    this.#next.sendMessage(message, sent)
   }
 
   /** Sends a message; true once it is on its way, so that at most one waits for a slow reader. */

@@ -16,12 +16,13 @@ import { passOverGoneStreams } from './gone-streams.ts'
 import { type Encode, type RpcHandler, shapeOf, unimplemented } from './handler.ts'
 import { type CallHost, refusedCall, ServerCall } from './server-call.ts'
 import { codeWord } from './status.ts'
+import { boundStreams, streamOf } from './stream-bounds.ts'
 
 // grpc-js would write header bytes of the caller's choice to standard error.
 setLogVerbosity(logVerbosity.NONE)
 
 export interface RpcServerOptions<P extends object, C> {
-  /** Counts a call as open from its headers on; throws to refuse it. What comes back runs at its end. */
+  /** Counts a call as open from its headers on; throws to refuse it. What comes back runs when its stream has closed. */
   readonly enter?: (peer: P) => () => void
   /**
    * Who is calling, from what the connection proved. Throws to refuse. It runs before the request is
@@ -95,7 +96,7 @@ export function createRpcServer<P extends object, C>(
   const hostOf = (peer: P, connection: () => Connection<P, C>): CallHost<C> => ({
     admit(call) {
       if (closing !== undefined) throw closing
-      if (enter !== undefined) call.onEnd(enter(peer))
+      if (enter !== undefined) call.stream.once('close', enter(peer))
       return guard(peer, call.method, call.metadata)
     },
     serve(call, context) {
@@ -112,6 +113,7 @@ export function createRpcServer<P extends object, C>(
     released: (call) => deadlines.clear(call),
     ended(call, code) {
       deadlines.clear(call)
+      bounds.answered(call.stream)
       const { calls } = connection()
       const begunMs = calls.get(call) ?? 0
       calls.delete(call)
@@ -128,7 +130,7 @@ export function createRpcServer<P extends object, C>(
     const connection = connections.get(call.getConnectionInfo().remoteAddress ?? '')
     return connection === undefined
       ? refusedCall(call)
-      : new ServerCall(call, definition.path, connection.host)
+      : new ServerCall(call, streamOf(call), definition.path, connection.host)
   }
 
   const server = new Server({
@@ -140,6 +142,7 @@ export function createRpcServer<P extends object, C>(
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? defaults.keepaliveTimeoutMs,
     interceptors: [intercept],
   })
+  const bounds = boundStreams(server, deadlines)
   passOverGoneStreams(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
 

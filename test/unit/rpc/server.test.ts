@@ -298,7 +298,7 @@ describe('the guard', () => {
     expect(open).toBe(1)
     first.end()
     await responses.next()
-    expect(open).toBe(0)
+    await expect.poll(() => open).toBe(0)
   })
 
   test('the guard sees the metadata of the call', async () => {
