@@ -1,19 +1,24 @@
 import { createHash } from 'node:crypto'
-import type { Socket } from 'node:net'
+import { createServer as createHttp, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttps } from 'node:https'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { inTurn } from '../../src/runtime/in-turn.ts'
+import { keepNewest } from '../../src/runtime/keep-newest.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { serveWeb, type WebEndpoint } from './serve-web.ts'
+import { serveWeb, type TlsSource, type WebEndpoint } from './serve-web.ts'
 
-const limits = {
-  bodyLimit: 1024,
-  connectionTimeout: 10_000,
+/** Node's own are minutes, and half a minute between two looks at who is late with a request. */
+const httpLimits = {
   keepAliveTimeout: 5000,
   requestTimeout: 5000,
-  maxRequestsPerSocket: 100,
+  connectionsCheckingInterval: 1000,
 } as const
-/** Node's own are two minutes, and half a minute between two looks at who is late with a request. */
-const httpLimits = { handshakeTimeout: 5000, connectionsCheckingInterval: 1000 } as const
+const handshakeTimeout = 5000
+/** A connection on which nothing comes or goes for so long is shut. */
+const idleMs = 10_000
+const maxRequestsPerSocket = 100
 const maxConnections = 1000
+const bodyLimit = 1024
 
 export interface DocumentEndpoint extends WebEndpoint {
   /** Names, lower case, by which it may be asked for; undefined: any. */
@@ -34,26 +39,17 @@ export async function serveDocuments(
 ): Promise<void> {
   const app = createApp(endpoint, log)
   const { server } = app
-  server.maxConnections = maxConnections
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  const destroyAll = (): void => {
-    for (const socket of sockets) socket.destroy()
-  }
+  const destroyAll = keepNewest(server, maxConnections)
   await serveWeb(endpoint, { app, server, destroyAll }, 'documents are served', log, signal)
 }
 
 function createApp(endpoint: DocumentEndpoint, log: Log): FastifyInstance {
   const { tls, hosts, documents, cacheControl } = endpoint
-  const options = { ...limits, logger: false } as const
-  const app = (
-    tls === undefined
-      ? fastify({ ...options, http: httpLimits })
-      : fastify({ ...options, https: { ...tls.options(), ...httpLimits } })
-  ) as FastifyInstance
+  const app = fastify({
+    bodyLimit,
+    logger: false,
+    serverFactory: (handler) => createServer(tls, inTurn(handler)),
+  }) as FastifyInstance
   // Whoever gets another name to lead here gets no answer under it.
   app.addHook('onRequest', async (request, reply) => {
     if (hosts?.includes(request.hostname.toLowerCase()) === false) {
@@ -72,6 +68,17 @@ function createApp(endpoint: DocumentEndpoint, log: Log): FastifyInstance {
     return reply.code(status).send({ error: status >= 500 ? 'internal error' : 'bad request' })
   })
   return app
+}
+
+/** Fastify sets no limits where it is handed a server. */
+function createServer(tls: TlsSource | undefined, take: RequestListener): Server {
+  const server =
+    tls === undefined
+      ? createHttp(httpLimits, take)
+      : createHttps({ ...tls.options(), ...httpLimits, handshakeTimeout }, take)
+  server.timeout = idleMs
+  server.maxRequestsPerSocket = maxRequestsPerSocket
+  return server
 }
 
 function answer(

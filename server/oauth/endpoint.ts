@@ -4,6 +4,7 @@ import { type FastifyInstance, fastify } from 'fastify'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import type { IdentitySource } from '../../src/mtls/identity-source.ts'
+import { inTurn } from '../../src/runtime/in-turn.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
@@ -228,7 +229,7 @@ function createWeb(
   const app = fastify({
     bodyLimit: maxBodyBytes,
     logger: false,
-    serverFactory: (handler) => server.on('request', handler),
+    serverFactory: (handler) => server.on('request', inTurn(handler)),
   }) as unknown as FastifyInstance
   return {
     app,

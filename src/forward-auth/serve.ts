@@ -7,6 +7,7 @@ import { listenUnix } from '../rpc/unix-listener.ts'
 import { cannotListen } from '../runtime/cannot-listen.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { formatHostPort, type HostPort } from '../runtime/config-value.ts'
+import { inTurn } from '../runtime/in-turn.ts'
 import type { Log } from '../runtime/log.ts'
 import { aborted } from '../runtime/tasks.ts'
 import { matchOneOf } from '../spiffe-id/matchers.ts'
@@ -50,7 +51,7 @@ async function serveSocket(
   { log, onReady }: ServeDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const server = createServer(http, answer)
+  const server = createServer(http, inTurn(answer))
   // It does not listen itself, and looks for late requests from here on.
   server.emit('listening')
   let open = 0
@@ -87,7 +88,10 @@ async function serveAddress(
 ): Promise<void> {
   if (source === undefined) throw new TypeError('a port without an identity')
   const authorize = matchOneOf(...ids)
-  const server = createMtlsServer({ source, authorize, clock, log, http, maxConnections }, answer)
+  const server = createMtlsServer(
+    { source, authorize, clock, log, http, maxConnections },
+    inTurn(answer),
+  )
   await listen(server, address)
   // Such as EMFILE at accept: the door stays.
   server.on('error', (error) => log.warn('a connection cannot be taken', { error }))

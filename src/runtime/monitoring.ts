@@ -2,6 +2,8 @@ import type { Server } from 'node:http'
 import type { Registry } from 'prom-client'
 import { cannotListen } from './cannot-listen.ts'
 import { formatHostPort, type HostPort } from './config-value.ts'
+import { inTurn } from './in-turn.ts'
+import { keepNewest } from './keep-newest.ts'
 import type { Log } from './log.ts'
 
 export interface Monitored {
@@ -15,6 +17,15 @@ export interface Monitored {
 const { createServer } = process.getBuiltinModule('node:http')
 
 const maxConnections = 64
+const httpLimits = {
+  maxHeaderSize: 8192,
+  requestTimeout: 5000,
+  headersTimeout: 5000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+} as const
+/** A connection on which nothing comes or goes for so long is shut: somebody who takes no answer. */
+const idleMs = 10_000
 
 /**
  * Serves `/live`, `/ready` and `/metrics` until the signal aborts: GET only, no state changes here,
@@ -27,8 +38,8 @@ export async function serveMonitoring(
   signal: AbortSignal,
 ): Promise<void> {
   const server = createServer(
-    { maxHeaderSize: 8192, requestTimeout: 5000, headersTimeout: 5000, keepAliveTimeout: 5000 },
-    (request, response) => {
+    httpLimits,
+    inTurn((request, response) => {
       answer(request.method, request.url, monitored).then(
         ({ status, type, body }) => {
           response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
@@ -39,9 +50,10 @@ export async function serveMonitoring(
           response.writeHead(500).end()
         },
       )
-    },
+    }),
   )
-  server.maxConnections = maxConnections
+  server.timeout = idleMs
+  const endAll = keepNewest(server, maxConnections)
   await listen(server, address)
   // Such as EMFILE at accept: the listener lives on.
   server.on('error', (error) => log.warn('monitoring cannot take a connection', { error }))
@@ -49,7 +61,7 @@ export async function serveMonitoring(
   await new Promise<void>((resolve) => {
     const stop = (): void => {
       server.close(() => resolve())
-      server.closeAllConnections()
+      endAll()
     }
     if (signal.aborted) stop()
     else signal.addEventListener('abort', stop, { once: true })

@@ -213,8 +213,8 @@ describe('what two readers may take for two messages never reaches the vendor:',
     const good = [get, host(), '', ''].join('\r\n')
     const hi = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi'
     for (const [count, expected] of [
-      [100, 'HTTP/1.1 200'],
-      [101, ''],
+      [16, 'HTTP/1.1 200'],
+      [17, ''],
     ] as const) {
       const held = Promise.withResolvers<TLSSocket>()
       broker.vendor.answer = (_request, vendor) => {

@@ -38,6 +38,7 @@ import {
   orders,
   policyFolder,
 } from '../support/oauth.ts'
+import { pipelined } from '../support/pipelined.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   mint,
@@ -485,6 +486,12 @@ describe('T30 gets no token, and the trail says why:', () => {
       404,
       'not found',
     ])
+  })
+
+  test('T12 of many requests in one piece a few are served, and the connection is ended', async () => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    const request = 'GET /oauth/jwks HTTP/1.1\r\nhost: as.example.org\r\n\r\n'
+    expect(await pipelined(socket, request, 200)).toBeLessThan(20)
   })
 
   test('T33 certificates of strangers: another CA, one that may sign, and two names', async () => {

@@ -9,6 +9,7 @@ import { currentSvid, type IdentitySource } from '../../../src/mtls/identity-sou
 import { cannotListen } from '../../../src/runtime/cannot-listen.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
 import { formatHostPort, type HostPort } from '../../../src/runtime/config-value.ts'
+import { inTurn } from '../../../src/runtime/in-turn.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import { aborted } from '../../../src/runtime/tasks.ts'
 import { within } from '../../../src/runtime/within.ts'
@@ -23,8 +24,6 @@ import { refusalFor } from './refusal.ts'
 const handshakeTimeoutMs = 5000
 /** So long a broker that stops waits for its answers to leave. */
 const tellMs = 1000
-/** Of one connection, requests that wait for the answer to the one before. */
-const maxWaiting = 100
 const protocol = { minVersion: 'TLSv1.2', alpn: [] } as const
 const httpLimits = {
   maxHeaderSize: 16_384,
@@ -134,15 +133,6 @@ function addHandlers(
   const { serve, unreadable, log } = deps
   /** Of each connection the request that came last. */
   const latest = new WeakMap<Duplex, ServerResponse>()
-  const waiting = new WeakMap<Duplex, number>()
-  const waitFor = async (before: ServerResponse, socket: Duplex): Promise<void> => {
-    const others = waiting.get(socket) ?? 0
-    // Each takes memory until its turn: Node goes on reading.
-    if (others >= maxWaiting) socket.destroy()
-    waiting.set(socket, others + 1)
-    await new Promise((resolve) => before.once('close', resolve))
-    waiting.set(socket, (waiting.get(socket) ?? 0) - 1)
-  }
   const serving = new Set<Promise<void>>()
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { socket } = request
@@ -154,22 +144,16 @@ function addHandlers(
     }
     if (!response.closed) await new Promise((resolve) => response.once('close', resolve))
   }
-  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { socket } = request
-    request.on('error', () => {})
-    response.on('error', () => {})
-    const before = latest.get(socket)
-    latest.set(socket, response)
-    if (before?.closed === false) await waitFor(before, socket)
-    // RFC 9112 §9.6: what comes behind an answer that ends the connection is no request.
-    if (!socket.writable) {
-      response.destroy()
-      return
-    }
+  const begin = inTurn((request, response) => {
     const done = answer(request, response)
     serving.add(done)
-    await done
-    serving.delete(done)
+    void done.then(() => serving.delete(done))
+  })
+  const take = (request: IncomingMessage, response: ServerResponse): void => {
+    request.on('error', () => {})
+    response.on('error', () => {})
+    latest.set(request.socket, response)
+    begin(request, response)
   }
   const turnAway = (error: CountersignError, socket: Duplex): void => {
     const { status, headers, body } = refusalFor(error)

@@ -17,6 +17,7 @@ import { FakeClock } from '../../../src/testing/fake-clock.ts'
 import { FakeWorkloadApi } from '../../../src/testing/fake-workload-api.ts'
 import { X509Source } from '../../../src/workload-api/x509-source.ts'
 import { toPem } from '../../../src/x509/pem.ts'
+import { pipelined } from '../../support/pipelined.ts'
 import { root } from '../../support/x509-fixtures.ts'
 import { boundTo } from '../resource-server/access-fixtures.ts'
 import {
@@ -218,6 +219,13 @@ describe('nginx', () => {
     const socket = connect(path)
     await once(socket, 'close')
     expect(socket.bytesRead).toBe(0)
+  })
+
+  test('T12 of many questions in one piece a few are answered, and the connection is ended', async () => {
+    const path = socketPath()
+    await runOne({ socket: path, uids: own, proxy: 'nginx' }, clock)
+    const question = 'GET /orders HTTP/1.1\r\nhost: a\r\n\r\n'
+    expect(await pipelined(connect(path), question, 200)).toBeLessThan(20)
   })
 
   test('T12 a proxy has so many connections to a socket and no more; one that ends makes room', async () => {

@@ -1,9 +1,11 @@
-import { Server } from 'node:net'
+import { once } from 'node:events'
+import { connect, Server } from 'node:net'
 import { Registry } from 'prom-client'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { silentLog } from '../../../src/runtime/log.ts'
 import { serveMonitoring } from '../../../src/runtime/monitoring.ts'
 import { freePort } from '../../support/free-port.ts'
+import { pipelined } from '../../support/pipelined.ts'
 
 test('health and metrics are read with GET, nothing else is there, and nothing can be changed', async () => {
   const stopping = new AbortController()
@@ -47,6 +49,37 @@ test('T13 connections that cannot be taken, such as for want of descriptors, do 
   stopping.abort()
   await done
   listening.mockRestore()
+})
+
+test('T12 whoever asks much, and takes no answers, keeps nobody else from asking', async () => {
+  const stopping = new AbortController()
+  const port = await freePort()
+  let asked = 0
+  const metrics = {
+    contentType: 'text/plain',
+    async metrics() {
+      asked += 1
+      return `${asked}\n`
+    },
+  }
+  const done = serveMonitoring(
+    { host: '127.0.0.1', port },
+    { notReady: async () => undefined, metrics: metrics as unknown as Registry },
+    silentLog,
+    stopping.signal,
+  )
+  const live = async () => (await fetch(`http://127.0.0.1:${port}/live`)).status
+  await expect.poll(live).toBe(200)
+  const request = 'GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n'
+  expect(await pipelined(connect(port, '127.0.0.1'), request, 1000)).toBeLessThan(20)
+  expect(asked).toBeLessThan(20)
+  // As many silent ones as there may be, and no fewer.
+  const silent = Array.from({ length: 64 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  await Promise.all(silent.map((socket) => once(socket, 'connect')))
+  expect(await live()).toBe(200)
+  for (const socket of silent) socket.destroy()
+  stopping.abort()
+  await done
 })
 
 test.for([

@@ -8,6 +8,7 @@ import { serveDocuments } from '../../../../server/documents/serve-documents.ts'
 import type { TlsSource } from '../../../../server/documents/serve-web.ts'
 import { tlsFromFiles } from '../../../../server/documents/web-files.ts'
 import { type Log, silentLog } from '../../../../src/runtime/log.ts'
+import { pipelined } from '../../../support/pipelined.ts'
 import { PROMPT_MS } from '../../../support/prompt.ts'
 import { webCertificate } from '../../../support/web-certificate.ts'
 
@@ -91,6 +92,16 @@ test('T12 who says nothing, and who says it a byte at a time, is hung up on in s
   // Node would wait for five minutes.
   expect(Math.max(...held)).toBeLessThan(60_000)
 }, 90_000)
+
+test('T12 of many requests in one piece a few are served, and the connection is ended', async () => {
+  const { port: secure } = await serve(await webFiles())
+  const { port: plain } = await serve(undefined)
+  const host = '127.0.0.1'
+  const request = 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n'
+  const tls = tlsConnect({ port: secure, host, rejectUnauthorized: false })
+  expect(await pipelined(tls, request, 100)).toBeLessThan(20)
+  expect(await pipelined(connect(plain, host), request, 100)).toBeLessThan(20)
+})
 
 test('a certificate that becomes another while the endpoint opens is shown', async () => {
   const [first, second] = [await webFiles(), await webFiles()]
