@@ -35,12 +35,11 @@ export interface CacheOptions {
   readonly clock: Clock
   /** How many X.509-SVIDs are kept; more only where workloads use more. */
   readonly maxX509Svids?: number
-  /** How long a stream's first message waits for SVIDs that do not come. */
-  readonly firstWaitMs?: number
 }
 
 const defaultMaxX509Svids = 1000
-const defaultFirstWaitMs = 5000
+/** How long a stream's first message waits for SVIDs that do not come. */
+const firstWaitMs = 5000
 /** From how many changed entries on it is cheaper to match every group anew. */
 const fewChanges = 8
 
@@ -49,7 +48,6 @@ export class Cache implements Updates, BundleLookup {
   readonly #trustDomain: TrustDomain
   readonly #clock: Clock
   readonly #max: number
-  readonly #firstWaitMs: number
   readonly #groups = new Map<string, Group>()
   readonly #listeners = new Set<(event: CacheEvent) => void>()
   readonly #lastUsedMs = new Map<string, number>()
@@ -66,7 +64,6 @@ export class Cache implements Updates, BundleLookup {
     this.#clock = options.clock
     this.#remembered = new RememberedUpdates(options.clock)
     this.#max = options.maxX509Svids ?? defaultMaxX509Svids
-    this.#firstWaitMs = options.firstWaitMs ?? defaultFirstWaitMs
   }
 
   get snapshot(): Snapshot {
@@ -206,7 +203,7 @@ export class Cache implements Updates, BundleLookup {
       group.svidReaders += 1
       if (group.svidReaders === 1) this.#wanted = undefined
     }
-    boundWait(group, this.#clock, this.#firstWaitMs)
+    boundWait(group, this.#clock, firstWaitMs)
     // What is there and stays is nobody's business: most workloads come and go without a word here.
     if (!group.complete || group.entries.some(({ expiresAt }) => expiresAt !== undefined)) {
       this.#tell('wanted')
@@ -224,7 +221,7 @@ export class Cache implements Updates, BundleLookup {
         this.#wanted = undefined
       }
     }
-    boundWait(group, this.#clock, this.#firstWaitMs)
+    boundWait(group, this.#clock, firstWaitMs)
     if (group.readers.size === 0 && this.#groups.get(group.key) === group) {
       this.#groups.delete(group.key)
     }
@@ -267,7 +264,7 @@ export class Cache implements Updates, BundleLookup {
     const { svids } = this.#snapshot
     group.complete = group.entries.every((entry) => svids.has(entry.id))
     if (group.complete) group.overdue = false
-    boundWait(group, this.#clock, this.#firstWaitMs)
+    boundWait(group, this.#clock, firstWaitMs)
     deliver(group)
   }
 

@@ -12,7 +12,6 @@ const inMemory: ReadonlySet<number> = new Set([0x01021994 /* tmpfs */, 0x858458f
 export async function volatileFolder(options: {
   readonly dataDir: string
   readonly runtimeDir: string | undefined
-  readonly sharedMemoryDir?: string
 }): Promise<string | undefined> {
   const uid = process.geteuid?.()
   if (uid === undefined) return undefined
@@ -21,7 +20,7 @@ export async function volatileFolder(options: {
   if (options.runtimeDir?.startsWith('/')) {
     places.push(join(options.runtimeDir, `countersign-${hash}`))
   }
-  places.push(join(options.sharedMemoryDir ?? '/dev/shm', `countersign-${uid}-${hash}`))
+  places.push(join('/dev/shm', `countersign-${uid}-${hash}`))
   for (const path of places) if (await isOurs(path, uid)) return path
   return undefined
 }

@@ -3,6 +3,7 @@ import { open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CountersignError } from '../../src/errors.ts'
 import { refusedPath } from '../../src/runtime/private-folder.ts'
+import { syncFolder } from '../../src/runtime/sync-folder.ts'
 
 /**
  * The file's bytes; undefined where there is none. Throws `forbidden` / `data-mode` where it is no
@@ -80,15 +81,6 @@ export async function removeUnfinished(path: string): Promise<void> {
 
 function unfinished(path: string): string {
   return `${path}.new`
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }
 
 function ignoreAbsent(error: unknown): void {

@@ -34,10 +34,10 @@ export interface PeerSvid {
   readonly authority: Certificate
 }
 
-/** What limits by address count by: one IPv4 address, or one /64. */
-export function shareOf({ address }: TlsPeer): string {
+/** What limits by address count by: `127.0.0.1:80` → `127.0.0.1`, `[2001:db8::1]:80` → its /64. */
+export function shareOf(address: string): string {
   const host = address.slice(0, Math.max(0, address.lastIndexOf(':')))
-  return addressShare(host.replace(/^\[|\]$/g, ''))
+  return addressShare(host.startsWith('[') ? host.slice(1, -1) : host)
 }
 
 /** What a peer counts as for one call. The access table speaks of these kinds and no others. */

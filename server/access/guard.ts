@@ -35,7 +35,7 @@ export function createGuard(
   return (peer, method, metadata) => {
     if (isOpenToAll(method)) {
       const caller = traced(nobody(peer), metadata)
-      if (peer.transport === 'tls') deps.calls.take(shareOf(peer))
+      if (peer.transport === 'tls') deps.calls.take(shareOf(peer.address))
       return caller
     }
     const shown = classify(peer, {
@@ -46,7 +46,7 @@ export function createGuard(
     })
     const caller = traced(shown, metadata)
     // Before it is refused: who may not call pays for asking as others do.
-    if (peer.transport === 'tls') deps.calls.take(caller.id ?? shareOf(peer))
+    if (peer.transport === 'tls') deps.calls.take(caller.id ?? shareOf(peer.address))
     authorise(method, caller)
     return usesPendingSvid(deps, caller) ?? caller
   }

@@ -96,7 +96,7 @@ async function* attest(
   requests: AsyncIterable<AttestAgentRequest>,
 ): AsyncGenerator<AttestAgentResponse$Input> {
   const { peer } = caller
-  if (peer.transport === 'tls') deps.limits.attest.take(shareOf(peer))
+  if (peer.transport === 'tls') deps.limits.attest.take(shareOf(peer.address))
   const incoming = requests[Symbol.asyncIterator]()
   const first = await nextRequest(deps.clock, incoming)
   const params = first.done === true ? undefined : first.value.params

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { checkFile, syncFolder } from './trail-file.ts'
+import { syncFolder } from '../../src/runtime/sync-folder.ts'
+import { checkFile } from './trail-file.ts'
 
 /**
  * The name of this server's chain in a store that several servers share: 128 random bits in hex, kept

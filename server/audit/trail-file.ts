@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path'
 import { type ChainHead, chainStart, readLink } from '../../src/audit/chain.ts'
 import { numberedFiles } from '../../src/audit/trail-files.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { syncFolder } from '../../src/runtime/sync-folder.ts'
 
 /** The end of a file that is searched for its last whole line; a group of appends is never larger. */
 export const maxGroupBytes: number = 4 << 20
@@ -169,15 +170,5 @@ async function keepTorn(path: string, torn: Buffer): Promise<string> {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
-  }
-}
-
-/** Makes new names in the folder last through a loss of power. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }

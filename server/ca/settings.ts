@@ -28,20 +28,6 @@ export interface CaSettings {
   readonly jwtIssuer: string | undefined
 }
 
-export const defaultCaSettings: Omit<CaSettings, 'trustDomain'> = {
-  caTtlSeconds: 86_400,
-  x509KeyKind: 'ec-p256',
-  jwtKeyKind: 'ec-p256',
-  jwtRs256Audiences: [],
-  oauth: false,
-  oauthKeyKind: 'ec-p256',
-  events: false,
-  x509SvidTtlSeconds: 3600,
-  jwtSvidTtlSeconds: 300,
-  agentTtlSeconds: 86_400,
-  jwtIssuer: undefined,
-}
-
 const authorityKinds: ReadonlySet<KeyKind> = new Set([
   'ec-p256',
   'ec-p384',

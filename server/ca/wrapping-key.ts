@@ -4,6 +4,7 @@ import { type FileHandle, link, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CountersignError } from '../../src/errors.ts'
 import { makePrivateFolder } from '../../src/runtime/private-folder.ts'
+import { syncFolder } from '../../src/runtime/sync-folder.ts'
 
 const prefix = 'countersign-wrapping-key-v1 '
 const keyLength = 32
@@ -102,12 +103,7 @@ async function makeKey(path: string): Promise<void> {
   } finally {
     await unlink(draft)
   }
-  const parent = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await parent.sync()
-  } finally {
-    await parent.close()
-  }
+  await syncFolder(folder)
 }
 
 function fault(

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
 import { CountersignError } from '../../src/errors.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { shareOf } from '../access/caller.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { EntryIndex } from '../entry/index.ts'
 import {
@@ -25,7 +26,6 @@ import {
 } from './client-door.ts'
 import type { Form } from './form.ts'
 import { type IssueDeps, issueToken } from './issue-token.ts'
-import { shareOf } from './refusals.ts'
 import type { Client } from './spiffe-client-auth.ts'
 import { decideAll, readWish, type Wish } from './token.ts'
 

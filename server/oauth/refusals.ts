@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
-import { addressShare } from '../../src/mtls/admission.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
+import { shareOf } from '../access/caller.ts'
 import { createFloodRecord, createRoom, type FloodRecord } from '../access/flood-record.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 
@@ -40,10 +40,4 @@ export function createRefusalRecord(deps: {
       return record.leftOut
     },
   }
-}
-
-/** What counts as one address: `127.0.0.1:80` → `127.0.0.1`, `[2001:db8::1]:80` → its /64. */
-export function shareOf(address: string): string {
-  const host = address.slice(0, address.lastIndexOf(':'))
-  return addressShare(host.startsWith('[') ? host.slice(1, -1) : host)
 }

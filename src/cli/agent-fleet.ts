@@ -1,11 +1,12 @@
 import { Command } from 'commander'
+import { formatSelector } from '../entry/selector.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
 import type { Agent } from '../rpc/gen/spire/api/types/Agent.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { wireId } from './entry-flags.ts'
-import { idText, instant } from './entry-view.ts'
+import { dateOf, idText, instant } from './entry-view.ts'
 import { everyPage } from './every-page.ts'
 import type { Io } from './io.ts'
 import { printJson, printRecord, printRows, relativeTime } from './output.ts'
@@ -166,7 +167,7 @@ async function withStatus(channel: RpcChannel, agents: readonly Agent[]): Promis
       version: agent.agent_version,
       serial: agent.x509svid_serial_number,
       expiresAt: instant(agent.x509svid_expires_at),
-      selectors: agent.selectors.map((selector) => `${selector.type}:${selector.value}`),
+      selectors: agent.selectors.map(formatSelector),
     }
   })
 }
@@ -175,8 +176,4 @@ function stateOf(agent: AgentJson): string {
   if (agent.banned) return 'banned'
   if (agent.contended) return 'connected, and a copy is kept out'
   return agent.connected ? 'connected' : 'away'
-}
-
-function dateOf(text: string | null): Date | undefined {
-  return text === null ? undefined : new Date(text)
 }

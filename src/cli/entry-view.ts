@@ -1,3 +1,4 @@
+import { formatSelector } from '../entry/selector.ts'
 import type { RegisteredEntry } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
 import type { SPIFFEID } from '../rpc/gen/spire/api/types/SPIFFEID.ts'
 import type { Io } from './io.ts'
@@ -39,7 +40,7 @@ export function entryJson(registered: RegisteredEntry): EntryJson {
     id: entry?.id ?? '',
     spiffeId: idText(entry?.spiffe_id),
     parentId: idText(entry?.parent_id),
-    selectors: (entry?.selectors ?? []).map((selector) => `${selector.type}:${selector.value}`),
+    selectors: (entry?.selectors ?? []).map(formatSelector),
     owner: registered.owner,
     purpose: registered.purpose,
     labels: { ...registered.labels },
@@ -61,7 +62,7 @@ export function entryJson(registered: RegisteredEntry): EntryJson {
   }
 }
 
-function dateOf(text: string | null): Date | undefined {
+export function dateOf(text: string | null): Date | undefined {
   return text === null ? undefined : new Date(text)
 }
 

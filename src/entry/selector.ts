@@ -127,10 +127,3 @@ function follows(previous: Selector | undefined, next: Selector): boolean {
 export function selectorKey(selector: Selector): string {
   return `${selector.type}\0${selector.value}`
 }
-
-/** Whether each of `part` is among `whole`. An empty `part` is not: what asks for nothing matches nobody. */
-export function isMatchedBy(part: readonly Selector[], whole: readonly Selector[]): boolean {
-  if (part.length === 0) return false
-  const keys = new Set(whole.map(selectorKey))
-  return part.every((selector) => keys.has(selectorKey(selector)))
-}

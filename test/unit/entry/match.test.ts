@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Selector } from '../../../src/entry/entry.ts'
 import { SelectorMatcher } from '../../../src/entry/match.ts'
-import { isMatchedBy } from '../../../src/entry/selector.ts'
+import { isMatchedBy } from '../../support/matched-by.ts'
 import { quickestMs } from '../../support/quickest.ts'
 
 interface Item {

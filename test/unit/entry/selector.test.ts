@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest'
 import {
   checkSelector,
   formatSelector,
-  isMatchedBy,
   maxSelectorValueBytes,
   parseSelector,
   sortSelectors,
@@ -62,8 +61,4 @@ test('sorting is free of order and of repetition', () => {
       expect(sortSelectors(sortSelectors(selectors))).toEqual(sortSelectors(selectors))
     }),
   )
-})
-
-test('an empty set of selectors is matched by nobody', () => {
-  expect(isMatchedBy([], [{ type: 'unix', value: 'uid:0' }])).toBe(false)
 })

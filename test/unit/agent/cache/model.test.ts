@@ -5,9 +5,9 @@ import { type HeldSvid, shownBy } from '../../../../agent/cache/held-svid.ts'
 import type { Change } from '../../../../agent/cache/snapshot.ts'
 import type { Bundle } from '../../../../src/bundle/bundle.ts'
 import type { Entry, Selector } from '../../../../src/entry/entry.ts'
-import { isMatchedBy } from '../../../../src/entry/selector.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { isMatchedBy } from '../../../support/matched-by.ts'
 import {
   bundleWith,
   changeOf,

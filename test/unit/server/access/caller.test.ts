@@ -132,7 +132,7 @@ test('T26 an SVID whose authority was revoked since is nobody any more, an agent
 })
 
 test('T12 limits by address count a /64 of IPv6 as one, and an IPv4 address however it is written', () => {
-  const share = (address: string) => shareOf({ transport: 'tls', address })
+  const share = (address: string) => shareOf(address)
   expect(share('192.0.2.1:5')).toBe('192.0.2.1')
   expect(share('[::ffff:192.0.2.1]:77')).toBe('192.0.2.1')
   expect(share('[2001:db8:1:2:3::1]:5')).toBe(share('[2001:db8:1:2:ffff::9]:6'))

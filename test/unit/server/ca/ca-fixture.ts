@@ -5,7 +5,7 @@ import { openTrail, type Trail } from '../../../../server/audit/trail.ts'
 import { type Bundles, createBundles } from '../../../../server/bundle/bundles.ts'
 import { type Ca, type CaDeps, createCa } from '../../../../server/ca/ca.ts'
 import { fileKeyManager } from '../../../../server/ca/key-manager.ts'
-import { type CaSettings, defaultCaSettings } from '../../../../server/ca/settings.ts'
+import type { CaSettings } from '../../../../server/ca/settings.ts'
 import { openChanges } from '../../../../server/changes/changes.ts'
 import { factWriter } from '../../../../server/revocation/write-facts.ts'
 import { openSqlite } from '../../../../server/store/sqlite.ts'
@@ -13,6 +13,20 @@ import { openStore, type Store } from '../../../../server/store/store.ts'
 import { silentLog } from '../../../../src/runtime/log.ts'
 import { TrustDomain } from '../../../../src/spiffe-id/spiffe-id.ts'
 import type { FakeClock } from '../../../../src/testing/fake-clock.ts'
+
+const defaultCaSettings: Omit<CaSettings, 'trustDomain'> = {
+  caTtlSeconds: 86_400,
+  x509KeyKind: 'ec-p256',
+  jwtKeyKind: 'ec-p256',
+  jwtRs256Audiences: [],
+  oauth: false,
+  oauthKeyKind: 'ec-p256',
+  events: false,
+  x509SvidTtlSeconds: 3600,
+  jwtSvidTtlSeconds: 300,
+  agentTtlSeconds: 86_400,
+  jwtIssuer: undefined,
+}
 
 export const trustDomain: TrustDomain = TrustDomain.parse('example.org')
 

@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { createEntryIndex, type EntryIndex } from '../../../../server/entry/index.ts'
 import type { AgentRecord } from '../../../../server/store/records.ts'
 import type { Entry } from '../../../../src/entry/entry.ts'
-import { isMatchedBy } from '../../../../src/entry/selector.ts'
 import type { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
+import { isMatchedBy } from '../../../support/matched-by.ts'
 import { quickestMs } from '../../../support/quickest.ts'
 import {
   agentIdOf,
