@@ -68,7 +68,7 @@ async function signToken(
   deps: IssueDeps,
 ): Promise<OauthAnswer> {
   const { address, trace, form, client, entries, edge } = request
-  const { settings, ca, policies, issued } = deps
+  const { settings, ca, issued } = deps
   const { resource, scopes, txn, decidedBy, exchanged } = grant
   const [entry] = entries
   const jti = uuidV7(deps.clock.now())
@@ -88,7 +88,7 @@ async function signToken(
     audience: resource.id,
     jti,
     ttlSeconds: resource.maxTtlSeconds,
-    notAfter: grant.notAfter,
+    notAfter: endOf(grant.notAfter, entries),
     claims: claimsOf(settings.issuer, {
       client,
       entry,
@@ -117,7 +117,7 @@ async function signToken(
       resourceOwner: resource.owner,
       policies: decidedBy.policies,
       cached: decidedBy.cached,
-      policyRevision: policies.revision,
+      policyRevision: decidedBy.revision,
       trace,
       subject: foreign?.subject,
       details: {
@@ -168,4 +168,9 @@ async function signToken(
     expires_in: (expiresAt.getTime() - issuedAt.getTime()) / 1000,
     scope: scopes.join(' '),
   })
+}
+
+/** No token outlives an entry that it is issued by, though that is deleted some minutes after its end. */
+function endOf(notAfter: Date, entries: ClientRequest['entries']): Date {
+  return entries.reduce((end, { expiresAt = end }) => (expiresAt < end ? expiresAt : end), notAfter)
 }

@@ -49,9 +49,10 @@ export function readWish(
   return { resource, scopes }
 }
 
-/** Which policies have said yes, and whether that was remembered of another time. */
+/** Which policies have said yes, of which set, and whether that was remembered of another time. */
 export interface DecidedBy {
   readonly policies: readonly string[]
+  readonly revision: string
   readonly cached: boolean
 }
 
@@ -77,7 +78,7 @@ export function decideAll(
     for (const policy of decision.policies) decidedBy.add(policy)
     cached &&= decision.cached === true
   }
-  return { policies: [...decidedBy].sort(), cached }
+  return { policies: [...decidedBy].sort(), revision: policies.revision, cached }
 }
 
 /** What a token says beside whom, what for and how long (RFC 9068 §2.2, RFC 8705 §3.1, RFC 8693 §4). */

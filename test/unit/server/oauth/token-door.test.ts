@@ -63,6 +63,28 @@ test('a token ends with the assertion behind it, and an assertion that is over b
   expect(world.records().at(-1)).toMatchObject({ reason: 'token-expired' })
 })
 
+test('a token ends with the first of the entries behind it to expire, though its SVID and its resource would let it live on', async () => {
+  await using closing = new AsyncDisposableStack()
+  let ends: readonly (number | undefined)[] = []
+  const world = await startWorld(closing, {
+    entriesOf: (spiffeId) =>
+      ends.map((ms, at) => {
+        const expiresAt = ms === undefined ? undefined : new Date(world.clock.now().getTime() + ms)
+        return entryOf({ id: `e${at}`, spiffeId, expiresAt })
+      }),
+  })
+  const assertion = await assertionOf(world)
+  for (const [life, ...entries] of [
+    [300, undefined],
+    [300, 301_000],
+    [20, 20_000],
+    [20, undefined, 60_000, 20_000],
+  ] as const) {
+    ends = entries
+    expect((await send(world.server, { assertion }, wish))['expires_in']).toBe(life)
+  }
+})
+
 test('T33 the key of a trust domain that is federated with speaks for none of ours, and its own are no clients', async () => {
   await using closing = new AsyncDisposableStack()
   const clock = new FakeClock()

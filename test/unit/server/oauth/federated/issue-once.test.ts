@@ -42,6 +42,7 @@ let world: OauthWorld
 /** How often whatever signs fails before it does sign. */
 let failures = 0
 let storeIsAway = false
+let revision = 'before'
 let ruleIsThere = true
 /** What happens while something is signed. */
 let meanwhile = (): void => {}
@@ -82,8 +83,15 @@ function door() {
   return createTokenDoor({
     ...{ ...world.deps, federated },
     entriesOf: (id) => (entriesOf ?? world.deps.entriesOf)(id),
+    policies: {
+      ...world.deps.policies,
+      get revision() {
+        return revision
+      },
+    },
     async useOnce(token) {
       const used = await useOnce(token)
+      revision = 'after'
       return used && { giveBack: () => (storeIsAway ? Promise.reject(away()) : used.giveBack()) }
     },
     ca: {
@@ -93,6 +101,12 @@ function door() {
     },
   })
 }
+
+test('on record is which policies have decided, though others come into force as the token is used up', async () => {
+  revision = 'before'
+  expect(await exchange('decided before')).toBe(200)
+  expect([revision, world.records().at(-1)?.['policyRevision']]).toEqual(['after', 'before'])
+})
 
 async function exchange(jti: string, more: Readonly<Record<string, string>> = {}): Promise<number> {
   const { status } = await door().answer({
