@@ -138,6 +138,8 @@ function unavailable(
   cause: CountersignError | undefined,
   fix: string | undefined,
 ): CountersignError {
-  const why = cause === undefined ? message : `${message}: ${cause.message}`
+  // A server that says the same in other words has said it once.
+  const why =
+    cause === undefined || cause.reason === reason ? message : `${message}: ${cause.message}`
   return new CountersignError('unavailable', why, { reason, fix: cause?.fix ?? fix, cause })
 }

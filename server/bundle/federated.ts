@@ -162,7 +162,10 @@ export function refuseOwn(name: TrustDomain, own: TrustDomain): void {
   throw new CountersignError(
     'invalid',
     `a federated bundle for the server's own trust domain is not allowed`,
-    { reason: 'bundle-own' },
+    {
+      reason: 'bundle-own',
+      fix: 'name another trust domain: the bundle of this one is that of its authorities, countersign authority x509',
+    },
   )
 }
 

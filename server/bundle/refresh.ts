@@ -6,6 +6,7 @@ import type { EndpointProfile } from '../../src/federation/connect.ts'
 import { fetchBundle } from '../../src/federation/fetch-bundle.ts'
 import { parseNetworks } from '../../src/federation/networks.ts'
 import { checkSuccessor } from '../../src/federation/successor.ts'
+import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { putConfirmation } from '../store/bundle-confirmations.ts'
 import { loadBundles } from '../store/bundles.ts'
 import { loadRelationship } from '../store/federation.ts'
@@ -91,11 +92,24 @@ async function profileOf(
   { profile }: FederationRelationship,
 ): Promise<EndpointProfile> {
   if (profile.type === 'https_spiffe') {
+    const there = SpiffeId.trustDomainOf(SpiffeId.parse(profile.endpointSpiffeId))
+    if (bundles.bundleOf(there) === undefined) throw nothingToBelieve(there)
     return { type: 'https_spiffe', endpointId: profile.endpointSpiffeId, bundles }
   }
   return settings.webCa === undefined
     ? { type: 'https_web' }
     : { type: 'https_web', ca: [await readCa(settings.webCa)] }
+}
+
+function nothingToBelieve(trustDomain: string): CountersignError {
+  return new CountersignError(
+    'unauthenticated',
+    `there is no bundle of ${trustDomain} yet to know its endpoint by`,
+    {
+      reason: 'svid-no-bundle',
+      fix: `have its operator send the first, and give it to: countersign bundle set --trust-domain ${trustDomain} --file FILE`,
+    },
+  )
 }
 
 async function readCa(path: string): Promise<string> {

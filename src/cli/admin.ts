@@ -2,11 +2,11 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { RpcChannel } from '../rpc/dial.ts'
 import { socketFolder } from '../runtime/socket-folder.ts'
-import { requireSocket, whileOpen } from './connection.ts'
+import { requireSocket, socketPath, whileOpen } from './connection.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, parseFormat } from './output.ts'
 
-export const adminSocketVariable = 'COUNTERSIGN_ADMIN_SOCKET'
+const adminSocketVariable = 'COUNTERSIGN_ADMIN_SOCKET'
 
 export interface AdminOptions {
   readonly adminSocket?: string
@@ -15,11 +15,13 @@ export interface AdminOptions {
 
 /** The options of every verb that an operator gives to a server. */
 export function withAdminOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--admin-socket <path>', `the server's admin socket`).env(adminSocketVariable),
-    )
-    .addOption(outputOption())
+  return command.addOption(adminSocketOption()).addOption(outputOption())
+}
+
+export function adminSocketOption(): Option {
+  return new Option('--admin-socket <path>', `the server's admin socket`)
+    .env(adminSocketVariable)
+    .argParser(socketPath)
 }
 
 export function outputOption(): Option {

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { RpcChannel } from '../rpc/dial.ts'
 import { outputOption } from './admin.ts'
-import { requireSocket, whileOpen } from './connection.ts'
+import { requireSocket, socketPath, whileOpen } from './connection.ts'
 import type { Io } from './io.ts'
 import type { OutputFormat } from './output.ts'
 
@@ -18,6 +18,7 @@ export function withAgentAdminOptions(command: Command): Command {
     .addOption(
       new Option('--admin-socket <path>', `the agent's admin socket (admin_socket in its config)`)
         .env(agentAdminVariable)
+        .argParser(socketPath)
         .makeOptionMandatory(),
     )
     .addOption(outputOption())

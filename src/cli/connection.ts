@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs'
+import { resolve } from 'node:path'
 import { CountersignError } from '../errors.ts'
 import { untilAborted } from '../runtime/until-aborted.ts'
 import type { Io } from './io.ts'
@@ -9,6 +10,12 @@ export interface Listener {
   /** A path, or `host:port`. */
   readonly at: string
   readonly fix: string
+}
+
+/** A path as it was written in a shell, or the address of the socket, as SPIFFE_ENDPOINT_SOCKET holds one. */
+export function socketPath(text: string): string {
+  const path = text.replace(/^unix:(?:\/\/)?/, '')
+  return path === '' ? '' : resolve(path)
 }
 
 /**

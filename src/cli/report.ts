@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { CountersignError } from '../errors.ts'
 import type { ServerFigures, TrailFigures } from '../report/figures.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
-import { adminSocketVariable, devSockets, withServer } from './admin.ts'
+import { adminSocketOption, devSockets, withServer } from './admin.ts'
 import { unreadableTrail } from './audit-faults.ts'
 import { parseTime } from './audit-filter.ts'
 import { noteBroken } from './audit-search.ts'
@@ -31,9 +31,7 @@ export function reportVerb(io: Io): Command {
     )
     .option('--trail <file>', 'the audit_file of a server; its numbered files are read too')
     .option('--since <time>', 'only records from then on: 2026-06-01, 30d', parseTime)
-    .addOption(
-      new Option('--admin-socket <path>', `the server's admin socket`).env(adminSocketVariable),
-    )
+    .addOption(adminSocketOption())
     .option('--framework <id>', `${frameworkIds.join(', ')}; repeat; all by default`, addFramework)
     .addOption(new Option('--format <format>', formats.join(', ')).choices(formats).default('text'))
     .addHelpText(

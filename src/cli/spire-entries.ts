@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { CountersignError } from '../errors.ts'
 import type { RegisteredEntry$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
+import { chosen } from '../runtime/config-fix.ts'
+import { parsedBy } from '../runtime/config-value.ts'
 import { wireId } from './entry-flags.ts'
 
 /*
@@ -9,7 +11,7 @@ import { wireId } from './entry-flags.ts'
  */
 
 const id = z.union([
-  z.string().transform(wireId),
+  parsedBy(wireId),
   z.strictObject({ trust_domain: z.string(), path: z.string() }),
 ])
 const strings = z.array(z.string()).nullish()
@@ -58,7 +60,7 @@ const fileSchema = z.strictObject({
 export function parseSpireEntries(path: string, text: string): readonly RegisteredEntry$Input[] {
   const result = fileSchema.safeParse(parseJson(path, text))
   if (!result.success) {
-    const [issue] = result.error.issues
+    const [issue] = result.error.issues.map(chosen)
     throw refused(`${path}: ${issue?.path.join('.') || 'the file'}: ${issue?.message}`)
   }
   return result.data.entries.map((entry) => ({

@@ -10,7 +10,10 @@ export function agentNotAttested(): CountersignError {
 }
 
 export function agentBanned(): CountersignError {
-  return new CountersignError('forbidden', 'agent is banned', { reason: 'agent-banned' })
+  return new CountersignError('forbidden', 'agent is banned', {
+    reason: 'agent-banned',
+    fix: 'to let the node join again, on the server: countersign agent evict --id ID, countersign token create; then give the agent that token',
+  })
 }
 
 export function agentNotActive(): CountersignError {

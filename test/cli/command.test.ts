@@ -72,6 +72,16 @@ test('where nobody listens it ends with 69 and says what to do', async () => {
   expect(agent.stderr).toMatch(/fix: .*agent run/)
 })
 
+test('the admin socket may be written as in a shell, or as an endpoint', async () => {
+  const at = join(process.cwd(), 'no/such.sock')
+  for (const written of ['no/such.sock', `unix://${at}`, `unix:${at}`]) {
+    for (const verb of ['entry list', 'agent info', 'report']) {
+      const { code, stderr } = await runHere([...verb.split(' '), '--admin-socket', written])
+      expect([code, stderr]).toEqual([69, expect.stringContaining(`listens at ${at}\n`)])
+    }
+  }
+})
+
 test('an empty path of a socket, as an unset variable leaves it, ends with 64', async () => {
   const { code, stderr } = await runHere([
     'revoke',

@@ -190,6 +190,9 @@ test('import takes what spire-server prints and its -data files, and can be run 
   const unknown = await typed(`import --from-spire ${first}`)
   expect(unknown.code).toBe(1)
   expect(unknown.stderr).toContain('surprise')
+  writeFileSync(first, JSON.stringify({ entries: [{ ...data.entries[0], spiffe_id: 'web' }] }))
+  const misspelt = await typed(`import --from-spire ${first}`)
+  expect(misspelt.stderr).toContain('entries.0.spiffe_id: a SPIFFE ID starts with spiffe://')
 })
 
 test.each([

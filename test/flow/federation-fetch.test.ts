@@ -153,7 +153,12 @@ test('FED-08 FED-25 FED-26 by https_spiffe it needs the bundle to begin with', a
     https_spiffe: { endpoint_spiffe_id: endpointId },
   }
   await create(world.server, fields)
-  expect(await world.nextFetch()).toMatchObject({ error: { reason: 'svid-no-bundle' } })
+  expect(await world.nextFetch()).toMatchObject({
+    error: {
+      reason: 'svid-no-bundle',
+      fix: expect.stringContaining(`countersign bundle set --trust-domain ${peer} --file`),
+    },
+  })
   await world.server.admin('spire.api.server.bundle.v1.Bundle').unary('BatchSetFederatedBundle', {
     bundle: [{ trust_domain: peer, x509_authorities: [{ asn1: authority.der }] }],
   })

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { AgentState } from '../../../../agent/sync/state.ts'
 import { CountersignError } from '../../../../src/errors.ts'
+import { agentBanned } from '../../../../src/rpc/agent-refusal.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 let clock: FakeClock
@@ -47,6 +48,14 @@ test('one that has never been ready serves nothing while there is no server', ()
     reason: 'agent-starting',
     fix: expect.stringContaining('server_address'),
     cause: away,
+  })
+})
+
+test('one that is banned says so once, and what lets the node join again', () => {
+  state.banned(agentBanned())
+  expect(state.unavailable()).toMatchObject({
+    message: 'the agent is banned',
+    fix: expect.stringMatching(/countersign agent evict --id ID, countersign token create/),
   })
 })
 
