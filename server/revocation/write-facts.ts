@@ -9,6 +9,8 @@ import type { WriteTx } from '../store/store.ts'
 export const longestTokenSeconds = 3600
 /** How long an SVID of another trust domain is taken to live: how long it does is not known here. */
 const foreignSvidSeconds = 31 * 86_400
+/** How long a broker may be away and hear all the same that an integration is shut, which it is for good. */
+const brokerAwaySeconds = 31 * 86_400
 /** By how much a verifier's clock may be behind. */
 const skewSeconds = 60
 
@@ -57,6 +59,7 @@ export function factWriter(deps: {
 }
 
 const refusesSvids: ReadonlySet<FactKind> = new Set(['spiffe-id', 'entry', 'owner', 'node'])
+const shutsIntegrations: ReadonlySet<FactKind> = new Set(['integration', 'owner'])
 
 /** 0 where the fact refuses none. An entry says how long its next SVID lives, not how long those that are out do. */
 function longestSvidOf(
@@ -70,9 +73,10 @@ function longestSvidOf(
 }
 
 function factOf({ kind, id, endsAt }: Cause, now: number, svid: number): Fact {
+  const away = shutsIntegrations.has(kind) ? brokerAwaySeconds : 0
   const end =
     endsAt === undefined
-      ? now + Math.max(longestTokenSeconds, svid)
+      ? now + Math.max(longestTokenSeconds, svid, away)
       : Math.ceil(endsAt.getTime() / 1000)
   const ends = end + skewSeconds
   // Whoever has a key writes what he likes into `iat`: what it signs is dead as long as anybody may believe it.

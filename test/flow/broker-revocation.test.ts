@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
+import { toPem } from '../../src/x509/pem.ts'
 import { readAnswer } from '../support/broker-reply.ts'
+import { freePort } from '../support/free-port.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
-import { type RunningBroker, startBroker } from '../support/running-broker.ts'
+import { type RunningBroker, startBroker, startBrokerIn } from '../support/running-broker.ts'
 
 const open = { svid_alone: true }
 let broker: RunningBroker
@@ -192,6 +194,20 @@ describe('an integration that was revoked is shut for everybody,', () => {
       broker.vendor.answer = () => 'HTTP/1.1 204 No\r\n\r\n'
       await eventually(async () => (await broker.call({ svid })).status === 204)
     }
+  })
+
+  test('by a broker too that was away meanwhile', async () => {
+    broker.issuer.revoke({ kind: 'integration', id: 'acme', notBefore: nowSeconds() })
+    const { socket = '', issuer, issuerCa = '' } = broker.config
+    const { x509Authorities } = broker.api.trustDomain.bundle
+    const authorities = x509Authorities.map(({ certificate }) => toPem('CERTIFICATE', certificate))
+    const world = { socket, issuer, issuerCa, authorities, port: await freePort() }
+    const late = await startBrokerIn(world, { feed: true, acme: open })
+    onTestFinished(() => late.stop())
+    const svid = await svidOf('caller')
+    await eventually(async () => (await late.call({ svid })).reason === 'integration-closed')
+    expect(late.vendor.requests).toEqual([])
+    await reopen({ reopened: new Date(Date.now() + 1000).toISOString() })
   })
 
   test('when its owner is offboarded', async () => {

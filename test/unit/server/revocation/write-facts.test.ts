@@ -30,6 +30,7 @@ test('a fact counts from its second, and ends when the last token or SVID that i
       { kind: 'entry', id: 'f' },
       { kind: 'owner', id: 'h' },
       { kind: 'node', id: 'i' },
+      { kind: 'integration', id: 'j' },
     ]),
   )
   const { facts } = await factsAfter(store.db, 0, 100)
@@ -43,8 +44,10 @@ test('a fact counts from its second, and ends when the last token or SVID that i
     ['spiffe://example.org/e', second, day],
     ['spiffe://partner.example/e', second, 31 * day],
     ['f', second, day],
-    ['h', second, day],
+    // What shuts an integration is there for a broker that was away for a month.
+    ['h', second, 31 * day],
     ['i', second, day],
+    ['j', second, 31 * day],
   ])
 })
 
