@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander'
-import { CountersignError } from '../errors.ts'
 import { type FilterOptions, withFilter } from './audit-filter.ts'
 import { chosen, jsonLine } from './audit-search.ts'
 import type { Io } from './io.ts'
 import { printJsonLine } from './output.ts'
+import { usage } from './usage.ts'
 
 const formats = ['json', 'csv', 'ocsf'] as const
 type Format = (typeof formats)[number]
@@ -43,8 +43,5 @@ Example:
 function parseFormat(text: string): Format {
   const format = formats.find((one) => one === text)
   if (format !== undefined) return format
-  throw new CountersignError('invalid', `no such format: ${text}`, {
-    reason: 'usage',
-    fix: `use ${formats.join(', ')}`,
-  })
+  throw usage(`no such format: ${text}`, `use ${formats.join(', ')}`)
 }

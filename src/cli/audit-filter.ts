@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import { auditKinds } from '../audit/event.ts'
 import type { RecordFilter } from '../audit/search.ts'
-import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
 import { parseInstant } from '../runtime/instant.ts'
 import { nearest } from '../runtime/suggest.ts'
+import { usage } from './usage.ts'
 
 /** As the command line says it. */
 export interface FilterOptions {
@@ -77,8 +77,4 @@ export function parseTime(text: string): Date {
     `not a time: ${text}`,
     'write it as 2026-06-01T12:00:00Z, with its zone; as 2026-06-01, which begins in UTC; or as 90m or 7d',
   )
-}
-
-function usage(message: string, fix: string): CountersignError {
-  return new CountersignError('invalid', message, { reason: 'usage', fix })
 }

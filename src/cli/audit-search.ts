@@ -2,13 +2,13 @@ import { Command } from 'commander'
 import { inAscii } from '../audit/in-ascii.ts'
 import type { Found } from '../audit/search.ts'
 import type { StoredRecord } from '../audit/stored-record.ts'
-import { CountersignError } from '../errors.ts'
 import { counted } from '../runtime/counted.ts'
 import { outputOption } from './admin.ts'
 import { unreadableTrail } from './audit-faults.ts'
 import { type FilterOptions, filterOf, withFilter } from './audit-filter.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printable } from './output.ts'
+import { usage } from './usage.ts'
 
 interface Options extends FilterOptions {
   readonly limit?: number
@@ -117,8 +117,5 @@ function namedIn({ kind, details = {}, authorityId }: StoredRecord): readonly st
 export function parseCount(text: string): number {
   const count = Number(text)
   if (/^[0-9]{1,9}$/.test(text) && count >= 1 && count <= maxLast) return count
-  throw new CountersignError('invalid', `not a count: ${text}`, {
-    reason: 'usage',
-    fix: `use a whole number from 1 to ${maxLast}`,
-  })
+  throw usage(`not a count: ${text}`, `use a whole number from 1 to ${maxLast}`)
 }

@@ -4,12 +4,14 @@ import type { ChainHead } from '../audit/chain.ts'
 import type { HeadReport } from '../audit/head-check.ts'
 import type { SignedHead } from '../audit/signed-head.ts'
 import type { TrailVerdict } from '../audit/verify-files.ts'
-import { CountersignError } from '../errors.ts'
 import { counted } from '../runtime/counted.ts'
 import { outputOption } from './admin.ts'
 import { brokenTrail, noHeadOfTrail, unreadableTrail, unsignedTrail } from './audit-faults.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRecord } from './output.ts'
+import { usage } from './usage.ts'
+
+const takeIt = 'take it from what this command prints'
 
 interface Options {
   readonly head?: ChainHead
@@ -118,24 +120,17 @@ function describeHead({ time, server, key }: SignedHead): string {
 
 function addKey(text: string, before: readonly string[] = []): readonly string[] {
   if (/^[0-9a-f]{64}$/.test(text)) return [...before, text]
-  throw usage('a key is named by the SHA-256 of its public half, 64 hex digits')
+  throw usage('a key is named by the SHA-256 of its public half, 64 hex digits', takeIt)
 }
 
 function parseChain(text: string): string {
   if (/^[0-9a-f]{32}$/.test(text)) return text
-  throw usage('the name of a trail is 32 hex digits')
+  throw usage('the name of a trail is 32 hex digits', takeIt)
 }
 
 /** Throws `invalid` / `usage`. */
 function parseHead(text: string): ChainHead {
   const [, number, hash] = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text) ?? []
   if (number !== undefined && hash !== undefined) return { number: Number(number), hash }
-  throw usage('the head is <number>:<64 hex digits>')
-}
-
-function usage(message: string): CountersignError {
-  return new CountersignError('invalid', message, {
-    reason: 'usage',
-    fix: 'take it from what this command prints',
-  })
+  throw usage('the head is <number>:<64 hex digits>', takeIt)
 }

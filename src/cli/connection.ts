@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { CountersignError } from '../errors.ts'
 import { untilAborted } from '../runtime/until-aborted.ts'
 import type { Io } from './io.ts'
+import { usage } from './usage.ts'
 
 /** Who is to listen, where, and what to do where nobody does. */
 export interface Listener {
@@ -25,8 +26,7 @@ export function socketPath(text: string): string {
 export function requireSocket(listener: Listener): void {
   const { at, who, fix } = listener
   if (at === '') {
-    const message = `the path of the ${who}'s socket is empty`
-    throw new CountersignError('invalid', message, { reason: 'usage', fix })
+    throw usage(`the path of the ${who}'s socket is empty`, fix)
   }
   try {
     // To connect is to write: the kernel asks for that right alone.

@@ -1,11 +1,11 @@
 import { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import { createAll, noteWarnings, refusalOf, registryOf, waitUntilHeld } from './entry-batch.ts'
 import { type EntryFlags, entryOfFlags, saysNothing, withEntryFlags } from './entry-flags.ts'
 import { printEntries, printEntry } from './entry-view.ts'
 import type { Io } from './io.ts'
+import { usage } from './usage.ts'
 
 interface Options extends AdminOptions, EntryFlags {
   readonly file?: string
@@ -62,19 +62,19 @@ function withTheNeeded(options: Options): Options {
     ...(options.selector === undefined ? ['--selector'] : []),
   ]
   if (missing.length === 0) return options
-  throw new CountersignError('invalid', `an entry needs ${missing.join(', ')}`, {
-    reason: 'usage',
-    fix: 'see an example: countersign entry create --help',
-  })
+  throw usage(
+    `an entry needs ${missing.join(', ')}`,
+    'see an example: countersign entry create --help',
+  )
 }
 
 /** The file. Throws `invalid` / `usage` where flags say something of an entry beside it, which nobody would hear. */
 function alone(file: string, options: Options): string {
   if (options.id === undefined && saysNothing(options)) return file
-  throw new CountersignError('invalid', '--file says all of its entries', {
-    reason: 'usage',
-    fix: 'write into the file what the other flags say, or leave --file out',
-  })
+  throw usage(
+    '--file says all of its entries',
+    'write into the file what the other flags say, or leave --file out',
+  )
 }
 
 function idOf(registered: { readonly entry: { readonly id: string } | null }): string {

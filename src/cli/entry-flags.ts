@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { parseSelector } from '../entry/selector.ts'
-import { CountersignError } from '../errors.ts'
 import type { RegisteredEntry$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntry.ts'
 import type { RegisteredEntryMask$Input } from '../rpc/gen/countersign/registry/v1/RegisteredEntryMask.ts'
 import type { SPIFFEID$Input } from '../rpc/gen/spire/api/types/SPIFFEID.ts'
@@ -8,6 +7,7 @@ import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
 import { parseInstant } from '../runtime/instant.ts'
 import { SpiffeId, TrustDomain } from '../spiffe-id/spiffe-id.ts'
+import { usage } from './usage.ts'
 import { eachFormed, formed, orEmpty } from './value-form.ts'
 
 /** What `entry create` and `entry update` may say of an entry; what is absent was not said. */
@@ -179,10 +179,7 @@ function said(values: readonly string[] = []): string[] {
 export function parseLabel(text: string): [string, string] {
   const at = text.indexOf('=')
   if (at < 1) {
-    throw new CountersignError('invalid', `not a label: ${text}`, {
-      reason: 'usage',
-      fix: 'write it as --label key=value',
-    })
+    throw usage(`not a label: ${text}`, 'write it as --label key=value')
   }
   return [text.slice(0, at), text.slice(at + 1)]
 }
@@ -193,8 +190,8 @@ function expiry(text: string | undefined, now: Date): number {
   if (!text.includes('T')) return Math.floor(now.getTime() / 1000) + parseDuration(text)
   const at = parseInstant(text)
   if (at !== undefined) return Math.floor(at.getTime() / 1000)
-  throw new CountersignError('invalid', `not a time: ${text}`, {
-    reason: 'usage',
-    fix: 'write it as 2026-06-01T12:00:00Z, with its zone, as 30d or never',
-  })
+  throw usage(
+    `not a time: ${text}`,
+    'write it as 2026-06-01T12:00:00Z, with its zone, as 30d or never',
+  )
 }

@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import {
@@ -18,6 +17,7 @@ import {
 } from './entry-flags.ts'
 import { printEntry } from './entry-view.ts'
 import type { Io } from './io.ts'
+import { usage } from './usage.ts'
 
 interface Options extends AdminOptions, EntryFlags {
   readonly id: string
@@ -42,10 +42,10 @@ An empty value takes away what is there: --dns-name '' --x509-svid-ttl ''`,
     .action(async (options: Options) => {
       const now = systemClock.now()
       if (saysNothing(options)) {
-        throw new CountersignError('invalid', 'nothing to change is named', {
-          reason: 'usage',
-          fix: 'see what can be: countersign entry update --help',
-        })
+        throw usage(
+          'nothing to change is named',
+          'see what can be: countersign entry update --help',
+        )
       }
       await withServer(io, options, async (channel) => {
         const registry = await registryOf(channel)

@@ -1,5 +1,4 @@
 import { Command, Option } from 'commander'
-import { CountersignError } from '../errors.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
 import type {
   FederationRelationship,
@@ -11,6 +10,7 @@ import { everyPage } from './every-page.ts'
 import type { Io } from './io.ts'
 import { onlyItem, printDone } from './item-status.ts'
 import type { OutputFormat } from './output.ts'
+import { usage } from './usage.ts'
 import { formed, httpsUrl } from './value-form.ts'
 
 interface Of extends AdminOptions {
@@ -41,10 +41,10 @@ Example:
     )
     .action(async (options: PutOptions) => {
       if (options.url === undefined || options.profile === undefined) {
-        throw new CountersignError('invalid', 'a relationship needs --url and --profile', {
-          reason: 'usage',
-          fix: 'see an example: countersign federation create --help',
-        })
+        throw usage(
+          'a relationship needs --url and --profile',
+          'see an example: countersign federation create --help',
+        )
       }
       const relationship = await relationshipOf(options)
       await call(io, options, async (client, channel) => {

@@ -5,6 +5,7 @@ import { systemClock } from '../runtime/clock.ts'
 import { outputOption } from './admin.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printJson } from './output.ts'
+import { usage } from './usage.ts'
 import { formed, httpsUrl } from './value-form.ts'
 
 interface TokenOptions {
@@ -94,10 +95,6 @@ function casOf(path: string | undefined): readonly string[] | undefined {
   try {
     return [readFileSync(path, 'utf8')]
   } catch (cause) {
-    throw new CountersignError('invalid', `cannot read ${path}`, {
-      reason: 'usage',
-      fix: 'let --ca name a PEM file that this process may read',
-      cause,
-    })
+    throw usage(`cannot read ${path}`, 'let --ca name a PEM file that this process may read', cause)
   }
 }

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
 import type { JwtFile } from '../files/file-set.ts'
 import type { KeepOptions } from '../files/keep.ts'
 import { Secret } from '../runtime/secret.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
+import { usage } from './usage.ts'
 import { formed } from './value-form.ts'
 import { type SocketOptions, withSocketOption } from './workload.ts'
 
@@ -73,8 +73,4 @@ export function readPassword(path: string): Secret {
   const [password = ''] = text.split(/\r?\n/, 1)
   if (password.length >= 6 && password.length <= 256) return new Secret(password)
   throw usage(`${path} holds no password`, 'Java wants one of at least 6 characters')
-}
-
-export function usage(message: string, fix: string, cause?: unknown): CountersignError {
-  return new CountersignError('invalid', message, { reason: 'usage', fix, cause })
 }

@@ -13,11 +13,11 @@ import {
   parseMode,
   parseSignal,
   readPassword,
-  usage,
   withIdentityOptions,
 } from './files-flags.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRecord } from './output.ts'
+import { usage } from './usage.ts'
 import { endpointOf } from './workload.ts'
 
 interface Options extends IdentityOptions {

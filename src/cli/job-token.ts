@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { CountersignError } from '../errors.ts'
 import { parseJsonObject } from '../jwt/strict-json.ts'
 import { fetchDocument } from '../runtime/http-get.ts'
+import { usage } from './usage.ts'
 
 const timeoutMs = 10_000
 const maxBytes = 65_536
@@ -36,11 +37,11 @@ function readToken(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
   } catch (cause) {
-    throw new CountersignError('invalid', `cannot read ${file}`, {
-      reason: 'usage',
-      fix: 'name the file that holds the token, or - for standard input',
+    throw usage(
+      `cannot read ${file}`,
+      'name the file that holds the token, or - for standard input',
       cause,
-    })
+    )
   }
 }
 

@@ -1,15 +1,12 @@
-import { CountersignError } from '../errors.ts'
 import type { Io } from './io.ts'
+import { usage } from './usage.ts'
 
 export type OutputFormat = 'table' | 'json'
 
 /** Throws `invalid` / `usage`. */
 export function parseFormat(text: string): OutputFormat {
   if (text === 'table' || text === 'json') return text
-  throw new CountersignError('invalid', `no such output format: ${text}`, {
-    reason: 'usage',
-    fix: 'use -o table or -o json',
-  })
+  throw usage(`no such output format: ${text}`, 'use -o table or -o json')
 }
 
 /** A column: its heading, and what stands in it. */

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
 import { revocableKinds } from '../policy/question.ts'
 import type { StatedQuestion } from '../policy/stated-question.ts'
 import { parseDuration } from '../runtime/duration.ts'
 import { SpiffeId } from '../spiffe-id/spiffe-id.ts'
 import { parseLabel, repeat } from './entry-flags.ts'
+import { usage } from './usage.ts'
 import { eachFormed, formed } from './value-form.ts'
 
 /** A question to policies, as the command line says it. */
@@ -129,8 +129,4 @@ function targetOf(text: string): Pick<NonNullable<StatedQuestion['revoke']>, 'ki
     `nothing that could be revoked: ${text}`,
     `write it as KIND:ID, with one of token, ${revocableKinds.join(', ')}`,
   )
-}
-
-function usage(message: string, fix: string): CountersignError {
-  return new CountersignError('invalid', message, { reason: 'usage', fix })
 }

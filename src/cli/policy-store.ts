@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { CountersignError } from '../errors.ts'
 import type { PolicyFile } from '../policy/policy-set.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
 import type { Version } from '../rpc/gen/countersign/policy/v1/Version.ts'
@@ -7,6 +6,7 @@ import { systemClock } from '../runtime/clock.ts'
 import { type AdminOptions, withAdminOptions, withServer } from './admin.ts'
 import type { Io } from './io.ts'
 import { printable, printJson, printRecord, printRows, relativeTime } from './output.ts'
+import { usage } from './usage.ts'
 
 /** `countersign policy apply` */
 export function policyApply(io: Io): Command {
@@ -115,10 +115,7 @@ function versionJson(one: Version): Readonly<Record<string, string | number>> {
 /** Throws `invalid` / `usage`. */
 function versionNumber(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
-  throw new CountersignError('invalid', `not a version: ${text}`, {
-    reason: 'usage',
-    fix: 'take one of those that "countersign policy history" shows',
-  })
+  throw usage(`not a version: ${text}`, 'take one of those that "countersign policy history" shows')
 }
 
 /** What a policy says cannot drive the terminal; its lines stay lines. */

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import { CountersignError } from '../errors.ts'
 import type { ServerFigures, TrailFigures } from '../report/figures.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
 import { adminSocketOption, devSockets, withServer } from './admin.ts'
@@ -11,6 +10,7 @@ import { everyEntry } from './entry-list.ts'
 import type { Io } from './io.ts'
 import { printJson } from './output.ts'
 import { reportMarkdown, reportText } from './report-view.ts'
+import { usage } from './usage.ts'
 
 const formats = ['text', 'markdown', 'json'] as const
 const frameworkIds = ['nhi', 'csf', 'ai-rmf'] as const
@@ -133,8 +133,5 @@ async function countRelationships(channel: RpcChannel): Promise<number> {
 /** Throws `invalid` / `usage`. */
 function addFramework(text: string, before: readonly string[] = []): readonly string[] {
   if (frameworkIds.some((id) => id === text)) return [...before, text]
-  throw new CountersignError('invalid', `no such framework: ${text}`, {
-    reason: 'usage',
-    fix: `use ${frameworkIds.join(', ')}`,
-  })
+  throw usage(`no such framework: ${text}`, `use ${frameworkIds.join(', ')}`)
 }

@@ -1,5 +1,6 @@
 import type { Command, Option } from 'commander'
 import { CountersignError } from '../errors.ts'
+import { usage } from './usage.ts'
 
 type Check = (text: string) => unknown
 
@@ -24,10 +25,10 @@ export function orEmpty(check: Check): Check {
 /** Throws `invalid` / `usage`. */
 export function httpsUrl(text: string): void {
   if (text.startsWith('https://') && URL.canParse(text)) return
-  throw new CountersignError('invalid', `no https URL: ${text}`, {
-    reason: 'usage',
-    fix: 'write it with its scheme and host, for example https://as.example.org',
-  })
+  throw usage(
+    `no https URL: ${text}`,
+    'write it with its scheme and host, for example https://as.example.org',
+  )
 }
 
 /**
@@ -61,9 +62,5 @@ function nameOf(option: Option): string {
 }
 
 function misused(name: string, error: CountersignError): CountersignError {
-  return new CountersignError('invalid', `${name}: ${error.message}`, {
-    reason: 'usage',
-    fix: error.fix,
-    cause: error,
-  })
+  return usage(`${name}: ${error.message}`, error.fix, error)
 }
