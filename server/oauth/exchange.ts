@@ -39,7 +39,7 @@ export async function exchangeToken(
   const actors = hop ? [client.spiffeId, ...from.actors] : from.actors
   if (hop) checkActor(from, client, actors)
   else checkHolder(from, client)
-  checkScopes(from, wish, hop)
+  checkScopes(from, wish)
   const { resource, scopes } = wish
   const notAfter = new Date(Math.min(from.expiresAt.getTime(), client.expiresAt.getTime()))
   const decidedBy = decideAll(entries, deps.policies, (entry) => ({
@@ -99,11 +99,12 @@ function checkHolder({ thumbprint }: ShownToken, { certificate }: Client): void 
   refuse('subject-bound', 'the subject token is bound: come with its certificate in TLS')
 }
 
-/** Each scope is one of the token, or, at the next hop, stands for one of it by the resource’s `scope_map`. */
-function checkScopes(from: ShownToken, { resource, scopes }: Wish, hop: boolean): void {
+/** Each scope is one of the token, or stands for one of it by the `scope_map` of a resource that the token is not for. */
+function checkScopes(from: ShownToken, { resource, scopes }: Wish): void {
   const has = new Set(from.scopes)
+  const isOther = resource.id !== from.audience
   const isCovered = (scope: string): boolean => {
-    const mapped = hop ? resource.scopeMap.get(scope) : undefined
+    const mapped = isOther ? resource.scopeMap.get(scope) : undefined
     return mapped === undefined ? has.has(scope) : mapped.some((one) => has.has(one))
   }
   if (!scopes.every(isCovered)) refuse('scope-wider', 'the subject token does not reach that far')

@@ -245,6 +245,10 @@ test('a scope of the next resource stands for one of the token where its scope_m
     'invalid_scope',
   )
   expect(lastReason()).toBe('scope-wider')
+  // Nor for who serves it, and asks for the same resource again: what is mapped are names of others.
+  const again = await exchange(serverOf(2), own, { resource: resourceIdOf(2), scope: 'own2' })
+  expect([again.error, lastReason()]).toEqual(['invalid_scope', 'scope-wider'])
+  expect((await exchange(serverOf(2), own, { resource: resourceIdOf(2) })).status).toBe(200)
 })
 
 test('nothing gets longer: it ends with the token, with the SVID of who asks, and with what its resource allows', async () => {
