@@ -11,7 +11,8 @@ export function withFix(text: string, command: Command): string {
     return aboutOption(stranger, command)
   }
   const [, verb] = /^error: unknown command '(.+)'/.exec(text) ?? []
-  const ours = verb === undefined ? undefined : verbsOfSpire[pathOf([...wordsOf(command), verb])]
+  const ours =
+    verb === undefined ? undefined : verbsOfSpire.get(pathOf([...wordsOf(command), verb]))
   const guess = /^\(Did you mean (.+)\?\)$/m
   if (ours !== undefined) {
     return `${text.replace(guess, '').trimEnd()}\n  fix: here it is: countersign ${ours}\n`
@@ -34,7 +35,7 @@ function meantBy(flag: string, command: Command): string | undefined {
     if (json !== undefined) return `use ${json} json`
   }
   const word = flag.replace(/^-+/, '').replace(/=.*$/s, '')
-  const elsewhere = optionsOfSpire[word]?.find(takes)?.replace(/ .*/, '')
+  const elsewhere = optionsOfSpire.get(word)?.find(takes)?.replace(/ .*/, '')
   const near = elsewhere ?? nearest(`--${word}`, [...own, '--help'])
   return near === undefined ? undefined : `did you mean ${near}?`
 }
@@ -51,30 +52,30 @@ function wordsOf(command: Command): readonly string[] {
 }
 
 /** What spire-server and spire-agent call what has another name here. */
-const verbsOfSpire: Readonly<Record<string, string>> = {
-  'agent count': 'agent list',
-  'agent purge': 'agent evict',
-  api: 'fetch x509, fetch jwt, watch, validate jwt',
-  'bundle count': 'bundle list',
-  healthcheck: 'server health, agent health',
-  jwt: 'svid mint jwt',
-  localauthority: 'authority',
-  run: 'server run, agent run',
-  'token generate': 'token create',
-  x509: 'svid mint x509',
-}
+const verbsOfSpire: ReadonlyMap<string, string> = new Map([
+  ['agent count', 'agent list'],
+  ['agent purge', 'agent evict'],
+  ['api', 'fetch x509, fetch jwt, watch, validate jwt'],
+  ['bundle count', 'bundle list'],
+  ['healthcheck', 'server health, agent health'],
+  ['jwt', 'svid mint jwt'],
+  ['localauthority', 'authority'],
+  ['run', 'server run, agent run'],
+  ['token generate', 'token create'],
+  ['x509', 'svid mint x509'],
+])
 
-const optionsOfSpire: Readonly<Record<string, readonly string[]>> = {
-  authorityID: ['--id'],
-  bundleEndpointProfile: ['--profile'],
-  bundleEndpointURL: ['--url'],
-  dns: ['--dns-name'],
-  endpointSpiffeID: ['--endpoint-spiffe-id'],
-  entryExpiry: ['--expires'],
-  entryID: ['--id'],
-  id: ['--trust-domain'],
-  path: ['--file'],
-  socketPath: ['--admin-socket', '--socket'],
-  spiffeID: ['--spiffe-id', '--id <spiffe id>'],
-  trustDomainBundlePath: ['--bundle-file'],
-}
+const optionsOfSpire: ReadonlyMap<string, readonly string[]> = new Map([
+  ['authorityID', ['--id']],
+  ['bundleEndpointProfile', ['--profile']],
+  ['bundleEndpointURL', ['--url']],
+  ['dns', ['--dns-name']],
+  ['endpointSpiffeID', ['--endpoint-spiffe-id']],
+  ['entryExpiry', ['--expires']],
+  ['entryID', ['--id']],
+  ['id', ['--trust-domain']],
+  ['path', ['--file']],
+  ['socketPath', ['--admin-socket', '--socket']],
+  ['spiffeID', ['--spiffe-id', '--id <spiffe id>']],
+  ['trustDomainBundlePath', ['--bundle-file']],
+])

@@ -33,8 +33,16 @@ test.each([
   // Here --id is no SPIFFE ID.
   ['entry show -spiffeID a', '-spiffeID', 'see "countersign entry show --help"'],
   ['fetch x509 -write a', '-write', 'see "countersign fetch x509 --help"'],
+  // What every object of JavaScript has is no flag.
+  ['entry list --constructor a', '--constructor', 'see "countersign entry list --help"'],
 ])('%s: the flag that is none is told, with the one that was meant', async (line, flag, fix) => {
   expect(await saidOf(line)).toBe(`error: unknown option '${flag}'\n  fix: ${fix}\n`)
+})
+
+test('what every object of JavaScript has is no verb', async () => {
+  expect(await saidOf('constructor')).toBe(
+    `error: unknown command 'constructor'\n  fix: see "countersign --help"\n`,
+  )
 })
 
 test('a flag that is needed and not there is told where nothing stands in its place', async () => {
