@@ -20,6 +20,13 @@ export function endpointsOf(
   issuer: string,
   said: Partial<IssuerEndpoints> | undefined,
 ): IssuerEndpoints {
+  // Else it is asked at paths that there are not, and signs for another issuer than this one.
+  if (issuer.endsWith('/') && said === undefined) {
+    throw new CountersignError('invalid', 'the issuer ends with a slash', {
+      reason: 'client-options',
+      fix: `write it as the server does, in oauth.issuer: ${issuer.slice(0, -1)}`,
+    })
+  }
   const endpoints = {
     token: `${issuer}/oauth/token`,
     introspection: `${issuer}/oauth/introspect`,

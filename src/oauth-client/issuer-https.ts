@@ -112,6 +112,7 @@ export function unavailable(why: unknown, retryAfterMs?: number): CountersignErr
   const said = typeof why === 'string' ? `: ${why}` : ''
   return new CountersignError('unavailable', `the authorization server cannot be asked${said}`, {
     reason: 'issuer-unavailable',
+    fix: 'see what `cause` says; where Node does not know its certificate, name the CA of that, with `ca`',
     ...(said === '' && { cause: why }),
     retryAfterMs,
   })

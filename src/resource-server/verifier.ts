@@ -63,6 +63,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
       fix: 'name both, and a clockSkew of 0 to 60 seconds',
     })
   }
+  if (issuer.endsWith('/') && options.jwks === undefined) {
+    throw new CountersignError('invalid', 'the issuer ends with a slash', {
+      reason: 'verifier-options',
+      fix: 'write it as in `iss` of its tokens; for one that has the slash there, say `jwks`',
+    })
+  }
   const warn = eachMinute(clock, whyOf, (error) =>
     process.emitWarning(`the keys of ${issuer} cannot be fetched: ${whyOf(error)}`),
   )

@@ -46,7 +46,10 @@ export interface SourceOptions {
   readonly signal?: AbortSignal
   /** Whether an open source keeps the process alive; it does not unless told. */
   readonly keepAlive?: boolean
-  /** Told of what the source lives through: a message that is left out, a stream that breaks, a refusal. */
+  /**
+   * Told of what the source lives through: a message that is left out, a stream that breaks, a refusal. Unless told, the
+   * process warns of it, once a minute.
+   */
   readonly onError?: (error: CountersignError) => void
   readonly clock?: Clock
 }

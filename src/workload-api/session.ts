@@ -1,5 +1,6 @@
 import type { CountersignError } from '../errors.ts'
 import { backgroundClock, type Clock, keepProcessAlive } from '../runtime/clock.ts'
+import { eachMinute } from '../runtime/each-minute.ts'
 import { untilAborted } from '../runtime/until-aborted.ts'
 import { Connection } from './connection.ts'
 import { Feed } from './feed.ts'
@@ -7,17 +8,23 @@ import { follow } from './follow.ts'
 import type { SourceOptions } from './options.ts'
 import type { Profile, StreamMessages } from './profile.ts'
 
+/** Whoever waits for a source that does not open has to learn why. */
+function warnOf({ message, reason, fix }: CountersignError): void {
+  const next = fix === undefined ? '' : `; ${fix}`
+  process.emitWarning(`the Workload API gives nothing new: ${message} (${reason})${next}`)
+}
+
 /** What every source is made of: a connection, and the streams that it follows over it. */
 export class Session {
   readonly connection: Connection
   readonly clock: Clock
-  readonly #options: SourceOptions
+  readonly #onError: (error: CountersignError) => void
   readonly #feeds: Pick<Feed<unknown>, 'first' | 'ended'>[] = []
   readonly #letGo: () => void
 
   private constructor(options: SourceOptions) {
-    this.#options = options
     this.clock = options.clock ?? backgroundClock
+    this.#onError = options.onError ?? eachMinute(this.clock, ({ reason }) => reason, warnOf)
     this.connection = new Connection(options.endpoint)
     this.#letGo = keepProcessAlive()
   }
@@ -47,7 +54,7 @@ export class Session {
   ): Feed<T> {
     const signal = this.connection.signal()
     const events = follow(this.connection, profile, this.clock, signal)
-    const feed = new Feed(events, signal, (error) => this.#options.onError?.(error), lackOf)
+    const feed = new Feed(events, signal, this.#onError, lackOf)
     this.#feeds.push(feed)
     return feed
   }

@@ -322,6 +322,9 @@ describe('is refused:', () => {
       'client-options',
     )
     const https = 'https://as.example.org'
+    expect(() => new OauthClient({ issuer: `${https}/`, source, authorize: () => true })).toThrow(
+      expect.objectContaining({ fix: expect.stringMatching(`: ${https}$`) }),
+    )
     // Node takes those in silence, and then believes nobody.
     for (const ca of ['a text', [], ['a text'], ['ca.pem', ...issuerCa], [7]] as string[][]) {
       expect(

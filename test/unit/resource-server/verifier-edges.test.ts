@@ -1,6 +1,6 @@
 import { generateKeyPair as generateKeys } from 'node:crypto'
 import { promisify } from 'node:util'
-import type { Verifier, VerifierOptions } from 'countersign/resource-server'
+import { createVerifier, type Verifier, type VerifierOptions } from 'countersign/resource-server'
 import { SignJWT } from 'jose'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import * as signatures from '../../../src/jwt/verify.ts'
@@ -79,6 +79,14 @@ describe('clocks may differ by `clockSkew`, 5 s unless told, and no more:', () =
       expect.objectContaining({ reason: 'verifier-options' }),
     )
   })
+})
+
+test('an issuer that ends with a slash is refused where its keys are to be found by it', () => {
+  const slash = { issuer: 'https://as.example.org/', audience }
+  expect(() => createVerifier(slash)).toThrow(
+    expect.objectContaining({ reason: 'verifier-options', fix: expect.stringContaining('`jwks`') }),
+  )
+  expect(() => createVerifier({ ...slash, jwks: 'https://as.example.org/keys' })).not.toThrow()
 })
 
 test.for(['issuer', 'audience'])('a verifier without an %s is none', (missing) => {

@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { CountersignError } from '../../../src/errors.ts'
 import { SpiffeId, TrustDomain } from '../../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../../src/testing/eventually.ts'
@@ -398,4 +398,21 @@ test('over TCP a source follows as over a Unix socket', async () => {
   await api.grant(web)
   await updated
   expect(source.state).toBe('fresh')
+})
+
+test('a source that waits for an agent warns why where nobody is told, once a minute', async () => {
+  const warned = vi.spyOn(process, 'emitWarning').mockReturnValue()
+  onTestFinished(() => warned.mockRestore())
+  const clock = new FakeClock()
+  const leaving = new AbortController()
+  const { signal } = leaving
+  const waiting = X509Source.open({ endpoint: 'unix:///nowhere/agent.sock', clock, signal })
+  await eventually(() => warned.mock.calls.length > 0)
+  expect(warned.mock.calls[0]?.[0]).toMatch(/^the Workload API gives nothing new: .*\(.*\)/)
+  await clock.advance(30_000)
+  expect(warned).toHaveBeenCalledTimes(1)
+  await clock.advance(60_000)
+  await eventually(() => warned.mock.calls.length === 2)
+  leaving.abort()
+  await expect(waiting).rejects.toThrow()
 })
