@@ -96,7 +96,7 @@ function readSyslogAddress(text: string): SyslogAddress {
     if (address !== undefined) return { transport, address }
   }
   return refuse(
-    'a syslog sink has no address',
+    'the address of a syslog sink does not say how it is reached',
     'write it as tls://host:6514, tcp://host:601, udp://host:514 or unix:///dev/log',
   )
 }

@@ -435,7 +435,7 @@ describe('audit_sinks', () => {
   test.each([
     ['two of one name', [{ type: 'stdout' }, { type: 'stdout' }]],
     ['a CA without TLS', [{ type: 'syslog', address: 'tcp://h:1', ca: '/x' }]],
-    ['no address', [{ type: 'syslog', address: 'logs:514' }]],
+    ['does not say how it is reached', [{ type: 'syslog', address: 'logs:514' }]],
     ['no port', [{ type: 'syslog', address: 'tcp://logs' }]],
     ['a relative socket', [{ type: 'syslog', address: 'unix://log' }]],
     ['plain HTTP to another machine', [{ type: 'otlp', url: 'http://collector/v1/logs' }]],
