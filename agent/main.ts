@@ -11,7 +11,7 @@ import { JwtCache } from './cache/jwt.ts'
 import { Sealer } from './cache/sealer.ts'
 import type { AgentConfig } from './config.ts'
 import { openKeyStore } from './key-store/key-store.ts'
-import type { AgentGauges, AgentMetrics } from './metrics.ts'
+import { openMonitoring, sumOf } from './monitoring.ts'
 import { ServerConnection } from './node-attestation/connection.ts'
 import { AgentIdentity } from './node-attestation/identity.ts'
 import { openServerTrust, type ServerTrust } from './node-attestation/server-trust.ts'
@@ -126,13 +126,13 @@ export async function runAgent(
   await restore({ config, sealed, identity, cache, jwt, state, log })
 
   let endpoint: WorkloadEndpoint | undefined
-  const metrics = await metricsOf(config, {
+  const monitoring = await openMonitoring(config, state, log, {
     entries: () => cache.snapshot.entries.size,
     x509Svids: () => cache.snapshot.svids.size,
     jwtSvids: () => jwt.size,
     streams: () => endpoint?.stats().streams ?? 0,
     connections: () => endpoint?.stats().connections ?? 0,
-    attestorFailures: () => sum(endpoint?.stats().attestorFailures.values() ?? []),
+    attestorFailures: () => sumOf(endpoint?.stats().attestorFailures.values() ?? []),
     ready: () => state.unavailable() === undefined,
     svidExpirySeconds: () =>
       ((identity.shown()?.expiresAt.getTime() ?? 0) - clock.now().getTime()) / 1000,
@@ -167,7 +167,7 @@ export async function runAgent(
             limits: { streamsPerUid: config.maxStreamsPerUid },
             sds: config.sds,
             socketFolderMode: 0o755,
-            ...(metrics !== undefined && { observe: metrics.call }),
+            ...(monitoring !== undefined && { observe: monitoring.call }),
             onListening: (opened) => {
               endpoint = opened
             },
@@ -235,19 +235,7 @@ export async function runAgent(
       (until) => keepBundle({ cache, trustDomain, trust: requireTrust(trust), store, log }, until),
       (until) => sealer?.run(until) ?? aborted(until),
       (until) => watchOffline(state, config, until),
-      async (until) => {
-        if (config.httpAddress === undefined || metrics === undefined) return
-        const { serveMonitoring } = await import('../src/runtime/monitoring.ts')
-        await serveMonitoring(
-          config.httpAddress,
-          {
-            notReady: async () => state.unavailable()?.reason,
-            metrics: metrics.registry,
-          },
-          log,
-          until,
-        )
-      },
+      async (until) => monitoring?.serve(until),
     )
   } finally {
     ignoreState()
@@ -262,27 +250,11 @@ function requireTrust(trust: ServerTrust | undefined): ServerTrust {
   return trust
 }
 
-/** Loaded where somebody can ask for them only: most agents have no such address. */
-async function metricsOf(
-  config: AgentConfig,
-  gauges: AgentGauges,
-): Promise<AgentMetrics | undefined> {
-  if (config.httpAddress === undefined) return undefined
-  const { createAgentMetrics } = await import('./metrics.ts')
-  return createAgentMetrics(gauges)
-}
-
 function attestorsOf(config: AgentConfig) {
   const { discoverPath, hashSizeLimitBytes } = config.unixAttestor
   return discoverPath
     ? [unixAttestor(), unixExecutableAttestor({ workloadSizeLimitBytes: hashSizeLimitBytes })]
     : [unixAttestor()]
-}
-
-function sum(values: Iterable<number>): number {
-  let total = 0
-  for (const value of values) total += value
-  return total
 }
 
 function once(act: () => void): () => void {

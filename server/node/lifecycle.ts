@@ -1,4 +1,4 @@
-import type { AuditActor, AuditKind } from '../../src/audit/event.ts'
+import type { AuditActor } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { agentBanned, agentNotActive, agentNotAttested } from '../../src/rpc/agent-refusal.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
@@ -70,7 +70,9 @@ export async function attestAgent(
     await checkNotBanned(tx.db, node.agentId)
     await signed.confirm(tx)
     tx.audit(signed.event)
-    record(tx, deps, 'agent.attested', node.agentId, act, { attestationType: type })
+    const spiffeId = node.agentId
+    const details = { attestationType: type }
+    tx.audit({ kind: 'agent.attested', spiffeId, details, ...doneNow(deps, act) })
     return putAgent(tx, newRecord(node, signed.svid, type, deps.clock.now()))
   })
   signed.left()
@@ -113,7 +115,7 @@ export async function renewAgent(
     const agent = await loadRenewing(tx.db, id, serial)
     await signed.confirm(tx)
     tx.audit(signed.event)
-    record(tx, deps, 'agent.renewed', id, act, {})
+    tx.audit({ kind: 'agent.renewed', spiffeId: id, details: {}, ...doneNow(deps, act) })
     const number = await compareAndPutAgent(tx, agent, {
       ...agent,
       pendingSerial: signed.svid.serial,
@@ -166,7 +168,7 @@ export async function promotePendingSvid(
 export async function banAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promise<void> {
   const position = await deps.store.write(async (tx) => {
     const agent = await loadForUpdate(tx, id)
-    record(tx, deps, 'agent.banned', id, act, {})
+    tx.audit({ kind: 'agent.banned', spiffeId: id, details: {}, ...doneNow(deps, act) })
     await deps.writeFacts(tx, causesOfBan(deps.index, id))
     return putAgent(tx, {
       ...agent,
@@ -183,7 +185,7 @@ export async function banAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promise<
 export async function evictAgent(deps: NodeDeps, id: SpiffeId, act: Act): Promise<void> {
   const position = await deps.store.write(async (tx) => {
     await loadForUpdate(tx, id)
-    record(tx, deps, 'agent.evicted', id, act, {})
+    tx.audit({ kind: 'agent.evicted', spiffeId: id, details: {}, ...doneNow(deps, act) })
     await deps.writeFacts(tx, causesOfEviction(deps.index, id))
     return deleteAgent(tx, id)
   })
@@ -254,13 +256,7 @@ function newRecord(
   }
 }
 
-function record(
-  tx: WriteTx,
-  deps: Pick<NodeDeps, 'clock'>,
-  kind: AuditKind,
-  spiffeId: SpiffeId,
-  act: Act,
-  details: Readonly<Record<string, string>>,
-): void {
-  tx.audit({ kind, time: deps.clock.now(), decision: 'allow', spiffeId, details, ...act })
+/** What all that is done to an agent has on record. */
+function doneNow(deps: Pick<NodeDeps, 'clock'>, act: Act) {
+  return { time: deps.clock.now(), decision: 'allow', ...act } as const
 }

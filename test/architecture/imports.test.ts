@@ -93,6 +93,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'agent/offline': ['agent/*', ...values],
   'agent/config': ['agent/admin-endpoint', 'agent/sds'],
   'agent/metrics': [],
+  'agent/monitoring': ['agent/config', 'agent/metrics', 'agent/sync'],
   'agent/sds': ['agent/cache', ...values],
   'agent/workload-endpoint': ['agent/workload-attestation', 'agent/cache', 'agent/sds', ...values],
   'agent/admin-endpoint': [
