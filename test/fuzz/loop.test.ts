@@ -80,7 +80,7 @@ describe('the fuzzer tells of an input', () => {
         {
           ...target,
           open: async () => {
-            const open = await target.open()
+            const open = await target.open(7)
             return { ...open, take: (bytes) => void all.push(Buffer.from(bytes).toString('hex')) }
           },
         },

@@ -33,7 +33,7 @@ export async function fuzz(
   until: { readonly seconds: number } | { readonly inputs: number },
   seed: number,
 ): Promise<FuzzReport> {
-  await using open = await target.open()
+  await using open = await target.open(seed)
   let last: Uint8Array = new Uint8Array()
   const stray = Promise.withResolvers<never>()
   const onStray = (error: unknown): void =>

@@ -14,13 +14,14 @@ import { bundleRecipes, makeBundle } from '../interop/parsers/bundles.ts'
 import { idInputs } from '../interop/parsers/ids.ts'
 import { withTextBytes } from './bytes.ts'
 import { configParser } from './config.ts'
+import { csrParser, pemParser } from './csr.ts'
 import { feedParser } from './feed.ts'
 import { policyParser } from './policy.ts'
 import { proxiedRequestParser, requestPathParser } from './proxied.ts'
 import type { Parser, Target } from './target.ts'
 import { accessTokenParser, foreignTokenParser, tokenParser } from './tokens.ts'
 import { trailParser } from './trail.ts'
-import { certificateParser, csrParser, pemParser } from './x509.ts'
+import { certificateParser } from './x509.ts'
 
 const td = TrustDomain.parse('example.org')
 const emptyBundle: Bundle = {
@@ -35,11 +36,11 @@ function ownWorkMs(): number {
 }
 
 /** A parser in this process. */
-function parser(name: string, open: () => Promise<Parser>): Target {
+function parser(name: string, open: (seed: number) => Promise<Parser>): Target {
   return {
     name,
-    async open() {
-      const { close, ...opened } = await open()
+    async open(seed) {
+      const { close, ...opened } = await open(seed)
       return {
         ...opened,
         workedMs: ownWorkMs,

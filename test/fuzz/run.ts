@@ -8,8 +8,9 @@ import { fuzz } from './loop.ts'
 import { parsers } from './parsers.ts'
 import { requests } from './requests.ts'
 import type { Target } from './target.ts'
+import { tokenService } from './token-service.ts'
 
-const targets: readonly Target[] = [...parsers, requests, http2]
+const targets: readonly Target[] = [...parsers, requests, http2, tokenService]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -16,10 +16,10 @@ interface StandAddress {
 }
 
 /** What the process says on stdout. */
-export type StandLine = StandAddress | { readonly failed: string }
+export type StandLine<At = StandAddress> = At | { readonly failed: string }
 
-export interface FuzzStand extends AsyncDisposable {
-  readonly at: StandAddress
+export interface FuzzStand<At = StandAddress> extends AsyncDisposable {
+  readonly at: At
   readonly pid: number
   descriptors(): number
   /** How long its loop has been at work: what else runs on the machine is not in it. */
@@ -28,10 +28,13 @@ export interface FuzzStand extends AsyncDisposable {
   check(): void
 }
 
-export async function openFuzzStand(): Promise<FuzzStand> {
-  const script = fileURLToPath(new URL('stand-process.ts', import.meta.url))
+/** Runs a script that says where it is, once it is up, and what goes wrong. */
+export async function openFuzzStand<At extends object = StandAddress>(
+  name = 'stand-process.ts',
+): Promise<FuzzStand<At>> {
+  const script = fileURLToPath(new URL(name, import.meta.url))
   const child = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'pipe'] })
-  const up = Promise.withResolvers<StandAddress>()
+  const up = Promise.withResolvers<At>()
   let failed: string | undefined
   let stderr = ''
   child.stderr.on('data', (chunk) => {
@@ -42,7 +45,7 @@ export async function openFuzzStand(): Promise<FuzzStand> {
     up.reject(new Error(failed))
   })
   createInterface({ input: child.stdout }).on('line', (text) => {
-    const line = JSON.parse(text) as StandLine
+    const line = JSON.parse(text) as StandLine<At>
     if ('failed' in line) failed ??= line.failed
     else up.resolve(line)
   })

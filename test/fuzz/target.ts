@@ -3,7 +3,8 @@ import type fc from 'fast-check'
 /** Something that strangers' bytes are thrown at. */
 export interface Target {
   readonly name: string
-  open(): Promise<OpenTarget>
+  /** The seed is that of the inputs, for what they are made of. */
+  open(seed: number): Promise<OpenTarget>
 }
 
 export interface OpenTarget extends AsyncDisposable {

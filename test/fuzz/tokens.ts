@@ -27,10 +27,14 @@ const td = TrustDomain.parse('example.org')
 const jsonPieces = [...'{}[]":,', 'null', '1e400', '-1', '\\u0000', '"__proto__":1,']
 
 /** Header and claims that are signed after they were changed, and whole tokens. */
-export async function tokenParser(): Promise<Parser> {
+export async function tokenParser(seed: number): Promise<Parser> {
   const world = await newTokenWorld()
+  // However long it goes on, its tokens are as old as they were at first.
+  const now = new Date()
   // Signed once: to sign takes longer than all else.
-  const made = fc.sample(tokenRecipes, 300).map((recipe) => makeToken(recipe, world))
+  const made = fc
+    .sample(tokenRecipes, { seed, numRuns: 300 })
+    .map((recipe) => makeToken(recipe, world))
   const pieces = [...'AZaz09-_=.+/ \n\0', '..', '.'.repeat(1000), 'A'.repeat(1000)]
   const whole = editedText(fc.constantFrom(...made.map(({ token }) => token)), pieces)
   const trees = made.flatMap(({ header, payload }) => treeOf(`[${header},${payload}]`))
@@ -39,14 +43,15 @@ export async function tokenParser(): Promise<Parser> {
     ['"ES256"', '"RS512"', '"none"', '"ec"', '"me"', '["me"]', '"spiffe://example.org/b"'],
   )
   const unsigned = fc
-    .tuple(fc.constantFrom(...trees), edits)
+    .tuple(fc.constantFrom(...trees), fc.oneof(fc.constant([]), edits, edits))
     .map(([tree, some]) => linesOf(editedJson(tree, some)))
   return {
     inputs: withTextBytes(fc.oneof(unsigned, editedText(unsigned, jsonPieces), whole)),
     async take(input) {
       const token = signedToken(input, world)
       const { bundles } = world
-      await checkAgainstJose(await verifyJwtSvid(token, { audience: 'me', bundles }), world)
+      const svid = await verifyJwtSvid(token, { audience: 'me', bundles, now })
+      await checkAgainstJose(svid, world, now)
     },
   }
 }
@@ -77,7 +82,11 @@ function signedToken(input: Uint8Array, world: TokenWorld): string {
 }
 
 /** Another reader sees the signature, and the same claims. */
-async function checkAgainstJose(svid: JwtSvid, { authorities }: TokenWorld): Promise<void> {
+async function checkAgainstJose(
+  svid: JwtSvid,
+  { authorities }: TokenWorld,
+  now: Date,
+): Promise<void> {
   const { foreign: _, ...ours } = authorities
   const reads = Object.values(ours).map(async ({ publicKey }) =>
     compactVerify(svid.token, createPublicKey({ key: publicKey, format: 'der', type: 'spki' })),
@@ -87,7 +96,8 @@ async function checkAgainstJose(svid: JwtSvid, { authorities }: TokenWorld): Pro
   if (!isDeepStrictEqual(claims, { ...svid.claims })) throw new Error('jose reads other claims')
   const { sub, aud, exp } = svid.claims
   const isFor = Array.isArray(aud) ? aud.includes('me') : aud === 'me'
-  if (!isFor || Number(exp) * 1000 < Date.now() - 61_000) throw new Error('not for us, or expired')
+  if (!isFor || Number(exp) * 1000 <= now.getTime() - 60_000)
+    throw new Error('not for us, or expired')
   if (sub !== svid.spiffeId || SpiffeId.trustDomainOf(SpiffeId.parse(String(sub))) !== td) {
     throw new Error('a foreign subject')
   }
@@ -115,7 +125,8 @@ export async function foreignTokenParser(): Promise<Parser> {
       { settings, keys: async () => spki },
     ]),
   )
-  const now = Math.floor(Date.now() / 1000)
+  const at = new Date()
+  const now = Math.floor(at.getTime() / 1000)
   const edits = jsonEdits(
     ['iss', 'aud', 'sub', 'exp', 'iat', 'nbf', 'jti', 'uid', 'kubernetes.io', ...names],
     ['"74"', '74', '"me"', '["me"]', '"https://oidc.example"', String(now), String(now + 300)],
@@ -130,7 +141,7 @@ export async function foreignTokenParser(): Promise<Parser> {
       const header = encode({ alg: 'ES256', kid: 'a', x5t: 'b' })
       const signed = `${header}.${Buffer.from(claims).toString('base64url')}`
       const token = `${signed}.${es256(signed, privateKey)}`
-      const found = await verifyForeignToken(token, issuers, new Date())
+      const found = await verifyForeignToken(token, issuers, at)
       const { iss, aud, sub } = JSON.parse(Buffer.from(claims).toString())
       if (found.subject !== sub || found.issuer.issuer !== iss || String(aud) !== 'me') {
         throw new Error('another issuer, subject or audience')
@@ -148,7 +159,8 @@ export async function accessTokenParser(): Promise<Parser> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const spki = publicKey.export({ type: 'spki', format: 'der' })
   const read = signedTokens(async (keyId) => (keyId === 'a' ? spki : undefined))
-  const iat = Math.floor(Date.now() / 1000)
+  const now = new Date()
+  const iat = Math.floor(now.getTime() / 1000)
   const claims = {
     ...{ iss: 'https://as.example', sub: 'spiffe://example.org/a', client_id: 'b', aud: 'me' },
     ...{ jti: 'c', iat, exp: iat + 86_400, scope: 'orders:read orders:write', txn: 'd' },
@@ -173,7 +185,7 @@ export async function accessTokenParser(): Promise<Parser> {
     ],
   )
   const changed = fc
-    .tuple(fc.constantFrom(...samples), edits)
+    .tuple(fc.constantFrom(...samples), fc.oneof(fc.constant([]), edits, edits))
     .map(([tree, some]) => linesOf(editedJson(tree, some)))
   const asTheyAre = fc.constantFrom(...samples.map(linesOf))
   return {
@@ -181,7 +193,6 @@ export async function accessTokenParser(): Promise<Parser> {
     async take(input) {
       const signed = signedLines(input)
       const token = `${signed}.${es256(signed, privateKey)}`
-      const now = new Date()
       const expected = {
         ...{ issuer: claims.iss, audience: 'me', clockSkewSeconds: 5, thumbprint, now },
         requireBound: input.length % 2 === 0,
