@@ -1,4 +1,5 @@
 import { version } from '../runtime/version.ts'
+import type { Found } from './search.ts'
 import type { StoredRecord } from './stored-record.ts'
 
 /** The version of the Open Cybersecurity Schema Framework that these events are of. */
@@ -23,9 +24,10 @@ const assignPrivileges = { activity_id: 1, activity_name: 'Assign Privileges' }
 
 /**
  * A record as an OCSF event. Whoever proves itself is Authentication (3002), and a token with scopes Authorize
- * Session (3003); whatever else there is, is a Base Event. Milliseconds for times; the whole record is `unmapped`.
+ * Session (3003); whatever else there is, is a Base Event. Milliseconds for times; the whole line is `unmapped`, its place
+ * in the chain and a signed head with it.
  */
-export function ocsfEvent(record: StoredRecord): Readonly<Record<string, unknown>> {
+export function ocsfEvent({ record, line }: Found): Readonly<Record<string, unknown>> {
   const { n, time, kind, decision, reason, actor, jti, requestId } = record
   const [of, activity] = classify(record)
   const allowed = decision !== 'deny'
@@ -55,7 +57,7 @@ export function ocsfEvent(record: StoredRecord): Readonly<Record<string, unknown
     ...(actor.address !== undefined && { src_endpoint: endpointOf(actor.address) }),
     ...(of !== baseEvent && membersOf(record, of)),
     ...(jti !== undefined && of === authorizeSession && { session: sessionOf(record) }),
-    unmapped: record,
+    unmapped: JSON.parse(line) as unknown,
   }
 }
 

@@ -34,7 +34,7 @@ Example:
       for await (const found of chosen(io, file, options)) {
         if (options.format === 'csv') io.write(csvLine(found.record))
         else if (options.format === 'json') io.write(jsonLine(found))
-        else printJsonLine(io, ocsfEvent(found.record))
+        else printJsonLine(io, ocsfEvent(found))
       }
     })
 }

@@ -386,6 +386,10 @@ describe('countersign audit export', () => {
       // At least one of them, by the constraints of the two classes.
       expect(event.class_uid === 3002 ? event.service.name : event.privileges[0]).toBeTruthy()
     }
+    // As it stands there, with its place in the chain.
+    const written = (await lines('--format', 'json')).map((line) => JSON.parse(line))
+    expect(all.map(({ unmapped }) => unmapped)).toEqual(written)
+    expect(all[0].unmapped.hash).toBeTruthy()
     expect(all[1]).toMatchObject({
       privileges: ['orders:read'],
       session: { uid: 'j1', uid_alt: 't1', expiration_time: minute(9).getTime() },
