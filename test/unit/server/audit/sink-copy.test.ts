@@ -290,6 +290,17 @@ describe('a copy of the trail to a sink', () => {
     await start(new Remembering()).stop()
   })
 
+  test('of a trail that is shorter than it was, as from a backup, has all that comes', async () => {
+    await record(3)
+    writeFileSync(`${path}.sink-one`, `${chain} 100\n`)
+    const sink = new Remembering()
+    const running = start(sink)
+    await pass(400)
+    await record(2)
+    await running.stop()
+    expect(sink.taken).toEqual([4, 5])
+  })
+
   test('holds a stop up for three seconds at most', async () => {
     const sink = new Remembering()
     sink.broken = true
