@@ -39,13 +39,18 @@ process.exit()
 
 async function passOn(access: Access, response: ServerResponse): Promise<void> {
   say({ event: 'served', subject: access.subject, actors: access.actors })
+  const { status, body } = await answerFor(access)
+  response.writeHead(status).end(body)
+}
+
+/** What the next service says. What is refused behind this one is no refusal of its own. */
+async function answerFor(access: Access): Promise<{ status: number; body: string }> {
   try {
     last = client.onBehalfOf(access).call(next.resource, next.scope)
     const answer = await last.fetch(next.url)
-    // What is refused behind this service is no refusal of its own.
-    response.writeHead(answer.ok ? 200 : 502).end(await answer.text())
+    return { status: answer.ok ? 200 : 502, body: await answer.text() }
   } catch (error) {
-    response.writeHead(502).end(String(error))
+    return { status: 502, body: String(error) }
   }
 }
 
@@ -57,13 +62,16 @@ async function holdOn(hop: NextHop): Promise<void> {
     const answer = await http.fetch(next.url, { headers: { authorization: `Bearer ${token}` } })
     return { status: answer.status, body: await answer.text() }
   }
-  say({ event: 'holding', status: (await ask()).status })
+  let held = false
   for (let cutOff = 0; ; ) {
     // What is under way when the token ends is cut off: why, the next one is told.
     const answer = await ask().catch((error: unknown) => {
       if (++cutOff > 10) throw error
     })
-    if (answer?.status !== 401) continue
-    return say({ event: 'refused', atMs: Date.now(), ...answer })
+    if (answer === undefined) continue
+    cutOff = 0
+    if (!held) say({ event: 'holding', status: answer.status })
+    held = true
+    if (answer.status === 401) return say({ event: 'refused', atMs: Date.now(), ...answer })
   }
 }
