@@ -34,7 +34,6 @@ type Values = Readonly<Record<string, string>>
 
 const wish = { grant_type: 'client_credentials', resource: orders, scope: 'orders:read' }
 const exchange = { grant_type: tokenExchangeGrant, subject_token_type: tokenTypes.accessToken }
-const query = `nonce=${'n'.repeat(22)}`
 
 /** Every door of the token service at which a client proves itself, with a request that wants nothing else. */
 const doors: Readonly<Record<Door, { path: string; method: string; values?: Values }>> = {
@@ -46,8 +45,8 @@ const doors: Readonly<Record<Door, { path: string; method: string; values?: Valu
   },
   introspect: { path: '/oauth/introspect', method: 'POST', values: { token: 'x' } },
   revoke: { path: '/oauth/revoke', method: 'POST', values: { token: 'x' } },
-  feed: { path: `/oauth/feed?${query}`, method: 'GET' },
-  acknowledge: { path: `/oauth/feed/acknowledge?${query}&head=x`, method: 'POST' },
+  feed: { path: `/oauth/feed?nonce=${'n'.repeat(22)}`, method: 'GET' },
+  acknowledge: { path: `/oauth/feed/acknowledge?nonce=${'a'.repeat(22)}&head=x`, method: 'POST' },
   events: { path: '/oauth/ssf/streams?', method: 'GET' },
 }
 

@@ -168,7 +168,7 @@ export async function startClientWorld(): Promise<ClientWorld> {
 /** What whoever has not proved himself is told, whatever it was. */
 const unknown = { error: 'invalid_client', error_description: 'client authentication failed' }
 
-/** Who is known and asks for what there is not: an exchange of `x`, and an acknowledgement of no head. */
+/** Who is known and asks for what there is not: an exchange of `x`, and a feed to acknowledge. */
 const known: Readonly<Record<Door, number>> = {
   ...{
     token: 200,
@@ -176,7 +176,7 @@ const known: Readonly<Record<Door, number>> = {
     introspect: 200,
     revoke: 200,
     feed: 200,
-    acknowledge: 400,
+    acknowledge: 404,
     events: 200,
   },
 }
