@@ -468,10 +468,15 @@ describe('a large change', () => {
     const before = large('a')
     await cache.apply(changeOf({ snapshot: true, entries: before, bundles }))
     const next = [...large('b').slice(0, 2000), ...before.slice(2000)]
-    const applied = cache.apply(changeOf({ snapshot: true, position: 2, entries: next, bundles }))
     const [changed, kept] = [before[7], before[2500]]
     if (changed === undefined || kept === undefined) throw new Error('no entry')
-    await sign(cache, clock, ca, [changed, kept])
+    // To sign may take longer than the change does.
+    const signed = [changed, kept].map(
+      async (entry) => [entry.id, await heldFor(entry, ca, clock)] as const,
+    )
+    const held = new Map(await Promise.all(signed))
+    const applied = cache.apply(changeOf({ snapshot: true, position: 2, entries: next, bundles }))
+    cache.put(held)
     expect([7, 2500].map(pathOf)).toEqual(['/a/7', '/a/2500'])
     await applied
     expect([7, 2500].map(pathOf)).toEqual([undefined, '/a/2500'])
