@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
-import type { CountersignError } from '../errors.ts'
 import type { Child, OnRenew } from '../files/child.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { onSignals } from '../runtime/signals.ts'
@@ -14,6 +13,7 @@ import {
   withIdentityOptions,
 } from './files-flags.ts'
 import type { Io } from './io.ts'
+import { problemNotes } from './problem-notes.ts'
 import { endpointOf } from './workload.ts'
 
 interface Options extends IdentityOptions {
@@ -63,7 +63,7 @@ async function run(io: Io, command: [string, ...string[]], options: Options): Pr
     ],
   )
   const names = checkNames({ ...fileNames, jwts: options.jwt ?? [] })
-  const onProblem = (error: CountersignError): void => io.note(`${error.reason}: ${error.message}`)
+  const onProblem = problemNotes(io)
   const choice = choiceOf(options)
   const endpoint = endpointOf(io, options)
   const dir = makePrivateFolder(io.env)

@@ -17,6 +17,7 @@ import {
 } from './files-flags.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRecord } from './output.ts'
+import { problemNotes } from './problem-notes.ts'
 import { usage } from './usage.ts'
 import { endpointOf } from './workload.ts'
 
@@ -121,7 +122,7 @@ async function keep(io: Io, options: Options): Promise<void> {
     renewal,
     clock: systemClock,
     onFiles: await announcer(io, options),
-    onProblem: (error: CountersignError) => io.note(`${error.reason}: ${error.message}`),
+    onProblem: problemNotes(io),
   }
   try {
     if (options.once === true) await writeOnce(io, endpoint, keepOptions)

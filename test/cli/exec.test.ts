@@ -143,3 +143,16 @@ test('Ctrl-C while there is no identity yet ends us, and nothing is left', async
 function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null
 }
+
+test('while there is no identity it says so once, however often it asks', async () => {
+  const api = await startApi()
+  const child = start(exec(api, '--', 'true'))
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let said = ''
+  child.stderr?.on('data', (chunk) => {
+    said += String(chunk)
+  })
+  await expect.poll(() => api.calls.length, { timeout: 30_000 }).toBeGreaterThan(2)
+  await expect.poll(() => said, { timeout: 30_000 }).toContain('no identity issued')
+  expect(said.match(/no identity issued/g)).toHaveLength(1)
+}, 70_000)
