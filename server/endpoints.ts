@@ -2,6 +2,7 @@ import type { BundleLookup } from '../src/bundle/bundle.ts'
 import type { CountersignError } from '../src/errors.ts'
 import { listenTls, type TlsListener } from '../src/mtls/handshake.ts'
 import type { RpcHandler } from '../src/rpc/handler.ts'
+import { OpenCalls } from '../src/rpc/open-calls.ts'
 import { createRpcServer, type RpcServer } from '../src/rpc/server.ts'
 import { type ServiceName, serviceDefinition } from '../src/rpc/services.ts'
 import { listenUnix } from '../src/rpc/unix-listener.ts'
@@ -14,6 +15,7 @@ import {
   type Caller,
   type Peer,
   type PeerSvid,
+  shareOf,
   svidRevoked,
   type TlsPeer,
 } from './access/caller.ts'
@@ -41,6 +43,11 @@ import type { ServerConfig } from './config.ts'
 
 const maxReceiveBytes = 4 << 20
 const maxStreamsPerConnection = 256
+/** Of one identity, or of one address without any: an agent has some dozens open when it is busy. */
+const maxCallsPerCaller = 2048
+/** Of all with an identity, and of all without any, who cannot shut out the others. */
+const maxKnownCalls = 65_536
+const maxStrangersCalls = 16_384
 const handshakeTimeoutMs = 5000
 const graceMs = 2000
 
@@ -96,7 +103,17 @@ export function readDefinitions(): void {
 
 /** Every service, behind one guard: what a caller may do is not a matter of the door that it came by. */
 export function createApi(deps: EndpointDeps): RpcServer<Peer, Caller> {
+  const known = new OpenCalls<string>(maxCallsPerCaller, maxKnownCalls)
+  const strangers = new OpenCalls<string>(maxCallsPerCaller, maxStrangersCalls)
   const rpc = createRpcServer<Peer, Caller>({
+    enter(peer) {
+      // Root and our own user alone come by the socket.
+      if (peer.transport === 'unix') return () => {}
+      const [open, caller] =
+        peer.svid === undefined ? [strangers, shareOf(peer.address)] : [known, peer.svid.spiffeId]
+      open.enter(caller)
+      return () => open.leave(caller)
+    },
     guard: deps.guard,
     maxReceiveBytes,
     maxStreamsPerConnection,

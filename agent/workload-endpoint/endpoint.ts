@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { BundleLookup } from '../../src/bundle/bundle.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { Deadlines } from '../../src/rpc/deadlines.ts'
+import { OpenCalls } from '../../src/rpc/open-calls.ts'
 import type { PeerCredentials } from '../../src/rpc/peer-credentials.ts'
 import { createRpcServer } from '../../src/rpc/server.ts'
 import type { ServiceName } from '../../src/rpc/services.ts'
@@ -29,7 +30,6 @@ import { addReflectionService } from './reflection-service.ts'
 import { Refusals } from './refusal.ts'
 import { addSecretService } from './secret-service.ts'
 import { addServices } from './services.ts'
-import { StreamCaps } from './streams.ts'
 
 export interface WorkloadEndpointDeps {
   readonly updates: Updates
@@ -126,7 +126,7 @@ export async function openWorkloadEndpoint(
     timeoutMs: limits.attestorTimeoutMs,
   })
   const connections = new Connections(clock, { capacity, idleMs: limits.idleMs })
-  const streams = new StreamCaps(limits.streamsPerUid, limits.streams)
+  const streams = new OpenCalls<number>(limits.streamsPerUid, limits.streams)
   const rpc = createRpcServer<Peer, Peer>({
     enter: (peer) => enter(peer, streams, connections),
     guard: (peer, method, metadata) => {
@@ -258,7 +258,7 @@ export async function openWorkloadEndpoint(
       evictedConnections: connections.stats.evicted,
       mendedConnections: mended,
       streams: streams.total,
-      streamsByUid: streams.byUid(),
+      streamsByUid: streams.byCaller(),
       refusedStreams: streams.refused,
       queued: queue.length,
       attestorFailures: attestation.failures,
@@ -272,7 +272,7 @@ export async function openWorkloadEndpoint(
 }
 
 /** Counts a call as open, for its user and its connection; what comes back ends that. */
-function enter(peer: Peer, streams: StreamCaps, connections: Connections): () => void {
+function enter(peer: Peer, streams: OpenCalls<number>, connections: Connections): () => void {
   streams.enter(peer.connection.uid)
   connections.callBegun(peer.connection)
   return () => {

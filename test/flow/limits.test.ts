@@ -1,3 +1,4 @@
+import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:tls'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { CountersignError } from '../../src/errors.ts'
@@ -82,4 +83,30 @@ test('T12 the server’s doors for agents and for tokens let in as many connecti
     for (let asked = 0; asked < 3; asked += 1) letIn.push(await isLetIn(port, protocol))
     expect(letIn).toEqual([true, true, false])
   }
+})
+
+test('T12 one address without an identity has 2,048 calls open and no more, and whoever has an identity is served beside them', async () => {
+  const beside = await startServer()
+  onTestFinished(() => beside.remove())
+  const agent = await beside.joinAgent()
+  const codes: unknown[] = []
+  for (let connection = 0; connection < 9; connection += 1) {
+    const session = connectHttp2(`https://${beside.address}`, { rejectUnauthorized: false })
+    onTestFinished(() => session.destroy())
+    session.on('error', () => {})
+    for (let call = 0; call < 256; call += 1) {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/spire.api.server.bundle.v1.Bundle/GetBundle',
+        'content-type': 'application/grpc',
+      })
+      stream.on('error', () => {})
+      stream.on('response', (headers) => codes.push(headers['grpc-status']))
+    }
+  }
+  await expect.poll(() => codes.length, { timeout: 20_000 }).toBe(256)
+  expect(new Set(codes)).toEqual(new Set(['8']))
+  const bundle = createClient('spire.api.server.bundle.v1.Bundle', beside.dial(agent))
+  expect(await reasonOf(bundle.unary('GetBundle', {}))).toBe('accepted')
+  expect(codes).toHaveLength(256)
 })

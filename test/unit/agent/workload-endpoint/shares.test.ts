@@ -3,7 +3,6 @@ import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { type Connection, Connections } from '../../../../agent/workload-endpoint/connections.ts'
 import { Shares } from '../../../../agent/workload-endpoint/shares.ts'
-import { StreamCaps } from '../../../../agent/workload-endpoint/streams.ts'
 import { FakeClock } from '../../../../src/testing/fake-clock.ts'
 
 function fill(shares: Shares, uid: number): number {
@@ -108,20 +107,5 @@ describe('connections', () => {
     for (const { connection } of all)
       if (connection !== undefined) connections.callEnded(connection)
     expect(connections.stats).toMatchObject({ descriptors: 0, users: 0 })
-  })
-})
-
-describe('streams', () => {
-  test('are bounded by user and in all', () => {
-    const caps = new StreamCaps(2, 3)
-    caps.enter(1)
-    caps.enter(1)
-    expect(() => caps.enter(1)).toThrow(expect.objectContaining({ reason: 'too-many-streams' }))
-    caps.enter(2)
-    expect(() => caps.enter(3)).toThrow(expect.objectContaining({ code: 'exhausted' }))
-    caps.leave(1)
-    caps.enter(3)
-    expect([caps.total, caps.refused]).toEqual([3, 2])
-    expect(Object.fromEntries(caps.byUid())).toEqual({ 1: 1, 2: 1, 3: 1 })
   })
 })
