@@ -201,12 +201,13 @@ function readDetail(type: string, value: Buffer, read: ReadDetails): void {
  */
 export function fromStatus(error: {
   readonly code: number
-  readonly details: string
+  /** grpc-js gives none for a message that is marked as compressed where nothing is. */
+  readonly details: string | undefined
   readonly metadata?: Metadata | undefined
 }): CountersignError {
   const code = errorCodes.get(error.code) ?? 'internal'
   const { reason, fix, retryAfterMs } = readDetails(error.metadata)
-  return new CountersignError(code, plainText(error.details, maxMessageLength) || code, {
+  return new CountersignError(code, plainText(error.details ?? '', maxMessageLength) || code, {
     reason: reason ?? `rpc-${code}`,
     fix,
     retryAfterMs,

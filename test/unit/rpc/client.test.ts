@@ -1,5 +1,5 @@
 import { getEventListeners, once } from 'node:events'
-import { createServer as createHttp2Server } from 'node:http2'
+import { createServer as createHttp2Server, type Http2ServerResponse } from 'node:http2'
 import { join } from 'node:path'
 import { Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -351,12 +351,25 @@ describe('errors of other servers', () => {
     expect((await failureOf(client.unary('Check', {}))).message).toBe(' [31mred')
   })
 
-  test('an answer that is no gRPC is an error of ours', async () => {
+  test.each([
+    [
+      'no gRPC',
+      'unavailable',
+      (response: Http2ServerResponse) =>
+        response.writeHead(503, { 'content-type': 'text/html' }).end('<h1>busy</h1>'),
+    ],
+    [
+      'marked as compressed where nothing is',
+      'internal',
+      (response: Http2ServerResponse) =>
+        response
+          .writeHead(200, { 'content-type': 'application/grpc' })
+          .end(Buffer.of(1, 0, 0, 0, 0)),
+    ],
+  ])('an answer that is %s is an error of ours', async (_, code, respond) => {
     const { path } = await serve()
     const target = join(path, '..', 'http.sock')
-    const server = createHttp2Server((_, response) => {
-      response.writeHead(503, { 'content-type': 'text/html' }).end('<h1>busy</h1>')
-    })
+    const server = createHttp2Server((_request, response) => respond(response))
     server.listen(target)
     await once(server, 'listening')
     const channel = dialUnix(target)
@@ -367,7 +380,7 @@ describe('errors of other servers', () => {
     const client = createClient('grpc.health.v1.Health', channel)
     expect(await failureOf(client.unary('Check', {}))).toMatchObject({
       name: 'CountersignError',
-      code: 'unavailable',
+      code,
     })
   })
 })
