@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { CountersignError } from '../../src/errors.ts'
 import { Agent } from '../../src/mtls/http-client.ts'
 import type { IdentitySource } from '../../src/mtls/identity-source.ts'
+import { answerTo } from '../../src/runtime/answer-to.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { within } from '../../src/runtime/within.ts'
 import type { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
@@ -47,7 +46,7 @@ async function ask(url: URL, agent: Agent, token: string, signal: AbortSignal): 
   const headers = { authorization: `Bearer ${token}`, 'content-length': 0 }
   const sent = request(url, { method: 'POST', agent, headers, signal })
   sent.end()
-  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  const response = await answerTo(sent)
   let body = ''
   for await (const chunk of response.setEncoding('latin1')) {
     body += String(chunk)

@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
 import { CountersignError } from '../errors.ts'
 import { contextOptions, type TlsIdentity } from '../mtls/context.ts'
+import { answerTo } from '../runtime/answer-to.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { within } from '../runtime/within.ts'
 
@@ -82,8 +82,7 @@ async function send(
       : request(url, { method: 'POST', agent, headers: { ...accept, ...form }, signal })
   try {
     sent.end(body)
-    const [response] = (await once(sent, 'response')) as [IncomingMessage]
-    return await read(response)
+    return await read(await answerTo(sent))
   } catch (error) {
     // The server may have ended a kept connection in the moment that it was taken for this; nothing of it was read.
     const { code } = error as NodeJS.ErrnoException

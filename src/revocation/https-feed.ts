@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { CountersignError } from '../errors.ts'
+import { answerTo } from '../runtime/answer-to.ts'
 import type { FeedOptions } from './feed-client.ts'
 
 export interface FeedLocation {
@@ -44,7 +44,7 @@ export function feedAt(location: FeedLocation): Pick<FeedOptions, 'open' | 'ackn
           sent()
         })
       })
-      const response = await answerTo(request)
+      const response = await openedBy(request)
       if (response.statusCode === 200) return piecesOf(response)
       response.destroy()
       throw refused(response, idOf(location))
@@ -56,7 +56,7 @@ export function feedAt(location: FeedLocation): Pick<FeedOptions, 'open' | 'ackn
         method: 'POST',
         ...(to !== undefined && { lookup: lookupOf(to) }),
       })
-      const response = await answerTo(request)
+      const response = await openedBy(request)
       response.resume()
       if (response.statusCode !== 204) throw refused(response, idOf(location))
     },
@@ -98,15 +98,16 @@ function lookupOf(address: string): LookupFunction {
   }
 }
 
-async function answerTo(request: ClientRequest): Promise<IncomingMessage> {
+async function openedBy(request: ClientRequest): Promise<IncomingMessage> {
   request.end()
-  const [response] = (await once(request, 'response').catch((cause: unknown) => {
+  try {
+    return await answerTo(request)
+  } catch (cause) {
     throw new CountersignError('unavailable', 'the revocation feed cannot be reached', {
       reason: 'feed-unreachable',
       cause,
     })
-  })) as [IncomingMessage]
-  return response
+  }
 }
 
 /** A server that is killed, or a network that is gone, ends it as well. */

@@ -1,7 +1,7 @@
-import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { CountersignError } from '../errors.ts'
+import { answerTo } from './answer-to.ts'
 
 /** How it is asked for; `agent: false` asks no proxy that the environment names. */
 type GetOptions = Pick<RequestOptions, 'agent' | 'headers'> & { readonly signal: AbortSignal }
@@ -16,7 +16,7 @@ export async function httpGet(url: string | URL, options: GetOptions): Promise<I
     ? httpRequest(url, options)
     : httpsRequest(url, { ...options, rejectUnauthorized: true })
   sent.end()
-  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  const response = await answerTo(sent)
   if (response.statusCode === 200) return response
   response.destroy()
   throw new CountersignError('unavailable', `status ${response.statusCode}`, {

@@ -3,6 +3,7 @@ import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { z } from 'zod'
 import { CountersignError } from '../../../src/errors.ts'
+import { answerTo } from '../../../src/runtime/answer-to.ts'
 import type { Log } from '../../../src/runtime/log.ts'
 import { checkPrivateFile } from '../../../src/runtime/private-file.ts'
 import { otlpRequest } from './otlp-request.ts'
@@ -55,10 +56,8 @@ export function otlpSink(settings: OtlpSettings, chain: string, log: Log): Sink 
           ...authorization(settings.tokenFile),
         },
       })
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        request.on('response', resolve).on('error', reject)
-        request.end(body)
-      })
+      request.end(body)
+      const response = await answerTo(request)
       checkAnswer(response.statusCode, await readBody(response), log)
     },
     close: () => agent.destroy(),

@@ -375,6 +375,14 @@ describe('an OTLP sink', () => {
     expect(statuses).toEqual([])
   })
 
+  test('T12 is given the records again where the collector goes over to another protocol', async () => {
+    const upgrade = 'HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'
+    const server = createServer((socket) => socket.once('data', () => socket.write(upgrade)))
+    const url = `http://127.0.0.1:${await listening(server)}/v1/logs`
+    const sink = closing(otlpSink({ url, ca: undefined, tokenFile: undefined }, 'c0', silentLog))
+    await expect(sink.send(two, never)).rejects.toThrow('without an answer')
+  })
+
   test('tells of records that the collector refuses for good, and answers of any length and kind are bounded', async () => {
     const told: unknown[] = []
     const log = {
