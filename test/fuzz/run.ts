@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { http1 } from './http1.ts'
 import { http2 } from './http2.ts'
 import { fuzz } from './loop.ts'
 import { parsers } from './parsers.ts'
@@ -10,7 +11,7 @@ import { requests } from './requests.ts'
 import type { Target } from './target.ts'
 import { tokenService } from './token-service.ts'
 
-const targets: readonly Target[] = [...parsers, requests, http2, tokenService]
+const targets: readonly Target[] = [...parsers, requests, http2, http1, tokenService]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -41,7 +41,7 @@ export async function openFuzzStand<At extends object = StandAddress>(
     stderr = (stderr + String(chunk)).slice(-4000)
   })
   child.on('close', (code) => {
-    failed ??= `server and agent ended with ${code}: ${stderr}`
+    failed ??= `${name} ended with ${code}: ${stderr}`
     up.reject(new Error(failed))
   })
   createInterface({ input: child.stdout }).on('line', (text) => {

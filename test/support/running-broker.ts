@@ -8,6 +8,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import { type BrokerConfig, loadBrokerConfig } from '../../server/broker/config.ts'
 import { runBroker } from '../../server/broker/main.ts'
 import { createLog } from '../../src/runtime/json-log.ts'
+import type { Log } from '../../src/runtime/log.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { FakeWorkloadApi } from '../../src/testing/fake-workload-api.ts'
 import { toPem } from '../../src/x509/pem.ts'
@@ -43,6 +44,8 @@ export interface BrokerWishes {
   readonly auditSinks?: readonly object[]
   /** Whether it has an address for its metrics; it has none unless told. */
   readonly metrics?: boolean
+  /** In place of one that `log()` tells of. */
+  readonly log?: Log
 }
 
 /** All but those who were made for it. */
@@ -204,7 +207,7 @@ export async function startBrokerIn(
   let reload = async (): Promise<void> => {}
   const running = runBroker(config, stopping.signal, {
     env: {},
-    log: createLog({ level: 'debug', component: 'broker', stream }),
+    log: wishes.log ?? createLog({ level: 'debug', component: 'broker', stream }),
     onReady: () => ready.resolve(),
     onReload: (listener) => {
       reload = async () => listener()
