@@ -56,6 +56,10 @@ const keyHash = z
   )
 const count = z.number().int().min(1).max(1_000_000)
 const secretName = z.string().min(1).max(255)
+const credential = z
+  .string()
+  .max(4096)
+  .startsWith('credential:', 'neither a path nor credential:NAME')
 
 /** The file as an operator writes it. Every key, with its default; an unknown one is refused. */
 const fileSchema = z.strictObject({
@@ -83,7 +87,7 @@ const fileSchema = z.strictObject({
     })
     .optional(),
   offline_cache: z.boolean().optional(),
-  offline_cache_key_file: z.string().min(1).max(4096).optional(),
+  offline_cache_key_file: z.union([credential, path]).optional(),
   max_offline: duration.optional(),
   x509_svid_cache_size: count.optional(),
   jwt_svid_cache_size: count.optional(),
@@ -175,9 +179,7 @@ function sdsConfig(said: NonNullable<z.infer<typeof fileSchema>['sds']>): SdsCon
   return config
 }
 
-const credential = 'credential:'
-
-/** A path, or `credential:<name>` for one that systemd hands to the service. */
+/** An absolute path, or `credential:<name>` for one that systemd hands to the service. */
 function keyFileOf(
   said: {
     readonly offline_cache?: boolean | undefined
@@ -193,8 +195,8 @@ function keyFileOf(
       fix: 'leave one of the two out',
     })
   }
-  if (!text.startsWith(credential)) return path.parse(text)
-  const name = text.slice(credential.length)
+  const [, name] = /^credential:(.*)$/s.exec(text) ?? []
+  if (name === undefined) return text
   const folder = env['CREDENTIALS_DIRECTORY']
   if (folder === undefined || !/^[A-Za-z0-9_.-]+$/.test(name) || name.startsWith('.')) {
     throw new CountersignError('invalid', `there is no ${text}`, {

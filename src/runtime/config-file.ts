@@ -85,6 +85,10 @@ function checkSyntax(document: Document, name: string, placeOf: (offset: number)
       const at = placeOf((key as Node | null)?.range?.[0] ?? 0)
       if (isMap(key) || isSeq(key))
         refuseSyntax(`${at}: a key is one word`, 'take out the brackets')
+      // Of `!!binary`, say: the reader would make a text of it, and have Node print that as a warning.
+      if (isScalar(key) && typeof key.value === 'object' && key.value !== null) {
+        refuseSyntax(`${at}: a key is one word`, 'write the word itself, without a tag')
+      }
       if (isScalar(key) && key.value === '__proto__') {
         refuseSyntax(`${at}: no key is called __proto__`, 'remove it')
       }

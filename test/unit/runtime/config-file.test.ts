@@ -180,6 +180,7 @@ describe('a config file', () => {
       'x:3: no key is called __proto__',
     ])
     expect(said('\n{{ trust_domain }}: a')).toEqual(['config-syntax', 'x:2: a key is one word'])
+    expect(said('labels:\n  !!binary bQ==: b')).toEqual(['config-syntax', 'x:2: a key is one word'])
     expect(said('ca: {}\n---\nca: {}')).toEqual(['config-syntax', 'x:2: another document begins'])
     expect(said('labels: {a: !!str 5,\n}')).toEqual({ labels: { a: '5' } })
   })

@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { readOfflineKey } from '../../../../agent/cache/offline-key.ts'
 import { loadAgentConfig } from '../../../../agent/config.ts'
@@ -77,8 +77,13 @@ describe('offline_cache_key_file', () => {
 
   test('is a path, or a credential of systemd', () => {
     expect(load('/etc/key')).toBe('/etc/key')
+    expect(load('key')).toBe(resolve('key'))
     const env = { CREDENTIALS_DIRECTORY: '/run/credentials/agent' }
     expect(load('credential:offline', '', env)).toBe('/run/credentials/agent/offline')
+  })
+
+  test.each(['a\\0b', 'unix:/etc/key', ''])('is refused where it is neither: %j', (text) => {
+    expect(reasonOf(() => load(text))).toBe('config-value')
   })
 
   test('is refused without such a credential, with a way out of the folder, and without a cache', () => {
