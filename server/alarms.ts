@@ -11,37 +11,27 @@ interface AlarmDeps {
 }
 
 /** Somebody else wrote this row into the database. */
-export function recordRefusedRow({ table, id }: RefusedRow, { trail, log }: AlarmDeps): void {
-  const event: AuditEvent = {
-    kind: 'store.row.refused',
-    time: systemClock.now(),
-    actor: { kind: 'server' },
-    decision: 'deny',
-    reason: 'row-seal',
-    details: { table, id },
-  }
-  trail
-    .append([event])
-    .catch((error: unknown) => log.error('a refusal is not on record', { error }))
+export function recordRefusedRow({ table, id }: RefusedRow, deps: AlarmDeps): void {
+  record({ kind: 'store.row.refused', reason: 'row-seal', details: { table, id } }, deps)
 }
 
 /** Two processes show the SVID of one agent. */
 export function recordDuplicate(
   spiffeId: SpiffeId,
   addresses: readonly string[],
+  deps: AlarmDeps,
+): void {
+  deps.log.warn('two processes show the SVID of one agent', { agentId: spiffeId, addresses })
+  const details = { addresses: addresses.join(' ') }
+  record({ kind: 'agent.duplicated', spiffeId, reason: 'agent-duplicated', details }, deps)
+}
+
+function record(
+  alarm: Pick<AuditEvent, 'kind' | 'spiffeId' | 'reason' | 'details'>,
   { trail, log }: AlarmDeps,
 ): void {
-  log.warn('two processes show the SVID of one agent', { agentId: spiffeId, addresses })
-  const event: AuditEvent = {
-    kind: 'agent.duplicated',
-    time: systemClock.now(),
-    actor: { kind: 'server' },
-    spiffeId,
-    decision: 'deny',
-    reason: 'agent-duplicated',
-    details: { addresses: addresses.join(' ') },
-  }
+  const actor = { kind: 'server' } as const
   trail
-    .append([event])
-    .catch((error: unknown) => log.error('a duplicate is not on record', { error }))
+    .append([{ ...alarm, time: systemClock.now(), actor, decision: 'deny' }])
+    .catch((error: unknown) => log.error('an alarm is not on record', { error }))
 }
