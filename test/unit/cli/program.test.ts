@@ -1,4 +1,3 @@
-import { Writable } from 'node:stream'
 import { type Command, InvalidArgumentError } from 'commander'
 import { expect, test } from 'vitest'
 import { describeFailure } from '../../../src/cli/failure.ts'
@@ -92,22 +91,4 @@ test('T21 no secret is taken on a command line, where a list of processes would 
     'fetch token --token-endpoint <url>',
     'files --key <name>',
   ])
-})
-
-test.each([
-  [['grant', 'list'], '--output json'],
-  [['report'], '--format json'],
-])('who asks %s for --json hears how it is said here', async (verb, words) => {
-  let said = ''
-  const stderr = new Writable({
-    write(chunk, _, done) {
-      said += String(chunk)
-      done()
-    },
-  })
-  const { signal } = new AbortController()
-  const io = createIo({ stdout: stderr, stderr, env: {}, signal, every: () => () => {} })
-  const asked = createProgram(io, '0').parseAsync([...verb, '--json'], { from: 'user' })
-  await expect(asked).rejects.toMatchObject({ code: 'commander.unknownOption' })
-  expect(said).toBe(`error: unknown option '--json'\n  fix: use ${words}\n`)
 })

@@ -4,7 +4,10 @@ import { createIo } from '../../../src/cli/io.ts'
 import { createProgram } from '../../../src/cli/program.ts'
 
 /** What is said of a command line that is wrong. */
-async function saidOf(line: string): Promise<string> {
+async function saidOf(
+  line: string,
+  code: unknown = expect.stringMatching(/^commander\./),
+): Promise<string> {
   let said = ''
   const stderr = new Writable({
     write(chunk, _, done) {
@@ -15,7 +18,7 @@ async function saidOf(line: string): Promise<string> {
   const { signal } = new AbortController()
   const io = createIo({ stdout: stderr, stderr, env: {}, signal, every: () => () => {} })
   const asked = createProgram(io, '0').parseAsync(line.split(' '), { from: 'user' })
-  await expect(asked).rejects.toThrow()
+  await expect(asked).rejects.toMatchObject({ code })
   return said
 }
 
@@ -37,6 +40,15 @@ test.each([
   ['entry list --constructor a', '--constructor', 'see "countersign entry list --help"'],
 ])('%s: the flag that is none is told, with the one that was meant', async (line, flag, fix) => {
   expect(await saidOf(line)).toBe(`error: unknown option '${flag}'\n  fix: ${fix}\n`)
+})
+
+test.each([
+  ['grant list', '--output json'],
+  ['report', '--format json'],
+])('who asks %s for --json hears how it is said here', async (verb, words) => {
+  expect(await saidOf(`${verb} --json`, 'commander.unknownOption')).toBe(
+    `error: unknown option '--json'\n  fix: use ${words}\n`,
+  )
 })
 
 test('what every object of JavaScript has is no verb', async () => {
