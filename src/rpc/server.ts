@@ -143,6 +143,7 @@ export function createRpcServer<P extends object, C>(
     interceptors: [intercept],
   })
   const bounds = boundStreams(server, deadlines)
+  // After it, so that it is asked before: nothing is answered on a stream that is gone.
   passOverGoneStreams(server)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
 
