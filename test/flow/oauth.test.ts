@@ -39,6 +39,7 @@ import {
   policyFolder,
 } from '../support/oauth.ts'
 import { pipelined } from '../support/pipelined.ts'
+import { recordsIn } from '../support/records-in.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   mint,
@@ -84,7 +85,7 @@ beforeAll(async () => {
     ],
   })
   expect(results.map(({ status }) => status?.code)).toEqual([0, 0])
-  const options = { endpoint: `unix://${agent.socket}`, signal: AbortSignal.timeout(15_000) }
+  const options = { endpoint: `unix://${agent.socket}`, signal: AbortSignal.timeout(55_000) }
   jwt = await JwtSource.open(options)
   x509 = await X509Source.open(options)
   verifier = createVerifier({
@@ -131,11 +132,7 @@ interface Line {
 }
 
 function trail(): readonly Line[] {
-  const text = readFileSync(server.config.auditFile, 'utf8')
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Line)
+  return recordsIn<Line>(server.config.auditFile)
 }
 
 /** RFC 6749 §5.1, §5.2: whatever is answered. */

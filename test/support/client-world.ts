@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
@@ -15,6 +15,7 @@ import { askDoor, type ClientProof, type Door, type DoorAnswer, doorNames } from
 import { runHere } from './command.ts'
 import { allowWeb, issuer, orders, resourceOf } from './oauth.ts'
 import { nowSeconds } from './oidc-issuer.ts'
+import { recordsIn } from './records-in.ts'
 import { type RunningServer, someAgent, type TestIdentity, wireEntry } from './running-server.ts'
 import { startTokenServer, type TokenServer } from './token-server.ts'
 import type { WebCertificate } from './web-certificate.ts'
@@ -91,7 +92,7 @@ export interface ClientWorld {
   letInEverywhere(proof: ClientProof): Promise<void>
   /** Has the server follow this list of workloads of other trust domains; at first it is `partner` and `partnerService`. */
   useForeignClients(ids: readonly SpiffeId[]): void
-  /** The lines of the audit trail. */
+  /** The audit trail, but for its signed heads. */
   records(): readonly Readonly<Record<string, unknown>>[]
   stop(): Promise<void>
 }
@@ -106,7 +107,7 @@ export async function startClientWorld(): Promise<ClientWorld> {
   useForeignClients([partner, partnerService])
   const server = await start(clientsFile)
   const { certificate, port } = server
-  const records = () => recordsOf(server)
+  const records = () => recordsIn(server.config.auditFile)
   const entry = wireEntry({ path: '/web', parent: someAgent })
   await server
     .admin('spire.api.server.entry.v1.Entry')
@@ -186,11 +187,6 @@ const allowPartner = `
 permit (principal == Workload::"${partnerService}", action == Action::"issueToken", resource == Api::"${orders}");
 `
 
-function recordsOf({ config }: RunningServer): readonly Readonly<Record<string, unknown>>[] {
-  const lines = readFileSync(config.auditFile, 'utf8').trim().split('\n')
-  return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
-}
-
 function start(foreignClientsFile: string): Promise<TokenServer> {
   const stream = {
     ...{ id: 'one', audience: 'https://siem.example', receivers: new Set([web]) },
@@ -234,7 +230,7 @@ function asker(
     return `127.1.${asked >> 8}.${asked & 0xff}`
   }
   const reasonsOf = (from: string): readonly (string | undefined)[] =>
-    recordsOf(server)
+    recordsIn(server.config.auditFile)
       .map((record) => record as { actor?: { address?: string }; reason?: string })
       .filter(({ actor }) => actor?.address?.startsWith(`${from}:`))
       .map(({ reason }) => reason)

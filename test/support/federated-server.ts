@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { serverId } from '../../src/spiffe-id/reserved.ts'
 import { ask, form, formHeaders, type HttpAnswer, orders } from './oauth.ts'
 import { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts'
+import { recordsIn } from './records-in.ts'
 import { type RunningServer, type TestIdentity, trustDomain, wireEntry } from './running-server.ts'
 import { startTokenServer } from './token-server.ts'
 import type { WebCertificate } from './web-certificate.ts'
@@ -26,7 +27,7 @@ export interface FederatedServer extends AsyncDisposable {
     values: Values,
     options?: { readonly identity?: TestIdentity; readonly headers?: Values },
   ): Promise<HttpAnswer>
-  /** The lines of the audit trail. */
+  /** The audit trail, but for its signed heads. */
   records(): readonly Record<string, unknown>[]
 }
 
@@ -77,11 +78,7 @@ export async function startFederatedServer(options: {
         identity,
         from: `127.0.1.${1 + (asked++ % 250)}`,
       }),
-    records: () =>
-      readFileSync(server.config.auditFile, 'utf8')
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line) as Record<string, unknown>),
+    records: () => recordsIn(server.config.auditFile),
     async [Symbol.asyncDispose]() {
       await server.remove()
       for (const one of [github, gitlab, kubernetes]) await one[Symbol.asyncDispose]()
