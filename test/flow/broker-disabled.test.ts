@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { toPem } from '../../src/x509/pem.ts'
-import { readAnswer } from '../support/broker-reply.ts'
 import { runHere } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
 import { ask, form, formHeaders, resourceOf } from '../support/oauth.ts'
@@ -82,9 +81,9 @@ test('T26 once its entry is disabled a workload calls no vendor any more within 
   const [web, stays] = [await mint(server, '/web'), await mint(server, '/other')]
   const [token, othersToken] = [await tokenOf(web), await tokenOf(stays)]
   const calls = {
-    byToken: () => broker.call({ token, svid: web }),
-    bySvid: () => broker.call({ svid: web }),
-    ofTheOther: () => broker.call({ token: othersToken, svid: stays }),
+    byToken: () => broker.decided({ token, svid: web }),
+    bySvid: () => broker.decided({ svid: web }),
+    ofTheOther: () => broker.decided({ token: othersToken, svid: stays }),
   }
   const statuses = async () =>
     Promise.all(Object.values(calls).map(async (call) => (await call()).status))
@@ -95,13 +94,9 @@ test('T26 once its entry is disabled a workload calls no vendor any more within 
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
     '2\r\nhi\r\n',
   ]
-  const open = await broker.dial(web)
-  open.write(
-    `GET /acme/v2 HTTP/1.1\r\nhost: ${broker.host}\r\nauthorization: Bearer ${token}\r\n\r\n`,
-  )
-  await new Promise((resolve) => open.once('data', resolve))
+  const open = await broker.underWay({ token, svid: web })
   let rest: string | undefined
-  void readAnswer(open).then((text) => {
+  void open.rest.then((text) => {
     rest = text
   })
   broker.vendor.answer = () => 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi'

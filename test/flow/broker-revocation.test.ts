@@ -5,7 +5,6 @@ import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import type { X509Svid } from '../../src/svid/x509-svid.ts'
 import { eventually } from '../../src/testing/eventually.ts'
 import { toPem } from '../../src/x509/pem.ts'
-import { readAnswer } from '../support/broker-reply.ts'
 import { freePort } from '../support/free-port.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
 import { type RunningBroker, startBroker, startBrokerIn } from '../support/running-broker.ts'
@@ -41,26 +40,21 @@ function svidOf(name: string): Promise<X509Svid> {
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1000)
 
-/** A call whose answer has begun and does not end; `ended` is all that the caller gets. */
-async function underWay(by: X509Svid | string): Promise<{ readonly ended: Promise<string> }> {
+/** A call whose answer has begun and does not end; `rest` is what the caller gets of it. */
+function underWay(by: X509Svid | string): Promise<{ readonly rest: Promise<string> }> {
   broker.vendor.answer = () => [
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
     '2\r\nhi\r\n',
   ]
-  const [svid, token] = typeof by === 'string' ? [undefined, by] : [by, undefined]
-  const shown = token === undefined ? '' : `authorization: Bearer ${token}\r\n`
-  const socket = await broker.dial(svid)
-  socket.write(`GET /acme/v2 HTTP/1.1\r\nhost: ${broker.host}\r\n${shown}\r\n`)
-  await new Promise((resolve) => socket.once('data', resolve))
-  return { ended: readAnswer(socket) }
+  return broker.underWay(typeof by === 'string' ? { token: by } : { svid: by })
 }
 
 /** How long it takes until the call is cut, in milliseconds. */
 async function cutAfter(by: X509Svid | string, revoke: () => void): Promise<number> {
-  const { ended } = await underWay(by)
+  const { rest } = await underWay(by)
   const startedMs = performance.now()
   revoke()
-  expect((await ended).endsWith('\r\n0\r\n\r\n')).toBe(false)
+  expect((await rest).endsWith('\r\n0\r\n\r\n')).toBe(false)
   return performance.now() - startedMs
 }
 
@@ -68,10 +62,10 @@ describe('what was revoked makes no call any more:', () => {
   test('a token, and all that came of the same transaction', async () => {
     const token = await broker.token({ jti: 'one', txn: 'first' })
     const sibling = await broker.token({ jti: 'two', txn: 'first' })
-    expect((await broker.call({ token })).status).toBe(200)
+    expect((await broker.decided({ token })).status).toBe(200)
     broker.issuer.revoke({ kind: 'token', id: 'one', notBefore: 0 })
     await eventually(async () => (await broker.call({ token })).reason === 'token-revoked')
-    expect((await broker.call({ token: sibling })).status).toBe(200)
+    expect((await broker.decided({ token: sibling })).status).toBe(200)
     broker.issuer.revoke({ kind: 'transaction', id: 'first', notBefore: 0 })
     await eventually(async () => (await broker.call({ token: sibling })).reason === 'token-revoked')
   })
@@ -80,16 +74,16 @@ describe('what was revoked makes no call any more:', () => {
     const [token, other] = await Promise.all(
       ['off', 'on'].map((entry) => broker.token({ entry_id: entry, jti: entry, txn: entry })),
     )
-    expect((await broker.call({ token })).status).toBe(200)
+    expect((await broker.decided({ token })).status).toBe(200)
     broker.issuer.revoke({ kind: 'entry', id: 'off', notBefore: nowSeconds() })
     await eventually(async () => (await broker.call({ token })).reason === 'token-revoked')
-    expect((await broker.call({ token: other })).status).toBe(200)
+    expect((await broker.decided({ token: other })).status).toBe(200)
   })
 
   test('an actor on the way, however deep', async () => {
     const act = { sub: idOf('web'), act: { sub: idOf('middle') } }
     const token = await broker.token({ sub: idOf('first'), act })
-    expect((await broker.call({ token })).status).toBe(200)
+    expect((await broker.decided({ token })).status).toBe(200)
     broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('middle'), notBefore: nowSeconds() })
     await eventually(async () => (await broker.call({ token })).reason === 'token-revoked')
   })
@@ -99,20 +93,20 @@ describe('what was revoked makes no call any more:', () => {
     const revoke = () =>
       broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('gone'), notBefore: nowSeconds() })
     expect(await cutAfter(svid, revoke)).toBeLessThan(PROMPT_MS)
-    expect((await broker.call({ svid })).reason).toBe('caller-revoked')
+    expect((await broker.decided({ svid })).reason).toBe('caller-revoked')
     broker.vendor.answer = () => 'HTTP/1.1 204 No\r\n\r\n'
-    expect((await broker.call({ svid: await svidOf('other') })).status).toBe(204)
+    expect((await broker.decided({ svid: await svidOf('other') })).status).toBe(204)
   })
 })
 
 test('an SVID that was issued before its ID was revoked opens no later connection either, and the next one does', async () => {
-  expect((await broker.call({ svid: stolen })).status).toBe(200)
+  expect((await broker.decided({ svid: stolen })).status).toBe(200)
   broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('back'), notBefore: nowSeconds() - 1 })
   // It is for an hour, and dated 10 s back.
   const notBefore = Math.floor(stolen.expiresAt.getTime() / 1000) - 3600
   broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('stolen'), notBefore })
   await eventually(async () => (await broker.call({ svid: stolen })).reason === 'caller-revoked')
-  expect((await broker.call({ svid: await svidOf('back') })).status).toBe(200)
+  expect((await broker.decided({ svid: await svidOf('back') })).status).toBe(200)
 })
 
 // Each hits what was issued before the next one, and before all others.
@@ -129,16 +123,16 @@ test.each([
     const notBefore = kind === 'token' ? 0 : iat
     const revoke = () => broker.issuer.revoke({ kind, id: ids[kind], notBefore })
     expect(await cutAfter(token, revoke)).toBeLessThan(PROMPT_MS)
-    expect((await broker.call({ token })).reason).toBe('token-revoked')
+    expect((await broker.decided({ token })).reason).toBe('token-revoked')
   },
 )
 
 test('a call that was under way when the configuration was read again is cut off all the same', async () => {
   const svid = await svidOf('before')
-  const { ended } = await underWay(svid)
+  const { rest } = await underWay(svid)
   await broker.reload({ acme: open })
   broker.issuer.revoke({ kind: 'spiffe-id', id: idOf('before'), notBefore: nowSeconds() })
-  expect((await ended).endsWith('\r\n0\r\n\r\n')).toBe(false)
+  expect((await rest).endsWith('\r\n0\r\n\r\n')).toBe(false)
 })
 
 test('while the feed is silent nobody is served, and nothing is sent', async () => {
@@ -158,9 +152,9 @@ test('while the feed is silent nobody is served, and nothing is sent', async () 
 
 test('while the feed is silent a call under way is cut off after some seconds, on record', async () => {
   const svid = await svidOf('long')
-  const { ended } = await underWay(svid)
+  const { rest } = await underWay(svid)
   broker.issuer.speak(false)
-  expect((await ended).endsWith('\r\n0\r\n\r\n')).toBe(false)
+  expect((await rest).endsWith('\r\n0\r\n\r\n')).toBe(false)
   broker.issuer.speak(true)
   const failed = () => broker.trail().findLast(({ kind }) => kind === 'broker.failed')
   await eventually(() => failed()?.reason === 'revocation-unknown')
@@ -183,11 +177,11 @@ describe('an integration that was revoked is shut for everybody,', () => {
       expect(JSON.parse(readFileSync(state, 'utf8')).integrations.acme.closedAt).toBeDefined()
       const token = await broker.token({ iat: notBefore + 1 })
       for (const call of [{ svid }, { token }]) {
-        expect((await broker.call(call)).reason).toBe('integration-closed')
+        expect((await broker.decided(call)).reason).toBe('integration-closed')
       }
       // A reload, or a new start, opens nothing.
       await broker.reload({ acme: open })
-      expect((await broker.call({ svid })).reason).toBe('integration-closed')
+      expect((await broker.decided({ svid })).reason).toBe('integration-closed')
       // It was shut when the broker heard of it, which may be later than the second that was named.
       const reopened = Math.max((notBefore + 1) * 1000, Date.now())
       await reopen({ reopened: new Date(reopened).toISOString() })

@@ -20,10 +20,11 @@ test('the trail of a broker goes to its sinks, and its heads are signed by a key
   let cut: Promise<Reply> | undefined
   try {
     expect((await broker.call({ token: await broker.token() })).status).toBe(200)
-    const strangers = Array.from({ length: 70 }, () => broker.call())
-    expect(new Set((await Promise.all(strangers)).map(({ status }) => status))).toEqual(
-      new Set([401]),
-    )
+    // Not more at once: on a slow machine some would be too late with their handshakes.
+    for (let round = 0; round < 7; round += 1) {
+      const strangers = await Promise.all(Array.from({ length: 10 }, () => broker.call()))
+      expect(new Set(strangers.map(({ status }) => status))).toEqual(new Set([401]))
+    }
     broker.vendor.answer = () => []
     const before = broker.vendor.requests.length
     cut = broker.call({ token: await broker.token() })

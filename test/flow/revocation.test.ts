@@ -372,5 +372,5 @@ test('T26 what happens to entries, agents, keys and trust domains reaches the fe
   await dies({ sub: 'spiffe://example.org/any' }, 'trust-domain')
   // Tokens are bought anew; the SVIDs, whose authority is as good as before, buy them.
   expect(await service.verdict(await newToken())).toBe('accepted')
-  expect(service.feed.fresh()).toBe(true)
+  await eventually(() => service.feed.fresh())
 })

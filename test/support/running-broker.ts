@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ import { toPem } from '../../src/x509/pem.ts'
 import { parseReply, type Reply, readAnswer } from './broker-reply.ts'
 import { freePort } from './free-port.ts'
 import { type RawVendor, startRawVendor } from './raw-vendor.ts'
+import { recordsIn } from './records-in.ts'
 import { type Showable, shownBy } from './shown.ts'
 import { startIssuer, type TokenIssuer } from './token-issuer.ts'
 import { webCertificate } from './web-certificate.ts'
@@ -48,6 +49,9 @@ export interface BrokerWishes {
   readonly log?: Log
 }
 
+/** Why nobody is served while the feed of revocations is late. */
+const unknown = 'revocation-unknown'
+
 /** All but those who were made for it. */
 export type BrokerAlone = Omit<RunningBroker, 'api' | 'issuer' | 'token'>
 
@@ -61,6 +65,7 @@ export interface RunningBroker {
   readonly port: number
   /** Everything that the broker wrote to its log. */
   log(): string
+  /** But for its signed heads. */
   trail(): readonly TrailLine[]
   /** What its metrics say now. */
   metrics(): Promise<string>
@@ -72,6 +77,10 @@ export interface RunningBroker {
   /** Sends these bytes on a connection of their own, and resolves with all that comes until it ends, or an answer is whole. */
   raw(bytes: string, svid?: Showable, from?: string): Promise<string>
   call(options?: CallOptions): Promise<Reply>
+  /** The same, once it is known what was revoked: that may be late on a machine that is busy, and nothing is sent then. */
+  decided(options?: CallOptions): Promise<Reply>
+  /** A call to which the vendor's answer has begun; `rest` is all that the caller gets from then on. */
+  underWay(options?: CallOptions): Promise<{ readonly rest: Promise<string> }>
   /** Writes the configuration anew, and has it read; resolves when it was, or was refused. */
   reload(wishes: BrokerWishes): Promise<void>
   stop(): Promise<void>
@@ -248,6 +257,24 @@ export async function startBrokerIn(
     socket.write(Buffer.from(bytes, 'latin1'))
     return readAnswer(socket, bytes.startsWith('HEAD'))
   }
+  const requestOf = ({
+    method = 'GET',
+    path: target = '/acme/v2/contacts',
+    headers = [],
+    body,
+    token,
+  }: CallOptions): string => {
+    const lines = [
+      `${method} ${target} HTTP/1.1`,
+      `host: broker.example.org:${port}`,
+      ...(token === undefined ? [] : [`authorization: Bearer ${token}`]),
+      ...(body === undefined ? [] : [`content-length: ${Buffer.byteLength(body)}`]),
+      ...headers,
+    ]
+    return `${lines.join('\r\n')}\r\n\r\n${body ?? ''}`
+  }
+  const call = async (options: CallOptions = {}): Promise<Reply> =>
+    parseReply(await raw(requestOf(options), options.svid, options.from))
   return {
     config,
     folder,
@@ -255,32 +282,28 @@ export async function startBrokerIn(
     port,
     host: `broker.example.org:${port}`,
     log: () => logged,
-    trail: () =>
-      readFileSync(config.auditFile, 'utf8')
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line) as TrailLine),
+    trail: () => recordsIn<TrailLine>(config.auditFile),
     metrics: async () => (await fetch(`http://${monitoring}/metrics`)).text(),
     audience,
     dial,
     raw,
-    async call({
-      method = 'GET',
-      path: target = '/acme/v2/contacts',
-      headers = [],
-      body,
-      token,
-      svid,
-      from,
-    } = {}) {
-      const lines = [
-        `${method} ${target} HTTP/1.1`,
-        `host: broker.example.org:${port}`,
-        ...(token === undefined ? [] : [`authorization: Bearer ${token}`]),
-        ...(body === undefined ? [] : [`content-length: ${Buffer.byteLength(body)}`]),
-        ...headers,
-      ]
-      return parseReply(await raw(`${lines.join('\r\n')}\r\n\r\n${body ?? ''}`, svid, from))
+    call,
+    async decided(options) {
+      for (;;) {
+        const reply = await call(options)
+        if (reply.reason !== unknown) return reply
+      }
+    },
+    async underWay(options = {}) {
+      for (;;) {
+        const socket = await dial(options.svid, options.from)
+        socket.write(requestOf(options))
+        const begun = await new Promise<string>((resolve) => {
+          socket.once('data', (chunk) => resolve(String(chunk)))
+        })
+        if (!begun.includes(unknown)) return { rest: readAnswer(socket) }
+        socket.destroy()
+      }
     },
     async reload(wanted) {
       const reads = () => logged.split(/configuration (?:has been read again|is kept)/).length
