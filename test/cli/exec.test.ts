@@ -1,6 +1,7 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, onTestFinished, test } from 'vitest'
@@ -65,29 +66,25 @@ test('a program that a signal ends, or that cannot be started, is told by the ex
   expect((await run(exec(api, '--on-renew', 'HANG', '--', 'true'))).code).toBe(64)
 })
 
-test('each signal reaches the program, the quickest within 50 ms, and does not end us', async () => {
+test('each signal reaches the program, and does not end us', async () => {
   const api = await granted()
   const signals = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const
   const { child, line, ended } = program(
     api,
     [],
     `for (const name of ${JSON.stringify(signals)}) {
-       process.on(name, () => console.log(name, process.hrtime.bigint().toString()))
+       process.on(name, () => console.log(name))
      }
      process.on('SIGUSR2', () => process.exit(3))
      setInterval(() => {}, 1000)
      console.log('ready')`,
   )
   expect(await line()).toBe('ready')
-  const delays: number[] = []
+  // It is idle, so that nothing but the signal itself can have it passed on: no line, no renewal.
   for (const signal of [...signals.slice(0, 5), ...signals]) {
-    const sent = process.hrtime.bigint()
     child.kill(signal)
-    const [name, at = '0'] = (await line()).split(' ')
-    expect(name).toBe(signal)
-    delays.push(Number(BigInt(at) - sent) / 1e6)
+    expect(await line()).toBe(signal)
   }
-  expect(Math.min(...delays)).toBeLessThan(50)
   expect(await ended).toEqual([3, null])
 })
 
@@ -128,16 +125,19 @@ test('a renewal starts the program anew, which is not over until it ends by itse
 
 test('Ctrl-C while there is no identity yet ends us, and nothing is left', async () => {
   const api = await startApi()
-  // Those of others on this machine, who may have been killed, are there before.
-  const look = `ls -d /dev/shm/countersign-exec-* "$TMPDIR"/countersign-exec-* 2>/dev/null`
-  const folders = () => spawnSync('sh', ['-c', look], { encoding: 'utf8' }).stdout
-  const before = folders()
-  const child = start(exec(api, '--', 'true'))
+  // Where others make none.
+  const place = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'cs-exec-'))
+  onTestFinished(() => rmSync(place, { recursive: true }))
+  const folders = () => readdirSync(place).filter((name) => name.startsWith('countersign-exec-'))
+  const child = start(exec(api, '--', 'true'), {
+    env: { XDG_RUNTIME_DIR: place, TMPDIR: place },
+  })
   const ended = once(child, 'exit')
   await expect.poll(() => api.calls.length).toBeGreaterThan(0)
+  expect(folders()).toHaveLength(1)
   child.kill('SIGINT')
   expect(await ended).toEqual([130, null])
-  expect(folders()).toBe(before)
+  expect(folders()).toEqual([])
 })
 
 function isRunning(child: ChildProcess): boolean {

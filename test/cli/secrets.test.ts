@@ -235,4 +235,4 @@ test('T21 T23 T28 no secret is in what server and agent print at level debug, on
     const found = [...all, ...keys].filter((one) => core?.includes(one))
     expect([core?.subarray(1, 4).toString() ?? 'ELF', found]).toEqual(['ELF', []])
   }
-}, 120_000)
+}, 300_000)

@@ -97,4 +97,4 @@ test('a server and an agent as on two machines: config file, token on standard i
   expect(loose.code).not.toBe(0)
   expect(loose.stderr).toContain('chmod')
   chmodSync(wrappingKey, 0o600)
-}, 120_000)
+}, 300_000)

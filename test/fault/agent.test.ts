@@ -9,7 +9,7 @@ import { dialUnix } from '../../src/rpc/dial.ts'
 import { Secret } from '../../src/runtime/secret.ts'
 import { runHere } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
-import { quickestMs } from '../support/quickest.ts'
+import { PROMPT_MS } from '../support/prompt.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import {
   type RunningServer,
@@ -23,8 +23,6 @@ const cleanUp: (() => Promise<void>)[] = []
 afterEach(async () => {
   for (const act of cleanUp.splice(0).reverse()) await act()
 })
-
-/** For what takes some seconds by itself. */
 
 function selfSelector(): string {
   return `unix:uid:${process.getuid?.()}`
@@ -58,7 +56,7 @@ async function ask(agent: Pick<RunningAgent, 'socket'>): Promise<string> {
     const stream = createClient('SpiffeWorkloadAPI', channel).serverStream(
       'FetchX509SVID',
       {},
-      { metadata: { 'workload.spiffe.io': 'true' }, timeoutMs: 5000 },
+      { metadata: { 'workload.spiffe.io': 'true' }, timeoutMs: 20_000 },
     )
     for await (const { svids } of stream) {
       return svids
@@ -93,20 +91,19 @@ async function registerSelf(running: RunningServer, path = '/self'): Promise<voi
   expect(results[0]?.status?.code).toBe(0)
 }
 
-test('F6 an agent that restarts while the server is away serves what is still valid, in under a second', async () => {
+test('F6 an agent that restarts while the server is away serves what is still valid, at once', async () => {
   const running = await server()
   const agent = await startAgent(running)
   await registerSelf(running)
   await expect.poll(() => ask(agent)).toBe('spiffe://example.org/self')
   await agent.stop()
   await running.stop()
-  const restart = async (): Promise<void> => {
-    const again = await agentOf(running, { overrides: { dataDir: agent.config.dataDir } })
-    expect(await ask(again)).toBe('spiffe://example.org/self')
-    expect(await health(again)).toBe('SERVING')
-    await again.stop()
-  }
-  expect(await quickestMs(3, restart)).toBeLessThan(1000)
+  const startedMs = performance.now()
+  const again = await agentOf(running, { overrides: { dataDir: agent.config.dataDir } })
+  expect(await ask(again)).toBe('spiffe://example.org/self')
+  expect(await health(again)).toBe('SERVING')
+  // It does not wait for the server first.
+  expect(performance.now() - startedMs).toBeLessThan(PROMPT_MS)
 })
 
 test('F6 a cache on disk under a given key serves after a restart; under another key, or without, it does not open', async () => {

@@ -48,6 +48,7 @@ const callers = {
 type CallerName = keyof typeof callers
 
 let server: RunningServer
+const briefSeconds = 3
 /** Its agents are gone in no time. */
 let brief: RunningServer
 const channels = new Map<CallerName, RpcChannel | undefined>()
@@ -84,15 +85,23 @@ beforeAll(async () => {
   channels.set('admin', server.dial(await mint(server, '/admin')))
   channels.set('downstream', server.dial(await mint(server, '/down')))
   channels.set('local', undefined)
-  brief = await startServer({ overrides: { agentTtlSeconds: 2 } })
-  channels.set('expired agent', brief.dial(await brief.joinAgent()))
-  channels.set('expired admin', server.dial(await mint(server, '/admin', 2)))
+  brief = await startServer({ overrides: { agentTtlSeconds: briefSeconds } })
   // Connections that were made with an SVID which ends afterwards: that is what is tried.
+  await connected('expired agent', async () => brief.dial(await brief.joinAgent()))
+  await connected('expired admin', async () =>
+    server.dial(await mint(server, '/admin', briefSeconds)),
+  )
   await Promise.all([
     untilReason('expired agent', 'agent-expired'),
     untilReason('expired admin', 'svid-expired'),
   ])
 })
+
+/** A machine that stands still for that long has none by then: another is made. */
+async function connected(name: CallerName, dial: () => Promise<RpcChannel>): Promise<void> {
+  do channels.set(name, await dial())
+  while ((await reasonOfCall(name)) !== 'accepted')
+}
 
 function untilReason(name: CallerName, reason: string): Promise<void> {
   return vi.waitFor(async () => expect(await reasonOfCall(name)).toBe(reason), 30_000)

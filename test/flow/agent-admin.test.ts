@@ -17,7 +17,7 @@ import {
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { x509SvidFrom } from '../../src/svid/x509-svid.ts'
 import { run } from '../support/command.ts'
-import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
+import { agentIdOf, type RunningAgent, startAgent, untilHeld } from '../support/running-agent.ts'
 import { type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
 
 const delegatedService = 'spire.api.agent.delegatedidentity.v1.DelegatedIdentity'
@@ -85,7 +85,7 @@ async function register(
   const id = results[0]?.entry?.id ?? ''
   expect(results[0]?.status).toMatchObject({ code: 0 })
   cleanUp.push(() => entries.unary('BatchDeleteEntry', { ids: [id] }))
-  await server.admin('countersign.registry.v1.Registry').unary('WaitApplied', { timeout_ms: 5000 })
+  await untilHeld(server, [id])
   return id
 }
 
@@ -104,7 +104,7 @@ function subscribe(
   of?: RunningAgent,
 ): AsyncIterator<SubscribeToX509SVIDsResponse> {
   const stream = admin(delegatedService, of).serverStream('SubscribeToX509SVIDs', request, {
-    timeoutMs: 15_000,
+    timeoutMs: 30_000,
   })
   return stream[Symbol.asyncIterator]()
 }
@@ -309,7 +309,7 @@ describe('a delegate', () => {
     await register('/workload', `unix:uid:${workloadUid}`)
     const svids = subscribe({ selectors: workload })
     const bundles = admin(delegatedService)
-      .serverStream('SubscribeToX509Bundles', {}, { timeoutMs: 15_000 })
+      .serverStream('SubscribeToX509Bundles', {}, { timeoutMs: 30_000 })
       [Symbol.asyncIterator]()
     expect(await pathsOf(svids.next())).toEqual(['/workload'])
     expect(Object.keys((await bundles.next()).value.ca_certificates)).toEqual([

@@ -5,7 +5,7 @@ import { dialUnix, type RpcChannel } from '../../src/rpc/dial.ts'
 import type { SpiffeWorkloadAPIDefinition } from '../../src/rpc/gen/SpiffeWorkloadAPI.ts'
 import { splitCertificates } from '../../src/x509/certificate.ts'
 import { reasonOf } from '../support/reason-of.ts'
-import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
+import { agentIdOf, type RunningAgent, startAgent, untilHeld } from '../support/running-agent.ts'
 import { mint, type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
 
 let server: RunningServer
@@ -30,15 +30,18 @@ afterAll(async () => {
 })
 
 async function register(path: string): Promise<void> {
-  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
-    entries: [
-      wireEntry({
-        path,
-        parent: await agentIdOf(server),
-        selectors: [`unix:uid:${process.getuid?.()}`],
-      }),
-    ],
-  })
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: [
+        wireEntry({
+          path,
+          parent: await agentIdOf(server),
+          selectors: [`unix:uid:${process.getuid?.()}`],
+        }),
+      ],
+    })
+  await untilHeld(server, [results[0]?.entry?.id ?? ''])
 }
 
 /** What the workload holds at each push: the signer of its leaf, and how many authorities there are. */

@@ -9,7 +9,7 @@ import { createCsr } from '../../src/x509/csr.ts'
 import { issueLeaf } from '../../src/x509/issue.ts'
 import { generateKeyPair, softwareSigner, spkiOf } from '../../src/x509/key.ts'
 import { reasonOf } from '../support/reason-of.ts'
-import { startAgent } from '../support/running-agent.ts'
+import { startAgent, untilHeld } from '../support/running-agent.ts'
 import {
   mint,
   type RunningServer,
@@ -266,11 +266,7 @@ describe('federated bundles', () => {
           }),
         ],
       })
-      await server.admin('countersign.registry.v1.Registry').unary('WaitApplied', {
-        entry_ids: [results[0]?.entry?.id ?? ''],
-        position: (await fleet.unary('ListStatus', {})).position,
-        timeout_ms: 5000,
-      })
+      await untilHeld(server, [results[0]?.entry?.id ?? ''])
       const stream = createClient('SpiffeWorkloadAPI', channel)
         .serverStream(
           'FetchX509SVID',

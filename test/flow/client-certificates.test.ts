@@ -145,8 +145,9 @@ test('T30 what is too large is refused before it is read: chains, assertions, bo
 })
 
 test('T30 a connection keeps the certificate that it began with: its tokens are for that alone, and with it both end', async () => {
-  // Time for three tokens, on a machine that is busy.
-  const soon = new Date((Math.floor(Date.now() / 1000) + 8) * 1000)
+  // Time for three tokens, and for what a service says of them, on a machine that is busy.
+  const soon = new Date((Math.floor(Date.now() / 1000) + 10) * 1000)
+  const atService = verifier()
   const [before, after] = [await identity(world.own, { notAfter: soon }), await identity(world.own)]
   await using closing = new AsyncDisposableStack()
   const over = (shown: TestIdentity) => {
@@ -169,11 +170,11 @@ test('T30 a connection keeps the certificate that it began with: its tokens are 
       leaf === before.chain[0] ? soon.getTime() / 1000 : 1e10,
     )
     for (const [certificate] of [before.chain, after.chain]) {
-      const verdict = await reasonOf(verifier().verify(token, { certificate }))
+      const verdict = await reasonOf(atService.verify(token, { certificate }))
       expect(verdict).toBe(certificate === leaf ? 'accepted' : 'token-binding')
     }
   }
-  await eventually(async () => (await old()).status !== 200, 15_000)
+  await eventually(async () => (await old()).status !== 200, 30_000)
   expect(await old()).toMatchObject({ status: 401, error: 'invalid_client' })
   expect((await renewed()).status).toBe(200)
   // Each went on over the connection that it had.

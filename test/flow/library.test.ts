@@ -44,7 +44,7 @@ async function register(): Promise<string> {
 test('WLE-17 WLA-28 sources open when there is an entry, live through an agent’s restart, and have nothing when the entry is gone', async () => {
   const options = {
     endpoint: `unix://${agent.socket}`,
-    signal: AbortSignal.timeout(15_000),
+    signal: AbortSignal.timeout(55_000),
   }
   const refusals: string[] = []
   const opening = Promise.all([

@@ -6,10 +6,8 @@ import { dialUnix, type RpcChannel } from '../../src/rpc/dial.ts'
 import type { X509SVID } from '../../src/rpc/gen/X509SVID.ts'
 import { splitCertificates } from '../../src/x509/certificate.ts'
 import { toPem } from '../../src/x509/pem.ts'
-import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
+import { agentIdOf, type RunningAgent, startAgent, untilHeld } from '../support/running-agent.ts'
 import { type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
-
-const runMs = 40_000
 
 let server: RunningServer
 let agent: RunningAgent
@@ -58,21 +56,27 @@ function materialOf(svid: X509SVID): Material {
 }
 
 test('CA rotation breaks no handshake: two services connect all the while, from before the new authority is published until the old one has ended', async () => {
-  await server.admin('spire.api.server.entry.v1.Entry').unary('BatchCreateEntry', {
-    entries: [
-      wireEntry({
-        path: '/service',
-        parent: await agentIdOf(server),
-        selectors: [`unix:uid:${process.getuid?.()}`],
-      }),
-    ],
-  })
+  const { results } = await server
+    .admin('spire.api.server.entry.v1.Entry')
+    .unary('BatchCreateEntry', {
+      entries: [
+        wireEntry({
+          path: '/service',
+          parent: await agentIdOf(server),
+          selectors: [`unix:uid:${process.getuid?.()}`],
+        }),
+      ],
+    })
+  await untilHeld(server, [results[0]?.entry?.id ?? ''])
   const leaving = new AbortController()
   let now: Material | undefined
   const serials = new Set<string>()
   const roots = new Set<string>()
   const signers = new Set<string>()
   const first = Promise.withResolvers<void>()
+  /** How many SVIDs there had been when an authority was no longer among those of the bundle. */
+  let atEnd: number | undefined
+  let lost: unknown
   const tls = createServer({ requestCert: true, minVersion: 'TLSv1.3' }, (socket) => {
     socket.on('error', () => {})
     socket.end('hello')
@@ -87,20 +91,25 @@ test('CA rotation breaks no handshake: two services connect all the while, from 
       now = materialOf(svids[0] as X509SVID)
       serials.add(now.serial)
       signers.add(now.issuer)
-      for (const root of now.roots) roots.add(root.toString('hex'))
+      const held = now.roots.map((root) => root.toString('hex'))
+      for (const root of held) roots.add(root)
+      if ([...roots].some((root) => !held.includes(root))) atEnd ??= serials.size
       tls.setSecureContext({ cert: now.cert, key: now.key, ca: now.ca })
       first.resolve()
     }
   })()
-  watching.catch(first.reject)
+  watching.catch((error: unknown) => {
+    lost = error
+    first.reject(error)
+  })
   await first.promise
   await new Promise<void>((resolve) => tls.listen(0, '127.0.0.1', resolve))
   const { port } = tls.address() as { port: number }
 
   const failures = new Set<string>()
   let handshakes = 0
-  const endMs = performance.now() + runMs
-  while (performance.now() < endMs) {
+  // With the SVID that was there then, and with the next.
+  while (lost === undefined && (atEnd === undefined || serials.size === atEnd)) {
     const { cert, key, ca } = now as Material
     const socket: TLSSocket = connect({
       host: '127.0.0.1',
@@ -124,12 +133,13 @@ test('CA rotation breaks no handshake: two services connect all the while, from 
     socket.destroy()
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
+  expect(lost).toBeUndefined()
   leaving.abort()
   await watching.catch(() => {})
   await new Promise((resolve) => tls.close(resolve))
   expect(failures).toEqual(new Set())
   expect(handshakes).toBeGreaterThan(100)
-  expect(serials.size).toBeGreaterThan(5)
+  expect(serials.size).toBeGreaterThan(3)
   expect(roots.size).toBeGreaterThanOrEqual(2)
-  expect(signers.size).toBe(2)
+  expect(signers.size).toBeGreaterThanOrEqual(2)
 }, 120_000)

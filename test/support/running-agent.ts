@@ -8,6 +8,7 @@ import { runAgent } from '../../agent/main.ts'
 import { type Log, silentLog } from '../../src/runtime/log.ts'
 import { Secret } from '../../src/runtime/secret.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
 import { type RunningServer, trustDomain } from './running-server.ts'
 
 export interface RunningAgent {
@@ -75,6 +76,22 @@ export async function agentIdOf(server: Pick<RunningServer, 'admin'>): Promise<S
   const id = agents.at(-1)?.id
   if (id === null || id === undefined) throw new Error('no agent')
   return SpiffeId.of(trustDomain, id.path)
+}
+
+/** Resolves once each agent that these entries are for holds them as they are now. */
+export async function untilHeld(
+  server: Pick<RunningServer, 'admin'>,
+  entryIds: readonly string[],
+): Promise<void> {
+  const fleet = server.admin('countersign.fleet.v1.Fleet')
+  const { position } = await fleet.unary('ListStatus', {})
+  // One that is not connected is not waited for.
+  await eventually(async () => {
+    const { agents } = await server
+      .admin('countersign.registry.v1.Registry')
+      .unary('WaitApplied', { position, entry_ids: [...entryIds], timeout_ms: 10_000 })
+    return agents.every(({ applied }) => applied)
+  }, 30_000)
 }
 
 export interface SvidMessage {
