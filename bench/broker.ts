@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { startChild } from './support/child.ts'
-import { closedLoop, compare, type Load } from './support/load.ts'
+import { closedLoop, compare, type Load, NotNow, patiently } from './support/load.ts'
 import { bounded, median, report, round, short } from './support/report.ts'
 
 interface BrokerReady {
@@ -36,8 +36,8 @@ function caller(options: {
   const servername = options.host.split(':')[0] ?? ''
   const tls = { ca: options.ca, cert: options.cert, key: options.key, servername }
   const agent = new Agent({ keepAlive: true, ...tls })
-  return () =>
-    new Promise((resolve, reject) => {
+  const once = () =>
+    new Promise<void>((resolve, reject) => {
       const sent = request(
         {
           host: '127.0.0.1',
@@ -47,7 +47,9 @@ function caller(options: {
           headers: { host: options.host, ...headers },
         },
         (response) => {
-          if (response.statusCode !== 200) reject(new Error(`status ${response.statusCode}`))
+          // Its feed is older than it may be: it has stood still.
+          if (response.statusCode === 503) reject(new NotNow())
+          else if (response.statusCode !== 200) reject(new Error(`status ${response.statusCode}`))
           response.resume()
           response.once('end', resolve)
         },
@@ -55,6 +57,7 @@ function caller(options: {
       sent.once('error', reject)
       sent.end()
     })
+  return () => patiently(once)
 }
 
 const vendorHost = `api.acme.test:${vendor.ready.port}`

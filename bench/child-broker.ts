@@ -17,10 +17,12 @@ const acme = {
   rate: '9999999/s',
   rate_all: '9999999/s',
 }
+/** Only what hangs exceeds it. */
+const patienceMs = 120_000
 const broker = await startBroker({ feed: true, acme })
 const svid = await broker.api.trustDomain.issueX509(SpiffeId.parse(caller))
 const serves = async (): Promise<boolean> => (await broker.call({ svid })).status === 200
-await eventually(serves)
+await eventually(serves, patienceMs)
 say({
   port: broker.port,
   host: broker.host,
@@ -37,11 +39,11 @@ async function shut(): Promise<void> {
   second = Math.max(second, Math.floor(Date.now() / 1000)) + 2
   const startedMs = performance.now()
   broker.issuer.revoke({ kind: 'integration', id: 'acme', notBefore: second })
-  await eventually(async () => !(await serves()))
+  await eventually(async () => !(await serves()), patienceMs)
   say({ ms: performance.now() - startedMs })
   const reopened = new Date((second + 1) * 1000).toISOString()
   await broker.reload({ acme: { ...acme, reopened } })
-  await eventually(serves)
+  await eventually(serves, patienceMs)
 }
 let shutting = Promise.resolve()
 onLine(() => {

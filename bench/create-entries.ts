@@ -17,12 +17,13 @@ const rounds = short ? 2 : 7
 const { BatchCreateEntry } = serviceDefinition('spire.api.server.entry.v1.Entry')
 const server = await openServer()
 const { id: parent } = await server.joinAgent()
-const session = await h2Unix(server.child.ready.adminSocket)
 const bare = await startChild<{ readonly socket: string }>('child-bare-sqlite.ts', {
   folder: server.folder,
   batch,
 })
 const bareSession = await h2Unix(bare.ready.socket)
+// The last thing before its first call: without one it is cut after ten seconds.
+const session = await h2Unix(server.child.ready.adminSocket)
 
 /** Framed requests, made before the clock runs: the operator's own work is not what is measured. */
 function requests(roundNumber: number): Buffer[] {

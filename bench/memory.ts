@@ -49,7 +49,7 @@ async function measure(nodeOptions: string): Promise<Record<'server' | 'agent', 
   )
   const channel = dialUnix(join(folder, 'server', 'admin', 'api.sock'))
   const agents = createClient('spire.api.server.agent.v1.Agent', channel)
-  const { value } = await eventually(() => agents.unary('CreateJoinToken', { ttl: 60 }))
+  const { value } = await eventually(() => agents.unary('CreateJoinToken', { ttl: 600 }))
   const tokenFile = join(folder, 'token')
   writeFileSync(tokenFile, value, { mode: 0o600 })
   const agent = startCommand(

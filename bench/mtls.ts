@@ -63,7 +63,10 @@ async function portOf(listening: Server): Promise<number> {
 /** Until the server has said something, which is after it has checked the client. */
 async function greeted(socket: TLSSocket): Promise<void> {
   socket.on('error', () => {})
-  await once(socket, 'data')
+  const isGreeted = await new Promise((resolve) => {
+    socket.once('data', () => resolve(true)).once('close', () => resolve(false))
+  })
+  if (!isGreeted) throw new Error('a client was hung up on')
   socket.destroy()
 }
 
@@ -127,6 +130,8 @@ async function requests() {
     { ...filesOf(server), requestCert: true, rejectUnauthorized: true },
     answer,
   )
+  // No connection ends while the other side is measured: a request on one that ends is lost.
+  for (const one of [ours, plain]) one.keepAliveTimeout = 60_000
   const agent = new Agent({ source: sourceOf(client), authorize })
   const plainAgent = new PlainAgent({
     keepAlive: true,

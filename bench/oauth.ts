@@ -76,7 +76,11 @@ const paths = [
 const entries = createClient('spire.api.server.entry.v1.Entry', channel)
 for (let from = 0; from < paths.length; from += 500) {
   const batch = paths.slice(from, from + 500).map((path) => wireEntry({ path, parent }))
-  const { results } = await entries.unary('BatchCreateEntry', { entries: batch })
+  const { results } = await entries.unary(
+    'BatchCreateEntry',
+    { entries: batch },
+    { timeoutMs: 60_000 },
+  )
   if (results.some(({ status }) => status?.code !== 0)) throw new Error('no entries')
 }
 const svids = createClient('spire.api.server.svid.v1.SVID', channel)
@@ -85,7 +89,8 @@ for (let from = 0; from < paths.length; from += 64) {
   await Promise.all(
     paths.slice(from, from + 64).map(async (path) => {
       const id = { trust_domain: 'example.org', path }
-      const { svid } = await svids.unary('MintJWTSVID', { id, audience: [issuer], ttl: 3600 })
+      const wanted = { id, audience: [issuer], ttl: 3600 }
+      const { svid } = await svids.unary('MintJWTSVID', wanted, { timeoutMs: 60_000 })
       assertions.set(path, svid?.token ?? '')
     }),
   )

@@ -1,5 +1,6 @@
 // An entry is created → its SVID has reached the last of 1,000 open FetchX509SVID streams of one agent.
 // The bare program: a grpc-js server that writes the same message to 1,000 streams on a Unix socket.
+import type { ClientHttp2Session } from 'node:http2'
 import { type Child, startChild } from './support/child.ts'
 import { openAgent, openServer } from './support/countersign.ts'
 import { firstMessage, h2Unix, h2UnixMany, readMessages } from './support/h2.ts'
@@ -18,36 +19,45 @@ interface Audience {
 }
 
 async function openAudience(socket: string, connections: number): Promise<Audience> {
-  const sessions = await h2UnixMany(socket, connections)
   let largest: Buffer = Buffer.alloc(0)
   let waiting = 0
   let longerThan = 0
-  let done: () => void = () => {}
+  let isOver = false
+  let broken: Error | undefined
   const opened = Promise.withResolvers<void>()
+  let all = opened
   waiting = streamCount
-  done = opened.resolve
-  for (let at = 0; at < streamCount; at++) {
-    const session = sessions[at % connections]
-    if (session === undefined) throw new Error('no session')
-    readMessages(session, x509Path, x509Request, (message) => {
+  const openStream = (session: ClientHttp2Session): void => {
+    const stream = readMessages(session, x509Path, x509Request, (message) => {
       if (message.length > largest.length) largest = Buffer.from(message)
       if (message.length <= longerThan) return
       waiting -= 1
-      if (waiting === 0) done()
-    }).on('error', () => {})
+      if (waiting === 0) all.resolve()
+    })
+    stream.on('error', () => {})
+    // Nothing more comes to it: what waits for all of them would wait for ever.
+    stream.on('close', () => {
+      if (isOver) return
+      broken = new Error('a stream has ended')
+      all.reject(broken)
+    })
   }
-  await opened.promise
+  const begin = (session: ClientHttp2Session): void => {
+    for (let at = 0; at < streamCount / connections; at++) openStream(session)
+  }
+  const [sessions] = await Promise.all([h2UnixMany(socket, connections, begin), opened.promise])
   const base = largest.length
   return {
     next() {
-      const all = Promise.withResolvers<void>()
+      if (broken !== undefined) throw broken
+      all = Promise.withResolvers<void>()
       longerThan = base
       waiting = streamCount
-      done = all.resolve
       return all.promise
     },
     largest: () => largest,
     close() {
+      isOver = true
       for (const session of sessions) session.destroy()
     },
   }

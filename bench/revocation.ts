@@ -8,6 +8,7 @@ import { RevocationState } from '../src/revocation/state.ts'
 import { freePort } from '../test/support/free-port.ts'
 import { issuer, orders } from '../test/support/oauth.ts'
 import { startChild } from './support/child.ts'
+import { NotNow, patiently } from './support/load.ts'
 import { bounded, median, report, round, short } from './support/report.ts'
 
 interface Identity {
@@ -25,7 +26,10 @@ const server = await startChild<{
 const { ca, web, orders: reader } = server.ready
 const agent = new Agent({ keepAlive: true, ca: readFileSync(ca), cert: web.cert, key: web.key })
 
-function call(path: string, values?: Readonly<Record<string, string>>): Promise<string> {
+const call = (path: string, values?: Readonly<Record<string, string>>): Promise<string> =>
+  patiently(() => callOnce(path, values))
+
+function callOnce(path: string, values?: Readonly<Record<string, string>>): Promise<string> {
   return new Promise((resolve, reject) => {
     const form = values && new URLSearchParams({ client_id: web.id, ...values }).toString()
     const sent = request(
@@ -42,6 +46,7 @@ function call(path: string, values?: Readonly<Record<string, string>>): Promise<
         })
         response.once('end', () => {
           if (response.statusCode === 200) resolve(text)
+          else if (response.statusCode === 503) reject(new NotNow(text))
           else reject(new Error(`status ${response.statusCode}: ${text}`))
         })
       },
@@ -65,19 +70,21 @@ async function untilRefused(count: number, rounds: number) {
     keys: await call('/oauth/feed-keys'),
   })
   const latencies: number[] = []
+  let cut = 0
   for (let at = 0; at < rounds; at += 1) {
     const token = await newToken()
     const told = readers.ask(String(decodeJwt(token)['txn']))
     const startMs = performance.timeOrigin + performance.now()
     await call('/oauth/revoke', { token })
-    const { times } = (await told) as { readonly times: readonly number[] }
-    latencies.push(...times.map((time) => time - startMs))
+    const answer = (await told) as { readonly times: readonly number[]; readonly cut: number }
+    latencies.push(...answer.times.map((time) => time - startMs))
+    cut = answer.cut
   }
   await readers.kill('SIGKILL')
   latencies.sort((a, b) => a - b)
   const at = (part: number): number =>
     round(latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * part))] ?? NaN)
-  return { p50: at(0.5), p99: at(0.99), max: at(1), revocations: rounds, readers: count }
+  return { p50: at(0.5), p99: at(0.99), max: at(1), revocations: rounds, readers: count, cut }
 }
 
 /** One verdict on a token that lives, of a typical kind, ns. */

@@ -44,9 +44,9 @@ export async function stopCommand(child: ChildProcess): Promise<void> {
   await ended
 }
 
-/** Until it does not throw any more, for at most 20 seconds. */
+/** Until it does not throw any more, for at most two minutes. */
 export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let left = 200; ; left--) {
+  for (let left = 1200; ; left--) {
     try {
       return await attempt()
     } catch (error) {

@@ -160,12 +160,21 @@ export function steadyClient(
   }
 }
 
-/** Many sessions, each served before there are too many for the listener's queue. */
-export async function h2UnixMany(path: string, count: number): Promise<ClientHttp2Session[]> {
+/**
+ * Many sessions, each served before there are too many for the listener's queue. `begin` makes the calls of each as soon as
+ * it is there: one without a call is cut after ten seconds.
+ */
+export async function h2UnixMany(
+  path: string,
+  count: number,
+  begin: (session: ClientHttp2Session) => void,
+): Promise<ClientHttp2Session[]> {
   const sessions: ClientHttp2Session[] = []
   const openServed = async (): Promise<ClientHttp2Session> => {
     const session = await h2Unix(path)
-    await new Promise((resolve) => session.once('remoteSettings', resolve))
+    const served = new Promise((resolve) => session.once('remoteSettings', resolve))
+    begin(session)
+    await served
     return session
   }
   while (sessions.length < count) {

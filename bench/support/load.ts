@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuSeconds } from './child.ts'
 import { type Figure, median, rate, round, short } from './report.ts'
 
@@ -10,6 +11,21 @@ export interface Load {
   readonly p99Ms: number
   /** CPU time of the server for one call; what the rate would be held to on a core of its own. */
   readonly serverCpuUs: number
+}
+
+/** What a server answers that is well, and says to come again: status 503. */
+export class NotNow extends Error {}
+
+/** Again and again, a few times, where the answer is `NotNow`: a machine that stands still knows for a moment of nothing. */
+export async function patiently<T>(call: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof NotNow) || tries === 50) throw error
+      await sleep(100)
+    }
+  }
 }
 
 /** Each of `clients` calls one after the other for a while; `pid` is the server's. */
