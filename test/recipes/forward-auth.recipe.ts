@@ -52,13 +52,13 @@ async function startNginx(stand: Stand, upstream: number, socket: string): Promi
 }
 
 test('nginx lets in what forward-auth lets in, by deploy/nginx, and nobody names himself', {
-  timeout: 180_000,
+  timeout: 600_000,
   skip: lacks('nginx'),
 }, async () => {
   await using stand = await startStand()
   await using service = await startProxied()
   const { folder, api } = stand
-  const issuer = await startIssuer(systemClock, 300)
+  const issuer = await startIssuer(systemClock, 3600)
   const [socket, config, ca] = [
     join(folder, 'auth', 'api.sock'),
     join(folder, 'forward-auth.yaml'),
@@ -73,8 +73,8 @@ test('nginx lets in what forward-auth lets in, by deploy/nginx, and nobody names
   await stand.command(['forward-auth', '--config', config], () => existsSync(socket))
   const port = await startNginx(stand, service.port, socket)
 
-  const svid = await api.grant(web, { ttlSeconds: 60 })
-  const other = await api.grant('spiffe://example.org/thief', { ttlSeconds: 60 })
+  const svid = await api.grant(web, { ttlSeconds: 3600 })
+  const other = await api.grant('spiffe://example.org/thief', { ttlSeconds: 3600 })
   const who = { sub: web, client_id: web, aud: 'https://orders.example.org', scope: 'orders:read' }
   const [leaf = Buffer.alloc(0)] = svid.chain
   await tryProxy({

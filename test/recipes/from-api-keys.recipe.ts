@@ -103,4 +103,4 @@ test('docs/from-api-keys.md as it is typed: the key goes, the caller stays, and 
   expect(readFileSync(join(folder, 'afternoon/report.txt'), 'utf8')).toContain('NHI')
   await type(here(cleanUp?.typed ?? ''))
   expect(existsSync(join(folder, 'afternoon'))).toBe(false)
-}, 120_000)
+}, 600_000)
