@@ -58,19 +58,21 @@ async function runHere(target: Target): Promise<void> {
 async function runAll(): Promise<readonly number[]> {
   const waiting = [...named]
   const codes: number[] = []
-  const lane = async (): Promise<void> => {
+  const lane = async (number: number): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-      codes.push(await runAlone(name))
+      codes.push(await runAlone(name, number))
     }
   }
-  await Promise.all([lane(), lane()])
+  await Promise.all([lane(0), lane(1)])
   return codes
 }
 
-function runAlone(name: string): Promise<number> {
+function runAlone(name: string, lane: number): Promise<number> {
   const args = [fileURLToPath(import.meta.url), '--here', '--seconds', String(seconds)]
   const child = spawn(process.execPath, [...args, '--seed', String(seed), name], {
     stdio: 'inherit',
+    // As vitest tells its workers: by that they take ports that the other lane does not.
+    env: { ...process.env, VITEST_POOL_ID: String(lane) },
   })
   return new Promise((resolve, reject) => {
     child.on('error', reject)

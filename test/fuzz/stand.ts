@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +12,11 @@ interface StandAddress {
   readonly chain: readonly string[]
   readonly privateKey: string
   readonly csr: string
+}
+
+/** What is logged as an error where all the machine is busy, or has stood still, and an answer was late for that alone. */
+export function isOfTime(message: string): boolean {
+  return message.endsWith('in time')
 }
 
 /** What the process says on stdout. */
@@ -40,8 +44,9 @@ export async function openFuzzStand<At extends object = StandAddress>(
   child.stderr.on('data', (chunk) => {
     stderr = (stderr + String(chunk)).slice(-4000)
   })
-  child.on('close', (code) => {
-    failed ??= `${name} ended with ${code}: ${stderr}`
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  child.on('close', (code, signal) => {
+    failed ??= `${name} ended with ${code ?? signal}: ${stderr}`
     up.reject(new Error(failed))
   })
   createInterface({ input: child.stdout }).on('line', (text) => {
@@ -62,7 +67,7 @@ export async function openFuzzStand<At extends object = StandAddress>(
     },
     async [Symbol.asyncDispose]() {
       child.stdin.end()
-      if (child.exitCode === null) await once(child, 'close')
+      await closed
     },
   }
 }

@@ -7,7 +7,7 @@ import { ask, form, formHeaders, issuer, orders, resourceOf } from '../support/o
 import { mint, mintJwt, someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
 import { shownBy } from '../support/shown.ts'
 import { startTokenServer } from '../support/token-server.ts'
-import type { StandLine } from './stand.ts'
+import { isOfTime, type StandLine } from './stand.ts'
 import type { TokenStandAddress } from './token-service.ts'
 
 const say = (line: StandLine<TokenStandAddress>): void =>
@@ -38,8 +38,7 @@ const server = await startTokenServer({
   },
   log: {
     error(message, fields) {
-      // Where all the machine is busy, an answer may be late.
-      if (!message.endsWith('in time')) say({ failed: `${message}: ${String(fields?.['error'])}` })
+      if (!isOfTime(message)) say({ failed: `${message}: ${String(fields?.['error'])}` })
     },
   },
 })
