@@ -9,8 +9,8 @@ const config: ViteUserConfig = defineConfig({
     reporters: ['verbose'],
     // Each of them has a dozen processes; side by side they would wait for each other.
     fileParallelism: false,
-    testTimeout: 300_000,
-    hookTimeout: 120_000,
+    testTimeout: 900_000,
+    hookTimeout: 300_000,
   },
 })
 
