@@ -10,6 +10,8 @@ import type { TlsProtocol } from './context.ts'
  */
 
 const maxChainLength = 10
+/** Of all its certificates. OpenSSL takes 100 KB, and holds more than that of them as long as the connection is open. */
+const maxChainBytes = 32 * 1024
 
 /**
  * What the peer presented, DER, in its order; `[]` where it presented nothing. Node hands the chain
@@ -19,12 +21,18 @@ const maxChainLength = 10
 export function presentedBy(socket: TLSSocket, protocol: TlsProtocol): readonly Buffer[] {
   checkSession(socket, protocol)
   const chain: Buffer[] = []
+  let bytes = 0
   let certificate = socket.getPeerX509Certificate()
   while (certificate !== undefined) {
     if (chain.length === maxChainLength) {
       refuse('peer-chain-too-long', `the peer presented more than ${maxChainLength} certificates`)
     }
-    chain.push(certificate.raw)
+    const { raw } = certificate
+    bytes += raw.length
+    if (bytes > maxChainBytes) {
+      refuse('peer-chain-too-long', 'the peer presented more than 32 KiB of certificates')
+    }
+    chain.push(raw)
     certificate = certificate.issuerCertificate
   }
   return chain

@@ -11,7 +11,8 @@ import {
   type TlsListener,
 } from '../../../src/mtls/handshake.ts'
 import { FakeClock } from '../../../src/testing/fake-clock.ts'
-import { reasonOfAsync } from '../../support/x509-fixtures.ts'
+import { extension } from '../../../src/x509/encode.ts'
+import { certificateDer, party, reasonOfAsync } from '../../support/x509-fixtures.ts'
 import { identity, type TestIdentity, testAuthorities } from './identities.ts'
 
 let server: TestIdentity
@@ -71,6 +72,14 @@ const chainOf = (length: number): TestIdentity => ({
   ...client,
   chain: [client.leaf, ...Array<Buffer>(length - 1).fill(ca)],
 })
+
+/** As many authorities behind the client, each somewhat larger than it says. */
+async function chainOfBytes(count: number, bytes: number): Promise<TestIdentity> {
+  const filling = extension('1.3.6.1.4.1.99999.1', Buffer.alloc(bytes))
+  const large = await party('large')
+  const der = await certificateDer(large, large, { ca: true, extra: [filling] })
+  return { ...client, chain: [client.leaf, ...Array<Buffer>(count).fill(der)] }
+}
 
 describe('T12 caps', () => {
   test('over the cap on connections nobody comes in; one that leaves makes room', async () => {
@@ -137,8 +146,12 @@ describe('T12 caps', () => {
   })
 })
 
-describe('the length of a chain', () => {
-  test('ten certificates are read, each as it was sent', async () => {
+describe('T12 the length of a chain', () => {
+  test.each([
+    ['ten certificates', async () => chainOf(10)],
+    // Ten of RSA-4096 have some 20 KB.
+    ['30 KB', () => chainOfBytes(9, 3000)],
+  ])('%s are read, each as it was sent', async (_, made) => {
     let seen: readonly Buffer[] = []
     const listener = await listen({
       verifyClient: (chain) => {
@@ -146,12 +159,16 @@ describe('the length of a chain', () => {
         return chain
       },
     })
-    const long = chainOf(10)
+    const long = await made()
     expect(await isIn(await dial(listener.address.port, long))).toBe(true)
     expect(seen).toEqual(long.chain)
   })
 
-  test('eleven are refused before the check is asked', async () => {
+  test.each([
+    ['eleven certificates', async () => chainOf(11)],
+    ['more than 32 KiB in ten', () => chainOfBytes(9, 4000)],
+    ['more than 32 KiB in two', () => chainOfBytes(1, 33_000)],
+  ])('%s are refused before the check is asked', async (_, made) => {
     let asked = 0
     const listener = await listen({
       verifyClient: (chain) => {
@@ -159,12 +176,16 @@ describe('the length of a chain', () => {
         return chain
       },
     })
-    expect(await isIn(await dial(listener.address.port, chainOf(11)))).toBe(false)
+    expect(await isIn(await dial(listener.address.port, await made()))).toBe(false)
     expect(asked).toBe(0)
   })
 
-  test('eleven of a server are refused by the client', async () => {
-    const listener = await listen({ identity: () => chainOf(11) })
+  test.each([
+    ['eleven certificates', async () => chainOf(11)],
+    ['more than 32 KiB in ten', () => chainOfBytes(9, 4000)],
+  ])('%s of a server are refused by the client', async (_, made) => {
+    const long = await made()
+    const listener = await listen({ identity: () => long })
     expect(await reasonOfAsync(() => dial(listener.address.port))).toBe('peer-chain-too-long')
   })
 })
