@@ -18,11 +18,13 @@ import time
 ID = re.compile(rb"spiffe://[A-Za-z0-9._/-]+")
 DATA, HEADERS, RST_STREAM, GOAWAY = 0, 1, 3, 7
 END_STREAM = 1
+# Who waits longer than that waits for ever.
+PATIENCE_SECONDS = 300
 
 
 def dial(path):
     channel = socket.socket(socket.AF_UNIX)
-    channel.settimeout(30)
+    channel.settimeout(PATIENCE_SECONDS)
     channel.connect(path)
     return channel
 
@@ -93,10 +95,21 @@ def users(path, call, first, count):
     return {uid: json.load(result) for uid, result in running.items()}
 
 
-def crowd(path, call, count):
-    """How many of many processes get an answer."""
-    running = [forked(lambda: ask(path, call))[0] for _ in range(count)]
-    return sum(json.load(result) is not None for result in running)
+def ask_until(path, call, wanted):
+    """Asks again while this ID is not among the answers: a program that took too long to read is read on."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        if wanted in (ask(path, call) or []):
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(random.random())
+
+
+def crowd(path, call, count, wanted):
+    """How many of many processes get this ID."""
+    running = [forked(lambda: ask_until(path, call, wanted))[0] for _ in range(count)]
+    return sum(json.load(result) for result in running)
 
 
 def reused(path, call, rounds):
@@ -202,7 +215,7 @@ def main():
     if mode == "users":
         result = users(path, call, int(rest[0]), int(rest[1]))
     elif mode == "crowd":
-        result = crowd(path, call, int(rest[0]))
+        result = crowd(path, call, int(rest[0]), rest[1])
     elif mode == "swapped":
         result = swapped(path, call_file, rest[0], float(rest[1]))
     elif mode == "seen":

@@ -66,8 +66,14 @@ export function callersApart<T>(
 export async function endpointBeside(entries: readonly string[]): Promise<{
   readonly path: string
   readonly pid: number
-  /** Calls that wait for their turn. */
-  queued(): Promise<number>
+  stats(): Promise<{
+    /** Calls that wait for their turn. */
+    readonly queued: number
+    /** Callers whose program is looked at in this moment. */
+    readonly asking: number
+    /** Programs that were read to their end. */
+    readonly reads: number
+  }>
 }> {
   const path = join(temporaryFolder(), 'api.sock')
   const child = spawn(process.execPath, [endpointProcess, path, ...entries], {
@@ -79,10 +85,10 @@ export async function endpointBeside(entries: readonly string[]): Promise<{
   return {
     path,
     pid: child.pid ?? 0,
-    async queued() {
+    async stats() {
       child.stdin.write('\n')
       const [line] = (await once(lines, 'line')) as [string]
-      return (JSON.parse(line) as { queued: number }).queued
+      return JSON.parse(line)
     },
   }
 }

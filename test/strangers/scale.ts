@@ -5,5 +5,5 @@ export function scale(little: number, all: number): number {
   return isAllTried ? all : little
 }
 
-/** How long a test may take when all of it is tried, milliseconds. */
-export const LONG = 180_000
+/** How long a test may take when all of it is tried, milliseconds: several times what a busy machine needs. */
+export const LONG = 900_000

@@ -4,6 +4,8 @@
 // --expose-gc.
 import { readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import type { WorkloadAttestor } from '../../../../agent/workload-attestation/attestor.ts'
+import { fileHashes } from '../../../../agent/workload-attestation/file-hash.ts'
 import { unixAttestor } from '../../../../agent/workload-attestation/unix.ts'
 import { unixExecutableAttestor } from '../../../../agent/workload-attestation/unix-executable.ts'
 import { openWorkloadEndpoint } from '../../../../agent/workload-endpoint/endpoint.ts'
@@ -21,13 +23,32 @@ updates.set(
     return entryOf(id, [selector])
   }),
 )
+const hashes = fileHashes()
+let asking = 0
+/** Counts the callers whose program is looked at in this moment. */
+function counted(attestor: WorkloadAttestor): WorkloadAttestor {
+  return {
+    type: attestor.type,
+    async attest(...about) {
+      asking += 1
+      try {
+        return await attestor.attest(...about)
+      } finally {
+        asking -= 1
+      }
+    },
+  }
+}
 const endpoint = await openWorkloadEndpoint(path, {
   updates,
   jwt: { fetch: () => Promise.reject(new Error('unused')) },
   bundles: { bundleOf: () => home.bundle },
   trustDomain,
   unavailable: () => undefined,
-  attestors: given.length > 0 ? [unixAttestor(), unixExecutableAttestor()] : [unixAttestor()],
+  attestors: [
+    unixAttestor(),
+    ...(given.length > 0 ? [counted(unixExecutableAttestor({ hashes }))] : []),
+  ],
   clock: systemClock,
   log: silentLog,
 })
@@ -38,6 +59,8 @@ createInterface({ input: process.stdin }).on('line', () => {
     descriptors: readdirSync('/proc/self/fd').length,
     timers: process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length,
     heapMiB: process.memoryUsage().heapUsed / (1 << 20),
+    asking,
+    reads: hashes.reads,
   }
   process.stdout.write(`${JSON.stringify({ ...endpoint.stats(), ...held })}\n`)
 })
