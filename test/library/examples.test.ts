@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { type RunningServer, startServer, wireEntry } from '../support/running-server.ts'
 
@@ -10,6 +10,9 @@ const folder = fileURLToPath(new URL('../../examples/', import.meta.url))
 const web = 'spiffe://example.org/web'
 let server: RunningServer
 let agent: RunningAgent
+
+// Each program is a process or two, which take a busy machine their time.
+vi.setConfig({ testTimeout: 300_000 })
 
 beforeAll(async () => {
   server = await startServer()

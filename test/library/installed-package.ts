@@ -38,6 +38,9 @@ export interface InstalledPackage {
   remove(): void
 }
 
+/** Packing takes a busy machine its time, and a registry may be slow to answer: what takes longer than this hangs. */
+export const PATIENCE_MS = 900_000
+
 /** Set in CI: installs from the registry, and runs on the oldest Node that the package names. */
 const fromRegistry = process.env['COUNTERSIGN_INSTALL_FROM_REGISTRY'] === '1'
 const oldestNode = `node-linux-${process.arch}`
@@ -61,7 +64,7 @@ export function installPackage(): InstalledPackage {
       const { stdout } = await promisify(execFile)(
         fromRegistry ? join(folder, 'node_modules', oldestNode, 'bin/node') : process.execPath,
         ['--input-type=module', '--eval', program],
-        { cwd: folder, env: { PATH: process.env['PATH'], ...env }, timeout: 20_000 },
+        { cwd: folder, env: { PATH: process.env['PATH'], ...env }, timeout: PATIENCE_MS },
       )
       return stdout
     },
@@ -82,12 +85,22 @@ function installLinks(folder: string, tarball: string): void {
   }
 }
 
+/** A registry may be out of reach for a moment: three tries. */
 function npmInstall(folder: string, what: readonly string[]): void {
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
-  execFileSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...what], {
-    cwd: folder,
-    stdio: ['ignore', 2, 2],
-  })
+  for (let tries = 1; ; tries += 1) {
+    try {
+      execFileSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...what], {
+        cwd: folder,
+        stdio: ['ignore', 2, 2],
+      })
+      return
+    } catch (error) {
+      if (tries === 3) throw error
+      process.stderr.write(`library: ${error}\nlibrary: tried again in 10 s\n`)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
+    }
+  }
 }
 
 function manifestIn(folder: string): Manifest {

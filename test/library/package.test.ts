@@ -2,17 +2,19 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { agentIdOf, startAgent } from '../support/running-agent.ts'
 import { startServer, wireEntry } from '../support/running-server.ts'
-import { type InstalledPackage, installPackage } from './installed-package.ts'
+import { type InstalledPackage, installPackage, PATIENCE_MS } from './installed-package.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 let installed: InstalledPackage
 
+vi.setConfig({ testTimeout: PATIENCE_MS })
+
 beforeAll(() => {
   installed = installPackage()
-})
+}, PATIENCE_MS)
 
 afterAll(() => installed.remove())
 
@@ -44,7 +46,7 @@ test('importing every sub-path but the one for gRPC loads no gRPC, which the fir
     const endpoint = 'unix:///nobody/is/here'
     const opening = X509Source.open({ endpoint, signal: leaving.signal }).catch(() => {})
     // Which may take a busy machine its time.
-    for (let looks = 0; looks < 5000 && !loaded(); looks += 1) {
+    for (let looks = 0; looks < 20_000 && !loaded(); looks += 1) {
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
     leaving.abort()

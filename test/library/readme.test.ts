@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../support/free-port.ts'
 import { agentIdOf, startAgent } from '../support/running-agent.ts'
 import { startServer, wireEntry } from '../support/running-server.ts'
-import { type InstalledPackage, installPackage } from './installed-package.ts'
+import { type InstalledPackage, installPackage, PATIENCE_MS } from './installed-package.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const readme = readFileSync(join(root, 'src/README.md'), 'utf8')
@@ -56,11 +56,8 @@ async function isOpen(port: number): Promise<boolean> {
   }
 }
 
-// Packing takes a busy machine its time.
-const timeout = 180_000
-
 test('the programs of the README run as they stand: two services of five lines each that trust each other, tokens, and a test', {
-  timeout,
+  timeout: PATIENCE_MS,
 }, async () => {
   expect([linesOf('server.mjs').length, linesOf('client.mjs').length]).toEqual([5, 5])
   const installed = installPackage()
@@ -79,7 +76,7 @@ test('the programs of the README run as they stand: two services of five lines e
     .unary('BatchCreateEntry', { entries: [wireEntry(entry)] })
   const port = await freePort()
   run(installed, 'server.mjs', port, agent.socket)
-  await expect.poll(() => isOpen(port)).toBe(true)
+  await expect.poll(() => isOpen(port), { timeout: 120_000 }).toBe(true)
   const client = run(installed, 'client.mjs', port, agent.socket)
   const [printed] = await once(client.stdout, 'data')
   expect(String(printed)).toBe('hello spiffe://example.org/web\n')
@@ -90,7 +87,7 @@ test('the programs of the README run as they stand: two services of five lines e
   // As `npm install express` would leave it.
   symlinkSync(join(root, 'node_modules/express'), join(installed.folder, 'node_modules/express'))
   run(installed, 'api.mjs', apiPort, agent.socket)
-  await expect.poll(() => isOpen(apiPort)).toBe(true)
+  await expect.poll(() => isOpen(apiPort), { timeout: 120_000 }).toBe(true)
   await using workload = new WorkloadApiClient({ endpoint: `unix://${agent.socket}` })
   const { token } = await workload.fetchJwtSvid('https://api.example.org')
   const api = `http://127.0.0.1:${apiPort}/`
