@@ -72,7 +72,8 @@ async function open(version: Version): Promise<Door> {
       admitted.push(id)
       socket.write(id)
     },
-    handshakeTimeoutMs: 5000,
+    // What takes longer hangs.
+    handshakeTimeoutMs: 60_000,
     log: {
       ...silentLog,
       info: (_, fields) => void refusals.push(fields?.['reason']),
