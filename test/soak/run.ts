@@ -24,9 +24,10 @@ if (!(minutes >= 1) || !(rate > 0)) {
   process.exit(64)
 }
 
-// A short run has short lives, so that in it everybody renews several times too.
-const svidSeconds = Math.min(60, Math.round(20 * minutes))
-const caSeconds = Math.min(600, Math.round(180 * minutes))
+// A short run has shorter lives, so that in it everybody renews several times too. Authorities live longer than that:
+// on a busy machine the steps take their time, and no rotation of its own comes between them.
+const svidSeconds = Math.min(60, Math.round(40 * minutes))
+const caSeconds = 600
 /** After the revocation everybody renews once more, by the new authority alone. */
 const afterSeconds = graceSeconds + Math.round(0.6 * svidSeconds)
 const stepsSeconds = 20

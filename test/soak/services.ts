@@ -22,7 +22,7 @@ async function dial(
   }
 }
 
-await using source = await X509Source.open({ signal: AbortSignal.timeout(20_000) })
+await using source = await X509Source.open({ signal: AbortSignal.timeout(60_000) })
 const services = new Map<string, IdentitySource>()
 for (const id of process.argv.slice(2)) {
   const spiffeId = SpiffeId.parse(id)

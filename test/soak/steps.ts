@@ -7,12 +7,14 @@ import { meet } from './load.ts'
 import { type Stuck, startStuck } from './stuck.ts'
 import type { Tally } from './tally.ts'
 
-/** How long after a revocation somebody may still be let in by what it revoked. */
+/** How long after the revocation a service may still show what it revoked, though all have shown another before. */
 export const graceSeconds = 5
 /** Between one step and the next. */
 const pauseSeconds = 5
-/** What the steps take until the revoke at the most, with waiting. */
-const untilRevokeSeconds = 60
+/** What the steps take until the revoke at the most, with waiting, on a busy machine. */
+const untilRevokeSeconds = 150
+/** How long something may take that takes a moment: what takes longer hangs. */
+const patienceMs = 60_000
 
 export interface StepsOptions {
   readonly stand: Stand
@@ -52,7 +54,8 @@ export async function changeAuthority(options: StepsOptions): Promise<void> {
     const revokedMs = sinceMs()
     tally.revoke(old, revokedMs)
     say(`revoked ${old}`)
-    await sleep(graceSeconds * 1000)
+    await untilAllRefuse(stuck, options)
+    say('everyone refuses what it signed')
     do {
       await meetAll(stuck, options)
       await sleep(1000)
@@ -79,10 +82,23 @@ async function untilAllShow(authority: string, { services, tally }: StepsOptions
   const behind = (): readonly string[] =>
     services.map(({ id }) => id).filter((id) => tally.shows.get(id) !== authority)
   for (let waited = 0; behind().length > 0; waited += 100) {
-    if (waited > 30_000)
-      throw new Error(`30 s after the taint these show what it tainted: ${behind()}`)
+    if (waited > patienceMs) throw new Error(`these show what was tainted: ${behind()}`)
     await sleep(100)
   }
+}
+
+/** From then on nobody may let it in. */
+async function untilAllRefuse(stuck: Stuck, { services, sinceMs }: StepsOptions): Promise<void> {
+  const endMs = sinceMs() + patienceMs
+  const untilRefused = async (from: Service, to: Service): Promise<void> => {
+    while (!((await meet(from, to, sinceMs())).result instanceof Error)) {
+      if (sinceMs() > endMs) throw new Error(`${from.id} and ${to.id} go on with what was revoked`)
+      await sleep(20)
+    }
+  }
+  await Promise.all(
+    services.flatMap((service) => [untilRefused(stuck, service), untilRefused(service, stuck)]),
+  )
 }
 
 /** Once in each direction with each service. */

@@ -17,7 +17,7 @@ export interface Stuck extends Service {
 export async function startStuck(id: string, socket: string): Promise<Stuck> {
   await using source = await X509Source.open({
     endpoint: `unix://${socket}`,
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(60_000),
   })
   const svid = source.svid({ spiffeId: SpiffeId.parse(id) })
   const context = source.context()

@@ -60,7 +60,7 @@ func main() {
 
 // open gives a source that shows this ID of those that the agent brings.
 func open(id string) (*workloadapi.X509Source, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	pick := func(svids []*x509svid.SVID) *x509svid.SVID {
 		for _, svid := range svids {
