@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createClient, type RpcClient } from '../../src/rpc/client.ts'
 import { dialTls, dialUnix, type RpcChannel } from '../../src/rpc/dial.ts'
 import type { ServiceDefinitions } from '../../src/rpc/services.ts'
@@ -96,6 +96,7 @@ function growthMiB(): number[] {
 describe('T12 while strangers attack, honest callers are served, and memory is bounded', () => {
   test.each(Object.entries(attacks))('T12 %s', { timeout: LONG }, async (name, given) => {
     const over = new AbortController()
+    onTestFinished(() => over.abort())
     const attacked = attack(given, doors[given.door], over.signal)
     const waits: number[] = []
     const endMs = performance.now() + scale(1000, 10_000)
