@@ -37,10 +37,10 @@ export default defineConfig({
   test: {
     // Of two addresses of localhost Node gives the first 250 ms; a busy machine may not have given Node a turn by then.
     execArgv: ['--network-family-autoselection-attempt-timeout=10000'],
-    // What hangs is found by these all the same; a busy machine takes several times what a test needs.
-    testTimeout: 60_000,
-    expect: { poll: { timeout: 30_000 } },
-    hookTimeout: 60_000,
+    // What hangs is found by these all the same; a busy machine takes twenty times what a test needs.
+    testTimeout: 180_000,
+    expect: { poll: { timeout: 60_000 } },
+    hookTimeout: 180_000,
     pool: 'forks',
     // One more than the smallest machine has cores: each waits now and then, for a process or a timer.
     maxWorkers: 3,

@@ -209,20 +209,22 @@ test('dev that is stopped before it is up ends well, joins anew where it was evi
     said += String(chunk)
   })
   const admin = join(sockets, 'admin.sock')
-  await expect.poll(() => existsSync(admin), { interval: 5 }).toBe(true)
+  await expect.poll(() => existsSync(admin), { interval: 5, timeout: 100_000 }).toBe(true)
   early.kill('SIGINT')
   expect(await new Promise((resolve) => early.on('close', resolve))).toBe(0)
   expect(said).toBe('stopped\n')
   expect(existsSync(sockets)).toBe(false)
 
   const dev = await startDev(cwd)
-  const first = (await dev.json('agent', 'list')) as { id: string }[]
-  expect((await dev.command('agent', 'evict', '--id', first[0]?.id ?? '')).code).toBe(0)
+  const agentIds = async () =>
+    ((await dev.json('agent', 'list')) as { id: string }[]).map(({ id }) => id)
+  const [first = ''] = await agentIds()
+  expect((await dev.command('agent', 'evict', '--id', first)).code).toBe(0)
   // It joins anew by itself, and the entry of the user moves on to its new ID.
+  await expect.poll(agentIds).toEqual([expect.not.stringMatching(`^${first}$`)])
   await expect.poll(async () => (await dev.command('fetch', 'x509')).code).toBe(0)
-  const [agent] = (await dev.json('agent', 'list')) as { id: string }[]
-  expect(agent?.id).not.toBe(first[0]?.id)
-  expect((await dev.command('agent', 'ban', '--id', agent?.id ?? '')).code).toBe(0)
+  const [anew = ''] = await agentIds()
+  expect((await dev.command('agent', 'ban', '--id', anew)).code).toBe(0)
   await expect.poll(async () => (await dev.command('agent', 'health')).code).toBe(69)
   const health = await dev.command('agent', 'health')
   expect(health.stdout).toMatch(/NOT_SERVING\nreason\s+agent-banned/)

@@ -69,7 +69,7 @@ test('the service manager is told when the files are there; a renewal tells the 
   )
   onTestFinished(() => void child.kill('SIGKILL'))
   // It waits for an identity.
-  await eventually(() => api.calls.length > 0, 15_000)
+  await eventually(() => api.calls.length > 0)
   await api.grant(web)
   expect(await lines.next()).toMatchObject({ value: 'READY=1' })
   await api.rotate()

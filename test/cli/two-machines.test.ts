@@ -53,7 +53,7 @@ test('a server and an agent as on two machines: config file, token on standard i
     ].join('\n'),
   )
   const server = launch(['server', 'run', '--config', config])
-  await expect.poll(() => existsSync(adminSocket)).toBe(true)
+  await expect.poll(() => existsSync(adminSocket), { timeout: 100_000 }).toBe(true)
   expect((await admin('server', 'health', '--wait')).code).toBe(0)
   expect((await fetch(`http://127.0.0.1:${httpPort}/ready`)).status).toBe(200)
 

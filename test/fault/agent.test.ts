@@ -198,7 +198,7 @@ test('an expired agent that cannot prove its node says what to do, stays up, and
     .unary('CreateJoinToken', { ttl: 60 })
   token = async () => new Secret(value)
   await expect.poll(() => health(agent)).toBe('SERVING')
-}, 120_000)
+})
 
 test('the join token is sent to nobody but the server that the pinned CA key vouches for', async () => {
   const running = await server()

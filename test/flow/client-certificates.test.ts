@@ -174,7 +174,7 @@ test('T30 a connection keeps the certificate that it began with: its tokens are 
       expect(verdict).toBe(certificate === leaf ? 'accepted' : 'token-binding')
     }
   }
-  await eventually(async () => (await old()).status !== 200, 30_000)
+  await eventually(async () => (await old()).status !== 200)
   expect(await old()).toMatchObject({ status: 401, error: 'invalid_client' })
   expect((await renewed()).status).toBe(200)
   // Each went on over the connection that it had.

@@ -71,7 +71,7 @@ test('WLE-17 WLA-28 sources open when there is an entry, live through an agentâ€
     expect((await jwt.fetchJwtSvid('us')).token).toBe(token)
     expect((await verify()).spiffeId).toBe(web)
     agent = await startAgent(server)
-    await eventually(() => sources.every(({ state }) => state === 'fresh'), 10_000)
+    await eventually(() => sources.every(({ state }) => state === 'fresh'), 40_000)
 
     const entries = server.admin('spire.api.server.entry.v1.Entry')
     await entries.unary('BatchDeleteEntry', { ids: [entryId] })

@@ -160,7 +160,7 @@ test('T26 what was exchanged by the next key for a token by a key that is revoke
   const [first, second] = [token, passedOn.token].map((one) => decodeProtectedHeader(one).kid)
   expect([first === next, second]).toEqual([false, next])
   // Keys are asked for again no sooner than five seconds after the last time.
-  await eventually(async () => (await verdict(passedOn)) === 'accepted', 20_000)
+  await eventually(async () => (await verdict(passedOn)) === 'accepted')
   await revoke('key', first ?? '')
   await eventually(async () => (await verdict(passedOn)) === 'token-revoked')
 })

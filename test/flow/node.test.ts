@@ -7,6 +7,7 @@ import { PROMPT_MS } from '../support/prompt.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import {
   attest,
+  patient,
   type RunningServer,
   startServer,
   type TestIdentity,
@@ -188,7 +189,7 @@ describe('what an agent may sign', () => {
 
   test('T12 a request of 64 MB and one with a million audiences are refused', async () => {
     const agent = await server.joinAgent()
-    const client = createClient(svidService, server.dial(agent))
+    const client = patient(createClient(svidService, server.dial(agent)))
     const many = { entry_id: 'x', audience: Array.from({ length: 1_000_000 }, () => 'audience') }
     await expect(client.unary('NewJWTSVID', many)).rejects.toMatchObject({ code: 'exhausted' })
     const csr = Buffer.alloc(64 << 20)

@@ -142,4 +142,4 @@ test('CA rotation breaks no handshake: two services connect all the while, from 
   expect(serials.size).toBeGreaterThan(3)
   expect(roots.size).toBeGreaterThanOrEqual(2)
   expect(signers.size).toBeGreaterThanOrEqual(2)
-}, 120_000)
+})

@@ -215,7 +215,7 @@ test('FED-02 FED-08 FED-30 workloads of two trust domains trust each other over 
   await expect.poll(() => here.bundleOf(right.name)?.x509Authorities.length).toBe(1)
   expect(await meet()).toBe(met)
   await listener.close()
-}, 120_000)
+})
 
 test('FED-34 a token of one trust domain is good in the other, where that one is known', async () => {
   await using here = new WorkloadApiClient({ endpoint: `unix://${left.agent.socket}` })

@@ -91,7 +91,7 @@ export async function untilHeld(
       .admin('countersign.registry.v1.Registry')
       .unary('WaitApplied', { position, entry_ids: [...entryIds], timeout_ms: 10_000 })
     return agents.every(({ applied }) => applied)
-  }, 30_000)
+  })
 }
 
 export interface SvidMessage {

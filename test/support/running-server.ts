@@ -36,6 +36,14 @@ export interface RunningServer {
   remove(): Promise<void>
 }
 
+/** Of a large batch a slow machine may make more than the ten seconds that a client waits unless told. */
+export function patient<D>(client: RpcClient<D>): RpcClient<D> {
+  return {
+    ...client,
+    unary: (rpc, request, options) => client.unary(rpc, request, { timeoutMs: 50_000, ...options }),
+  }
+}
+
 /** A real server in this process: real SQLite, real TLS on a free port, real sockets. */
 export async function startServer(
   options: {
@@ -78,7 +86,7 @@ export async function startServer(
     config,
     address,
     folder,
-    admin: (name) => createClient(name, adminChannel),
+    admin: (name) => patient(createClient(name, adminChannel)),
     dial: (identity) =>
       keep(
         dialTls({
