@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
@@ -27,6 +27,7 @@ import {
   orders,
   policyFolder,
 } from '../support/oauth.ts'
+import { recordsIn } from '../support/records-in.ts'
 import { someAgent, startServer, trustDomain, wireEntry } from '../support/running-server.ts'
 import { webCertificate } from '../support/web-certificate.ts'
 
@@ -127,10 +128,9 @@ async function startKillable() {
       const server = await startServer({ folder, overrides: { oauth } })
       onTestFinished(() => server.stop())
       const revoked = () =>
-        readFileSync(server.config.auditFile, 'utf8')
-          .split('\n')
-          .filter((line) => line.includes(`"reason":"${reason}"`))
-          .map((line) => (JSON.parse(line) as { jti: string }).jti)
+        recordsIn<{ reason?: string; jti: string }>(server.config.auditFile)
+          .filter((record) => record.reason === reason)
+          .map(({ jti }) => jti)
       await eventually(() => revoked().length > 0)
       return revoked()
     },

@@ -18,6 +18,7 @@ import { eventually } from '../../src/testing/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { ask, issuer, orders, resourceOf } from '../support/oauth.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
+import { recordsIn } from '../support/records-in.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { trustDomain, wireEntry } from '../support/running-server.ts'
 import { shownBy } from '../support/shown.ts'
@@ -44,7 +45,7 @@ beforeAll(async () => {
   server = await startTokenServer({
     oauth: {
       resources: new Map([[orders, resource]]),
-      canary: { everySeconds: 0.1, alarmAfterSeconds: 0.5 },
+      canary: { everySeconds: 0.1, alarmAfterSeconds: 1 },
     },
     overrides: { httpAddress: { host: '127.0.0.1', port: monitoring } },
   })
@@ -110,8 +111,7 @@ interface Line {
 }
 
 function onRecord(kind: string): readonly Line[] {
-  const lines = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
-  return lines.map((line) => JSON.parse(line) as Line).filter((line) => line.kind === kind)
+  return recordsIn<Line>(server.config.auditFile).filter((line) => line.kind === kind)
 }
 
 async function metric(name: string): Promise<number> {
@@ -120,12 +120,18 @@ async function metric(name: string): Promise<number> {
   return Number(line?.split(' ').at(-1))
 }
 
+/** A flight takes a busy machine longer, and one that stood still makes a late one of it. */
+async function soon(condition: () => boolean | Promise<boolean>): Promise<void> {
+  await eventually(condition, 40_000)
+}
+
+const alarm = async (is: 0 | 1): Promise<boolean> =>
+  (await metric('countersign_server_canary_alarm')) === is
+
 test('a service is tried with tokens that open nothing, and how soon it refuses what was revoked is measured', async () => {
-  await eventually(
-    async () => (await metric('countersign_server_canary_refusal_seconds_count')) >= 3,
-  )
+  await soon(async () => (await metric('countersign_server_canary_refusal_seconds_count')) >= 3)
   // Before the service listened it could not be tried: that is over.
-  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 0)
+  await soon(() => alarm(0))
   const took = await metric('countersign_server_canary_refusal_seconds_sum')
   const flights = await metric('countersign_server_canary_refusal_seconds_count')
   // In seconds, and of the refusal, not of a stretch between two trials.
@@ -140,31 +146,32 @@ test('a service is tried with tokens that open nothing, and how soon it refuses 
 
 test('a service that takes longer to refuse than it may is an alarm, until it is as quick as before', async () => {
   const count = 'countersign_server_canary_refusal_seconds_count'
+  await soon(() => alarm(0))
   const before = { alarms: onRecord('canary.alarmed').length, refused: await metric(count) }
-  heedsAfterMs = 700
-  await eventually(async () => (await metric(count)) >= before.refused + 2, 10_000)
-  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 1)
-  await eventually(() => onRecord('canary.alarmed').length > before.alarms)
+  heedsAfterMs = 1500
+  await soon(async () => (await metric(count)) >= before.refused + 2)
+  await soon(() => alarm(1))
+  await soon(() => onRecord('canary.alarmed').length > before.alarms)
   heedsAfterMs = 0
-  await eventually(async () => (await metric('countersign_server_canary_alarm')) === 0)
-})
+  await soon(() => alarm(0))
+}, 240_000)
 
 test('a service that does not hear of revocations is an alarm, on record and in the metrics, until it hears again', async () => {
-  const alarmOfSilence = async (): Promise<readonly Line[]> => {
+  const alarmOfSilence = async (): Promise<Line | undefined> => {
+    await soon(() => alarm(0))
     const before = onRecord('canary.alarmed').length
     const recovered = onRecord('canary.recovered').length
     hears = false
-    await eventually(async () => (await metric('countersign_server_canary_alarm')) === 1, 10_000)
     // The metric tells it a moment before the trail.
-    await eventually(() => onRecord('canary.alarmed').length > before)
+    await soon(() => onRecord('canary.alarmed').length > before)
+    expect(await alarm(1)).toBe(true)
     hears = true
-    await eventually(async () => (await metric('countersign_server_canary_alarm')) === 0)
-    await eventually(() => onRecord('canary.recovered').length > recovered)
-    return onRecord('canary.alarmed').slice(before)
+    await soon(() => alarm(0))
+    await soon(() => onRecord('canary.recovered').length > recovered)
+    return onRecord('canary.alarmed')[before]
   }
-  let alarms = await alarmOfSilence()
+  let told = await alarmOfSilence()
   // On a busy machine the trial that was on its way may have been slow by itself, which is told once.
-  while (alarms[0]?.reason === 'late') alarms = await alarmOfSilence()
-  expect(alarms).toMatchObject([{ reason: 'not-refused' }])
+  while (told?.reason !== 'not-refused') told = await alarmOfSilence()
   expect(onRecord('canary.recovered').at(-1)).toMatchObject({ reason: 'in-time' })
-})
+}, 240_000)

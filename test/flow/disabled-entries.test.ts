@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { JwtSource, X509Source, type X509Svid } from 'countersign'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { createClient } from '../../src/rpc/client.ts'
@@ -11,6 +10,7 @@ import { ask, assertionType, form, formHeaders, issuer, orders } from '../suppor
 import { type OrdersService, startOrdersService } from '../support/orders-service.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
 import { reasonOf } from '../support/reason-of.ts'
+import { recordsIn } from '../support/records-in.ts'
 import { agentIdOf, type RunningAgent, startAgent } from '../support/running-agent.ts'
 import { someAgent, trustDomain, wireEntry } from '../support/running-server.ts'
 import type { TokenServer } from '../support/token-server.ts'
@@ -59,8 +59,7 @@ const byToken = (token: string) =>
 const byCertificate = (svid: X509Svid) => tokenFor({ client_id: svid.spiffeId }, svid)
 
 function trail(): readonly Record<string, unknown>[] {
-  const lines = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
-  return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  return recordsIn(server.config.auditFile)
 }
 
 test('an entry that is disabled gives nobody anything within a second, and enabled gives it anew; what was before stays dead', async () => {
@@ -166,7 +165,7 @@ test('of an ID that another entry gives too, SVIDs of before prove nothing, and 
   await registry().unary('BatchDisable', { ids: [id] })
   expect(await known(before)).toBe(false)
   expect(trail().findLast(({ kind }) => kind === 'token.denied')?.['reason']).toBe('svid-revoked')
-  await eventually(() => current() !== before, 15_000)
+  await eventually(() => current() !== before)
   const after = current()
   expect(await known(after)).toBe(true)
   await registry().unary('BatchEnable', { ids: [id] })

@@ -2,17 +2,20 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { Agent } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
+import { eventually } from '../../src/testing/eventually.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { runHere } from '../support/command.ts'
 import { freePort } from '../support/free-port.ts'
 import { ask, form, formHeaders, orders, resourceOf } from '../support/oauth.ts'
+import { recordsIn } from '../support/records-in.ts'
 import { mint, type TestIdentity, wireEntry } from '../support/running-server.ts'
 import { startTokenServer, type TokenServer } from '../support/token-server.ts'
 import type { WebCertificate } from '../support/web-certificate.ts'
@@ -74,17 +77,32 @@ function add(name: string, ...more: readonly string[]) {
   )
 }
 
-async function change(key: string, more: Record<string, string> = {}, identity = edge) {
+async function change(
+  key: string,
+  more: Record<string, string> = {},
+  identity = edge,
+  agent?: Agent,
+) {
   const client_id = identity.id
   const values = { client_id, key, client_address: '10.7.0.9', ...more }
-  const options = { method: 'POST', headers: formHeaders, body: form(values), identity }
+  const options = {
+    ...{ method: 'POST', headers: formHeaders, body: form(values), identity },
+    ...(agent !== undefined && { agent }),
+  }
   const { status, headers, body } = await ask(port, certificate, '/oauth/legacy', options)
   return { status, headers, ...JSON.parse(body) }
 }
 
-function lastRecord(kind: string) {
-  const lines = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
-  return lines.map((line) => JSON.parse(line)).findLast((line) => line.kind === kind)
+interface Line {
+  readonly kind: string
+  readonly reason?: string
+  readonly entryId?: string
+  readonly actor: { readonly address?: string }
+}
+
+function lastRecord(kind: string): Line {
+  const records = recordsIn<Line>(server.config.auditFile)
+  return records.findLast((record) => record.kind === kind) ?? expect.fail(`no ${kind}`)
 }
 
 test('an edge gets a token of a minute for a key, for what that was registered for, on record', async () => {
@@ -458,19 +476,23 @@ test('a legacy caller ends by itself at its end date, and no token of it lives o
 
 test('who tries keys is slowed down by his address, and a right one helps him no more; nobody else is', async () => {
   const { said } = await add('till-10')
-  const from = { client_address: '10.7.99.99' }
-  const statuses: number[] = []
-  for (let n = 0; n < 60; n += 1) statuses.push((await change(`${said.key}${n}`, from)).status)
-  expect(statuses.slice(0, 30)).toEqual(Array(30).fill(401))
-  expect(statuses).toContain(503)
-  // A try is given back each second, and it may be at any moment.
-  const helped: number[] = []
-  while (helped.length < 10) {
-    if ((await change(`${said.key}0`, from)).status === 503)
-      helped.push((await change(said.key, from)).status)
-  }
-  expect(helped.filter((status) => status === 503).length).toBeGreaterThan(5)
-  for (let n = 0; n < 40; n += 1) expect((await change(said.key)).status).toBe(200)
+  // A try is given back each second: over connections that are there already a slow machine makes more than that.
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 })
+  onTestFinished(() => agent.destroy())
+  const from = (address: string) => async (key: string) =>
+    (await change(key, { client_address: address }, edge, agent)).status
+  const guesser = from('10.7.99.99')
+  const guesses = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => guesser(`${said.key}x`)))
+  expect(await guesses(30)).toEqual(Array(30).fill(401))
+  await eventually(async () => (await guesses(8)).includes(503))
+  // But for a try that is given back at just that moment.
+  await eventually(async () => {
+    await guesses(8)
+    return (await guesser(said.key)) === 503
+  })
+  const other = from('10.7.0.9')
+  for (let n = 0; n < 40; n += 1) expect(await other(said.key)).toBe(200)
 })
 
 test('the list says who has not used his key', async () => {

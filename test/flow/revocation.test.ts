@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import SqliteDatabase from 'better-sqlite3'
@@ -10,6 +9,7 @@ import { ask, assertionType, form, formHeaders, issuer, orders } from '../suppor
 import { type OrdersService, startOrdersService } from '../support/orders-service.ts'
 import { PROMPT_MS } from '../support/prompt.ts'
 import { reasonOf } from '../support/reason-of.ts'
+import { recordsIn } from '../support/records-in.ts'
 import { agentIdOf, startAgent } from '../support/running-agent.ts'
 import {
   mint,
@@ -263,7 +263,7 @@ test('T20 once its key is revoked the feed goes on under another one, which its 
   expect(await kid()).not.toBe(before)
   await revocation.unary('Revoke', { kind: 'owner', id: 'under-another-key', reason: 'test' })
   // Keys are asked for again no sooner than five seconds after the last time.
-  await eventually(() => service.feed.find('owner', 'under-another-key') !== undefined, 20_000)
+  await eventually(() => service.feed.find('owner', 'under-another-key') !== undefined)
   expect(service.feed.find('key', before)).toBeDefined()
   await eventually(() => service.feed.fresh())
 })
@@ -304,7 +304,7 @@ test('T26 a workload that is registered still has other SVIDs within seconds of 
   const revocation = server.admin('countersign.revocation.v1.Revocation')
   await revocation.unary('Revoke', { kind: 'entry', id, reason: 'test' })
   expect([await byCertificate(before.svid), await byToken(before.token)]).toEqual([false, false])
-  await eventually(() => source.svid() !== before.svid, 15_000)
+  await eventually(() => source.svid() !== before.svid)
   expect(await byCertificate(source.svid())).toBe(true)
   expect(await byToken(await newJwt())).toBe(false)
   jwts.discard(before.token)
@@ -315,8 +315,7 @@ test('T26 a workload that is registered still has other SVIDs within seconds of 
   await revocation.unary('OffboardOwner', { owner: 'team', reason: 'test' })
   await eventually(() => source.state === 'expired')
   expect(await byCertificate(last)).toBe(false)
-  const trail = readFileSync(server.config.auditFile, 'utf8').trim().split('\n')
-  const lines = trail.map((line) => JSON.parse(line) as Record<string, unknown>)
+  const lines = recordsIn(server.config.auditFile)
   const after = lines.slice(lines.findLastIndex(({ kind }) => kind === 'revocation.written'))
   expect(after.filter(({ kind, entryId }) => kind !== 'entry.deleted' && entryId === id)).toEqual(
     [],
