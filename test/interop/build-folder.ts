@@ -39,15 +39,16 @@ export async function runTool(
   return text
 }
 
-/** The same of a tool that fetches what it needs: a registry may be out of reach for a moment, so it has three tries. */
+/** The same of a tool that fetches what it needs: a registry may be out of reach for a moment, so it has four tries. */
 export async function runFetching(...call: Parameters<typeof runTool>): Promise<string> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await runTool(...call)
     } catch (error) {
-      if (tries === 3) throw error
-      process.stderr.write(`interop: ${error}\ninterop: tried again in 10 s\n`)
-      await sleep(10_000)
+      if (tries === 4) throw error
+      const pauseSeconds = 10 * tries
+      process.stderr.write(`interop: ${error}\ninterop: tried again in ${pauseSeconds} s\n`)
+      await sleep(pauseSeconds * 1000)
     }
   }
 }
