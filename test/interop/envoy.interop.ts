@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
+import { PROMPT_MS } from '../support/prompt.ts'
 import { type EnvoyPart, mtlsClient, mtlsServer, type Secrets } from './envoy/envoy-config.ts'
 import { type Envoy, envoyVersions } from './envoy/install-envoy.ts'
 import { type OwnService, openOwnService } from './envoy/own-service.ts'
@@ -11,8 +13,6 @@ import { openStand, type Stand, trustDomain } from './stand.ts'
 
 const run = promisify(execFile)
 const envoys = inject('envoys')
-const rotationsMs = 48_000
-const caTtlSeconds = 36
 const ownId = `spiffe://${trustDomain}/own`
 const idOf = ({ version }: Envoy, role: 'client' | 'server'): string =>
   `spiffe://${trustDomain}/envoy/${version}/${role}`
@@ -20,7 +20,8 @@ const idOf = ({ version }: Envoy, role: 'client' | 'server'): string =>
 let stand: Stand
 
 beforeAll(async () => {
-  stand = await openStand({ server: ['x509_svid_ttl: 12s', 'ca:', `  ttl: ${caTtlSeconds}s`] })
+  // An SVID is replaced when five seconds of it are left, or more: no machine stands still for so long.
+  stand = await openStand({ server: ['x509_svid_ttl: 20s', 'ca:', '  ttl: 72s'] })
   const [agent] = await stand.operate<{ id: string }[]>('agent', 'list')
   const register = (id: string, program: string) =>
     stand.operate(
@@ -45,27 +46,24 @@ function start(program: string, parts: readonly EnvoyPart[]): RunningEnvoy {
 describe.for(envoyVersions.map((version) => ({ version })))('Envoy $version', ({ version }) => {
   const envoy = envoys[version]
 
-  test.skipIf(envoy === undefined)(
-    'has its first secret within a second of its start',
-    async () => {
-      if (envoy === undefined) return
-      const tookMs: number[] = []
-      // On a busy machine the start of the process alone takes that long: the best of five counts.
-      while (Math.min(...tookMs) >= 1000 && tookMs.length < 5) {
-        const [port = 0] = await freePorts(1)
-        const begun = performance.now()
-        const running = start(envoy.server, [mtlsServer(port, stateOfTheWorld, [ownId])])
-        await eventually(
-          async () => (await running.certificates()).includes(idOf(envoy, 'server')),
-          running.log,
-        )
-        tookMs.push(performance.now() - begun)
-        await running.stop()
-      }
-      say(`Envoy ${version}: first secret ${Math.min(...tookMs).toFixed(0)} ms after its start`)
-      expect(Math.min(...tookMs)).toBeLessThan(1000)
-    },
-  )
+  test.skipIf(envoy === undefined)('has its first secret at once', async () => {
+    if (envoy === undefined) return
+    const tookMs: number[] = []
+    // A second is asked for, in which a busy machine does not even start the process.
+    while (Math.min(...tookMs) >= PROMPT_MS && tookMs.length < 5) {
+      const [port = 0] = await freePorts(1)
+      const begun = performance.now()
+      const running = start(envoy.server, [mtlsServer(port, stateOfTheWorld, [ownId])])
+      await eventually(
+        async () => (await running.certificates()).includes(idOf(envoy, 'server')),
+        running.log,
+      )
+      tookMs.push(performance.now() - begun)
+      await running.stop()
+    }
+    say(`Envoy ${version}: first secret ${Math.min(...tookMs).toFixed(0)} ms after its start`)
+    expect(Math.min(...tookMs)).toBeLessThan(PROMPT_MS)
+  })
 
   test.skipIf(envoy === undefined)(
     'takes the configuration in docs/envoy.md as it stands',
@@ -171,10 +169,10 @@ test.skipIf(Object.keys(envoys).length === 0)(
 
     const failures: string[] = []
     const counts = new Map(paths.map(({ name }) => [name, 0]))
-    const serials = running.map(() => ({ leaves: new Set<string>(), roots: new Set<string>() }))
-    const endMs = performance.now() + rotationsMs
+    const seen = running.map(() => newSeen())
+    let isOver = false
     const askOn = async (path: Path): Promise<void> => {
-      while (performance.now() < endMs) {
+      while (!isOver) {
         try {
           const { status, body } = await path.ask()
           if (status !== 200) failures.push(`${path.name}: ${status} ${body}`)
@@ -182,24 +180,26 @@ test.skipIf(Object.keys(envoys).length === 0)(
           failures.push(`${path.name}: ${String(error)}`)
         }
         counts.set(path.name, (counts.get(path.name) ?? 0) + 1)
-        await new Promise((resolve) => setTimeout(resolve, 20))
+        await sleep(50)
       }
     }
+    const isDone = (): boolean =>
+      own.signers.size > 1 &&
+      seen.every(isRotated) &&
+      [...counts.values()].every((count) => count > 50)
     const look = async (): Promise<void> => {
-      while (performance.now() < endMs) {
-        await Promise.all(running.map((one, index) => note(one, serials[index])))
-        await new Promise((resolve) => setTimeout(resolve, 500))
+      try {
+        while (!isDone() && failures.length === 0) {
+          await sleep(500)
+          await Promise.all(running.map((one, index) => note(one, seen[index])))
+        }
+      } finally {
+        isOver = true
       }
     }
     await Promise.all([look(), ...paths.map(askOn)])
 
     expect(failures.slice(0, 10), log()).toEqual([])
-    for (const [name, count] of counts) expect(count, name).toBeGreaterThan(50)
-    for (const { leaves, roots } of serials) {
-      expect(leaves.size).toBeGreaterThan(4)
-      expect(roots.size).toBeGreaterThan(1)
-    }
-    expect(own.signers.size).toBeGreaterThan(1)
     const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
     say(`${total} requests on ${paths.length} paths, ${failures.length} failed`)
   },
@@ -223,11 +223,29 @@ function ownPath(own: OwnService, name: string, port: number, id: string): Path 
   return { name, ask: () => own.get(port, id) }
 }
 
+/** The serial numbers of the certificates that an Envoy has used: its own, and its CAs at first, now and ever. */
+interface Seen {
+  readonly leaves: Set<string>
+  readonly roots: Set<string>
+  firstRoots: readonly string[] | undefined
+  lastRoots: readonly string[]
+}
+
+function newSeen(): Seen {
+  return { leaves: new Set(), roots: new Set(), firstRoots: undefined, lastRoots: [] }
+}
+
+/** Several SVIDs have come and gone, and the CA of the beginning with them. */
+function isRotated({ leaves, roots, firstRoots, lastRoots }: Seen): boolean {
+  return (
+    leaves.size > 4 &&
+    roots.size > 1 &&
+    !lastRoots.some((one) => firstRoots?.includes(one) === true)
+  )
+}
+
 /** Which certificates the Envoy uses at this moment. */
-async function note(
-  envoy: RunningEnvoy,
-  seen: { readonly leaves: Set<string>; readonly roots: Set<string> } | undefined,
-): Promise<void> {
+async function note(envoy: RunningEnvoy, seen: Seen | undefined): Promise<void> {
   const text = await envoy.certificates()
   if (text === '' || seen === undefined) return
   const { certificates } = JSON.parse(text) as {
@@ -236,8 +254,10 @@ async function note(
       ca_cert: { serial_number: string }[]
     }[]
   }
-  for (const { cert_chain: leaves, ca_cert: roots } of certificates) {
-    for (const one of leaves) seen.leaves.add(one.serial_number)
-    for (const one of roots) seen.roots.add(one.serial_number)
+  for (const { cert_chain: chain } of certificates) {
+    for (const one of chain) seen.leaves.add(one.serial_number)
   }
+  seen.lastRoots = certificates.flatMap(({ ca_cert: cas }) => cas.map((one) => one.serial_number))
+  seen.firstRoots ??= seen.lastRoots
+  for (const one of seen.lastRoots) seen.roots.add(one)
 }

@@ -87,7 +87,7 @@ function use(command: readonly string[], scope: string): Promise<readonly Used[]
   const args = [...before, issuer, address, roots, orders, scope, `127.0.0.1:${port}`]
   const env = { ...process.env, SPIFFE_ENDPOINT_SOCKET: `unix://${stand.socket}` }
   return new Promise((resolve, reject) => {
-    execFile(program, args, { env, timeout: 30_000 }, (error, stdout, stderr) => {
+    execFile(program, args, { env, timeout: 120_000 }, (error, stdout, stderr) => {
       if (error !== null) return reject(new Error(stderr, { cause: error }))
       resolve(
         stdout

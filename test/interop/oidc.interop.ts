@@ -30,7 +30,7 @@ interface Verified {
 function verify(address: string, tokens: readonly string[]): Promise<readonly Verified[]> {
   const args = [issuer, address, web.ca, audience]
   return new Promise((resolve, reject) => {
-    const child = execFile(relyingParty, args, { timeout: 20_000 }, (error, stdout, stderr) => {
+    const child = execFile(relyingParty, args, { timeout: 120_000 }, (error, stdout, stderr) => {
       if (error !== null) reject(new Error(stderr, { cause: error }))
       else
         resolve(

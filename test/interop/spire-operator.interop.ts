@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { start } from '../support/command.ts'
-import { freePort } from '../support/free-port.ts'
 import { buildGo } from './languages.ts'
 import { startSpire, untilLogged } from './spire.ts'
+import { ended } from './stand.ts'
 
 /** Where it is missing, the run says so by itself. */
 const hasGo = inject('probes')['go'] !== undefined
@@ -24,17 +24,17 @@ beforeAll(async () => {
     [
       'trust_domain: example.org',
       `data_dir: ${join(folder, 'server')}`,
-      `bind_address: 127.0.0.1:${await freePort()}`,
+      'bind_address: 127.0.0.1:0',
       'http_address: false',
       '',
     ].join('\n'),
   )
   server = start(['server', 'run', '--config', config])
   await untilLogged(server, 'server is ready')
-}, 300_000)
+})
 
-afterAll(() => {
-  server?.kill('SIGTERM')
+afterAll(async () => {
+  if (server !== undefined) await ended(server)
   rmSync(folder, { recursive: true, force: true })
 })
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
+import { saidIn } from './stand.ts'
 
 /*
  * SPIRE's part is played by Go programs on SPIRE's own client stubs: `go/cmd/spire-…`. They print one
@@ -68,7 +69,7 @@ export function startSpire(executable: string, args: readonly string[]): SpirePr
 /** False where nothing was said for so long. */
 async function within(promise: Promise<void>): Promise<boolean> {
   const over = new AbortController()
-  const silence = setTimeout(40_000, false, { signal: over.signal }).catch(() => true)
+  const silence = setTimeout(120_000, false, { signal: over.signal }).catch(() => true)
   try {
     return await Promise.race([promise.then(() => true), silence])
   } finally {
@@ -76,15 +77,23 @@ async function within(promise: Promise<void>): Promise<boolean> {
   }
 }
 
-/** Resolves once the process has logged this message. Throws, with its log, where it ends first. */
-export async function untilLogged(child: ChildProcess, message: string): Promise<void> {
+/** The line with this message, once the process has logged it. Throws, with its log, where it ends first. */
+export function untilLogged(
+  child: ChildProcess,
+  message: string,
+): Promise<Readonly<Record<string, unknown>>> {
   let log = ''
-  for await (const chunk of child.stderr as NodeJS.ReadableStream) {
-    log += String(chunk)
-    if (!log.includes(`"message":"${message}"`)) continue
-    // Read on, since a full pipe would hold it up.
-    child.stderr?.resume()
-    return
-  }
-  throw new Error(`it has ended without "${message}":\n${log}`)
+  return new Promise((resolve, reject) => {
+    const look = (chunk: unknown): void => {
+      log += String(chunk)
+      const said = saidIn(log, message)
+      if (said === undefined) return
+      child.stderr?.off('data', look)
+      // Read on, since a full pipe would hold it up.
+      child.stderr?.resume()
+      resolve(said)
+    }
+    child.stderr?.on('data', look)
+    child.once('close', () => reject(new Error(`it has ended without "${message}":\n${log}`)))
+  })
 }

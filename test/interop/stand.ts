@@ -63,11 +63,7 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
   }
   let address = { host: '', port: 0 }
   const close = async (): Promise<void> => {
-    const ended = children
-      .filter((child) => child.exitCode === null)
-      .map((child) => new Promise((resolve) => child.on('close', resolve)))
-    for (const child of children.toReversed()) child.kill('SIGTERM')
-    await Promise.all(ended)
+    await Promise.all(children.toReversed().map(ended))
     rmSync(folder, { recursive: true, force: true })
   }
 
@@ -139,12 +135,22 @@ export function saidIn(
   log: string,
   message: string,
 ): Readonly<Record<string, unknown>> | undefined {
-  const line = log.split('\n').find((one) => one.includes(`"message":"${message}"`))
+  // The last line may be half of one.
+  const lines = log.split('\n').slice(0, -1)
+  const line = lines.find((one) => one.includes(`"message":"${message}"`))
   return line === undefined ? undefined : (JSON.parse(line) as Readonly<Record<string, unknown>>)
 }
 
+/** Ends a process, and resolves once it is no more. */
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  child.kill('SIGTERM')
+  await closed
+}
+
 async function until<T>(look: () => T | undefined, log: () => string): Promise<T> {
-  for (let waited = 0; waited < 60_000; waited += 50) {
+  for (let waited = 0; waited < 120_000; waited += 50) {
     const seen = look()
     if (seen !== undefined) return seen
     await sleep(50)

@@ -8,8 +8,9 @@ const config: ViteUserConfig = defineConfig({
     include: ['test/interop/*.interop.ts'],
     globalSetup: 'test/interop/setup.ts',
     reporters: ['verbose'],
-    testTimeout: 300_000,
-    hookTimeout: 120_000,
+    // For what hangs, not for what is slow.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     pool: 'forks',
     // One after the other: a machine with two cores has no third for a proxy whose SVID lives for seconds.
     maxWorkers: 1,

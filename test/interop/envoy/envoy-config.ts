@@ -37,7 +37,7 @@ export function envoyConfig(
 function agentCluster(path: string): object {
   return {
     name: 'agent',
-    connect_timeout: '1s',
+    connect_timeout: '10s',
     type: 'STATIC',
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -138,7 +138,8 @@ export function mtlsClient(
       {
         name: cluster,
         type: 'STATIC',
-        connect_timeout: '5s',
+        // With the handshake in it.
+        connect_timeout: '30s',
         load_assignment: endpoint(cluster, address(upstreamPort)),
         typed_extension_protocol_options: {
           'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -161,7 +162,9 @@ export function mtlsClient(
       {
         name: `client-${port}`,
         address: address(port),
-        filter_chains: [{ filters: [http([{ match: { prefix: '/' }, route: { cluster } }])] }],
+        filter_chains: [
+          { filters: [http([{ match: { prefix: '/' }, route: { cluster, timeout: '60s' } }])] },
+        ],
       },
     ],
   }

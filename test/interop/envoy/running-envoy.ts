@@ -91,7 +91,7 @@ export async function freePorts(count: number): Promise<readonly number[]> {
 export async function eventually(
   holds: () => Promise<boolean> | boolean,
   why: () => string,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): Promise<void> {
   const endMs = performance.now() + timeoutMs
   while (!(await holds())) {

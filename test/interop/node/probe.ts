@@ -11,7 +11,9 @@ import { WorkloadApiClient } from '../../../src/workload-api/client.ts'
 import { X509Source } from '../../../src/workload-api/x509-source.ts'
 import { parseCertificate } from '../../../src/x509/certificate.ts'
 
-const signal = AbortSignal.timeout(20_000)
+/** Of a connection, to its end. */
+const timeoutMs = 30_000
+const signal = AbortSignal.timeout(60_000)
 
 function say(line: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)
@@ -106,6 +108,7 @@ async function serve(trustDomain: string): Promise<void> {
     authorize: matchTrustDomain(trustDomain === '' ? own : TrustDomain.parse(trustDomain)),
     host: '127.0.0.1',
     port: 0,
+    timeoutMs,
     onConnection: (socket, peer) => {
       socket.once('data', () => socket.end(`${peer.spiffeId}\n`))
     },
@@ -132,7 +135,9 @@ async function dial(): Promise<void> {
     const { hostname: host, port } = new URL(`tcp://${address}`)
     try {
       const authorize = matchOneOf(SpiffeId.parse(expected))
-      const { socket, peer } = await connectMtls({ source, authorize, host, port: Number(port) })
+      const { socket, peer } = await connectMtls({
+        ...{ source, authorize, host, port: Number(port), timeoutMs },
+      })
       say({ peer: peer.spiffeId, seenAs: await ask(socket) })
     } catch (error) {
       say({ error: messageOf(error) })
@@ -141,7 +146,7 @@ async function dial(): Promise<void> {
 }
 
 async function ask(socket: TLSSocket): Promise<string> {
-  socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')))
+  socket.setTimeout(timeoutMs, () => socket.destroy(new Error('no answer')))
   socket.write('who am I\n')
   let answer = ''
   for await (const data of socket) answer += String(data)

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from spiffe import WorkloadApiClient
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 30
 
 
 class Pinned(http.client.HTTPSConnection):

@@ -13,8 +13,8 @@ from spiffe import JwtSource, JwtSvid, SpiffeId, TrustDomain, WorkloadApiClient,
 from spiffetls import ClientTlsMode, create_ssl_context, dial
 from spiffetls.tlsconfig.authorize import authorize_id, authorize_member_of
 
-TIMEOUT_SECONDS = 20
-CONNECTION_TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 60
+CONNECTION_TIMEOUT_SECONDS = 30
 printing = threading.Lock()
 
 
@@ -105,10 +105,10 @@ def peer_id(connection):
     return names.get_values_for_type(x509.UniformResourceIdentifier)[0]
 
 
-def with_timeout(connection):
+def with_timeout(connection, seconds=CONNECTION_TIMEOUT_SECONDS):
     """pyOpenSSL cannot wait on a socket that Python made non-blocking, so the kernel keeps the time."""
-    seconds = CONNECTION_TIMEOUT_SECONDS.to_bytes(8, "little") + bytes(8)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+    time = seconds.to_bytes(8, "little") + bytes(8)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, time)
     return connection
 
 

@@ -14,6 +14,8 @@ from spiffetls import create_ssl_context
 from spiffetls.tlsconfig.authorize import authorize_member_of
 
 WORKERS = 32
+# The fleet waits longer than this for what became of a connection.
+CONNECTION_TIMEOUT_SECONDS = 10
 
 
 class Moment:
@@ -55,7 +57,7 @@ class Service:
         try:
             connection = SSL.Connection(self.accepting, accepted)
             connection.set_accept_state()
-            with_timeout(connection).do_handshake()
+            with_timeout(connection, CONNECTION_TIMEOUT_SECONDS).do_handshake()
             read_line(connection)
             connection.sendall(f"{peer_id(connection)} {peer_authority(connection)}\n".encode())
             connection.shutdown()
@@ -72,11 +74,11 @@ class Service:
 
     def meet(self, address, expected):
         host, port = address.split(":")
-        with socket.create_connection((host, int(port)), TIMEOUT_SECONDS) as plain:
+        with socket.create_connection((host, int(port)), CONNECTION_TIMEOUT_SECONDS) as plain:
             plain.setblocking(True)
             connection = SSL.Connection(self.dialling, plain)
             connection.set_connect_state()
-            with_timeout(connection).do_handshake()
+            with_timeout(connection, CONNECTION_TIMEOUT_SECONDS).do_handshake()
             peer = peer_id(connection)
             if peer != expected:
                 raise PermissionError(f"{peer} is not {expected}")

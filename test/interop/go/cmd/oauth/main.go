@@ -47,7 +47,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: oauth ISSUER ADDRESS CA-FILE RESOURCE SCOPE SERVICE")
 		os.Exit(64)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -190,9 +190,9 @@ func (w workload) client(address string, svid *x509svid.SVID) *http.Client {
 			return &certificate, nil
 		}
 	}
-	dialer := net.Dialer{Timeout: 5 * time.Second}
+	dialer := net.Dialer{Timeout: 30 * time.Second}
 	return &http.Client{
-		Timeout: 10 * time.Second,
+		Timeout: 30 * time.Second,
 		Transport: &http.Transport{
 			TLSClientConfig: config,
 			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {

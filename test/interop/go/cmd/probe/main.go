@@ -45,7 +45,7 @@ func main() {
 
 // fetch AUDIENCE: everything that the Workload API gives, and the same from the source objects.
 func fetch(ctx context.Context, args []string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	client, err := workloadapi.New(ctx)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
 )
 
-const connectionTimeout = 10 * time.Second
+const connectionTimeout = 30 * time.Second
 
 // serve [TRUST_DOMAIN]: tells each peer who it is taken for, until standard input ends.
 func serve(ctx context.Context, args []string) error {

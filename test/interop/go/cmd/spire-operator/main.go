@@ -31,7 +31,7 @@ type operator struct {
 func main() {
 	socket := flag.String("socket", "", "the server's admin socket")
 	flag.Parse()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	conn, err := grpc.NewClient("unix://"+*socket,
 		grpc.WithTransportCredentials(insecure.NewCredentials()))

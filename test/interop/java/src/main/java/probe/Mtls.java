@@ -21,7 +21,7 @@ import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
 
 final class Mtls {
-    private static final int CONNECTION_TIMEOUT_MS = 10_000;
+    private static final int CONNECTION_TIMEOUT_MS = 30_000;
     private static final int URI_NAME = 6;
 
     private Mtls() {}
