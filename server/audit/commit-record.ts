@@ -3,7 +3,12 @@ import type { AuditEvent } from '../../src/audit/event.ts'
 import { isCommitted } from '../../src/audit/event.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { Log } from '../../src/runtime/log.ts'
-import { lastAuditRecord, markRecorded, recordedUpTo } from '../store/audit-records.ts'
+import {
+  lastAuditRecord,
+  markRecorded,
+  recordedChains,
+  recordedUpTo,
+} from '../store/audit-records.ts'
 import type { Schema } from '../store/schema.ts'
 import type { CommitRecord, Store } from '../store/store.ts'
 import { loadChainId, renewChainId } from './chain-id.ts'
@@ -68,9 +73,16 @@ export interface OpenChain {
   readonly id: string
   /** The last record that the store agrees with; undefined: it knows nothing of the chain. */
   readonly recordedUpTo: number | undefined
+  /** Names of the chains that the store knows instead, where this one is new to it. */
+  readonly before: readonly string[]
 }
 
-/** Finds out which chain of the store this trail is; one that was begun anew gets a name of its own. */
+const maxNamed = 8
+
+/**
+ * Finds out which chain of the store this trail is; one that was begun anew gets a name of its own, and it is told which
+ * were there before: whoever has taken those away did it to hide what they had.
+ */
 export async function openChain(deps: {
   readonly path: string
   readonly trail: Trail
@@ -82,13 +94,25 @@ export async function openChain(deps: {
   const copied = (await lastAuditRecord(deps.db, id))?.number ?? 0
   const known = marked === undefined ? undefined : Math.max(marked, copied)
   const { number } = deps.trail.head()
-  if (Math.max(known ?? 0, copied) <= number) return { id, recordedUpTo: known }
-  deps.log.error('the audit trail has fewer records than the store knows of', {
-    path: deps.path,
-    records: number,
-    known: Math.max(known ?? 0, copied),
-  })
-  return { id: await renewChainId(deps.path), recordedUpTo: undefined }
+  const isShort = Math.max(known ?? 0, copied) > number
+  if (known !== undefined && !isShort) return { id, recordedUpTo: known, before: [] }
+  const others = (await recordedChains(deps.db)).filter((one) => one !== id)
+  const before = [...(isShort ? [id] : []), ...others].slice(0, maxNamed)
+  if (before.length > 0) {
+    deps.log.error('the audit trail is not the one that the store knows', {
+      ...{ path: deps.path, records: number, before },
+      ...(isShort && { known: Math.max(known ?? 0, copied) }),
+      fix: `keep what the store (table audit_records) and the sinks have of it, and find out who has changed ${deps.path} and ${deps.path}.id; where you began it anew yourself, name the one before to "audit verify" by --other-chain`,
+    })
+  }
+  return { id: isShort ? await renewChainId(deps.path) : id, recordedUpTo: undefined, before }
+}
+
+function begunAnew({ id, before }: OpenChain, time: Date): AuditEvent {
+  return {
+    ...{ kind: 'trail.begun', time, actor: { kind: 'server' }, decision: 'deny' },
+    ...{ reason: 'trail-replaced', details: { chain: id, before: before.join(' ') } },
+  }
 }
 
 const scanLines = 4096
@@ -106,6 +130,7 @@ export async function settleRecords(deps: {
   readonly log: Log
 }): Promise<void> {
   const { trail, chain, log } = deps
+  if (chain.before.length > 0) await trail.append([begunAnew(chain, deps.clock.now())])
   const ranges =
     chain.recordedUpTo === undefined ? [] : await changesAfter(deps.path, trail, chain.recordedUpTo)
   if (ranges.length > 0) {

@@ -70,6 +70,19 @@ export async function recordedUpTo(db: Kysely<Schema>, chain: string): Promise<n
   return text === undefined ? undefined : Number(text)
 }
 
+/** Chains of which it was ever said up to where they are recorded; whoever has said it. */
+export async function recordedChains(db: Kysely<Schema>): Promise<readonly string[]> {
+  const rows = await db
+    .selectFrom('settings')
+    .select('name')
+    .where('name', 'like', `${settingPrefix}%`)
+    .orderBy('name')
+    .execute()
+  return rows.map(({ name }) => name.slice(settingPrefix.length))
+}
+
+const settingPrefix = 'audit-recorded/'
+
 function settingOf(chain: string): string {
-  return `audit-recorded/${chain}`
+  return `${settingPrefix}${chain}`
 }

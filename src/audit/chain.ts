@@ -71,6 +71,8 @@ export type ChainFault =
   | 'head-differs'
   /** A signed head is of a record past the end, which was cut off. */
   | 'head-beyond'
+  /** The first line is not record 1, nor the one that was said to come first. */
+  | 'front-missing'
 
 export interface ChainVerdict {
   /** Lines that are whole and in place, from the first on. */

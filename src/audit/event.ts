@@ -72,6 +72,8 @@ const kinds = {
   'server.started': 'alone',
   'server.stopped': 'alone',
   'trail.repaired': 'alone',
+  /** It is not the one that the store knows of this server: `details.before` names the chains of those. */
+  'trail.begun': 'alone',
   /** `signedHead` says where the chain stands. */
   'trail.head': 'alone',
   /** The records `details.first` to `details.last` name changes that were not kept. */

@@ -15,8 +15,8 @@ export interface HeadReport {
   readonly last: SignedHead | undefined
   /** A head that names another record than there is, or one past the end. */
   readonly contradicts: SignedHead | undefined
-  /** Heads of the anchor that say nothing of this trail. */
-  readonly otherChains: readonly string[]
+  /** The newest head of each trail that the anchor has beside this one, and that nobody has named. */
+  readonly otherTrails: readonly SignedHead[]
   readonly unknownKeys: readonly string[]
 }
 
@@ -34,6 +34,7 @@ export class HeadCheck {
   #waiting: readonly SignedHead[]
   readonly #accepted = new Set<SignedHead>()
   readonly #chains: Set<string>
+  readonly #otherChains: ReadonlySet<string>
   /** Of the last records that were looked at, each at its number modulo `remembered`: 5 MiB, whatever the trail. */
   readonly #numbers: Float64Array = new Float64Array(remembered)
   readonly #hashes: Buffer = Buffer.alloc(remembered * hashBytes)
@@ -45,14 +46,16 @@ export class HeadCheck {
   #inTrail = 0
   #last: SignedHead | undefined
 
-  /** `chains` are those that the trail is known to be, beside what its own heads say. */
+  /** `chains` are those that the trail is known to be, beside what its own heads say; `otherChains` the anchor may have too. */
   constructor(options: {
     readonly anchor?: readonly SignedHead[]
     readonly chains?: readonly string[]
+    readonly otherChains?: readonly string[]
     readonly keys?: readonly string[]
   }) {
     this.#keys = new HeadKeys(options.keys ?? [])
     this.#chains = new Set(options.chains)
+    this.#otherChains = new Set(options.otherChains)
     this.#waiting = options.anchor ?? []
     for (const head of this.#waiting) {
       const known = this.#anchors.get(head.chain) ?? new Map<number, SignedHead[]>()
@@ -134,23 +137,25 @@ export class HeadCheck {
     const isOwn = (one: SignedHead): boolean =>
       this.#accepted.has(one) && this.#chains.has(one.chain)
     const fitting = this.#fitting.filter(isOwn)
-    const accepted = [...this.#accepted]
-    const beyond = accepted.filter((one) => isOwn(one) && one.head.number > end.number)
-    const newest = (heads: readonly SignedHead[]): SignedHead | undefined =>
-      heads.reduce<SignedHead | undefined>(
-        (best, one) => (best === undefined || one.head.number > best.head.number ? one : best),
-        undefined,
-      )
+    const beyond = [...this.#accepted].filter((one) => isOwn(one) && one.head.number > end.number)
     return {
       inTrail: this.#inTrail,
       anchored: fitting.length,
       last: newest([...(this.#last === undefined ? [] : [this.#last]), ...fitting]),
       contradicts: this.#differing.find(isOwn) ?? this.#twinOf(isOwn) ?? newest(beyond),
-      otherChains: [...new Set(accepted.map(({ chain }) => chain))].filter(
-        (chain) => !this.#chains.has(chain),
-      ),
+      otherTrails: this.#otherTrails(),
       unknownKeys: this.#keys.unannounced,
     }
+  }
+
+  /** Whoever takes a trail away and lets the server begin another one leaves these. */
+  #otherTrails(): readonly SignedHead[] {
+    const others = [...this.#accepted].filter(
+      ({ chain }) => !this.#chains.has(chain) && !this.#otherChains.has(chain),
+    )
+    return [...Map.groupBy(others, ({ chain }) => chain).values()].flatMap(
+      (heads) => newest(heads) ?? [],
+    )
   }
 
   /** One of two words of one server on one record. */
@@ -164,4 +169,11 @@ export class HeadCheck {
     }
     return undefined
   }
+}
+
+function newest(heads: readonly SignedHead[]): SignedHead | undefined {
+  return heads.reduce<SignedHead | undefined>(
+    (best, one) => (best === undefined || one.head.number > best.head.number ? one : best),
+    undefined,
+  )
 }

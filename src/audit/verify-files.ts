@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { type ChainFault, type ChainHead, chainStart, claimedLink, verify } from './chain.ts'
 import { HeadCheck, type HeadReport } from './head-check.ts'
-import { maxLineBytes, openFiles, readLines } from './trail-files.ts'
+import { maxLineBytes, type OpenFile, openFiles, readLines } from './trail-files.ts'
 
 export interface TrailVerdict {
   readonly files: number
@@ -23,6 +23,10 @@ export interface TrailVerdict {
 
 export interface VerifyOptions {
   readonly heads?: HeadCheck | undefined
+  /** Full files that were moved away, and trails that go on in this one; in order, oldest first. */
+  readonly older?: readonly string[] | undefined
+  /** Number of the record that it begins with, where those before were moved away on purpose. Default 1. */
+  readonly first?: number | undefined
   /** The last record, as known from elsewhere. */
   readonly expected?: ChainHead | undefined
   readonly signal?: AbortSignal
@@ -31,23 +35,25 @@ export interface VerifyOptions {
 /**
  * Checks a trail's file and the full ones beside it, oldest first, up to the first fault. A cut-off
  * end is found only where `expected` names the last record, such as from the copy in the store, or the heads
- * an anchor. Throws what the file system throws, and the signal's reason.
+ * an anchor; a cut-off front always, but for what `first` allows. Throws what the file system throws, and the signal's reason.
  */
 export async function verifyFiles(
   path: string,
-  { heads = new HeadCheck({}), expected, signal }: VerifyOptions = {},
+  { heads = new HeadCheck({}), older = [], first = 1, expected, signal }: VerifyOptions = {},
 ): Promise<TrailVerdict> {
   let from: ChainHead | undefined
+  let firstFile = path
   let head = chainStart
   let files = 0
   let verified = 0
   let inLast = 0
   let unfinished = 0
-  for await (const file of openFiles(path)) {
+  for await (const file of filesOf([...older, path])) {
     files += 1
     if (from === undefined) {
       from = await beforeFirst(file.handle)
       head = from ?? chainStart
+      firstFile = file.path
     }
     const found = await verifyFile(file.handle, head, heads, signal)
     inLast = found.verified
@@ -67,10 +73,24 @@ export async function verifyFiles(
     expected !== undefined && (expected.number !== head.number || expected.hash !== head.hash)
   const report = heads.report(head)
   const kind = differs ? 'end-differs' : contradiction(report, head)
+  const { number: before } = from ?? chainStart
+  const fault =
+    kind !== undefined
+      ? { kind, file: path, line: inLast }
+      : before + 1 === first
+        ? undefined
+        : { kind: 'front-missing' as const, file: firstFile, line: 1 }
   return {
     ...{ files, verified, from: from ?? chainStart, head, unfinished },
-    fault: kind === undefined ? undefined : { kind, file: path, line: inLast },
-    heads: report,
+    ...{ fault, heads: report },
+  }
+}
+
+async function* filesOf(paths: readonly string[]): AsyncGenerator<OpenFile> {
+  for (const path of paths) {
+    for await (const file of openFiles(path)) {
+      yield { ...file, isLast: file.isLast && path === paths.at(-1) }
+    }
   }
 }
 

@@ -4,9 +4,16 @@ import type { ChainHead } from '../audit/chain.ts'
 import type { HeadReport } from '../audit/head-check.ts'
 import type { SignedHead } from '../audit/signed-head.ts'
 import type { TrailVerdict } from '../audit/verify-files.ts'
+import type { CountersignError } from '../errors.ts'
 import { counted } from '../runtime/counted.ts'
 import { outputOption } from './admin.ts'
-import { brokenTrail, noHeadOfTrail, unreadableTrail, unsignedTrail } from './audit-faults.ts'
+import {
+  brokenTrail,
+  noHeadOfTrail,
+  otherTrails,
+  unreadableTrail,
+  unsignedTrail,
+} from './audit-faults.ts'
 import type { Io } from './io.ts'
 import { type OutputFormat, printRecord } from './output.ts'
 import { usage } from './usage.ts'
@@ -18,6 +25,8 @@ interface Options {
   readonly anchor?: string
   readonly key?: readonly string[]
   readonly chain?: string
+  readonly otherChain?: readonly string[]
+  readonly from?: number
   readonly output: OutputFormat
 }
 
@@ -25,11 +34,20 @@ interface Options {
 export function auditVerify(io: Io): Command {
   return new Command('verify')
     .description('whether an audit trail is as it was written; exit code 1 where not')
-    .argument('<file>', 'the audit_file of a server; the numbered ones beside it are read first')
+    .argument(
+      '<file...>',
+      'the audit_file of a server, behind those of its files that are elsewhere; the numbered ones beside it are read too',
+    )
     .option('--anchor <file|url>', 'what a sink outside of the machine has kept of the trail')
     .option('--key <sha256>', 'a key that signs heads, as known from elsewhere; repeat', addKey)
     .option('--chain <id>', 'the name of the trail, where <file>.id is gone', parseChain)
+    .option('--other-chain <id>', 'a trail that --anchor may have beside it; repeat', addChain)
     .option('--head <number:hash>', 'the last record, as known from elsewhere', parseHead)
+    .option(
+      '--from <number>',
+      'the record to begin with, where older ones are elsewhere',
+      parseFrom,
+    )
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -38,20 +56,34 @@ The server signs each minute, and when it stops, where its trail stands. Without
 end that was cut off is not found: the chain that is left is whole in itself. Without --key the first key
 is believed; the output names it. With --key a trail that holds no head by it is refused.
 
-Example:
-  countersign audit verify /var/lib/countersign/server/audit.log --anchor /var/log/remote/countersign.log`,
+A trail that was taken away and begun anew leaves heads of another one in the anchor. Those of another server,
+and of a trail that you have ended yourself, --other-chain names; with --key, heads by other keys are left out.
+
+Examples:
+  countersign audit verify /var/lib/countersign/server/audit.log --anchor /var/log/remote/countersign.log
+  countersign audit verify archive/audit.log.0* audit.log    # with files that were moved away`,
     )
-    .action(async (file: string, options: Options) => {
-      const verdict = await io.progress('verifying', verify(io, file, options))
-      report(io, options.output, verdict)
-      if (verdict.fault !== undefined) throw brokenTrail(verdict)
-      const { heads } = verdict
-      if (options.anchor !== undefined && heads?.anchored === 0) throw noHeadOfTrail(heads)
-      if (options.key !== undefined && heads?.last === undefined) throw unsignedTrail()
+    .action(async (files: readonly string[], options: Options) => {
+      const verdict = await io.progress('verifying', verify(io, files, options))
+      const wrong = verdict.fault === undefined ? doubtIn(verdict, options) : brokenTrail(verdict)
+      report(io, options.output, verdict, wrong)
+      if (wrong !== undefined) throw wrong
     })
 }
 
-async function verify(io: Io, file: string, options: Options): Promise<TrailVerdict> {
+/** What is wrong with a trail that is whole in itself. */
+function doubtIn(
+  { heads }: TrailVerdict,
+  { anchor, key }: Pick<Options, 'anchor' | 'key'>,
+): CountersignError | undefined {
+  if (heads === undefined) return undefined
+  if (anchor !== undefined && heads.anchored === 0) return noHeadOfTrail(heads)
+  if (heads.otherTrails.length > 0) return otherTrails(heads)
+  return key !== undefined && heads.last === undefined ? unsignedTrail() : undefined
+}
+
+async function verify(io: Io, files: readonly string[], options: Options): Promise<TrailVerdict> {
+  const [file = '', ...older] = files.toReversed()
   const { HeadCheck } = await import('../audit/head-check.ts')
   const { readAnchor } = await import('../audit/anchor.ts')
   const { verifyFiles } = await import('../audit/verify-files.ts')
@@ -63,15 +95,15 @@ async function verify(io: Io, file: string, options: Options): Promise<TrailVerd
   const heads = new HeadCheck({
     anchor: anchor?.heads ?? [],
     chains: await chainsOf(file, options),
+    otherChains: options.otherChain ?? [],
     keys: options.key ?? [],
   })
   const { signal } = io
-  return verifyFiles(file, { heads, expected: options.head, signal }).catch(
-    (error: NodeJS.ErrnoException) => {
-      signal.throwIfAborted()
-      throw unreadableTrail(file, error)
-    },
-  )
+  const known = { older: older.toReversed(), first: options.from, expected: options.head }
+  return verifyFiles(file, { heads, ...known, signal }).catch((error: NodeJS.ErrnoException) => {
+    signal.throwIfAborted()
+    throw unreadableTrail(error.path ?? file, error)
+  })
 }
 
 /** How the trail calls itself. Who has changed it may have changed that; then no head of the anchor fits. */
@@ -81,25 +113,37 @@ async function chainsOf(file: string, { chain }: Options): Promise<readonly stri
   return text === '' ? [] : [text.trim()]
 }
 
-function report(io: Io, output: OutputFormat, verdict: TrailVerdict): void {
+function report(
+  io: Io,
+  output: OutputFormat,
+  verdict: TrailVerdict,
+  wrong: CountersignError | undefined,
+): void {
   const { verified, from, head, fault, heads } = verdict
-  printRecord(io, output, { ...verdict, fault: fault ?? null, heads: heads ?? null }, [
+  const word = fault?.kind ?? wrong?.reason ?? 'whole'
+  const json = { ...verdict, fault: fault ?? null, heads: heads ?? null, verdict: word }
+  printRecord(io, output, json, [
     ['records', String(verified)],
-    ['from', from.number === 0 ? 'the beginning' : `record ${from.number + 1}`],
-    ['head', `${head.number}:${head.hash}`],
+    [
+      'from',
+      from.number === 0 ? 'the beginning' : `record ${from.number + 1}, after ${named(from)}`,
+    ],
+    ['head', named(head)],
     ...(heads === undefined ? [] : headLines(heads, head)),
-    ['verdict', fault === undefined ? 'whole' : fault.kind],
+    ['verdict', word],
   ])
   if (verdict.unfinished > 0) {
     io.note(`${verdict.unfinished} bytes of a line that is not finished stand at the end`)
   }
-  const { unknownKeys = [], otherChains = [] } = heads ?? {}
+  const { unknownKeys = [] } = heads ?? {}
   if (unknownKeys.length > 0) {
     io.note(`heads by keys that no head before has announced: ${unknownKeys.join(' ')}`)
   }
-  if (otherChains.length > 0) {
-    io.note(`the anchor has heads of other trails too: ${otherChains.join(' ')}`)
-  }
+}
+
+/** As `--head` takes it. */
+function named({ number, hash }: ChainHead): string {
+  return `${number}:${hash}`
 }
 
 function headLines(
@@ -126,6 +170,15 @@ function addKey(text: string, before: readonly string[] = []): readonly string[]
 function parseChain(text: string): string {
   if (/^[0-9a-f]{32}$/.test(text)) return text
   throw usage('the name of a trail is 32 hex digits', takeIt)
+}
+
+function addChain(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, parseChain(text)]
+}
+
+function parseFrom(text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text)
+  throw usage('the record is named by its number', takeIt)
 }
 
 /** Throws `invalid` / `usage`. */

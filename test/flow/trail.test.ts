@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { verifyFiles } from '../../src/audit/verify-files.ts'
 import { createClient } from '../../src/rpc/client.ts'
+import { silentLog } from '../../src/runtime/log.ts'
 import { version } from '../../src/runtime/version.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { runHere } from '../support/command.ts'
@@ -131,4 +132,48 @@ test('a sink has all of the trail when the server has stopped, and its last head
   expect(await verify()).toMatchObject({ code: 0 })
   writeFileSync(auditFile, `${lines.slice(0, -3).join('\n')}\n`)
   expect((await verify()).stderr).toContain('error[audit-head-beyond]')
+})
+
+test('T10 a trail that was taken away is missed by the server at its next start, and by who looks at what the sink has', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sink-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const far = await startSyslogServer()
+  onTestFinished(() => far.close())
+  const { address } = far
+  const auditSinks = [
+    { name: 'far', type: 'syslog', to: { transport: 'tcp', address }, ca: undefined },
+  ] as const
+  const said: string[] = []
+  const log = { ...silentLog, error: (message: string) => void said.push(message) }
+  const run = async () => {
+    const server = await startServer({ folder, overrides: { auditSinks }, log })
+    await mint(server, '/web')
+    await server.stop()
+    const { auditFile } = server.config
+    const lines = readFileSync(auditFile, 'utf8').trimEnd().split('\n')
+    await expect.poll(() => far.text().includes(lines.at(-1) ?? 'nothing')).toBe(true)
+    const chain = readFileSync(`${auditFile}.id`, 'utf8').trim()
+    return { auditFile, chain, lines }
+  }
+  const before = await run()
+  expect(said).toEqual([])
+  const { auditFile } = before
+  rmSync(auditFile)
+  rmSync(`${auditFile}.id`)
+  const { chain, lines } = await run()
+  expect(said).toContain('the audit trail is not the one that the store knows')
+  expect(chain).not.toBe(before.chain)
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+    ...{ kind: 'trail.begun', details: { chain, before: before.chain } },
+  })
+  expect(far.text()).toContain(lines[0])
+  const anchor = join(folder, 'far.log')
+  writeFileSync(anchor, far.text())
+  // The key that somebody has kept of the trail before.
+  const { heads } = await verifyFiles(auditFile)
+  const args = ['audit', 'verify', auditFile, '--anchor', anchor, '--key', heads?.last?.key ?? '']
+  const found = await runHere(args)
+  expect(found.code).toBe(1)
+  expect(found.stderr).toContain(`another trail: ${before.chain} (up to record `)
+  expect(await runHere([...args, '--other-chain', before.chain])).toMatchObject({ code: 0 })
 })

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { claimedLink } from '../../src/audit/chain.ts'
 import { HeadCheck } from '../../src/audit/head-check.ts'
 import { readSignedHead, type SignedHead } from '../../src/audit/signed-head.ts'
 import { verifyFiles } from '../../src/audit/verify-files.ts'
@@ -59,7 +60,8 @@ export async function trailParser(): Promise<Parser> {
         ...{ keys: [key.sha256], chains: [chainName] },
         anchor: (bits & 4) === 0 ? [] : anchor,
       })
-      const verdict = await verifyFiles(path, { heads })
+      const first = claimedLink(shown[0] ?? '')?.head.number
+      const verdict = await verifyFiles(path, { heads, first })
       if (verdict.fault !== undefined) {
         throw new CountersignError('invalid', verdict.fault.kind, { reason: verdict.fault.kind })
       }

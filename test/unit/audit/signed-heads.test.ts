@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -233,7 +233,7 @@ describe('an anchor', () => {
     ].join('\n')
     expect(await check(trail, { anchors })).toMatchObject({
       fault: undefined,
-      heads: { anchored: 1, otherChains: ['d0'.repeat(16)] },
+      heads: { anchored: 1, otherTrails: [{ chain: 'd0'.repeat(16), head: { number: 2 } }] },
     })
     expect((await readAnchor(join(folder, 'anchor'))).forged).toBe(1)
     // What somebody else has put there counts for nothing once the key is known.
@@ -320,4 +320,63 @@ test('countersign audit verify --anchor tells who wrote a head later than the tr
   expect((await runHere(args)).stderr).toContain('error[anchor-other-trail]')
   const named = await runHere([...args, '--chain', chainName])
   expect(named.stderr).toContain('error[audit-head-beyond]')
+})
+
+describe('countersign audit verify of a trail whose anchor holds heads of another one', () => {
+  const before = 'b0'.repeat(16)
+  const args = () => ['audit', 'verify', path, '--anchor', join(folder, 'anchor')]
+  const newKey = makeHeadKey()
+
+  /** One that was begun anew: what it had before is in the anchor alone. */
+  async function beginAnew(oldKey = key): Promise<void> {
+    const old = new TrailText().add('a', 'b')
+    const first = await old.sign(oldKey, { chain: before })
+    const last = await old.add('c').sign(oldKey, { chain: before, next: [newKey.sha256] })
+    const trail = new TrailText().add('d')
+    const own = await trail.sign(newKey)
+    writeFileSync(path, trail.text)
+    writeFileSync(`${path}.id`, `${chainName}\n`)
+    writeFileSync(join(folder, 'anchor'), `${first}\n${last}\n${own}\n`)
+  }
+
+  test('T10 says that it was begun anew, and what it was, unless that is named', async () => {
+    await beginAnew()
+    for (const known of [[], ['--key', key.sha256]]) {
+      const found = await runHere([...args(), ...known])
+      expect(found.code).toBe(1)
+      expect(found.stderr).toContain('error[anchor-unnamed-trail]')
+      expect(found.stderr).toContain(`${before} (up to record 4, 2026-06-01T12:00:00.000Z, host-1)`)
+      expect(found.stdout).toMatch(/verdict\s+anchor-unnamed-trail/)
+      const named = await runHere([...args(), ...known, '--other-chain', before])
+      expect(named).toMatchObject({ code: 0, stderr: '' })
+      expect(named.stdout).toMatch(/verdict\s+whole/)
+    }
+    const wrong = ['--other-chain', 'd0'.repeat(16)]
+    expect((await runHere([...args(), ...wrong])).code).toBe(1)
+    expect((await runHere([...args(), ...wrong, '--other-chain', before])).code).toBe(0)
+  })
+
+  test('leaves out those of another server by the key, which is not of this one', async () => {
+    await beginAnew(thief)
+    expect((await runHere(args())).code).toBe(1)
+    const found = await runHere([...args(), '--key', newKey.sha256])
+    expect(found).toMatchObject({ code: 0 })
+    expect(found.stderr).toContain(thief.sha256)
+  })
+
+  test('names no more of them than somebody can read', async () => {
+    await beginAnew()
+    const others = await Promise.all(
+      Array.from({ length: 20 }, (_, at) =>
+        signHead({ number: 1, hash: 'ab'.repeat(32) }, key, {
+          chain: String(at).padStart(32, '0'),
+        }),
+      ),
+    )
+    const anchor = join(folder, 'anchor')
+    writeFileSync(anchor, `${readFileSync(anchor, 'utf8')}${others.join('\n')}\n`)
+    const { code, stderr } = await runHere(args())
+    expect(code).toBe(1)
+    expect(stderr.match(/up to record/g)).toHaveLength(8)
+  })
 })

@@ -102,13 +102,58 @@ describe('a trail of several files', () => {
     })
   })
 
-  test('is verified from the oldest file that is still there', async () => {
+  test('T10 whose front is gone is whole for who says with which record it begins, and for nobody else', async () => {
     rmSync(`${path}.000001`)
-    expect(await verifyFiles(path)).toMatchObject({
-      verified: 2000,
-      from: { number: 1000 },
-      fault: undefined,
+    const found = { verified: 2000, from: { number: 1000 } }
+    const fault = { kind: 'front-missing', file: `${path}.000002`, line: 1 }
+    expect(await verifyFiles(path)).toMatchObject({ ...found, fault })
+    expect(await verifyFiles(path, { first: 1000 })).toMatchObject({ ...found, fault })
+    expect(await verifyFiles(path, { first: 1001 })).toMatchObject({ ...found, fault: undefined })
+    edit(`${path}.000002`, (lines) => lines.slice(5))
+    expect(await verifyFiles(path, { first: 1001 })).toMatchObject({
+      from: { number: 1005 },
+      fault,
     })
+  })
+
+  test('is whole with the files that were moved away, given in order', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'archive-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const [first, second] = [join(folder, 'audit.log.000001'), join(folder, 'audit.log.000002')]
+    renameSync(`${path}.000001`, first)
+    const whole = { files: 3, verified: 3000, from: chainStart, head, fault: undefined }
+    expect(await verifyFiles(path, { older: [first] })).toMatchObject(whole)
+    renameSync(`${path}.000002`, second)
+    expect(await verifyFiles(path, { older: [first, second] })).toMatchObject(whole)
+    expect((await verifyFiles(path, { older: [second, first] })).fault).toMatchObject({
+      ...{ kind: 'line-out-of-place', file: first, line: 1 },
+    })
+    expect((await verifyFiles(path, { older: [first] })).fault).toMatchObject({
+      ...{ kind: 'line-out-of-place', file: path, line: 1 },
+    })
+    const args = ['audit', 'verify', first, second, path]
+    expect(await runHere(args)).toMatchObject({ code: 0, stderr: '' })
+    // Nothing follows what is not finished, but in the file that is written to.
+    writeFileSync(first, `${readFileSync(first, 'utf8')}{`)
+    expect((await runHere(args)).stderr).toContain(`line 1001 of ${first}`)
+    rmSync(first)
+    expect((await runHere(args)).stderr).toContain(
+      `error[audit-file-unreadable]: cannot read ${first}`,
+    )
+  })
+
+  test('T10 countersign audit verify says what is missing at the front, and takes --from for it', async () => {
+    rmSync(`${path}.000001`)
+    const args = ['audit', 'verify', path]
+    const cut = await runHere(args)
+    expect(cut.code).toBe(1)
+    expect(cut.stderr).toContain(`error[audit-front-missing]: line 1 of ${path}.000002`)
+    const [, behind] = /from\s+record 1001, after (1000:[0-9a-f]{64})\n/.exec(cut.stdout) ?? []
+    expect(cut.stderr).toContain(`--from 1001, `)
+    expect(cut.stderr).toContain(`--head ${behind}`)
+    expect(await runHere([...args, '--from', '1001'])).toMatchObject({ code: 0, stderr: '' })
+    expect((await runHere([...args, '--from', '1000'])).code).toBe(1)
+    expect((await runHere([...args, '--from', '0'])).code).toBe(64)
   })
 
   test('T10 names the file and the line of the first fault', async () => {

@@ -46,7 +46,10 @@ interface Running extends AsyncDisposable {
 }
 
 /** Trail, store and recorder as the server opens them. */
-async function start(options: { readonly maxFileBytes?: number } = {}): Promise<Running> {
+async function start(
+  options: { readonly maxFileBytes?: number } = {},
+  log = silentLog,
+): Promise<Running> {
   const closing = new AsyncDisposableStack()
   const trail = closing.use(await openTrail({ path, clock, log: silentLog, ...options }))
   let recorder: ReturnType<typeof createCommitRecorder> | undefined
@@ -60,8 +63,8 @@ async function start(options: { readonly maxFileBytes?: number } = {}): Promise<
       beforeCommit: async (written, db) => recorder?.beforeCommit(written, db),
     }),
   )
-  const chain = await openChain({ path, trail, db: store.db, log: silentLog })
-  await settleRecords({ path, trail, chain, store, clock, log: silentLog })
+  const chain = await openChain({ path, trail, db: store.db, log })
+  await settleRecords({ path, trail, chain, store, clock, log })
   recorder = createCommitRecorder(trail, chain.id, clock)
   return {
     trail,
@@ -102,6 +105,11 @@ function copied(store: Store, chain: string): Promise<{ number: number; line: st
     .where('chain', '=', chain)
     .orderBy('number')
     .execute()
+}
+
+async function firstLines(count: number): Promise<string> {
+  const lines = (await readFile(path, 'utf8')).split('\n').slice(0, count)
+  return lines.map((line) => `${line}\n`).join('')
 }
 
 async function fileRecords(): Promise<{ n: number; kind: string; details?: unknown }[]> {
@@ -201,21 +209,56 @@ describe('the copy of the trail in the store', () => {
     expect(await copied(store, server.chain)).toHaveLength(610)
   })
 
-  test('a trail that was begun anew is copied under a name of its own', async () => {
-    let before: string
-    {
-      await using server = await start()
-      before = server.chain
-      await server.trail.append(events(20))
-      await catchUp(server.copy())
-    }
-    await rm(path)
-    await using server = await start()
-    await server.trail.append(events(5))
-    await catchUp(server.copy())
-    expect(server.chain).not.toBe(before)
-    expect(await copied(server.store, before)).toHaveLength(20)
-    expect(await copied(server.store, server.chain)).toHaveLength(5)
+  test.for([
+    ['and its name with it', async () => Promise.all([rm(path), rm(`${path}.id`)])],
+    ['and its name was left', async () => rm(path)],
+    ['but for its first records', async () => writeFile(path, await firstLines(2))],
+    ['but for its name', async () => rm(`${path}.id`)],
+  ] as const)(
+    'T10 a trail that was taken away, %s, goes on under a new name, and that is told and on record',
+    async ([how, takeAway]) => {
+      let before: string
+      {
+        await using server = await start()
+        before = server.chain
+        await server.trail.append(events(20))
+        await catchUp(server.copy())
+      }
+      await takeAway()
+      const said: unknown[] = []
+      const error = (message: string, fields?: object) => void said.push({ message, ...fields })
+      const log = { ...silentLog, error }
+      const kept = how === 'but for its name' ? 20 : how === 'but for its first records' ? 2 : 0
+      {
+        await using server = await start({}, log)
+        await server.trail.append(events(5))
+        await catchUp(server.copy())
+        expect(server.chain).not.toBe(before)
+        expect(said).toMatchObject([
+          {
+            message: 'the audit trail is not the one that the store knows',
+            ...{ path, records: kept, before: [before], fix: expect.stringContaining('.id') },
+          },
+        ])
+        expect((await fileRecords())[kept]).toMatchObject({
+          ...{ n: kept + 1, kind: 'trail.begun', decision: 'deny', reason: 'trail-replaced' },
+          details: { chain: server.chain, before },
+        })
+        expect(await copied(server.store, before)).toHaveLength(20)
+        expect(await copied(server.store, server.chain)).toHaveLength(kept + 6)
+      }
+      // From then on it is the one that the store knows.
+      await using server = await start({}, log)
+      expect(said).toHaveLength(1)
+      expect(server.trail.head().number).toBe(kept + 6)
+    },
+  )
+
+  test('the first trail of a store is told to nobody', async () => {
+    const said: unknown[] = []
+    const error = (message: string) => void said.push(message)
+    await using server = await start({}, { ...silentLog, error })
+    expect([said, server.trail.head().number]).toEqual([[], 0])
   })
 
   test('two servers on one store have a chain each', async () => {
