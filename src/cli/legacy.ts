@@ -1,5 +1,7 @@
 import { Command } from 'commander'
 import { CountersignError } from '../errors.ts'
+import type { ServerFigures } from '../report/figures.ts'
+import type { RpcChannel } from '../rpc/dial.ts'
 import type { Caller } from '../rpc/gen/countersign/legacy/v1/Caller.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { parseDuration } from '../runtime/duration.ts'
@@ -85,10 +87,7 @@ export function legacyList(io: Io): Command {
     .addHelpText('after', '\nExample:\n  countersign legacy list --unused 14d')
     .action(async (options: AdminOptions & { readonly unused?: number }) => {
       const now = systemClock.now()
-      const pages = await call(io, options, (client) =>
-        everyPage((page_token) => client.unary('List', { page_size: 1000, page_token })),
-      )
-      const callers = pages.flatMap((page) => page.callers)
+      const callers = await withServer(io, options, everyCaller)
       const since = now.getTime() - (options.unused ?? 0) * 1000
       const shown = callers.filter(
         (one) => options.unused === undefined || isUnusedSince(one, since),
@@ -130,6 +129,14 @@ export function legacyRemove(io: Io): Command {
     })
 }
 
+export async function everyCaller(channel: RpcChannel): Promise<readonly Caller[]> {
+  const client = await clientOf(channel)
+  const pages = await everyPage((page_token) =>
+    client.unary('List', { page_size: 1000, page_token }),
+  )
+  return pages.flatMap((page) => page.callers)
+}
+
 async function call<T>(
   io: Io,
   options: AdminOptions,
@@ -138,7 +145,7 @@ async function call<T>(
   return withServer(io, options, async (channel) => work(await clientOf(channel)))
 }
 
-async function clientOf(channel: Parameters<Parameters<typeof withServer>[2]>[0]) {
+async function clientOf(channel: RpcChannel) {
   const { createClient } = await import('../rpc/client.ts')
   return createClient('countersign.legacy.v1.Legacy', channel)
 }
@@ -163,6 +170,27 @@ async function readKey(path: string): Promise<string> {
   }
 }
 
+const idleMs = 14 * 86_400_000
+
+/** Of those whose key opens something: how many there are, when the last ends, and how many have not been used for two weeks. */
+export function liveKeys(
+  callers: readonly Pick<
+    Caller,
+    'created_at_ms' | 'last_used_at_ms' | 'expires_at_ms' | 'revoked_at_ms' | 'disabled_at_ms'
+  >[],
+  now: Date,
+): Pick<ServerFigures, 'staticKeys' | 'idleStaticKeys' | 'lastKeyEnd'> {
+  const live = callers.filter(
+    (one) => stateOf(one) === 'enabled' && Number(one.expires_at_ms) > now.getTime(),
+  )
+  const lastEndMs = Math.max(...live.map(({ expires_at_ms }) => Number(expires_at_ms)))
+  return {
+    staticKeys: live.length,
+    idleStaticKeys: live.filter((one) => isUnusedSince(one, now.getTime() - idleMs)).length,
+    lastKeyEnd: live.length === 0 ? undefined : new Date(lastEndMs),
+  }
+}
+
 /** One that was added since has had no time to be used. */
 export function isUnusedSince(
   { created_at_ms, last_used_at_ms }: Pick<Caller, 'created_at_ms' | 'last_used_at_ms'>,
@@ -171,7 +199,10 @@ export function isUnusedSince(
   return Number(created_at_ms) < ms && Number(last_used_at_ms) < ms
 }
 
-function stateOf({ revoked_at_ms, disabled_at_ms }: Caller): string {
+function stateOf({
+  revoked_at_ms,
+  disabled_at_ms,
+}: Pick<Caller, 'revoked_at_ms' | 'disabled_at_ms'>): 'revoked' | 'enabled' | 'disabled' {
   if (revoked_at_ms !== '0') return 'revoked'
   return disabled_at_ms === '0' ? 'enabled' : 'disabled'
 }

@@ -2,12 +2,14 @@ import { existsSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import type { ServerFigures, TrailFigures } from '../report/figures.ts'
 import type { RpcChannel } from '../rpc/dial.ts'
+import { systemClock } from '../runtime/clock.ts'
 import { adminSocketOption, devSockets, withServer } from './admin.ts'
 import { unreadableTrail } from './audit-faults.ts'
 import { parseTime } from './audit-filter.ts'
 import { noteBroken } from './audit-search.ts'
 import { everyEntry } from './entry-list.ts'
 import type { Io } from './io.ts'
+import { everyCaller, liveKeys } from './legacy.ts'
 import { printJson } from './output.ts'
 import { reportMarkdown, reportText } from './report-view.ts'
 import { usage } from './usage.ts'
@@ -111,6 +113,7 @@ async function figuresOf(channel: RpcChannel): Promise<ServerFigures> {
     adminEntries: count(({ entry }) => entry?.admin === true),
     ...(await countGrants(channel)),
     relationships: await countRelationships(channel),
+    ...liveKeys(await everyCaller(channel), systemClock.now()),
   }
 }
 

@@ -8,7 +8,12 @@ export const csf: Framework = {
     {
       id: 'PR.AA-01',
       about: 'identities and credentials are managed: issued, replaced, taken away',
-      queries: ['SVIDs and attestations', 'keys that came and went', 'what was taken away'],
+      queries: [
+        'SVIDs and attestations',
+        'keys that came and went',
+        'static keys of callers',
+        'what was taken away',
+      ],
       tests: [
         'what is issued verifies and is on record first, a batch in one write',
         'an entry is in the index and on record when the answer comes',

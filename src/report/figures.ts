@@ -41,6 +41,10 @@ export interface ServerFigures {
   /** There are more than it tells. */
   readonly moreGrants: boolean
   readonly relationships: number
+  /** Of callers that can send nothing else: those that open something, that nobody has used for two weeks; the last end. */
+  readonly staticKeys: number
+  readonly idleStaticKeys: number
+  readonly lastKeyEnd: Date | undefined
 }
 
 const maxReasons = 100

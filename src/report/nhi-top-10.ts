@@ -13,8 +13,10 @@ export const nhiTop10: Framework = {
         'entries that nobody answers for',
         'entries without an end',
         'entries that are disabled',
+        'static keys of callers',
       ],
       tests: [
+        'who is removed is out at once, with the tokens that he has',
         'T26 deleting an entry ends its tokens at the service, and its SVID proves nothing any more',
         'an entry that is disabled gives nobody anything within a second, and enabled gives it anew; what was before stays dead',
         'a deletion revokes what the entry gave, and with the last entry of an ID what the ID has',
@@ -25,13 +27,13 @@ export const nhiTop10: Framework = {
     {
       id: 'NHI2:2025',
       about: 'Secret Leakage: keys and tokens where others find them',
-      queries: ['credentials kept out of the trail', 'bound tokens'],
+      queries: ['credentials kept out of the trail', 'bound tokens', 'static keys of callers'],
       tests: [
         'T21 holds nothing that looks like a token, a key or an SVID, wherever somebody put it',
         'T21 T28 the key is in no log, trail, metric or file of the broker, whatever comes',
         'T30 gets a token that is bound to its certificate, and no other certificate can use it',
       ],
-      gaps: 'repositories, pipelines and chats are not searched; a JWT-SVID that leaks is good until it ends, unless its entry says that it is good once',
+      gaps: 'repositories, pipelines and chats are not searched; a static key that leaks opens its door, from its network, until somebody revokes it; a JWT-SVID that leaks is good until it ends, unless its entry says that it is good once',
     },
     {
       id: 'NHI3:2025',
@@ -47,7 +49,7 @@ export const nhiTop10: Framework = {
     {
       id: 'NHI4:2025',
       about: 'Insecure Authentication: old or weak ways in',
-      queries: ['how clients proved themselves', 'what was refused'],
+      queries: ['how clients proved themselves', 'what was refused', 'static keys of callers'],
       tests: [
         'RFC 8705 a resource whose tokens are bound gives none to a client without a certificate',
         'an access token proves no workload: not to this server, nor as a JWT-SVID',
@@ -80,14 +82,15 @@ export const nhiTop10: Framework = {
     {
       id: 'NHI7:2025',
       about: 'Long-Lived Secrets: credentials that are good for months',
-      queries: ['the longest life of a token', 'keys that came and went'],
+      queries: ['the longest life of a token', 'static keys of callers', 'keys that came and went'],
       tests: [
+        'a legacy caller ends by itself at its end date, and no token of it lives on',
         'a token ends with the SVID behind it, and none is issued for one that has ended',
         'keys for access tokens rotate by themselves, each published before it signs, and are in no bundle',
         'when its key is older than it may be, which a new key ends',
         'a key whose file changes is taken over while it runs, on record, and no call fails by it',
       ],
-      gaps: 'no vendor is asked for another key by itself: past its age the broker refuses the one that it has, and takes over what somebody puts in its place',
+      gaps: 'a caller that can send nothing else keeps one static key until its end, up to 90 days, and is given no other by itself; no vendor is asked for another key by itself: past its age the broker refuses the one that it has, and takes over what somebody puts in its place',
     },
     {
       id: 'NHI8:2025',

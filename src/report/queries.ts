@@ -12,6 +12,7 @@ export type ServerQuery =
   | 'identities that are shared'
   | 'entries with more rights'
   | 'other trust domains'
+  | 'static keys of callers'
 
 export type QueryName = TrailQuery | ServerQuery
 
@@ -39,6 +40,13 @@ const serverQueries: Readonly<Record<ServerQuery, (server: ServerFigures) => Ans
     fine(counted(adminEntries, 'admin entry', 'admin entries')),
   'other trust domains': ({ relationships }) =>
     fine(`federated with ${counted(relationships, 'trust domain')}`),
+  'static keys of callers': ({ staticKeys, idleStaticKeys, lastKeyEnd }) => ({
+    text:
+      lastKeyEnd === undefined
+        ? 'none is good'
+        : `${staticKeys} ${staticKeys === 1 ? 'is' : 'are'} good, the last until ${lastKeyEnd.toISOString()}; ${idleStaticKeys} of them not used for 14 days`,
+    attention: staticKeys > 0,
+  }),
 }
 
 /** Undefined where the trail, or the server, that it is put to was not there. */

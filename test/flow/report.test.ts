@@ -4,7 +4,9 @@ import { expect, onTestFinished, test } from 'vitest'
 import { IssuedBatch } from '../../server/store/issued-batch.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { runHere } from '../support/command.ts'
+import { orders } from '../support/oauth.ts'
 import { mint, startServer, wireEntry } from '../support/running-server.ts'
+import { startTokenServer } from '../support/token-server.ts'
 
 interface Row {
   readonly id: string
@@ -68,6 +70,50 @@ test('countersign report puts each row’s questions to the trail and to the ser
   await server.stop()
   const stopped = await runHere([...args, '--framework', 'ai-rmf', '--format', 'markdown'])
   expect(stopped.stdout).toMatch(/\| the last signed head: of 20/)
+})
+
+test('countersign report tells of static keys that are good now, and of how long, where secrets are that live on', async () => {
+  const server = await startTokenServer()
+  onTestFinished(() => server.remove())
+  const socket = ['--admin-socket', server.config.adminSocket]
+  const add = async (name: string, expires: string) => {
+    const about = ['--owner', 'shops', '--purpose', 'old tills', '--network', '10.7.0.0/16']
+    const what = ['--resource', orders, '--scope', 'orders:read', '--expires', expires]
+    const { stdout } = await runHere([
+      'legacy',
+      'add',
+      name,
+      ...about,
+      ...what,
+      ...socket,
+      '-o',
+      'json',
+    ])
+    return JSON.parse(stdout)
+  }
+  const answers = async () => {
+    const { stdout } = await runHere(['report', ...socket, '--format', 'json'])
+    const rows: Row[] = JSON.parse(stdout).reports.flatMap((one: { rows: Row[] }) => one.rows)
+    return rows.flatMap(({ id, findings }) =>
+      findings
+        .filter(({ query }) => query === 'static keys of callers')
+        .map(({ answer }) => ({ id, ...answer })),
+    )
+  }
+  const ids = ['NHI1:2025', 'NHI2:2025', 'NHI4:2025', 'NHI7:2025', 'PR.AA-01']
+  const none = { text: 'none is good', attention: false }
+  expect(await answers()).toEqual(ids.map((id) => ({ id, ...none })))
+  const { expiresAt } = await add('till-7', '90d')
+  await add('till-8', '30d')
+  const text = `2 are good, the last until ${expiresAt}; 0 of them not used for 14 days`
+  expect(await answers()).toEqual(ids.map((id) => ({ id, text, attention: true })))
+  for (const end of [
+    ['legacy', 'remove', 'till-7'],
+    ['revoke', 'spiffe-id', 'spiffe://example.org/legacy/till-8', '--reason', 'drill'],
+  ]) {
+    expect(await runHere([...end, ...socket])).toMatchObject({ code: 0 })
+  }
+  expect(await answers()).toEqual(ids.map((id) => ({ id, ...none })))
 })
 
 test('countersign report goes without what it is not told of, and refuses what is not there', async () => {
