@@ -3,13 +3,14 @@ import { verifyNow } from './algorithm.ts'
 import type { Certificate } from './certificate.ts'
 import { satisfies } from './name-constraints.ts'
 
-// RFC 5280 §6 as far as SPIFFE needs it: no policies; CRLs are in crl.ts. Cheap checks come before signatures,
-// and the number of signatures is bounded (T34, and chains made to burn time).
+// RFC 5280 §6 as far as SPIFFE needs it: no policies; CRLs are in crl.ts. Cheap checks come before signatures, those
+// are checked from the anchor down, under keys alone that it vouches for, and both are bounded (T34, and chains made to
+// burn time).
 
 const MAX_CHAIN = 10
 const MAX_INTERMEDIATES = 16
-const MAX_ROOT_SIGNATURES = 100
-const MAX_INTERMEDIATE_SIGNATURES = 16
+const MAX_SIGNATURES = 100
+const MAX_PLACES = 100
 
 interface Fault {
   readonly reason: string
@@ -25,8 +26,10 @@ interface Search {
   readonly roots: readonly Certificate[]
   readonly intermediates: readonly Certificate[]
   readonly now: Date
-  rootSignatures: number
-  intermediateSignatures: number
+  /** What each certificate was found to be: signed by an authority, or not. */
+  readonly signed: Map<Certificate, Map<Certificate, boolean>>
+  signatures: number
+  places: number
   failure: Failure
 }
 
@@ -51,8 +54,9 @@ export function verifyChain(input: {
     roots,
     intermediates,
     now,
-    rootSignatures: 0,
-    intermediateSignatures: 0,
+    signed: new Map(),
+    signatures: 0,
+    places: 0,
     failure: {
       reason: 'chain-unknown-authority',
       message: 'no authority of the bundle signed the certificate',
@@ -82,35 +86,49 @@ function fail(search: Search, reason: string, message: string, rank: number): vo
   if (rank > search.failure.rank) search.failure = { reason, message, rank }
 }
 
-/** Depth first, anchors before intermediates. */
+/** Depth first by the names, anchors before intermediates; signatures once the path has its anchor. */
 function extend(path: readonly Certificate[], search: Search): readonly Certificate[] | undefined {
+  if (++search.places > MAX_PLACES) return tooCostly()
   const child = path[path.length - 1] as Certificate
   for (const root of likelyFirst(child, search.roots)) {
     if (!fits(path, root, true, search)) continue
-    if (++search.rootSignatures > MAX_ROOT_SIGNATURES) return tooCostly()
-    if (!isSignedBy(child, root)) {
+    const whole = [...path, root]
+    if (!isSigned(whole, search)) {
       fail(search, 'chain-signature', 'a signature in the chain is wrong', 2)
       continue
     }
-    const whole = [...path, root]
     if (namesFit(whole)) return whole
     fail(search, 'chain-name-constraints', 'a name is outside what its authority may give', 3)
   }
   for (const ca of likelyFirst(child, search.intermediates)) {
     if (!fits(path, ca, false, search)) continue
-    if (++search.intermediateSignatures > MAX_INTERMEDIATE_SIGNATURES) return tooCostly()
-    if (!isSignedBy(child, ca)) {
-      fail(search, 'chain-signature', 'a signature in the chain is wrong', 2)
-      continue
-    }
     const found = extend([...path, ca], search)
     if (found !== undefined) return found
   }
   return undefined
 }
 
+/** From the anchor down, each pair once: what a stranger made is never checked under a key of the stranger. */
+function isSigned(path: readonly Certificate[], search: Search): boolean {
+  for (let at = path.length - 1; at > 0; at -= 1) {
+    if (!isPairSigned(path[at - 1] as Certificate, path[at] as Certificate, search)) return false
+  }
+  return true
+}
+
+function isPairSigned(child: Certificate, ca: Certificate, search: Search): boolean {
+  const byCa = search.signed.get(child) ?? new Map<Certificate, boolean>()
+  search.signed.set(child, byCa)
+  const known = byCa.get(ca)
+  if (known !== undefined) return known
+  if (++search.signatures > MAX_SIGNATURES) return tooCostly()
+  const good = isSignedBy(child, ca)
+  byCa.set(ca, good)
+  return good
+}
+
 function tooCostly(): never {
-  refuse('chain-too-costly', 'the chain takes too many signature checks')
+  refuse('chain-too-costly', 'the chain takes too many checks')
 }
 
 /** Those of the issuer's name and not of another key, an identified key first. */

@@ -1,5 +1,5 @@
-import { beforeAll, expect, test } from 'vitest'
-import type { Bundle } from '../../../src/bundle/bundle.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { Bundle, BundleLookup } from '../../../src/bundle/bundle.ts'
 import { verifyAgain } from '../../../src/svid/verified-chains.ts'
 import type { VerifiedX509Svid } from '../../../src/svid/x509-svid.ts'
 import { bundleOf, issued, type Made, NOW, reasonOf, root } from '../../support/x509-fixtures.ts'
@@ -63,6 +63,57 @@ test('a chain that was refused is not remembered as good, nor one with a certifi
   broken[broken.length - 1] = (broken.at(-1) ?? 0) ^ 1
   const attempt = () => reasonOf(() => verifyAgain([broken], own, NOW))
   expect([attempt(), attempt()]).toEqual(['svid-chain-signature', 'svid-chain-signature'])
+})
+
+describe('T34 a connection whose chain was refused', () => {
+  const attemptOf = (lookup: BundleLookup, chain: readonly Buffer[]) => (now: Date) => {
+    try {
+      return verifyAgain(chain, lookup, now).spiffeId
+    } catch (error) {
+      return error
+    }
+  }
+  const at = (ms: number) => new Date(NOW.getTime() + ms)
+
+  test('is told the same for ten seconds, and nothing is verified for it', () => {
+    const { own } = source(bundleOf('example.org', stranger))
+    const attempt = attemptOf(own, [leaf.der])
+    const refusal = attempt(NOW)
+    expect(refusal).toMatchObject({ reason: 'svid-chain-unknown-authority' })
+    expect(attempt(at(9_999))).toBe(refusal)
+    expect(attempt(at(-1))).not.toBe(refusal)
+    const later = attempt(NOW)
+    expect(attempt(at(10_000))).not.toBe(later)
+  })
+
+  test('is let in as soon as the bundle of its trust domain is there, or another', () => {
+    const { own } = source(undefined)
+    const attempt = attemptOf(own, [leaf.der])
+    const refusal = attempt(NOW)
+    expect(refusal).toMatchObject({ reason: 'svid-no-bundle' })
+    expect(attempt(NOW)).toBe(refusal)
+    own.bundle = bundleOf('example.org', stranger)
+    expect(attempt(NOW)).toMatchObject({ reason: 'svid-chain-unknown-authority' })
+    own.bundle = bundleOf('example.org', ca)
+    expect(attempt(NOW)).toBe(uris[0])
+  })
+
+  test('is let in once its time has come', () => {
+    const { own } = source(bundleOf('example.org', ca))
+    const attempt = attemptOf(own, [leaf.der])
+    const early = new Date(leaf.certificate.notBefore.getTime() - 5000)
+    expect(attempt(early)).toMatchObject({ reason: 'svid-chain-not-yet-valid' })
+    expect(attempt(new Date(early.getTime() + 10_000))).toBe(uris[0])
+  })
+
+  test('keeps no other out that has shown the same', () => {
+    const { own } = source(bundleOf('example.org', stranger))
+    const chain = [leaf.der]
+    const refusal = attemptOf(own, chain)(NOW)
+    expect(attemptOf(own, [leaf.der])(NOW)).not.toBe(refusal)
+    const { own: other } = source(bundleOf('example.org', ca))
+    expect(attemptOf(other, chain)(NOW)).toBe(uris[0])
+  })
 })
 
 test('of the chains seen last 1,024 are kept', async () => {
