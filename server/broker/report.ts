@@ -73,12 +73,13 @@ export async function sealFor(
   secret: string,
 ): Promise<string> {
   const known = config.integrations.map(({ id }) => id)
-  if (!known.includes(integration)) {
+  const found = config.integrations.find(({ id }) => id === integration)
+  if (found === undefined) {
     const meant = nearest(integration, known)
     throw new CountersignError('not-found', `there is no integration ${integration}`, {
       reason: 'integration-unknown',
       fix: meant === undefined ? `name one of ${known.join(', ')}` : `did you mean ${meant}?`,
     })
   }
-  return sealSecret(secret, integration, await fileKeyManager(config.wrappingKey))
+  return sealSecret(secret, found, await fileKeyManager(config.wrappingKey))
 }

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { CountersignError } from '../../../src/errors.ts'
 import { checkPrivateFile } from '../../../src/runtime/private-file.ts'
 import { Secret } from '../../../src/runtime/secret.ts'
-import type { SecretSource } from '../settings.ts'
+import type { Integration } from '../settings.ts'
 
 const minLength = 8
 const maxLength = 4096
@@ -17,34 +17,38 @@ export interface SealingKey {
   deriveKey(purpose: string): Buffer
 }
 
+/** For which integration a secret is, and how a vendor is given it. */
+export type SecretFor = Pick<Integration, 'id' | 'inject'>
+
 /**
- * The secret from where the operator put it: printable ASCII without blanks at its ends; one newline behind it is not
- * part of it. Throws `invalid`: `secret-unreadable`, `secret-missing`, `secret-format`, `secret-short`, `secret-sealed`;
+ * The secret from where the operator put it: printable ASCII, with blanks only within a password (`basic`); one newline
+ * behind it is not part of it. Throws `invalid`: `secret-unreadable`, `secret-missing`, `secret-format`, `secret-short`, `secret-sealed`;
  * `forbidden`: `secret-mode`, `secret-owner`.
  */
 export async function readSecret(
-  source: SecretSource,
-  integration: string,
+  integration: SecretFor & Pick<Integration, 'secret'>,
   from: { readonly env: Readonly<Record<string, string | undefined>>; readonly keys: SealingKey },
 ): Promise<Secret> {
+  const { secret: source } = integration
   if (source.from === 'env') {
     const value = from.env[source.name]
     if (value === undefined) refuse('secret-missing', `${source.name} is not set`)
-    return checked(value, source.name)
+    return checked(value, source.name, integration)
   }
   const text = await readPrivateFile(source.path)
-  if (source.from === 'file') return checked(text, source.path)
-  return checked(unseal(text.trim(), integration, from.keys, source.path), source.path)
+  if (source.from === 'file') return checked(text, source.path, integration)
+  const opened = unseal(text.trim(), integration.id, from.keys, source.path)
+  return checked(opened, source.path, integration)
 }
 
 /** One line of text that only these keys open, and for this integration alone. Throws as `readSecret`. */
-export function sealSecret(text: string, integration: string, keys: SealingKey): string {
-  const secret = checked(text, 'what is to be sealed').reveal()
+export function sealSecret(text: string, integration: SecretFor, keys: SealingKey): string {
+  const secret = checked(text, 'what is to be sealed', integration).reveal()
   const nonce = randomBytes(nonceLength)
   const cipher = createCipheriv('aes-256-gcm', sealingKey(keys), nonce, {
     authTagLength: tagLength,
   })
-  cipher.setAAD(Buffer.from(integration))
+  cipher.setAAD(Buffer.from(integration.id))
   const body = Buffer.concat([cipher.update(secret, 'latin1'), cipher.final()])
   return `${sealedPrefix}${Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')}\n`
 }
@@ -108,13 +112,24 @@ async function readPrivateFile(path: string): Promise<string> {
 }
 
 /** The value itself is in no message. */
-function checked(text: string, where: string): Secret {
+function checked(text: string, where: string, { inject }: SecretFor): Secret {
   const value = text.replace(/\r?\n$/, '')
   if (value.length < minLength) {
     refuse('secret-short', `${where} holds less than ${minLength} characters`)
   }
   if (value.length > maxLength || !/^[\x21-\x7e][\x20-\x7e]*[\x21-\x7e]$/.test(value)) {
     refuse('secret-format', `${where} does not hold one line of printable ASCII`)
+  }
+  // Whoever repeats the key repeats it without a scheme that stands before it, and would hand it out.
+  if (inject.kind !== 'basic' && value.includes(' ')) {
+    throw new CountersignError(
+      'invalid',
+      `${where} holds more than a key: there is a blank in it`,
+      {
+        reason: 'secret-format',
+        fix: 'let it hold the key alone, and write a scheme before it as prefix: inject: {header: Authorization, prefix: "Bearer "}',
+      },
+    )
   }
   return new Secret(value)
 }

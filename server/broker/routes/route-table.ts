@@ -84,7 +84,7 @@ export async function openRouteTable(
     const route = routes.get(id)
     if (route === undefined) return
     const { integration, keys } = route
-    const secret = await readSecret(integration.secret, id, deps)
+    const secret = await readSecret(integration, deps)
     if (secret.equals(keys.current.secret)) return
     await takeKeys([{ integration, secret }], deps)
     routes = new Map(routes).set(id, { ...route, keys: keysAfter(route, integration, secret) })

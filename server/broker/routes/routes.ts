@@ -58,7 +58,7 @@ export async function openRoutes(
   const held: HeldCredential[] = []
   for (const integration of config.integrations) {
     const { id, audience, rate } = integration
-    const secret = await readSecret(integration.secret, id, deps)
+    const secret = await readSecret(integration, deps)
     const old = before.get(id)
     const calls = old?.calls
     held.push({ integration, secret })

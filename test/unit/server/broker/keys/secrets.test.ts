@@ -12,14 +12,20 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { readSecret, sealSecret } from '../../../../../server/broker/keys/secrets.ts'
-import type { SecretSource } from '../../../../../server/broker/settings.ts'
+import {
+  readSecret,
+  type SecretFor,
+  sealSecret,
+} from '../../../../../server/broker/keys/secrets.ts'
+import type { Injection, SecretSource } from '../../../../../server/broker/settings.ts'
 import { memoryKeyManager } from '../../../../../server/ca/key-manager.ts'
 import { CountersignError } from '../../../../../src/errors.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'cs-secrets-'))
 const keys = memoryKeyManager()
 const value = 'a-key-of-the-vendor'
+const inject: Injection = { kind: 'header', name: 'Authorization', prefix: 'Bearer ' }
+const acme = { id: 'acme', inject }
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -30,9 +36,9 @@ function file(name: string, text: string, mode = 0o600): string {
   return path
 }
 
-async function read(source: SecretSource, env: Record<string, string> = {}, of = 'acme') {
+async function read(secret: SecretSource, env: Record<string, string> = {}, of: SecretFor = acme) {
   try {
-    return (await readSecret(source, of, { env, keys })).reveal()
+    return (await readSecret({ ...of, secret }, { env, keys })).reveal()
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
     expect(JSON.stringify([error.message, error.fix])).not.toContain(value)
@@ -43,7 +49,7 @@ async function read(source: SecretSource, env: Record<string, string> = {}, of =
 test('comes from a file, a variable, or what this broker has sealed; one newline is not of it', async () => {
   expect(await read({ from: 'file', path: file('a', `${value}\n`) })).toBe(value)
   expect(await read({ from: 'env', name: 'KEY' }, { KEY: value })).toBe(value)
-  const sealed = file('sealed', sealSecret(value, 'acme', keys))
+  const sealed = file('sealed', sealSecret(value, acme, keys))
   expect(await read({ from: 'sealed', path: sealed })).toBe(value)
 })
 
@@ -62,12 +68,12 @@ test('of a link it is said that it is one, and what to name', async () => {
   file('..data/key', value)
   symlinkSync('..data/key', join(folder, 'key'))
   const path = join(folder, 'key')
-  await expect(readSecret({ from: 'file', path }, 'acme', { env: {}, keys })).rejects.toMatchObject(
-    {
-      message: `${path} is a symbolic link`,
-      fix: expect.stringContaining('/..data/'),
-    },
-  )
+  await expect(
+    readSecret({ ...acme, secret: { from: 'file', path } }, { env: {}, keys }),
+  ).rejects.toMatchObject({
+    message: `${path} is a symbolic link`,
+    fix: expect.stringContaining('/..data/'),
+  })
   expect(await read({ from: 'file', path: join(folder, '..data/key') })).toBe(value)
 })
 
@@ -90,10 +96,10 @@ test('what never ends, or is larger than a secret, is not read', async () => {
 })
 
 test('what is sealed opens for its own integration and with its own wrapping key alone', async () => {
-  const text = sealSecret(value, 'acme', keys)
+  const text = sealSecret(value, acme, keys)
   const path = file('other', text)
-  expect(await read({ from: 'sealed', path }, {}, 'other')).toBe('secret-sealed')
-  const foreign = file('foreign', sealSecret(value, 'acme', memoryKeyManager()))
+  expect(await read({ from: 'sealed', path }, {}, { id: 'other', inject })).toBe('secret-sealed')
+  const foreign = file('foreign', sealSecret(value, acme, memoryKeyManager()))
   expect(await read({ from: 'sealed', path: foreign })).toBe('secret-sealed')
   for (const changed of [text.replace('v1', 'v2'), text.slice(0, -6), `${text.trim()}AAAA`, '']) {
     expect(await read({ from: 'sealed', path: file('changed', changed) })).toBe('secret-sealed')
@@ -114,4 +120,18 @@ test('what no header could hold is no secret', async () => {
     expect([text, await read({ from: 'env', name: 'KEY' }, { KEY: text })]).toEqual([text, reason])
   }
   expect(await read({ from: 'env', name: 'NONE' })).toBe('secret-missing')
+})
+
+test('T21 a scheme before the key is refused, since the key alone would leave with an answer and be taken for another', async () => {
+  const text = `Bearer ${value}`
+  const query: Injection = { kind: 'query', name: 'key' }
+  for (const one of [acme, { ...acme, inject: query }]) {
+    expect(await read({ from: 'env', name: 'KEY' }, { KEY: text }, one)).toBe('secret-format')
+    expect(() => sealSecret(text, one, keys)).toThrow(
+      expect.objectContaining({ fix: expect.stringContaining('prefix: "Bearer "') }),
+    )
+  }
+  const basic: SecretFor = { ...acme, inject: { kind: 'basic', user: 'web' } }
+  const password = 'a password of four words'
+  expect(await read({ from: 'env', name: 'KEY' }, { KEY: password }, basic)).toBe(password)
 })
