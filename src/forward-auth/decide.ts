@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { CountersignError } from '../errors.ts'
 import { type Refusal, refusalOf, type Wanted } from '../middleware/refusal.ts'
-import { matchesPath } from '../request-target/path-pattern.ts'
 import { type AccessCheck, accessCheck } from '../resource-server/access-check.ts'
 import type { Access } from '../resource-server/access-token.ts'
 import type { Verifier } from '../resource-server/verifier.ts'
+import { routeFinder } from './find-route.ts'
 import { readProxied } from './proxied-request.ts'
 import type { ProxyKind, Route, Service } from './settings.ts'
 
@@ -24,17 +24,19 @@ interface Guarded extends Route {
   readonly wanted: Wanted
 }
 
+const findNone = routeFinder<Guarded>([])
+
 /** Decides on requests that proxies ask about; never rejects. */
 export function createDecider(
   services: ReadonlyMap<string, Service>,
   verifierOf: (service: Service) => Verifier,
 ): (request: IncomingMessage, proxy: ProxyKind) => Promise<Decision> {
-  const guarded = new Map<string, readonly Guarded[]>()
+  const guarded = new Map<string, (method: string, path: string) => Guarded>()
   for (const [name, service] of services) {
     const verifier = verifierOf(service)
     guarded.set(
       name,
-      service.routes.map((route) => ({ ...route, ...checkOf(route, verifier) })),
+      routeFinder(service.routes.map((route) => ({ ...route, ...checkOf(route, verifier) }))),
     )
   }
   return async (request, proxy) => {
@@ -43,12 +45,9 @@ export function createDecider(
     try {
       const asked = readProxied(request, proxy)
       const { service, method, path, authorizations, certificate } = asked
-      const routes = guarded.get(service)
-      if (routes !== undefined) about = { service }
-      const route = routes?.find(
-        ({ pattern, methods }) => methods.has(method) && matchesPath(pattern, path),
-      )
-      if (route === undefined) throw unrouted()
+      const find = guarded.get(service)
+      if (find !== undefined) about = { service }
+      const route = (find ?? findNone)(method, path)
       wanted = route.wanted
       return { ...about, ...allowed(await route.check(authorizations, certificate)) }
     } catch (error) {
@@ -99,10 +98,4 @@ function refused(error: unknown, proxy: ProxyKind, wanted?: Wanted): Decision {
 function fault(cause: unknown): Decision {
   const error = new CountersignError('internal', 'internal error', { reason: 'internal', cause })
   return { status: 500, headers: {}, body: '', error }
-}
-
-function unrouted(): CountersignError {
-  return new CountersignError('forbidden', 'no route has this method and path', {
-    reason: 'route-unknown',
-  })
 }

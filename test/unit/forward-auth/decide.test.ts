@@ -24,10 +24,10 @@ function asked(uri = '/orders', target = '/orders'): IncomingMessage {
   return request
 }
 
-async function decided(verify: () => Promise<Access>, routes: Service['routes']) {
+async function decided(verify: () => Promise<Access>, routes: Service['routes'], uri?: string) {
   const services = new Map([['orders', { resource: orders, requireBound: false, routes }]])
   const decide = createDecider(services, () => ({ verify }))
-  const { status, headers, error } = await decide(asked(), 'nginx')
+  const { status, headers, error } = await decide(asked(uri), 'nginx')
   return { status, headers, reason: error?.reason }
 }
 
@@ -69,6 +69,19 @@ test('T25 of two routes that fit the first is the one, however lenient the secon
   const verify = async () => access
   expect((await decided(verify, [strict, lenient])).reason).toBe('token-scope')
   expect((await decided(verify, [lenient, strict])).status).toBe(200)
+})
+
+test('T25 what a server behind may take for a narrower route is refused, whatever the token', async () => {
+  const routes = [
+    route('/orders/admin', ['orders:admin'], 'GET'),
+    route('/orders/**', ['orders:read'], 'GET'),
+  ]
+  const reasons = ['/orders/7', '/orders/admin', '/orders/admin/', '/orders/Admin'].map(
+    async (uri) => (await decided(async () => access, routes, uri)).reason,
+  )
+  expect(await Promise.all(reasons)).toEqual([
+    ...[undefined, 'token-scope', 'route-ambiguous', 'route-ambiguous'],
+  ])
 })
 
 describe('T28 a name that a header could not hold as one name is not told on:', () => {
