@@ -34,6 +34,14 @@ export async function runForwardAuth(
 ): Promise<void> {
   const { clock = systemClock, onReady } = hooks
   const log = hooks.log ?? createLog({ level: settings.logLevel, component: 'forward-auth' })
+  if (!settings.revocations && !settings.introspect) {
+    log.warn(
+      'what is revoked does not reach this endpoint: its tokens are good until they expire',
+      {
+        fix: 'set revocations and introspect, and name this workload in served_by of the resources',
+      },
+    )
+  }
   const ca = settings.issuerCa === undefined ? undefined : [settings.issuerCa]
   const source = needsIdentity(settings)
     ? await openSource(settings, { clock, log }, signal)

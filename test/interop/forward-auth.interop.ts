@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
-import { systemClock } from '../../src/runtime/clock.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { toPem } from '../../src/x509/pem.ts'
@@ -12,7 +11,8 @@ import { start } from '../support/command.ts'
 import { tryProxy } from '../support/forgeries.ts'
 import { askRaw, startProxied } from '../support/proxied-service.ts'
 import { shownBy } from '../support/shown.ts'
-import { startIssuer } from '../unit/oauth-client/test-issuer-server.ts'
+import { startIssuer } from '../support/token-issuer.ts'
+import { webCertificate } from '../support/web-certificate.ts'
 import { boundTo } from '../unit/resource-server/access-fixtures.ts'
 import { envoyVersions } from './envoy/install-envoy.ts'
 import { eventually, freePorts } from './envoy/running-envoy.ts'
@@ -80,20 +80,23 @@ describe.for(envoyVersions.map((version) => ({ version })))('Envoy $version', ({
       if (envoy === undefined) return
       const service = await startProxied()
       onTestFinished(() => service[Symbol.asyncDispose]())
-      const issuer = await startIssuer(systemClock, 300)
+      const certificate = await webCertificate('localhost')
+      onTestFinished(() => rmSync(certificate.folder, { recursive: true, force: true }))
+      const issuer = await startIssuer(certificate)
+      onTestFinished(() => issuer.close())
       const [port = 0, asked = 0] = await freePorts(2)
       const inFolder = (name: string, text: string): string => {
         const file = join(stand.folder, name)
         writeFileSync(file, text, { mode: 0o644 })
         return file
       }
-      const ca = inFolder('web-ca.pem', issuer.ca.join(''))
       const config = inFolder(
         'forward-auth.yaml',
         deployed('forward-auth.yaml', {
           '127.0.0.1:9443': `127.0.0.1:${asked}`,
           'spiffe://example.org/envoy': `spiffe://${trustDomain}/envoy-${version}`,
-          '# issuer_ca: web-ca.pem': `issuer_ca: ${ca}\nendpoints: { keys: '${issuer.url}' }`,
+          'https://as.example.org': issuer.url,
+          '# issuer_ca: web-ca.pem': `issuer_ca: ${certificate.ca}`,
         }),
       )
       const endpoint = keep(
@@ -127,9 +130,10 @@ describe.for(envoyVersions.map((version) => ({ version })))('Envoy $version', ({
         return last.startsWith('HTTP/1.1 401')
       }, said)
 
-      const who = { sub: web, client_id: web, scope: 'orders:read' }
+      const exp = Math.floor(Date.now() / 1000) + 3600
+      const who = { sub: web, client_id: web, aud: 'https://orders.example.org', exp }
       const token = (claims: Record<string, unknown>) =>
-        issuer.token({ ...who, aud: 'https://orders.example.org', ...claims })
+        issuer.sign({ ...who, scope: 'orders:read', ...claims })
       const [leaf = Buffer.alloc(0)] = svid.chain
       await tryProxy({
         ...{ port, service, web },
@@ -137,8 +141,9 @@ describe.for(envoyVersions.map((version) => ({ version })))('Envoy $version', ({
         thief: shownBy(other),
         anybody: shownBy(other),
         certificate: encodeURIComponent(toPem('CERTIFICATE', leaf)),
-        bound: `Bearer ${await token(boundTo(leaf))}`,
-        unbound: `Bearer ${await token({})}`,
+        bound: `Bearer ${await token({ jti: 'bound', ...boundTo(leaf) })}`,
+        unbound: `Bearer ${await token({ jti: 'unbound' })}`,
+        revoke: () => issuer.revoke({ kind: 'token', id: 'bound', notBefore: 0 }),
         malformed: [400, 426],
       }).catch((error) => {
         throw new Error(said(), { cause: error })

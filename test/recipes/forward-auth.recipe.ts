@@ -1,14 +1,14 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { test } from 'vitest'
-import { systemClock } from '../../src/runtime/clock.ts'
+import { onTestFinished, test } from 'vitest'
 import { toPem } from '../../src/x509/pem.ts'
 import { tryProxy } from '../support/forgeries.ts'
 import { freePort } from '../support/free-port.ts'
 import { startProxied } from '../support/proxied-service.ts'
 import { shownBy } from '../support/shown.ts'
-import { startIssuer } from '../unit/oauth-client/test-issuer-server.ts'
+import { startIssuer } from '../support/token-issuer.ts'
+import { webCertificate } from '../support/web-certificate.ts'
 import { boundTo } from '../unit/resource-server/access-fixtures.ts'
 import { lacks, type Stand, startStand } from './stand.ts'
 
@@ -58,16 +58,15 @@ test('nginx lets in what forward-auth lets in, by deploy/nginx, and nobody names
   await using stand = await startStand()
   await using service = await startProxied()
   const { folder, api } = stand
-  const issuer = await startIssuer(systemClock, 3600)
-  const [socket, config, ca] = [
-    join(folder, 'auth', 'api.sock'),
-    join(folder, 'forward-auth.yaml'),
-    join(folder, 'web-ca.pem'),
-  ]
-  writeFileSync(ca, issuer.ca.join(''))
+  const certificate = await webCertificate('localhost')
+  onTestFinished(() => rmSync(certificate.folder, { recursive: true, force: true }))
+  const issuer = await startIssuer(certificate)
+  onTestFinished(() => issuer.close())
+  const [socket, config] = [join(folder, 'auth', 'api.sock'), join(folder, 'forward-auth.yaml')]
   const places = {
     '/run/countersign-forward-auth/api.sock': socket,
-    '# issuer_ca: web-ca.pem': `issuer_ca: ${ca}\nendpoints: { keys: '${issuer.url}' }`,
+    'https://as.example.org': issuer.url,
+    '# issuer_ca: web-ca.pem': `issuer_ca: ${certificate.ca}`,
   }
   writeFileSync(config, deployed('forward-auth.yaml', places))
   await stand.command(['forward-auth', '--config', config], () => existsSync(socket))
@@ -75,13 +74,16 @@ test('nginx lets in what forward-auth lets in, by deploy/nginx, and nobody names
 
   const svid = await api.grant(web, { ttlSeconds: 3600 })
   const other = await api.grant('spiffe://example.org/thief', { ttlSeconds: 3600 })
-  const who = { sub: web, client_id: web, aud: 'https://orders.example.org', scope: 'orders:read' }
+  const exp = Math.floor(Date.now() / 1000) + 3600
+  const who = { sub: web, client_id: web, aud: 'https://orders.example.org', exp }
+  const read = { ...who, scope: 'orders:read' }
   const [leaf = Buffer.alloc(0)] = svid.chain
   await tryProxy({
     ...{ port, service, web, client: shownBy(svid), thief: shownBy(other), anybody: {} },
     certificate: encodeURIComponent(toPem('CERTIFICATE', leaf)),
-    bound: `Bearer ${await issuer.token({ ...who, ...boundTo(leaf) })}`,
-    unbound: `Bearer ${await issuer.token(who)}`,
+    bound: `Bearer ${await issuer.sign({ ...read, jti: 'bound', ...boundTo(leaf) })}`,
+    unbound: `Bearer ${await issuer.sign({ ...read, jti: 'unbound' })}`,
+    revoke: () => issuer.revoke({ kind: 'token', id: 'bound', notBefore: 0 }),
     malformed: [400],
   })
 })

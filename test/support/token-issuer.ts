@@ -27,7 +27,7 @@ export interface TokenIssuer {
 
 const beatMs = 100
 
-/** An issuer of access tokens with its keys and its feed of revocations, over HTTPS, in this process. */
+/** An issuer of access tokens with its keys, its feed of revocations and a word for each token, over HTTPS, in this process. */
 export async function startIssuer(web: WebCertificate): Promise<TokenIssuer> {
   const tokens = await keyFor('tokens')
   const feedKey = await keyFor('feed')
@@ -43,6 +43,8 @@ export async function startIssuer(web: WebCertificate): Promise<TokenIssuer> {
     if (request.url === '/oauth/jwks') response.end(tokens.keys)
     else if (request.url === '/oauth/feed-keys') response.end(feedKey.keys)
     else if (request.url?.startsWith('/oauth/feed?')) feed.serve(request, response)
+    // What it has revoked the feed says.
+    else if (request.url === '/oauth/introspect') response.end('{"active":true}')
     else response.writeHead(404).end()
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

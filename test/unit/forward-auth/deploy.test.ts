@@ -120,8 +120,11 @@ test('T25 Envoy lets nobody in by a fault, a header or a path with two readings,
 
 test('the endpoint’s own configurations that are shipped are good', () => {
   for (const proxy of ['nginx', 'envoy']) {
-    const { doors, services } = readForwardAuth(fileOf(`${proxy}/forward-auth.yaml`))
+    const settings = readForwardAuth(fileOf(`${proxy}/forward-auth.yaml`))
+    const { doors, services, revocations, introspect } = settings
     expect(doors).toMatchObject([{ proxy }])
+    // T26 a token that was revoked is good no longer.
+    expect({ revocations, introspect }).toEqual({ revocations: true, introspect: true })
     expect([...services.keys()]).toEqual(['orders'])
   }
 })
