@@ -9,6 +9,7 @@ import { X509Source } from '../../src/workload-api/x509-source.ts'
 import { toPem } from '../../src/x509/pem.ts'
 import { start } from '../support/command.ts'
 import { tryProxy } from '../support/forgeries.ts'
+import { identityPrefixes } from '../support/identity-headers.ts'
 import { askRaw, startProxied } from '../support/proxied-service.ts'
 import { shownBy } from '../support/shown.ts'
 import { startIssuer } from '../support/token-issuer.ts'
@@ -144,6 +145,7 @@ describe.for(envoyVersions.map((version) => ({ version })))('Envoy $version', ({
         bound: `Bearer ${await token({ jti: 'bound', ...boundTo(leaf) })}`,
         unbound: `Bearer ${await token({ jti: 'unbound' })}`,
         revoke: () => issuer.revoke({ kind: 'token', id: 'bound', notBefore: 0 }),
+        also: identityPrefixes.map((prefix) => `${prefix}some`),
         malformed: [400, 426],
       }).catch((error) => {
         throw new Error(said(), { cause: error })

@@ -19,6 +19,8 @@ export interface ProxyTrial {
   readonly unbound: string
   /** The issuer revokes the token that is bound to the client's certificate. */
   revoke(): void
+  /** Headers that do not come through either, beside those that no proxy lets through. */
+  readonly also?: readonly string[]
   /** How it answers where the request is none that it takes. */
   readonly malformed: readonly number[]
 }
@@ -26,7 +28,7 @@ export interface ProxyTrial {
 /** What has to hold with each proxy: who is let in, who is not, and that nobody names himself. */
 export async function tryProxy(trial: ProxyTrial): Promise<void> {
   const { port, service, web, client, thief, anybody } = trial
-  const { certificate, bound, unbound, malformed } = trial
+  const { certificate, bound, unbound, also = [], malformed } = trial
   type Headers = readonly (readonly [string, string])[]
   let trials = 0
   const askOnce = async (line: string, headers: Headers, shown: Shown) => {
@@ -57,6 +59,8 @@ export async function tryProxy(trial: ProxyTrial): Promise<void> {
     'countersign-subject': web,
     'countersign-client-id': web,
     'countersign-scope': 'orders:read',
+    // One address, the proxy's word. (Envoy's own, where the client's is of the loopback.)
+    'x-forwarded-for': expect.stringMatching(/^[0-9a-f.:]+$/),
   })
   const plain = await ask('GET /orders', [['authorization', unbound]], anybody)
   expect(plain.status).toBe(200)
@@ -115,10 +119,9 @@ export async function tryProxy(trial: ProxyTrial): Promise<void> {
   expect([401, ...malformed]).toContain(twice.status)
   expect(twice.reached).toEqual([])
 
-  // Nobody names himself: each header by itself, in another case, twice, and with an underscore.
+  // Nobody names himself: each header twice, in another case, and with an underscore.
   const forge = async (name: string): Promise<void> => {
     const forged: readonly Headers[] = [
-      [[name, 'forged']],
       [[name.toUpperCase(), 'forged']],
       [
         [name, 'forged'],
@@ -133,7 +136,7 @@ export async function tryProxy(trial: ProxyTrial): Promise<void> {
     }
   }
   // Few at a time: the issuer, in this process, has to be heard meanwhile.
-  const names = [...identityHeaders]
+  const names = [...identityHeaders, ...also]
   const inTurn = async (): Promise<void> => {
     for (let name = names.pop(); name !== undefined; name = names.pop()) await forge(name)
   }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { readForwardAuth } from '../../../src/forward-auth/settings.ts'
-import { identityHeaders } from '../../support/identity-headers.ts'
+import { identityHeaders, identityPrefixes } from '../../support/identity-headers.ts'
 
 const fileOf = (name: string): string =>
   fileURLToPath(new URL(`../../../deploy/${name}`, import.meta.url))
@@ -14,10 +14,25 @@ test('T25 the proxies’ configurations that are shipped let no header through b
   const nginx = textOf('nginx/forward-auth.conf') + textOf('nginx/identity-headers.conf')
   const envoy = textOf('envoy/envoy.yaml')
   for (const name of identityHeaders) {
-    expect(nginx).toMatch(new RegExp(`proxy_set_header ${name} +("";|\\$countersign_)`))
+    expect(nginx).toMatch(
+      new RegExp(`proxy_set_header ${name} +("";|\\$(countersign_|remote_addr;|scheme;))`),
+    )
     expect(envoy).toContain(`- remove: ${name}\n`)
   }
-  expect(nginx.match(/proxy_set_header \S+ +"";/g)?.length).toBe(identityHeaders.length - 4 + 2)
+  for (const prefix of identityPrefixes) {
+    expect(envoy).toContain(`- remove_on_match: { key_matcher: { prefix: ${prefix} } }\n`)
+  }
+  // Of which nginx says itself what is true.
+  const own = [
+    'x-forwarded-for +$remote_addr',
+    'x-real-ip +$remote_addr',
+    'x-forwarded-proto +$scheme',
+  ]
+  for (const line of own) {
+    expect(nginx).toMatch(new RegExp(`proxy_set_header ${line.replace('$', '\\$')};`))
+  }
+  const emptied = identityHeaders.length - 4 - own.length
+  expect(nginx.match(/proxy_set_header \S+ +"";/g)?.length).toBe(emptied + 2)
   expect(envoy.match(/- remove: /g)?.length).toBe(identityHeaders.length)
 })
 
@@ -71,6 +86,14 @@ test('T25 what nginx asks about is what it knows of the request itself, and what
   )
 })
 
+test('T25 nginx in front of legacy callers tells nothing that they say of themselves either', () => {
+  const page = readFileSync(new URL('../../../docs/legacy.md', import.meta.url), 'utf8')
+  const [, conf = ''] = /```nginx\n(.*?)```/s.exec(page) ?? []
+  expect(block(conf, 'location /')).toEqual(
+    expect.arrayContaining(['proxy_set_header X-Api-Key ""', 'include identity-headers.conf']),
+  )
+})
+
 test('T25 Envoy lets nobody in by a fault, a header or a path with two readings, and asks nobody else', () => {
   const { listeners, clusters } = parse(
     readFileSync(fileOf('envoy/envoy.yaml'), 'utf8'),
@@ -84,6 +107,7 @@ test('T25 Envoy lets nobody in by a fault, a header or a path with two readings,
   })
   expect(manager).toMatchObject({
     common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' },
+    use_remote_address: true,
     normalize_path: true,
     path_with_escaped_slashes_action: 'REJECT_REQUEST',
     forward_client_cert_details: 'SANITIZE',
