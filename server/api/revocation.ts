@@ -36,6 +36,7 @@ type Deps = Pick<
   | 'index'
   | 'policies'
   | 'registry'
+  | 'resources'
   | 'revocations'
   | 'store'
   | 'writeFacts'
@@ -93,9 +94,15 @@ function isToken({ kind }: Target): boolean {
   return kind === 'token' || kind === 'transaction'
 }
 
-/** Whether there is such a thing here; of resources and integrations nothing is known for sure. */
-function isKnown({ kind, id }: Target, { index, foreignClients, ca, bundles }: Deps): boolean {
+/** Whether there is such a thing here. An integration is known by its resource. */
+function isKnown(
+  { kind, id }: Target,
+  { index, foreignClients, ca, bundles, resources }: Deps,
+): boolean {
   switch (kind) {
+    case 'audience':
+    case 'integration':
+      return resources.has(id)
     case 'spiffe-id':
       return index.knowsId(id as SpiffeId) || foreignClients.get(id as SpiffeId) !== undefined
     case 'entry':

@@ -114,7 +114,7 @@ function isRevoked({ jti, txn }: IssuedToken, revocations: Pick<Revocations, 'fi
 /**
  * The same question as at that time, about the entries as they are now; undefined where it cannot be put: what became
  * of an entry that is gone has been revoked with it. With a workload of another trust domain that is listed no more
- * nothing has been.
+ * nothing has been. No token outlives an entry whose end was moved forward.
  */
 function decideAgain(
   token: IssuedToken,
@@ -127,6 +127,9 @@ function decideAgain(
   const entries = entriesOf(token.clientId)
   if (entries.length === 0 && SpiffeId.trustDomainOf(token.clientId) !== trustDomain) {
     return { reason: 'client-unknown', policies: [] }
+  }
+  if (entries.some(({ expiresAt }) => expiresAt !== undefined && expiresAt < token.expiresAt)) {
+    return { reason: 'entry-ends', policies: [] }
   }
   if (address === '') return undefined
   const resource = resources.get(token.audience) ?? { id: token.audience, maxTtlSeconds: 0 }

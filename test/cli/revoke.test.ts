@@ -196,10 +196,13 @@ test('revoke: what is not known is revoked with a note; what cannot be meant is 
   const unknown = await typed('revoke', 'owner', 'nobody', '--reason', 'x')
   expect(unknown).toMatchObject({ code: 0, stdout: 'revoked owner nobody: 0 tokens\n' })
   expect(unknown.stderr).toContain('knows no such owner')
-  for (const kind of ['token', 'transaction']) {
+  for (const kind of ['token', 'transaction', 'audience', 'integration']) {
     const over = await typed('revoke', kind, 'none', '--reason', 'x')
     expect(over).toMatchObject({ code: 0, stdout: `revoked ${kind} none: 0 tokens\n` })
     expect(over.stderr).toContain(`no such ${kind}`)
+  }
+  for (const kind of ['audience', 'integration']) {
+    expect(await json('revoke', kind, orders, '--reason', 'x')).toMatchObject({ known: true })
   }
   const left = await typed('offboard', '--owner', 'nobody', '--reason', 'x')
   expect(left).toMatchObject({ code: 0, stdout: 'revoked owner nobody: 0 entries, 0 tokens\n' })

@@ -100,6 +100,20 @@ test('of a legacy caller’s token the minute is looked at for which it was give
   expect(await facts()).toEqual(['transaction t-b'])
 })
 
+test('a token is revoked that an entry of its client ends before, since its end was moved forward', async () => {
+  const { deps, facts, add, token, entries, clock, audited } = await startRecheck(permitAll)
+  const inMs = (ms: number) => new Date(clock.now().getTime() + ms)
+  await add(token('a'), token('b', { expiresAt: inMs(60_000) }), token('c', { clientId: orders }))
+  const [ofWeb] = entries
+  if (ofWeb === undefined) throw new Error('no entry')
+  entries[0] = { ...ofWeb, expiresAt: inMs(300_000) }
+  expect(await recheck(deps)).toBe(0)
+  entries[0] = { ...ofWeb, expiresAt: inMs(60_000) }
+  expect(await recheck(deps)).toBe(1)
+  expect(await facts()).toEqual(['transaction t-a'])
+  expect(audited).toMatchObject([{ jti: 'a', reason: 'entry-ends' }])
+})
+
 test('before any policy was in force, and of an entry that is gone, nothing is decided', async () => {
   const { deps, add, token, state } = await startRecheck('')
   await add(token('a', { clientId: idOf('/gone') }))
