@@ -1,6 +1,7 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import type { Entry } from '../../src/entry/entry.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { causesOfIds } from '../revocation/ended-ids.ts'
 import { lastChange } from '../store/changes.ts'
 import { loadEntries, updateEntries } from '../store/entries.ts'
 import { naturalKey } from '../store/entry-body.ts'
@@ -69,11 +70,16 @@ async function tryBatch(
   const draft = draftOf(updates)
   refuseRepeated(updates, draft)
   return commitBatch(deps, draft, options, async (tx) => {
-    const { changed, renamed } = await planUpdates(deps, tx, updates, options, now, draft)
+    const { changed, renamed, moved } = await planUpdates(deps, tx, updates, options, now, draft)
     if (isAborted(draft, options)) return []
     await updateEntries(tx, [...changed.values()])
-    // Whoever had the ID of before has it no longer: as if that entry had been deleted.
-    await deps.writeFacts(tx, await causesOf(renamed, tx, deps))
+    // Whoever had the ID of before has it no longer: as if that entry had been deleted. Nor has the node of before, which
+    // may be banned next: that takes what it has by then.
+    await deps.writeFacts(tx, [
+      ...(await causesOf(renamed, tx, deps)),
+      ...moved.map(({ id }) => ({ kind: 'entry', id }) as const),
+      ...causesOfIds(moved),
+    ])
     const warnings = warner(deps.index, [...changed.values()])
     const events: AuditEvent[] = []
     for (const [at, entry] of changed) {
@@ -100,8 +106,8 @@ function refuseRepeated(updates: readonly EntryUpdate[], draft: Draft): void {
 }
 
 /**
- * The entries as they are to be, by the position of their item, and those that get another SPIFFE ID as they were; what
- * is refused goes to the draft.
+ * The entries as they are to be, by the position of their item, and those that get another parent, or else another
+ * SPIFFE ID, as they were; what is refused goes to the draft.
  */
 async function planUpdates(
   deps: RegistryDeps,
@@ -110,7 +116,11 @@ async function planUpdates(
   options: UpdateOptions,
   now: Date,
   draft: Draft,
-): Promise<{ readonly changed: ReadonlyMap<number, Entry>; readonly renamed: readonly Entry[] }> {
+): Promise<{
+  readonly changed: ReadonlyMap<number, Entry>
+  readonly renamed: readonly Entry[]
+  readonly moved: readonly Entry[]
+}> {
   const ids = updates.flatMap(({ id = '' }) => (id === '' ? [] : [id]))
   const rows = new Map((await loadEntries(tx.db, ids)).map((entry) => [entry.id, entry]))
   const changed = new Map<number, Entry>()
@@ -130,11 +140,15 @@ async function planUpdates(
     else movers.set(at, checked)
   }
   for (const [at, entry] of await admitMovers(deps, tx, movers, draft)) changed.set(at, entry)
-  const renamed = [...changed.values()].flatMap(({ id, spiffeId }) => {
+  const renamed: Entry[] = []
+  const moved: Entry[] = []
+  for (const { id, spiffeId, parentId } of changed.values()) {
     const before = rows.get(id)
-    return before === undefined || before.spiffeId === spiffeId ? [] : [before]
-  })
-  return { changed, renamed }
+    if (before === undefined) continue
+    if (before.parentId !== parentId) moved.push(before)
+    else if (before.spiffeId !== spiffeId) renamed.push(before)
+  }
+  return { changed, renamed, moved }
 }
 
 /** Lets an entry get another SPIFFE ID, parent or selectors only where no other is like that. */

@@ -507,6 +507,21 @@ describe('revocation', () => {
     ])
   })
 
+  test('an entry that moves to another node revokes what the one before has, whoever else has its ID', async () => {
+    await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
+    const made = await registry.createEntries(
+      [inputOf('web'), inputOf('web', { selectors: selectorsOf('uid:2') })],
+      { actor },
+    )
+    const id = made.results[0]?.entry?.id ?? ''
+    const parentId = idOf('/another-node')
+    await registry.updateEntries([{ id, parentId }], { actor, mask: new Set(['parentId']) })
+    expect(await facts()).toEqual([
+      ['entry', id],
+      ['spiffe-id', 'spiffe://example.org/web'],
+    ])
+  })
+
   test('where no access tokens are issued nothing is written, and what is refused revokes nothing', async () => {
     const made = await registry.createEntries([inputOf('web'), inputOf('api')], { actor })
     const [first = '', second = ''] = made.results.map(({ entry }) => entry?.id ?? '')
