@@ -4,7 +4,10 @@ import type { BatchOptions } from './batch.ts'
 
 type EntryAuditKind = Extract<AuditKind, `entry.${string}`>
 
-/** What is put on record of a written entry. Its selectors are not: they may hold what a workload keeps in its environment. */
+/**
+ * What is put on record of a written entry. Its selectors are not: they may hold what a workload keeps in its environment;
+ * but for those that say what a legacy caller's key may be used for.
+ */
 export function entryEvent(
   kind: EntryAuditKind,
   entry: Entry,
@@ -31,9 +34,15 @@ export function entryEvent(
       selectors: entry.selectors.length,
       admin: entry.admin,
       downstream: entry.downstream,
+      ...boundsOfLegacyCaller(entry),
       ...(entry.disabledAt !== undefined && { disabled: true }),
     },
   }
+}
+
+function boundsOfLegacyCaller({ selectors }: Entry): AuditEvent['details'] {
+  const said = selectors.flatMap(({ type, value }) => (type === 'legacy' ? [value] : []))
+  return said.length === 0 ? {} : { legacy: said.join(' ').slice(0, 2048) }
 }
 
 /** A row that the server did not believe was deleted; nothing that it said is repeated. */

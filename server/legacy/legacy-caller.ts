@@ -99,6 +99,7 @@ export function legacyCallerOf(entry: Entry): LegacyCaller | undefined {
   const [resource, ...more] = said('resource:')
   if (resource === undefined || more.length > 0) return undefined
   const networks = said('net:')
+  if (!areNarrow(networks)) return undefined
   return { name: path.slice('/legacy/'.length), networks, resource, scopes: said('scope:') }
 }
 
@@ -132,6 +133,15 @@ function checkNetworks(networks: readonly string[]): void {
         `the network ${network} is too wide: name a /${least} or a narrower one`,
       )
     }
+  }
+}
+
+function areNarrow(networks: readonly string[]): boolean {
+  try {
+    checkNetworks(networks)
+    return true
+  } catch {
+    return false
   }
 }
 

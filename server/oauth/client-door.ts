@@ -58,6 +58,8 @@ interface Known {
   client?: Client
   form?: Form
   entries?: readonly Entry[]
+  /** The IP address of whoever the client, an edge, speaks for. */
+  clientAddress?: string
   /** For whom it is, where the client speaks for somebody else. */
   forWhom?: Pick<
     AuditEvent,
@@ -216,7 +218,7 @@ function isSome(entries: readonly Entry[]): entries is ClientRequest['entries'] 
 function denial(
   door: string,
   request: Origin,
-  { client, form, entries = [], forWhom }: Known,
+  { client, form, entries = [], forWhom, clientAddress }: Known,
   error: CountersignError,
   time: Date,
 ): AuditEvent {
@@ -250,6 +252,7 @@ function denial(
     details: {
       door,
       ...(claimed !== undefined && { unprovedClient: claimed }),
+      ...(clientAddress !== undefined && { clientAddress }),
       ...foreign?.details,
     },
   }

@@ -66,6 +66,7 @@ async function exchangeKey(
     refuse('legacy-edge', 'this workload is no edge for legacy callers')
   }
   const address = addressIn(form)
+  request.known.clientAddress = address
   // Whoever tries keys is slowed down by his own address, and learns no more from a right one by then.
   const share = shareOf(withPort(address))
   attempts.take(share)

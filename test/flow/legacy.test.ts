@@ -98,6 +98,7 @@ interface Line {
   readonly reason?: string
   readonly entryId?: string
   readonly actor: { readonly address?: string }
+  readonly details?: Readonly<Record<string, unknown>>
 }
 
 function lastRecord(kind: string): Line {
@@ -110,6 +111,9 @@ test('an edge gets a token of a minute for a key, for what that was registered f
   expect(said.key).toMatch(/^csk_[A-Za-z0-9_-]{43}$/)
   expect(stderr).toContain('shown once')
   expect(stderr).not.toContain('legacy_edges')
+  expect(lastRecord('entry.created').details?.['legacy']).toBe(
+    `net:10.7.0.0/16 resource:${orders} scope:orders:read`,
+  )
   const answer = await change(said.key)
   expect(answer).toMatchObject({ status: 200, expires_in: 60, scope: 'orders:read' })
   expect(answer.headers.authorization).toBe(`Bearer ${answer.access_token}`)
@@ -184,6 +188,7 @@ test('all others are refused: no edge, no such key, another network, beyond what
     expect(lastRecord('token.denied')).toMatchObject({
       ...{ actor: { id: edge.id }, spiffeId: 'spiffe://example.org/legacy/till-2' },
       ...{ entryId: said.entryId, owner: 'shops', purpose: 'old tills' },
+      details: { clientAddress: reason === 'legacy-network' ? '10.8.0.9' : '10.7.0.9' },
     })
   }
   // What somebody writes into his key, where a proxy makes a form of it, is there twice.

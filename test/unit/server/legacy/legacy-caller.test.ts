@@ -80,6 +80,10 @@ describe('an entry that was made otherwise is no caller', () => {
       selectors: [...entryOf().selectors, { type: 'legacy', value: 'resource:https://b.example' }],
     },
     { selectors: [{ type: 'legacy', value: 'net:10.0.0.0/8' }] },
+    { selectors: entryOf().selectors.filter(({ value }) => !value.startsWith('net:')) },
+    { selectors: [...entryOf().selectors, { type: 'legacy', value: 'net:0.0.0.0/0' }] },
+    { selectors: [...entryOf().selectors, { type: 'legacy', value: 'net:::/0' }] },
+    { selectors: [...entryOf().selectors, { type: 'legacy', value: 'net:everywhere' }] },
   ])('%j', (more) => {
     expect(legacyCallerOf({ ...entryOf(), ...more })).toBeUndefined()
   })

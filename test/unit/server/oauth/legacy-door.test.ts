@@ -40,9 +40,9 @@ async function start(
     },
     use: { note() {} },
   })
-  const form = { key: 'the key', client_address: '10.0.0.9' }
-  const change = async () => send(door, await world.asserting(edge), form)
-  return { ...world, change, entry }
+  const changeFrom = async (address: string) =>
+    send(door, await world.asserting(edge), { key: 'the key', client_address: address })
+  return { ...world, change: () => changeFrom('10.0.0.9'), changeFrom, entry }
 }
 
 test.for([
@@ -95,4 +95,14 @@ test('a key opens nothing from the end of its entry on, though the entry is stil
   const refused = await change()
   expect([refused.status, refused.access_token]).toEqual([401, undefined])
   expect(records().at(-1)).toMatchObject({ kind: 'token.denied', reason: 'legacy-key' })
+})
+
+test('each address that an edge speaks for has room of its own on record', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { changeFrom, records } = await start(closing, [])
+  const denied = (address: string) =>
+    records().filter((event) => JSON.stringify(event).includes(`"${address}"`)).length
+  for (let at = 0; at < 240; at += 1) await changeFrom(`11.0.0.${at % 8}`)
+  await changeFrom('12.0.0.1')
+  expect([denied('11.0.0.0'), denied('12.0.0.1')]).toEqual([30, 1])
 })
