@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { verifyJwtSvid } from '../../../src/svid/jwt-svid.ts'
-import { quickestMs } from '../../support/quickest.ts'
+import { leastCpuMs } from '../../support/cost.ts'
 import { bundle, corpus, foreignBundle, good, tokensWith } from './attack-corpus.ts'
 import { encode, now, sourceOf, verdict } from './tokens.ts'
 
@@ -43,13 +43,13 @@ describe('T11 forged tokens', () => {
   test('T11 T12 oversized tokens are refused in less than a millisecond', async () => {
     const large = ['.'.repeat(1_000_000), 'A'.repeat(10_000_000), `${'['.repeat(2_000_000)}`]
     for (const token of large) {
-      expect(await quickestMs(20, () => verdict(token, bundles))).toBeLessThan(1)
+      expect(await leastCpuMs(20, () => verdict(token, bundles))).toBeLessThan(1)
     }
   })
 
   test('T11 T12 the dots that fit into a token are refused in less than a millisecond', async () => {
     const dots = '.'.repeat(65_536)
-    expect(await quickestMs(20, () => verdict(dots, bundles))).toBeLessThan(1)
+    expect(await leastCpuMs(20, () => verdict(dots, bundles))).toBeLessThan(1)
   })
 })
 
