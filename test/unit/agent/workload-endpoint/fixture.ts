@@ -146,7 +146,7 @@ export async function reasonOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /** Waits until it is true, a turn of the loop at a time. */
-export async function until(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean, timeoutMs = 30_000): Promise<void> {
   const end = performance.now() + timeoutMs
   while (!condition()) {
     if (performance.now() > end) throw new Error('waited in vain')
