@@ -3,6 +3,7 @@
 import socket
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from OpenSSL import SSL
@@ -16,6 +17,29 @@ from spiffetls.tlsconfig.authorize import authorize_member_of
 WORKERS = 32
 # The fleet waits longer than this for what became of a connection.
 CONNECTION_TIMEOUT_SECONDS = 10
+
+
+# As long as the kernel waits by `with_timeout`.
+WAIT_SECONDS = 10
+
+
+def until_over(act):
+    """Waits on where the process was stopped meanwhile, which ends the kernel's wait as if its time were over."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return act()
+        except SSL.WantReadError:
+            if time.monotonic() >= end:
+                raise
+
+
+class Connection(SSL.Connection):
+    def do_handshake(self):
+        return until_over(super().do_handshake)
+
+    def recv(self, size):
+        return until_over(lambda: super(Connection, self).recv(size))
 
 
 class Moment:
@@ -55,7 +79,7 @@ class Service:
 
     def greet(self, accepted):
         try:
-            connection = SSL.Connection(self.accepting, accepted)
+            connection = Connection(self.accepting, accepted)
             connection.set_accept_state()
             with_timeout(connection, CONNECTION_TIMEOUT_SECONDS).do_handshake()
             read_line(connection)
@@ -76,7 +100,7 @@ class Service:
         host, port = address.split(":")
         with socket.create_connection((host, int(port)), CONNECTION_TIMEOUT_SECONDS) as plain:
             plain.setblocking(True)
-            connection = SSL.Connection(self.dialling, plain)
+            connection = Connection(self.dialling, plain)
             connection.set_connect_state()
             with_timeout(connection, CONNECTION_TIMEOUT_SECONDS).do_handshake()
             peer = peer_id(connection)
