@@ -10,6 +10,8 @@ import {
 } from './jwt-svid.ts'
 
 const maxTokens = 4096
+/** What is larger, for many audiences say, is verified each time: it would take the room of many. */
+const maxTokenLength = 4096
 /** Of a token: of its signature, that is, which no two have in common. */
 const endLength = 32
 
@@ -22,7 +24,7 @@ const remembered = new WeakMap<BundleLookup, Recent<string, Remembered>>()
 /**
  * `verifyJwtSvid`, which costs a token that the bundle of its trust domain has vouched for before, for the same
  * audience, no signature: its times are looked at each time, and a bundle that was replaced vouches anew. Of the tokens
- * seen last, 4,096 a source are kept.
+ * seen last, 4,096 a source are kept, but for those of more than 4 KB.
  */
 export async function verifyJwtSvidAgain(
   token: string,
@@ -43,7 +45,7 @@ export async function verifyJwtSvidAgain(
     return found.svid
   }
   const verified = await verifyByBundle(token, { audience, bundles, now })
-  tokens.set(end, { ...verified, audience })
+  if (token.length <= maxTokenLength) tokens.set(end, { ...verified, audience })
   return verified.svid
 }
 

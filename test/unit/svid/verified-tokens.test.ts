@@ -33,6 +33,20 @@ test('a token that was verified is believed again, for the same audience alone',
   await expect(verify(forged)).rejects.toMatchObject({ code: 'unauthenticated' })
 })
 
+test('T12 one of more than 4 KB is believed too, and takes no room', async () => {
+  const { domain, verify } = await start()
+  const large = async (length: number) => {
+    const token = await domain.issueJwt(web, 'a', { claims: { filling: 'x'.repeat(length) } })
+    const first = await verify(token)
+    return { size: token.length, isKept: (await verify(token)) === first }
+  }
+  const small = await large(0)
+  // Three bytes take four characters, in a token.
+  const filling = Math.floor(((4096 - small.size) * 3) / 4)
+  expect(await large(filling - 30)).toMatchObject({ isKept: true })
+  expect(await large(filling + 30)).toMatchObject({ isKept: false })
+})
+
 test('a token with the signature of one that was verified is not believed, and that one still is', async () => {
   const { domain, verify } = await start()
   const token = await domain.issueJwt(web, 'a')

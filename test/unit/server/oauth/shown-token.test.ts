@@ -38,6 +38,26 @@ test('a token by a key that another server has activated a moment ago is known, 
   expect(await Promise.all(keys.map(read))).toEqual(['active', 'prepared', 'old', 'token-key'])
 })
 
+test('T26 what was verified once is believed no longer than its key is published', async () => {
+  const clock = new FakeClock()
+  const { publicKey, privateKey } = await generateKeyPair('ec-p256')
+  const active = { id: 'own', publicKey: spkiOf(publicKey) }
+  let published: object = { active, old: [] }
+  const ca = { state: () => published } as never
+  const reader = createTokenReader({ issuer, clock, revocations: new RevocationState(), ca })
+  const iat = clock.now().getTime() / 1000
+  const claims = {
+    ...{ iss: issuer, sub: idOf('/web'), client_id: idOf('/web'), aud: orders },
+    ...{ jti: 'a', txn: 't', scope: 'orders:read', iat, exp: iat + 60 },
+  }
+  const token = await signCompact(softwareSigner(privateKey), 'own', claims, 'at+jwt')
+  expect(await reasonOf(reader.read(token))).toBe('accepted')
+  published = { active: { ...active, id: 'next' }, old: [active] }
+  expect(await reasonOf(reader.read(token))).toBe('accepted')
+  published = { active: { ...active, id: 'next' }, old: [] }
+  expect(await reasonOf(reader.read(token))).toBe('token-key')
+})
+
 test('T26 what a key has signed is over with that key, though it is published still', async () => {
   const clock = new FakeClock()
   const { publicKey, privateKey } = await generateKeyPair('ec-p256')
