@@ -4,9 +4,11 @@ import { type FastifyInstance, fastify } from 'fastify'
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { guardedOptions, guardServer } from '../../src/mtls/guard.ts'
 import type { IdentitySource } from '../../src/mtls/identity-source.ts'
+import type { Clock } from '../../src/runtime/clock.ts'
 import { inTurn } from '../../src/runtime/in-turn.ts'
 import { runTogether } from '../../src/runtime/tasks.ts'
 import type { TrustDomain } from '../../src/spiffe-id/spiffe-id.ts'
+import { verifyAgain } from '../../src/svid/verified-chains.ts'
 import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Ca } from '../ca/ca.ts'
 import { issuedAt } from '../ca/rotation.ts'
@@ -52,6 +54,7 @@ import { usesIn } from './single-use.ts'
 import { checkPush } from './ssf/push.ts'
 import { addSsf, type SsfDeps } from './ssf/routes.ts'
 import { createTokenDoor, type TokenDoorDeps } from './token-door.ts'
+import { createUnproven } from './unproven.ts'
 
 /** Fastify sets none of its own where it is handed a server. Node's own look at who is late is each half a minute. */
 const httpLimits = {
@@ -211,12 +214,27 @@ async function issuedByRunBefore({
   return issuedAmong(records, now)
 }
 
+/** What is found is remembered, so that the first request costs so much less. */
+function isVouchedFor(
+  chain: readonly Buffer[],
+  bundles: OauthEndpointDeps['bundles'],
+  clock: Clock,
+): boolean {
+  try {
+    verifyAgain(chain, bundles, clock.now())
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** TLS proves no more than that the client has the key of what it presents; who that is, is asked at each request. */
 function createWeb(
   tls: ReturnType<typeof tlsFromFiles>,
-  { config, clock, log }: Pick<OauthEndpointDeps, 'config' | 'clock' | 'log'>,
+  { bundles, config, clock, log }: Pick<OauthEndpointDeps, 'bundles' | 'config' | 'clock' | 'log'>,
 ): WebServer & { chainOf(socket: Socket): readonly Buffer[] | undefined } {
   const chains = new WeakMap<Socket, readonly Buffer[]>()
+  const unproven = createUnproven()
   const guarding = { identity: () => undefined, protocol, handshakeTimeoutMs, clock, log }
   const server = createServer({ ...guardedOptions(guarding), ...httpLimits, ...tls.options() })
   const guard = guardServer<readonly Buffer[], never>(server, {
@@ -224,7 +242,10 @@ function createWeb(
     maxConnections: config.maxConnections,
     maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     verifyClient: (chain) => chain,
-    onConnection: (socket, chain) => void chains.set(socket, chain),
+    onConnection(socket, chain) {
+      chains.set(socket, chain)
+      if (chain.length > 0 && !isVouchedFor(chain, bundles, clock)) unproven.add(socket, chain)
+    },
   })
   const app = fastify({
     bodyLimit: maxBodyBytes,

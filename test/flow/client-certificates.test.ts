@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
+import { connect, type TLSSocket } from 'node:tls'
 import { createVerifier } from 'countersign/resource-server'
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../../src/testing/eventually.ts'
+import { extension } from '../../src/x509/encode.ts'
 import { askDoor, type ClientProof, doorNames } from '../support/client-doors.ts'
 import {
   authorityBelow,
@@ -19,7 +22,8 @@ import {
 import { ask, issuer, orders } from '../support/oauth.ts'
 import { reasonOf } from '../support/reason-of.ts'
 import { mint, type TestIdentity } from '../support/running-server.ts'
-import { certify, party } from '../support/x509-fixtures.ts'
+import { shownBy } from '../support/shown.ts'
+import { certify, party, root } from '../support/x509-fixtures.ts'
 
 let world: ClientWorld
 
@@ -142,6 +146,27 @@ test('T30 what is too large is refused before it is read: chains, assertions, bo
       ['feed', 'acknowledge', 'events'].includes(door) ? 431 : 413,
     ])
   }
+})
+
+test('T12 of certificates that nobody vouches for 1 MiB is held, and the oldest connections give way', async () => {
+  const stranger = await root('stranger', today)
+  const filling = extension('1.3.6.1.4.1.99999.1', Buffer.alloc(30_000))
+  const unknown = await identity(stranger, { extra: [filling] })
+  const open = async (shown: TestIdentity) => {
+    const socket = connect({ port: world.port, rejectUnauthorized: false, ...shownBy(shown) })
+    onTestFinished(() => void socket.destroy())
+    socket.on('error', () => {})
+    // An answer, since with TLS 1.3 a client is through before it is looked at.
+    socket.write('GET /oauth/jwks HTTP/1.1\r\nhost: as.example.org\r\n\r\n')
+    await once(socket, 'data')
+    return socket.resume()
+  }
+  const known = await open(await identity(world.own))
+  const others: TLSSocket[] = []
+  for (let n = 0; n < 40; n += 1) others.push(await open(unknown))
+  // Each has shown some 30.4 KB.
+  await expect.poll(() => others.filter(({ destroyed }) => destroyed).length).toBe(6)
+  expect([known, ...others.slice(6)].every(({ destroyed }) => !destroyed)).toBe(true)
 })
 
 test('T30 a connection keeps the certificate that it began with: its tokens are for that alone, and with it both end', async () => {
