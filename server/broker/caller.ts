@@ -3,7 +3,8 @@ import { CountersignError } from '../../src/errors.ts'
 import type { TokenClaims } from '../../src/jwt/compact.ts'
 import { bearerOf } from '../../src/middleware/bearer.ts'
 import { authorizationsOf } from '../../src/middleware/node.ts'
-import { signedOf } from '../../src/resource-server/shown-token.ts'
+import { expired, hasLapsed } from '../../src/resource-server/open-requests.ts'
+import { endsAtMsOf, signedOf } from '../../src/resource-server/shown-token.ts'
 import type { Verifier } from '../../src/resource-server/verifier.ts'
 import { SpiffeId } from '../../src/spiffe-id/spiffe-id.ts'
 
@@ -32,6 +33,13 @@ export interface Caller {
   readonly actors: readonly string[]
   /** By what revocations judge: what the token says, and the key that has signed it, or as much of the SVID. */
   readonly shown: { readonly claims: TokenClaims; readonly keyId: string | undefined }
+  /** How long what was shown counts, if nothing is revoked. */
+  readonly proof: {
+    /** Until then the token is taken, in milliseconds since 1970; undefined: there is none. */
+    readonly endsAtMs: number | undefined
+    /** As of the peer. */
+    readonly holds: () => boolean
+  }
 }
 
 /**
@@ -44,15 +52,15 @@ export async function identify(
   peer: Peer | undefined,
   options: { readonly verifier: Verifier; readonly svidAlone: boolean },
 ): Promise<Caller> {
-  if (peer !== undefined && !peer.holds()) {
-    refuse('caller-svid', 'the SVID of this connection counts no more')
-  }
+  const holds = (): boolean => peer?.holds() ?? true
+  if (!holds()) throw svidGone()
   const authorizations = authorizationsOf(request)
   if (authorizations.length === 0 && peer !== undefined && options.svidAlone) {
     const { spiffeId, issuedAt } = peer
     const iat = Math.floor(issuedAt.getTime() / 1000)
     const claims = { iat, sub: spiffeId, client_id: spiffeId }
-    return { ...nobody, spiffeId, auth: 'svid', shown: { claims, keyId: undefined } }
+    const shown = { claims, keyId: undefined }
+    return { ...nobody, spiffeId, auth: 'svid', shown, proof: { endsAtMs: undefined, holds } }
   }
   const token = bearerOf(authorizations, 'an access token')
   const access = await options.verifier.verify(token, { certificate: peer?.certificate })
@@ -70,7 +78,27 @@ export async function identify(
     transaction: access.transaction,
     actors: access.actors,
     shown: signedOf(access),
+    proof: { endsAtMs: endsAtMsOf(access), holds },
   }
+}
+
+/**
+ * Why a call that has been under way for `openMs` ends by now (milliseconds since 1970) with what its caller has shown:
+ * with its token as elsewhere, what is answered soon is not cut off; with its SVID as soon as that counts no more.
+ */
+export function lapseOf(
+  { proof: { endsAtMs, holds } }: Pick<Caller, 'proof'>,
+  nowMs: number,
+  openMs: number,
+): CountersignError | undefined {
+  if (!holds()) return svidGone()
+  return endsAtMs !== undefined && hasLapsed(endsAtMs, nowMs, openMs) ? expired() : undefined
+}
+
+function svidGone(): CountersignError {
+  return new CountersignError('unauthenticated', 'the SVID of this connection counts no more', {
+    reason: 'caller-svid',
+  })
 }
 
 /** Whether what was shown is enough by this. Throws `unauthenticated` (`token-missing`, `token-binding`). */

@@ -73,7 +73,7 @@ export function openRequests(
       request.judged = true
       const revoked = isEachDue || !judged ? knownRevocation(revocations, shown.signed) : undefined
       if (revoked !== undefined) end(request, revoked)
-      else if (wallMs >= shown.endsAtMs && nowMs - beganMs >= graceMs) end(request, expired())
+      else if (hasLapsed(shown.endsAtMs, wallMs, nowMs - beganMs)) end(request, expired())
     }
   }
   const askAbout = async (request: OpenRequest): Promise<void> => {
@@ -128,7 +128,12 @@ export function openRequests(
   }
 }
 
-function expired(): CountersignError {
+/** Whether a request that has been open for `openMs` ends with its token by now, both in milliseconds since 1970. */
+export function hasLapsed(endsAtMs: number, nowMs: number, openMs: number): boolean {
+  return nowMs >= endsAtMs && openMs >= graceMs
+}
+
+export function expired(): CountersignError {
   return new CountersignError('unauthenticated', 'the token is expired', {
     reason: 'token-expired',
   })

@@ -25,6 +25,11 @@ export function signedOf(access: Access): SignedToken {
   return shownFor(access).signed
 }
 
+/** Until when this token is taken, in milliseconds since 1970. Throws as `tokenOf`. */
+export function endsAtMsOf(access: Access): number {
+  return shownFor(access).endsAtMs
+}
+
 /** Whether a verifier of `createVerifier` made this, which watches what it has let in. */
 export function isWatchable(access: Access): boolean {
   return tokens.has(access)

@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import { asCountersignError, CountersignError } from '../../../src/errors.ts'
 import type { Clock } from '../../../src/runtime/clock.ts'
-import type { Caller } from '../caller.ts'
+import { type Caller, lapseOf } from '../caller.ts'
 import { revocationUnknown } from '../issuer/standing.ts'
 import type { Limits } from '../settings.ts'
 
 /** The calls of an integration that are under way, by whatever configuration they began. */
 export interface Calls {
   /**
-   * Begins one within these limits; it ends with its time, with its caller, when the integration is shut, or where it was
-   * not known for five seconds what was revoked. Throws `exhausted` (`calls-many`, `caller-calls-many`), and with what it
+   * Begins one within these limits; it ends with its time, with its caller and what he has shown, when the integration is
+   * shut, or where it was not known for five seconds what was revoked. Throws `exhausted` (`calls-many`, `caller-calls-many`), and with what it
    * was shut for: `forbidden` `integration-closed` unless told.
    */
   begin(asked: Asked, response: ServerResponse, limits: Limits): CallUnderWay
@@ -65,7 +65,10 @@ export function createCalls(id: string, clock: Clock, isKnown: () => boolean): C
       const nowMs = clock.monotonicMs()
       if (isKnown()) knownMs = nowMs
       else if (nowMs - knownMs >= unknownMs) for (const { stop } of live) stop(revocationUnknown())
-      for (const { response, limits, movedMs, startedMs, stop } of live) {
+      const wallMs = clock.now().getTime()
+      for (const { caller, response, limits, movedMs, startedMs, stop } of live) {
+        const lapse = lapseOf(caller, wallMs, nowMs - startedMs)
+        if (lapse !== undefined) stop(lapse)
         if (nowMs - startedMs > limits.durationMs) stop(late())
         else if (nowMs - movedMs > limits.timeoutMs) stop(isOfCaller(response) ? slow() : late())
       }

@@ -123,6 +123,14 @@ test.each<[string, string, Happening]>([
     },
   ],
   ['the key grows too old', 'credential-old', ({ clock }) => clock.advance(tooOldMs)],
+  [
+    'the SVID of the connection counts no more',
+    'caller-svid',
+    ({ peer, clock }) => {
+      peer.holds = () => false
+      return clock.advance(250)
+    },
+  ],
 ])('where %s while a call is put on record, it is not sent: %s', async (_, reason, meanwhile) => {
   expect(await outcomeOf({ meanwhile })).toEqual({
     ...{ reason, counted: countedAs(reason), asked: 0, used: 0 },

@@ -15,6 +15,7 @@ const caller: Caller = {
   ...{ transaction: 'transaction-1' },
   actors: ['spiffe://example.org/web', 'spiffe://example.org/gate'],
   shown: { claims: { jti: 'token-1', aud: 'https://broker.test/acme' }, keyId: 'key-1' },
+  proof: { endsAtMs: undefined, holds: () => true },
 }
 const acme = {
   ...{ id: 'acme', audience: 'https://broker.test/acme', owner: 'sales', reopenedAt: undefined },

@@ -13,6 +13,7 @@ const caller: Caller = {
   ...{ spiffeId: SpiffeId.parse('spiffe://example.org/web'), auth: 'svid', owner: '', purpose: '' },
   ...{ entryId: undefined, subject: undefined, tokenId: undefined, transaction: undefined },
   ...{ actors: [], shown: { claims: {}, keyId: undefined } },
+  proof: { endsAtMs: undefined, holds: () => true },
 }
 
 const asked = { caller, check: () => {} }
@@ -160,6 +161,45 @@ test('where for five seconds nobody knew what was revoked all calls under way en
   expect([first, second].map(({ signal }) => signal.reason)).toMatchObject(
     Array(2).fill({ code: 'unavailable', reason: 'revocation-unknown' }),
   )
+})
+
+test('a call goes on no longer than its caller’s token counts, but what is answered within 30 s is not cut off', async () => {
+  const clock = new FakeClock()
+  const calls = createCalls('acme', clock, known)
+  const within = { ...limits, timeoutMs: 600_000, durationMs: 600_000, calls: 99 }
+  const begin = (endsInMs: number | undefined) => {
+    const endsAtMs = endsInMs && clock.now().getTime() + endsInMs
+    const proof = { ...caller.proof, endsAtMs }
+    return calls.begin({ ...asked, caller: { ...caller, proof } }, response(), within).signal
+  }
+  const signals = [begin(1000), begin(60_000), begin(undefined)]
+  const endedAfter = async (ms: number) => {
+    await clock.advance(ms)
+    return signals.map(ended)
+  }
+  expect(await endedAfter(29_750)).toEqual([undefined, undefined, undefined])
+  expect(await endedAfter(250)).toEqual(['token-expired', undefined, undefined])
+  expect(await endedAfter(29_750)).toEqual(['token-expired', undefined, undefined])
+  expect(await endedAfter(250)).toEqual(['token-expired', 'token-expired', undefined])
+})
+
+test('a call ends as soon as the SVID of its connection counts no more', async () => {
+  const clock = new FakeClock()
+  const calls = createCalls('acme', clock, known)
+  let isGood = true
+  const gone = { ...caller, proof: { endsAtMs: undefined, holds: () => isGood } }
+  const within = { ...limits, calls: 9 }
+  const [going, staying] = [gone, caller].map(
+    (one) => calls.begin({ ...asked, caller: one }, response(), within).signal,
+  )
+  await clock.advance(250)
+  expect(going?.aborted).toBe(false)
+  isGood = false
+  await clock.advance(250)
+  expect([going?.reason, staying?.aborted]).toMatchObject([
+    { code: 'unauthenticated', reason: 'caller-svid' },
+    false,
+  ])
 })
 
 test('a call counts from its own start where no other was under way before', async () => {
