@@ -26,7 +26,7 @@ import { createServerMetrics, type ServerMetrics } from './metrics.ts'
 import { joinTokenAttestor, joinTokenType } from './node/join-token.ts'
 import { promotePendingSvid } from './node/lifecycle.ts'
 import { createRefusalRecord, type RefusalRecord } from './oauth/refusals.ts'
-import { inStore } from './oauth/settings.ts'
+import { inStore, longestProofSeconds } from './oauth/settings.ts'
 import { eventWriter } from './oauth/ssf/event-writer.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocation/revocations.ts'
@@ -79,7 +79,7 @@ export async function makeParts(opened: Opened): Promise<Parts> {
   const writeFacts = factWriter({
     clock: { now: () => new Date(Math.max(clock.now().getTime(), ca.latestTime().getTime())) },
     trustDomain,
-    svidTtlSeconds: config.ca.ttlSeconds,
+    proofSeconds: longestProofSeconds(config.oauth, config.ca.ttlSeconds),
     told: eventWriter({ ...config.oauth, logId: store.logId, clock }),
   })
   const revocations = createRevocations({ clock, write: writeFacts })

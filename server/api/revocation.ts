@@ -94,15 +94,16 @@ function isToken({ kind }: Target): boolean {
   return kind === 'token' || kind === 'transaction'
 }
 
-/** Whether there is such a thing here. An integration is known by its resource. */
+/** Whether there is such a thing here. An integration is known by its resource, or by what that ends in: its bare id. */
 function isKnown(
   { kind, id }: Target,
   { index, foreignClients, ca, bundles, resources }: Deps,
 ): boolean {
   switch (kind) {
     case 'audience':
-    case 'integration':
       return resources.has(id)
+    case 'integration':
+      return resources.has(id) || [...resources.keys()].some((url) => url.endsWith(`/${id}`))
     case 'spiffe-id':
       return index.knowsId(id as SpiffeId) || foreignClients.get(id as SpiffeId) !== undefined
     case 'entry':

@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { CountersignError } from '../../src/errors.ts'
+import { type RateLimit, RateLimiter } from '../access/limits.ts'
 import type { Changes } from '../changes/changes.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -24,18 +25,25 @@ export interface RevocationDoorDeps extends ClientDoorDeps {
   readonly changes: Pick<Changes, 'reached'>
 }
 
+/** Of one client: each is a fact that the server and every verifier keeps for an hour. */
+const ofOneClient: RateLimit = { perSecond: 10, burst: 1000 }
+
 /**
  * Where a client ends a token of its own, and whoever a policy lets ends one of others (RFC 7009). A token that is not
  * good, or unknown, is answered as one that was revoked (§2.2).
  */
 export function createRevocationDoor(deps: RevocationDoorDeps): ClientDoor {
+  const room = new RateLimiter(ofOneClient, deps.clock)
   return createClientDoor('revoke', deps, async (request) => {
     const token = request.form.get('token')
     if (token === undefined) {
       throw new CountersignError('invalid', 'token is missing', { reason: 'request-token-missing' })
     }
     const shown = await readIfGood(token, deps.tokens)
-    if (shown !== undefined) await revoke(shown, request, deps)
+    if (shown !== undefined) {
+      room.take(request.client.spiffeId)
+      await revoke(shown, request, deps)
+    }
     return done
   })
 }

@@ -16,6 +16,7 @@ import {
   type FederatedFile,
   type FederatedIssuer,
   federatedSchema,
+  longestMaxAgeSeconds,
   readFederated,
 } from './federated/settings.ts'
 import { refuseLooseFile } from './followed-file.ts'
@@ -65,6 +66,15 @@ export interface OauthSettings {
   readonly federationFile: string | undefined
   /** Events for receivers outside, by id. */
   readonly streams: ReadonlyMap<string, EventStream>
+}
+
+/** For how long something that was issued before a fact may be shown as a proof: an SVID, or a token of another issuer. */
+export function longestProofSeconds(
+  oauth: Pick<OauthSettings, 'federation' | 'federationFile'> | undefined,
+  caTtlSeconds: number,
+): number {
+  const isFederated = (oauth?.federation.size ?? 0) > 0 || oauth?.federationFile !== undefined
+  return Math.max(caTtlSeconds, isFederated ? longestMaxAgeSeconds : 0)
 }
 
 /** As an operator writes it. */

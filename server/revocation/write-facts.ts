@@ -33,13 +33,13 @@ export type WriteFacts = (tx: WriteTx, causes: readonly Cause[]) => Promise<numb
 export type TellFacts = (tx: Pick<WriteTx, 'db'>, facts: readonly NumberedFact[]) => Promise<void>
 
 /**
- * `clock`: the time of facts, behind nothing that was issued. `svidTtlSeconds`: what no SVID of the trust domain outlives;
- * facts of some kinds refuse SVIDs as a client's proof too.
+ * `clock`: the time of facts, behind nothing that was issued. `proofSeconds`: what no SVID of the trust domain outlives, nor
+ * what else proves somebody to be one of its workloads; facts of some kinds refuse such a proof too.
  */
 export function factWriter(deps: {
   readonly clock: Pick<Clock, 'now'>
   readonly trustDomain: TrustDomain
-  readonly svidTtlSeconds: number
+  readonly proofSeconds: number
   /** Writes down, in the same transaction, what is to be told outside. */
   readonly told?: TellFacts | undefined
 }): WriteFacts {
@@ -64,12 +64,12 @@ const shutsIntegrations: ReadonlySet<FactKind> = new Set(['integration', 'owner'
 /** 0 where the fact refuses none. An entry says how long its next SVID lives, not how long those that are out do. */
 function longestSvidOf(
   { kind, id }: Cause,
-  own: { readonly trustDomain: TrustDomain; readonly svidTtlSeconds: number },
+  own: { readonly trustDomain: TrustDomain; readonly proofSeconds: number },
 ): number {
   if (!refusesSvids.has(kind)) return 0
   const isForeign =
     kind === 'spiffe-id' && SpiffeId.trustDomainOf(id as SpiffeId) !== own.trustDomain
-  return isForeign ? foreignSvidSeconds : own.svidTtlSeconds
+  return isForeign ? foreignSvidSeconds : own.proofSeconds
 }
 
 function factOf({ kind, id, endsAt }: Cause, now: number, svid: number): Fact {

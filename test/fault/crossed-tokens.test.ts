@@ -118,7 +118,7 @@ async function startKillable() {
       const write = factWriter({
         trustDomain: TrustDomain.parse('example.org'),
         clock: { now: () => now },
-        svidTtlSeconds: 1,
+        proofSeconds: 1,
       })
       await store.write((tx) => write(tx, causes))
     },

@@ -115,7 +115,8 @@ const kindOfHost: ReadonlyMap<string, IssuerKind> = new Map([
   ['gitlab.com', 'gitlab'],
 ])
 const longestReused = 3600
-const longest = 86_400
+/** No issuer's `maxAgeSeconds` is more. */
+export const longestMaxAgeSeconds = 86_400
 
 /** Whom tokens are exchanged by, and whose workloads rules name. */
 export interface OwnIssuer {
@@ -145,7 +146,7 @@ function readIssuer(file: FederatedFile, trustDomain: TrustDomain): FederatedIss
   checkIssuer(file)
   const maxAgeSeconds = file.max_age ?? defaults[kind].maxAgeSeconds
   const singleUse = file.single_use ?? defaults[kind].singleUse
-  const most = singleUse ? longest : longestReused
+  const most = singleUse ? longestMaxAgeSeconds : longestReused
   if (maxAgeSeconds > most) {
     const fix = singleUse ? 'set max_age to 24h or less' : 'set max_age to 1h or less'
     refuse(issuer, `its tokens may be older than ${most / 3600} hours`, fix)

@@ -28,7 +28,7 @@ async function offboard(elapsedMs: number) {
   const write = factWriter({
     trustDomain: TrustDomain.parse('example.org'),
     clock,
-    svidTtlSeconds: 60,
+    proofSeconds: 60,
   })
   let left: readonly Entry[] = [entryOf({ id: 'e1', owner: 'team', spiffeId: web })]
   const apply = async (): Promise<void> => {

@@ -91,7 +91,7 @@ async function startInto(
     writeFacts: factWriter({
       trustDomain: TrustDomain.parse('example.org'),
       clock,
-      svidTtlSeconds: 86_400,
+      proofSeconds: 86_400,
     }),
     ...(options.judge !== undefined && { judge: options.judge }),
   })

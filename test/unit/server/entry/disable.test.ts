@@ -49,7 +49,7 @@ async function startServer({ connect }: Database, name = 'one') {
     writeFacts: factWriter({
       trustDomain: TrustDomain.parse('example.org'),
       clock,
-      svidTtlSeconds: 86_400,
+      proofSeconds: 86_400,
     }),
     knowsTrustDomain: () => false,
   })

@@ -73,7 +73,7 @@ beforeEach(async () => {
     writeFacts: factWriter({
       trustDomain: TrustDomain.parse('example.org'),
       clock,
-      svidTtlSeconds: 86_400,
+      proofSeconds: 86_400,
     }),
     knowsTrustDomain: () => false,
   })

@@ -26,7 +26,7 @@ async function startWorld(failures = 0) {
   const write = factWriter({
     trustDomain: TrustDomain.parse('example.org'),
     clock,
-    svidTtlSeconds: 60,
+    proofSeconds: 60,
   })
   const revocations = createRevocations({ clock, write })
   const deps = { store, revocations, clock, log: silentLog }
@@ -64,7 +64,7 @@ async function startWorld(failures = 0) {
       const slow = factWriter({
         trustDomain: TrustDomain.parse('example.org'),
         clock: { now: () => begun },
-        svidTtlSeconds: 60,
+        proofSeconds: 60,
       })
       return other.write((tx) => slow(tx, [cause]))
     },

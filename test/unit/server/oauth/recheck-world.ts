@@ -67,7 +67,7 @@ export async function startRecheck(text: string): Promise<RecheckWorld> {
   await use(text)
   const revocations = createRevocations({
     clock,
-    write: factWriter({ trustDomain: TrustDomain.parse('example.org'), clock, svidTtlSeconds: 60 }),
+    write: factWriter({ trustDomain: TrustDomain.parse('example.org'), clock, proofSeconds: 60 }),
   })
   const issued = createIssuedTokens({ store, clock, log: silentLog })
   const deps = {

@@ -26,7 +26,7 @@ async function start(closing: AsyncDisposableStack, more: Partial<RevocationDoor
     write: factWriter({
       trustDomain: TrustDomain.parse('example.org'),
       clock,
-      svidTtlSeconds: 86_400,
+      proofSeconds: 86_400,
     }),
   })
   const engine = createPolicyEngine()
@@ -193,4 +193,22 @@ test('a token that was exchanged does not end its transaction', async () => {
   })
   expect((await revoke(web, { token })).status).toBe(200)
   expect(await facts()).toMatchObject([{ kind: 'token', id: 'one', endsAt: 5001 + 60 }])
+})
+
+test('T12 a client writes so many facts at once, and is told when it may write more', async () => {
+  await using closing = new AsyncDisposableStack()
+  const { revoke, token, clock, records } = await start(closing, { calls: { take() {} } })
+  const statuses = new Map<number, number>()
+  for (let at = 0; at < 1001; at += 1) {
+    const { status } = await revoke(web, { token })
+    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  }
+  expect(Object.fromEntries(statuses)).toEqual({ 200: 1000, 503: 1 })
+  const waits = await revoke(web, { token })
+  expect(waits.headers['retry-after']).toBe('1')
+  await clock.advance(1000)
+  expect((await revoke(web, { token })).status).toBe(200)
+  // Another client has room of its own, and what is no token of anybody takes none.
+  expect((await revoke(web, { token: 'x' })).status).toBe(200)
+  expect(records().filter(({ reason }) => reason === 'rate-limited')).toEqual([])
 })

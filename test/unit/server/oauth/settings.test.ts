@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { oauthSchema, readOauth } from '../../../../server/oauth/settings.ts'
+import { longestProofSeconds, oauthSchema, readOauth } from '../../../../server/oauth/settings.ts'
 import { canaryScope } from '../../../../src/revocation/canary.ts'
 import { SpiffeId } from '../../../../src/spiffe-id/spiffe-id.ts'
 import { trustDomain } from '../../../support/running-server.ts'
@@ -21,6 +21,15 @@ const read = (said: object) => readOauth(oauthSchema.parse({ ...file, ...said })
 
 test('tokens are signed with ES256 unless told', () => {
   expect([read({})?.signing, read({ signing: 'RS256' })?.signing]).toEqual(['ES256', 'RS256'])
+})
+
+test('a fact refuses proofs for as long as an SVID may live, or a token of another issuer where such are taken', () => {
+  const alone = { federation: new Map(), federationFile: undefined }
+  const federation = { ...alone, federationFile: '/rules.yaml' }
+  expect([undefined, alone, federation].map((said) => longestProofSeconds(said, 7200))).toEqual([
+    7200, 7200, 86_400,
+  ])
+  expect(longestProofSeconds(federation, 604_800)).toBe(604_800)
 })
 
 test('a resource’s tokens live five minutes unless told', () => {

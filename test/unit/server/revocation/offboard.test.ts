@@ -24,7 +24,7 @@ async function start(entries: Entry[], deletes: (entry: Entry) => boolean, allow
     writeFacts: factWriter({
       trustDomain: TrustDomain.parse('example.org'),
       clock,
-      svidTtlSeconds: 3600,
+      proofSeconds: 3600,
     }),
     policies: {
       revision: 'r',

@@ -27,7 +27,7 @@ async function startServer({ connect }: Database) {
     write: factWriter({
       trustDomain: TrustDomain.parse('example.org'),
       clock,
-      svidTtlSeconds: 3600,
+      proofSeconds: 3600,
     }),
   })
   const onBatch = revocations.apply

@@ -13,7 +13,7 @@ const example = TrustDomain.parse('example.org')
 const write = factWriter({
   trustDomain: example,
   clock: { now: () => now },
-  svidTtlSeconds: day,
+  proofSeconds: day,
 })
 
 test('a fact counts from its second, and ends when the last token or SVID that it can hit has', async () => {
@@ -64,7 +64,7 @@ test('what is told outside is each fact with its number, but those of canaries',
   await store.write((tx) => putAuthority(tx, authorityOf('oauth')))
   const heard: unknown[] = []
   const telling = factWriter({
-    ...{ trustDomain: example, clock: { now: () => now }, svidTtlSeconds: day },
+    ...{ trustDomain: example, clock: { now: () => now }, proofSeconds: day },
     told: async (_, facts) => void heard.push(...facts.map(({ number, id }) => [number, id])),
   })
   const last = await store.write((tx) =>
