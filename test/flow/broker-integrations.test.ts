@@ -121,7 +121,7 @@ test('one key is for one integration, also after the other has let go of it', as
 
 test('the key goes where the vendor wants it: into the query, or into Basic, in place of the caller’s', async () => {
   const broker = await start()
-  writeFileSync(join(broker.folder, 'other.key'), 'a key/with?blank&s+more', { mode: 0o600 })
+  writeFileSync(join(broker.folder, 'other.key'), 'a"key/with?marks&s+more', { mode: 0o600 })
   writeFileSync(join(broker.folder, 'third.key'), 'pass:word-123456', { mode: 0o600 })
   await broker.reload({
     acme: open,
@@ -137,7 +137,7 @@ test('the key goes where the vendor wants it: into the query, or into Basic, in 
   const basic = Buffer.from('user:pass:word-123456').toString('base64')
   expect(broker.vendor.requests.at(-1)).toContain(`\r\nauthorization: Basic ${basic}\r\n`)
   await broker.call({ svid: web, path: '/other/a?b=c' })
-  const line = 'GET /a?b=c&api_key=a%20key%2Fwith%3Fblank%26s%2Bmore HTTP/1.1'
+  const line = 'GET /a?b=c&api_key=a%22key%2Fwith%3Fmarks%26s%2Bmore HTTP/1.1'
   expect(broker.vendor.requests.at(-1)?.split('\r\n')[0]).toBe(line)
   const names = ['API%5Fkey', 'api.key', 'api_key%5B%5D', 'api%5Bkey', '+api_key', 'b;api_key']
   for (const name of names) {
