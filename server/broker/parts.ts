@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../../src/audit/event.ts'
 import { type HostLookup, systemLookup } from '../../src/federation/locate.ts'
+import { createVerifier } from '../../src/resource-server/verifier.ts'
 import type { RevocationFeed } from '../../src/revocation/feed-client.ts'
 import type { Clock } from '../../src/runtime/clock.ts'
 import type { HostPort } from '../../src/runtime/config-value.ts'
@@ -71,10 +72,11 @@ export async function makeParts(config: BrokerConfig, opened: Opened): Promise<B
     : undefined
   if (feed === undefined) log.warn('what is revoked does not reach this broker: feed is false')
   const standing = createStanding(feed)
+  const jwks = keysOf('/oauth/jwks')
   const table: RouteTable = await openRouteTable(config, {
     ...{ env: hooks.env, read: hooks.readAgain ?? (async () => config), keys },
     ...{ credentials, append },
-    ...{ jwks: keysOf('/oauth/jwks'), revocations: feed, standing, lookup, clock, log },
+    ...{ jwks, revocations: feed, standing, lookup, clock, log },
   })
   feed?.onFacts(() => table.review())
   const policySource = folderSource(config.policy)
@@ -84,8 +86,13 @@ export async function makeParts(config: BrokerConfig, opened: Opened): Promise<B
   policies.onChange(() => table.checkAgain())
   const metrics = createBrokerMetrics({ ...table, feedAgeMs: () => feed?.ageMs() })
   const refusals = createRefusalRecord({ append, clock })
+  const elsewhere = createVerifier({
+    ...{ issuer: config.issuer, audience: config.origin, jwks, clock },
+    onTrouble: () => {},
+    ...(feed !== undefined && { revocations: feed }),
+  })
   const serve = createBroker({
-    ...{ origin: config.origin, routes: table.current, policies, credentials, append },
+    ...{ origin: config.origin, routes: table.current, elsewhere, policies, credentials, append },
     ...{ refusals, metrics, checkStanding: standing.check, clock, log },
   })
   return { serve, table, policies, credentials, keys, refusals, metrics, feed }

@@ -293,6 +293,27 @@ test('a token for anything else is none, and neither is that of another workload
   expect(broker.vendor.requests).toEqual([])
 })
 
+test('T12 who proves nothing does not learn which integrations there are: he is refused alike for one that is not there', async () => {
+  const broker = await start({ acme: { max_request_bytes: 1 } })
+  const tokens = [undefined, 'no-token', await broker.token({ aud: broker.audience('other') })]
+  const answersOf = async (path: string) => {
+    const answers = []
+    for (const token of tokens) {
+      for (const more of [{}, { method: 'POST', body: 'more than a byte' }]) {
+        const { status, reason, body } = await broker.call({ token, path, ...more })
+        answers.push([status, reason, String(body)])
+      }
+    }
+    return answers
+  }
+  const answers = await answersOf('/acme/v2/a')
+  expect(await answersOf('/none/v2/a')).toEqual(answers)
+  const reasons = ['token-missing', 'token-malformed', 'token-audience']
+  expect(answers.map(([status, reason]) => [status, reason])).toEqual(
+    reasons.flatMap((reason) => Array(2).fill([401, reason])),
+  )
+})
+
 test('what a broker knows of its keys outlives it: age, last use, calls', async () => {
   const broker = await start()
   await broker.call({ svid: web })

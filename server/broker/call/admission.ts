@@ -2,12 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { CountersignError } from '../../../src/errors.ts'
 import type { Decision, VendorQuestion } from '../../../src/policy/question.ts'
 import { matchesPath } from '../../../src/request-target/path-pattern.ts'
+import type { Verifier } from '../../../src/resource-server/verifier.ts'
 import { type Caller, checkShown, identify, type Peer } from '../caller.ts'
 import type { CredentialRecord } from '../keys/credential-file.ts'
 import { isClosed } from '../keys/credentials.ts'
 import type { Route } from '../routes/routes.ts'
 import type { Integration } from '../settings.ts'
-import { type BodyFraming, checkHead, valuesOf } from '../vendor/request-headers.ts'
+import { type BodyFraming, checkHead, checkLength, valuesOf } from '../vendor/request-headers.ts'
 import { readsAs } from './query.ts'
 import type { Known } from './record.ts'
 import { readTarget, type Target } from './target.ts'
@@ -24,6 +25,8 @@ export interface Admitted {
 export interface AdmissionDeps {
   readonly origin: string
   readonly routes: () => ReadonlyMap<string, Route>
+  /** Of tokens for no integration: by it strangers are refused where there is none. */
+  readonly elsewhere: Verifier
   readonly policies: { decide(question: VendorQuestion): Decision; readonly revision: string }
   readonly record: (integration: string) => CredentialRecord | undefined
   /** Throws where a revocation stands against the integration, or the caller. */
@@ -33,8 +36,8 @@ export interface AdmissionDeps {
 
 /**
  * Decides whether the call may be made, on the one form of it that will be sent. What comes to light on the way goes
- * into `known`. Rejects as `readTarget`, `checkHead`, `identify`, `checkStanding`, `checkOpen` do, with `not-found` `integration-unknown`,
- * `forbidden` (`method-not-allowed`, `path-not-allowed`, `parameter-not-allowed`, `query-credential`, `policy-…`), `exhausted` `rate-limited`.
+ * into `known`. Rejects as `readTarget`, `checkHead`, `identify`, `checkLength`, `checkStanding`, `checkOpen` do, with
+ * `not-found` `integration-unknown`, `forbidden` (`method-not-allowed`, `path-not-allowed`, `parameter-not-allowed`, `query-credential`, `policy-…`), `exhausted` `rate-limited`.
  */
 export async function admit(
   request: IncomingMessage,
@@ -50,14 +53,18 @@ export async function admit(
   const target = readTarget(request.url ?? '', deps.origin)
   known.path = target.path
   const route = deps.routes().get(target.integration)
-  if (route === undefined) throw unknown()
+  known.integration = route?.integration
+  const framing = checkHead({ httpVersion, method, rawHeaders }, new URL(deps.origin).host)
+  if (route === undefined) {
+    // Strangers are not told which integrations there are: they are refused as by any other.
+    const options = { verifier: deps.elsewhere, svidAlone: false }
+    if (peer?.holds() !== true) await identify(request, peer, options)
+    throw unknown()
+  }
   const { integration, verifier, callers, all } = route
-  known.integration = integration
-  const host = new URL(deps.origin).host
-  const { requestBytes } = integration.limits
-  const framing = checkHead({ httpVersion, method, rawHeaders }, host, requestBytes)
   const caller = await identify(request, peer, { verifier, svidAlone: integration.svidAlone })
   known.caller = caller
+  checkLength(framing, integration.limits.requestBytes)
   deps.checkStanding(integration, caller)
   checkOpen(integration, deps.record(integration.id), deps.now())
   checkCall(integration, method, target)

@@ -16,7 +16,7 @@ import { calledEvent, deniedEvent, failedEvent, type Known } from './record.ts'
 import { refusalFor } from './refusal.ts'
 
 export interface BrokerDeps
-  extends Pick<AdmissionDeps, 'origin' | 'routes' | 'policies' | 'checkStanding'> {
+  extends Pick<AdmissionDeps, 'origin' | 'routes' | 'elsewhere' | 'policies' | 'checkStanding'> {
   readonly credentials: Credentials
   readonly append: (events: readonly AuditEvent[]) => Promise<unknown>
   readonly refusals: RefusalRecord

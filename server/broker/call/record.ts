@@ -12,7 +12,7 @@ export interface Known {
   method?: string
   /** Canonical; the query is not for the record, since it may hold anything. */
   path?: string
-  integration?: Integration
+  integration?: Integration | undefined
   caller?: Caller
   policies?: readonly string[]
   revision?: string
@@ -21,6 +21,9 @@ export interface Known {
   /** Whether the vendor may have heard of it. */
   sent?: boolean
 }
+
+/** Characters of a path that are kept of a caller who has proved nothing: a path of 8 KiB each would fill the disk. */
+const strangersPathLength = 256
 
 /** The call is about to be sent. */
 export function calledEvent(known: Known, time: Date): AuditEvent {
@@ -38,7 +41,8 @@ export function failedEvent(known: Known, { reason }: CountersignError, time: Da
 }
 
 function eventOf(known: Known, time: Date): Omit<AuditEvent, 'kind' | 'decision'> {
-  const { address, peer, method, path, integration, caller, trace } = known
+  const { address, peer, method, integration, caller, trace } = known
+  const path = pathOf(known)
   return {
     time,
     actor: {
@@ -65,4 +69,12 @@ function eventOf(known: Known, time: Date): Omit<AuditEvent, 'kind' | 'decision'
       ...(path !== undefined && { path }),
     },
   }
+}
+
+/** Whole segments alone: of a part of one nobody can tell that it is part of a secret. No path has an ellipsis. */
+function pathOf({ path, peer, caller }: Known): string | undefined {
+  const isKnown = peer !== undefined || caller !== undefined
+  if (path === undefined || isKnown || path.length <= strangersPathLength) return path
+  const kept = path.slice(0, strangersPathLength)
+  return `${kept.slice(0, kept.lastIndexOf('/') + 1)}…`
 }

@@ -87,13 +87,11 @@ export type BodyFraming =
 
 /**
  * Refuses what two readers may take for two different messages, beyond what Node's parser refuses. Throws `invalid`:
- * `http-version`, `headers-many`, `host-count`, `host-other`, `framing`, `upgrade`, `expectation`, `body-unexpected`,
- * `body-too-large`.
+ * `http-version`, `headers-many`, `host-count`, `host-other`, `framing`, `upgrade`, `expectation`, `body-unexpected`.
  */
 export function checkHead(
   head: { readonly httpVersion: string; readonly method: string; readonly rawHeaders: RawHeaders },
   host: string,
-  maxBodyBytes: number,
 ): BodyFraming {
   const { rawHeaders } = head
   if (head.httpVersion !== '1.1') refuse('http-version', 'HTTP/1.1 is spoken here')
@@ -107,11 +105,15 @@ export function checkHead(
     refuse('expectation', 'this is not expected of anybody here')
   }
   const framing = framingOf(rawHeaders)
-  if (framing.kind === 'length' && framing.bytes > maxBodyBytes) tooLarge(maxBodyBytes)
   if (framing.kind !== 'none' && (head.method === 'GET' || head.method === 'HEAD')) {
     refuse('body-unexpected', `a ${head.method} has no body`)
   }
   return framing
+}
+
+/** Throws `invalid` `body-too-large`. */
+export function checkLength(framing: BodyFraming, maxBytes: number): void {
+  if (framing.kind === 'length' && framing.bytes > maxBytes) tooLarge(maxBytes)
 }
 
 function framingOf(rawHeaders: RawHeaders): BodyFraming {

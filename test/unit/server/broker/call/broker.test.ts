@@ -51,7 +51,7 @@ async function outcomeOf({ before, meanwhile }: { before?: Happening; meanwhile?
       leftOut: 0,
     },
     ...{ metrics, clock, log: silentLog },
-  } as BrokerDeps)
+  } as Partial<BrokerDeps> as BrokerDeps)
   const request = new IncomingMessage(new Socket())
   Object.assign(request, {
     method: 'GET',

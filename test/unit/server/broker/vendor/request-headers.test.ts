@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   checkHead,
+  checkLength,
   headersForVendor,
   isForwardable,
 } from '../../../../../server/broker/vendor/request-headers.ts'
@@ -12,7 +13,9 @@ const maxBytes = 100
 /** What is said of a head with these headers; `Host` is as it has to be. */
 function check(headers: readonly (readonly [string, string])[], method = 'POST') {
   const rawHeaders = [['Host', host], ...headers].flat()
-  return checkHead({ httpVersion: '1.1', method, rawHeaders }, host, maxBytes)
+  const framing = checkHead({ httpVersion: '1.1', method, rawHeaders }, host)
+  checkLength(framing, maxBytes)
+  return framing
 }
 
 test('a head has a hundred headers at most, Host among them', () => {
