@@ -1,5 +1,7 @@
 interface Guest {
   readonly address: string
+  /** What it has sent. */
+  readonly bytes: number
   destroy(): void
 }
 
@@ -42,6 +44,23 @@ export class Admission {
       oldest?.destroy()
     }
     return true
+  }
+
+  get handshakes(): number {
+    return this.#handshakes.size
+  }
+
+  /** Where unfinished handshakes have sent more than this together, those with the most give way. */
+  bound(maxBytes: number): void {
+    let bytes = 0
+    for (const guest of this.#handshakes) bytes += guest.bytes
+    if (bytes <= maxBytes) return
+    for (const guest of [...this.#handshakes].sort((a, b) => b.bytes - a.bytes)) {
+      bytes -= guest.bytes
+      this.#handshakes.delete(guest)
+      guest.destroy()
+      if (bytes <= maxBytes) return
+    }
   }
 
   /** The handshake is over; false where the guest had to give way meanwhile. */

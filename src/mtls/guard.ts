@@ -7,6 +7,12 @@ import { Admission, addressShare } from './admission.ts'
 import { contextOptions, ownProtocol, type TlsIdentity, type TlsProtocol } from './context.ts'
 import { offered, presentedBy } from './presented.ts'
 
+/**
+ * Of all unfinished handshakes: OpenSSL takes up to fifty times as much for a certificate as that has bytes, before
+ * anybody can look at it. 512 of our own clients send half of this.
+ */
+const maxHandshakeBytes = 2 << 20
+const lookEveryMs = 100
 const defaults = { maxConnections: 20_000, maxConnectionsPerAddress: 2_000, maxHandshakes: 512 }
 
 export interface GuardOptions<P, I extends TlsIdentity = TlsIdentity> {
@@ -60,6 +66,7 @@ interface Guest<I> {
   readonly remote: string
   /** What the handshake shows: the server's identity at the time of the accept. */
   readonly shown: I | undefined
+  readonly bytes: number
   destroy(): void
 }
 
@@ -84,6 +91,26 @@ export function guardServer<P, I extends TlsIdentity>(
   const guests = new Map<string, Guest<I>>()
   let identity = options.identity()
 
+  let looking: AbortController | undefined
+  /** For as long as there are unfinished handshakes. */
+  const lookAtHandshakes = async (): Promise<void> => {
+    const until = new AbortController()
+    looking = until
+    try {
+      for (;;) {
+        await clock.sleep(lookEveryMs, until.signal)
+        admission.bound(maxHandshakeBytes)
+      }
+    } catch {
+      // There are none any more.
+    }
+  }
+  const lookNoMore = (): void => {
+    if (admission.handshakes > 0) return
+    looking?.abort()
+    looking = undefined
+  }
+
   /** Whether the connection may begin its handshake. */
   const enter = (raw: Socket): boolean => {
     raw.on('error', () => {})
@@ -94,6 +121,9 @@ export function guardServer<P, I extends TlsIdentity>(
       remote,
       address: addressShare(raw.remoteAddress ?? ''),
       shown: identity,
+      get bytes() {
+        return raw.bytesRead
+      },
       destroy: () => raw.destroy(),
     }
     if (raw.remoteAddress === undefined || !admission.enter(guest)) {
@@ -101,10 +131,12 @@ export function guardServer<P, I extends TlsIdentity>(
       return false
     }
     guests.set(ends, guest)
+    if (looking === undefined) void lookAtHandshakes()
     const gone = new AbortController()
     raw.once('close', () => {
       gone.abort()
       admission.leave(guest)
+      lookNoMore()
       if (guests.get(ends) === guest) guests.delete(ends)
     })
     clock.sleep(options.handshakeTimeoutMs, gone.signal).then(
@@ -132,6 +164,7 @@ export function guardServer<P, I extends TlsIdentity>(
         socket.destroy()
         return
       }
+      lookNoMore()
       options.onConnection(socket, peer, guest.shown)
     } catch (error) {
       refuse(socket, remote, error)

@@ -13,9 +13,10 @@ test.each([
   expect(addressShare(address)).toBe(share)
 })
 
-function guest(address: string): { address: string; destroyed: boolean; destroy(): void } {
+function guest(address: string, bytes = 0) {
   return {
     address,
+    bytes,
     destroyed: false,
     destroy() {
       this.destroyed = true
@@ -51,4 +52,21 @@ test('a guest that had to give way is not verified any more', () => {
   expect(old.destroyed).toBe(true)
   expect(admission.verified(old)).toBe(false)
   expect(admission.verified(young)).toBe(true)
+})
+
+test('of unfinished handshakes that have sent too much together those with the most give way', () => {
+  const admission = new Admission({
+    maxConnections: 9,
+    maxConnectionsPerAddress: 9,
+    maxHandshakes: 9,
+  })
+  const guests = [guest('a', 30), guest('b', 10), guest('c', 40), guest('d', 20), guest('e', 500)]
+  const [, , , , done] = guests
+  for (const one of guests) admission.enter(one)
+  if (done !== undefined) admission.verified(done)
+  admission.bound(100)
+  expect(guests.filter(({ destroyed }) => destroyed)).toEqual([])
+  admission.bound(35)
+  expect(guests.filter(({ destroyed }) => destroyed).map(({ bytes }) => bytes)).toEqual([30, 40])
+  expect(admission.handshakes).toBe(2)
 })

@@ -68,6 +68,16 @@ async function isIn(socket: TLSSocket): Promise<boolean> {
   })
 }
 
+/** Records (RFC 8446 §5.1) with the first 48 KiB of a ClientHello of 100 kB (§4). */
+const unfinishedHello: Buffer = Buffer.concat(
+  [0, 1, 2].map((at) => {
+    const record = Buffer.alloc(5 + 16_384)
+    record.set([22, 3, 1, 64, 0])
+    if (at === 0) record.set([1, 1, 134, 160], 5)
+    return record
+  }),
+)
+
 const chainOf = (length: number): TestIdentity => ({
   ...client,
   chain: [client.leaf, ...Array<Buffer>(length - 1).fill(ca)],
@@ -100,6 +110,18 @@ describe('T12 caps', () => {
     await expect.poll(() => silent.filter(({ destroyed }) => destroyed).length).toBe(185)
   })
 
+  test('large handshakes that do not end give way to small ones', async () => {
+    const listener = await listen()
+    const { port } = listener.address
+    const small = await tcp(port)
+    const large = await Promise.all(Array.from({ length: 60 }, () => tcp(port)))
+    for (const socket of large) socket.write(unfinishedHello)
+    const left = () => large.filter(({ destroyed }) => !destroyed).length
+    await expect.poll(left).toBeLessThanOrEqual((2 << 20) / unfinishedHello.length)
+    expect(await isIn(await dial(port))).toBe(true)
+    expect([small.destroyed, left() > 30]).toEqual([false, true])
+  })
+
   test('silent connections of one address leave another address its share', async () => {
     const listener = await listen({ maxConnectionsPerAddress: 3 })
     const { port } = listener.address
@@ -127,7 +149,8 @@ describe('T12 caps', () => {
     const silent = await tcp(port)
     const unchecked = await dial(port)
     unchecked.resume()
-    await expect.poll(() => clock.sleeping).toBe(2)
+    // The third looks at what they have sent.
+    await expect.poll(() => clock.sleeping).toBe(3)
     await clock.advance(19_999)
     expect([silent.destroyed, unchecked.destroyed]).toEqual([false, false])
     const gone = Promise.all([once(silent, 'close'), once(unchecked, 'close')])
