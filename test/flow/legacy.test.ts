@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { Agent } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -350,6 +358,8 @@ test('nginx lets nobody in without a key, and passes on the token in place of th
     ders.map((der) => toPem(type, der)).join('')
   writeFileSync(join(folder, 'svid.pem'), pem('CERTIFICATE', edge.chain))
   writeFileSync(join(folder, 'svid.key'), pem('PRIVATE KEY', [edge.privateKey]), { mode: 0o600 })
+  const headers = new URL('../../deploy/nginx/identity-headers.conf', import.meta.url)
+  copyFileSync(headers, join(folder, 'identity-headers.conf'))
   const page = readFileSync(new URL('../../docs/legacy.md', import.meta.url), 'utf8')
   const [, site = ''] = /```nginx\n([^`]*)```/.exec(page) ?? []
   const conf = site
@@ -379,13 +389,15 @@ test('nginx lets nobody in without a key, and passes on the token in place of th
     expect(await get({ 'x-api-key': 'wrong' })).toBe(401)
     expect(await get({ authorization: 'Bearer forged' })).toBe(401)
     expect(seen).toEqual([])
-    expect(await get({ 'x-api-key': said.key, authorization: 'Bearer forged' })).toBe(200)
+    const forged = { authorization: 'Bearer forged', 'x-remote-user': 'forged' }
+    expect(await get({ 'x-api-key': said.key, ...forged })).toBe(200)
     expect(seen[0]).not.toHaveProperty('x-api-key')
+    expect(JSON.stringify(seen[0])).not.toContain('forged')
     const [, token = ''] = seen[0]?.authorization?.split(' ') ?? []
     expect(decodeJwt(token).sub).toBe('spiffe://example.org/legacy/till-0')
   } finally {
     child.kill()
-    await once(child, 'close')
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'close')
     orders.close()
   }
 })
