@@ -109,7 +109,8 @@ test('T12 an entry of another agent that is asked for in a batch is on record, f
   }
 })
 
-test('a sink has all of the trail when the server has stopped, and its last head finds a cut-off end', async () => {
+/** A sink outside the machine, and a folder for what is made of it; both go with the test. */
+async function startSink() {
   const folder = mkdtempSync(join(tmpdir(), 'sink-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const far = await startSyslogServer()
@@ -118,6 +119,11 @@ test('a sink has all of the trail when the server has stopped, and its last head
   const auditSinks = [
     { name: 'far', type: 'syslog', to: { transport: 'tcp', address }, ca: undefined },
   ] as const
+  return { folder, far, auditSinks }
+}
+
+test('a sink has all of the trail when the server has stopped, and its last head finds a cut-off end', async () => {
+  const { folder, far, auditSinks } = await startSink()
   const server = await startServer({ overrides: { auditSinks } })
   onTestFinished(() => server.remove())
   await mint(server, '/web')
@@ -135,14 +141,7 @@ test('a sink has all of the trail when the server has stopped, and its last head
 })
 
 test('T10 a trail that was taken away is missed by the server at its next start, and by who looks at what the sink has', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sink-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  const far = await startSyslogServer()
-  onTestFinished(() => far.close())
-  const { address } = far
-  const auditSinks = [
-    { name: 'far', type: 'syslog', to: { transport: 'tcp', address }, ca: undefined },
-  ] as const
+  const { folder, far, auditSinks } = await startSink()
   const said: string[] = []
   const log = { ...silentLog, error: (message: string) => void said.push(message) }
   const run = async () => {
